@@ -1,0 +1,63 @@
+package io.idempotencykey;
+
+import io.idempotencykey.internal.Arguments;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.regex.Pattern;
+
+/**
+ * A versioned digest of an operation's name and a request, by which a retry is told from another request.
+ *
+ * <p>Version 1 is the SHA-256 of the operation's name, the method, the path and the parameters' canonical JSON, each in
+ * UTF-8 and preceded by its length in four bytes.
+ *
+ * @param value the version, a colon and the digest, such as {@code v1:9f86d0…}; at most 128 characters
+ */
+public record Fingerprint(String value) {
+    private static final Pattern FORMAT = Pattern.compile("v[1-9][0-9]{0,3}:[!-~]{1,120}");
+
+    /**
+     * Checks the format; a version that this library doesn't know is legal.
+     *
+     * @param value as said of the record
+     * @throws IllegalArgumentException if the value isn't a version, a colon and a digest
+     */
+    public Fingerprint {
+        if (!FORMAT.matcher(Arguments.required(value, "value")).matches()) {
+            throw Arguments.refused("value", value, "a version, a colon and a digest");
+        }
+    }
+
+    /**
+     * Computes the fingerprint in the newest version.
+     *
+     * @param operation the name of the declared operation; empty if there is none
+     * @param request the request
+     * @return the fingerprint
+     */
+    public static Fingerprint of(String operation, Request request) {
+        Arguments.required(operation, "operation");
+        Arguments.required(request, "request");
+        MessageDigest digest;
+        try {
+            digest = MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
+        for (String part : new String[] {operation, request.method(), request.path(), request.canonicalJson()}) {
+            byte[] bytes = part.getBytes(StandardCharsets.UTF_8);
+            digest.update(ByteBuffer.allocate(4).putInt(bytes.length).array());
+            digest.update(bytes);
+        }
+        return new Fingerprint("v1:" + HexFormat.of().formatHex(digest.digest()));
+    }
+
+    /** Returns the value. */
+    @Override
+    public String toString() {
+        return value;
+    }
+}

@@ -1,0 +1,358 @@
+package io.idempotencykey;
+
+import io.idempotencykey.internal.Arguments;
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * JSON in the one spelling that version 1 of the fingerprint is computed from: members in the order of their UTF-16
+ * code units, no white space, one spelling per number and per character.
+ *
+ * <p>Core has no dependency, stores keep this text, and two libraries that spell a number differently would break the
+ * fingerprint: so reader and writer are here.
+ */
+final class Json {
+    static final int MAX_DEPTH = 100;
+    static final int MAX_LENGTH = 2 * 1024 * 1024;
+    static final int MAX_DIGITS = 1_000;
+    static final int MAX_EXPONENT = 1_000_000;
+
+    private static final String ALLOWED =
+            "String, Boolean, null, Byte, Short, Integer, Long, BigInteger, BigDecimal, finite Float and Double, List, Map"
+                    + " with String names";
+
+    private Json() {}
+
+    /** Copies the map into sorted, immutable maps, immutable lists and numbers without trailing zeros. */
+    static Map<String, @Nullable Object> normalize(Map<?, ?> map, String argument) {
+        return normalizeMap(map, argument, 0);
+    }
+
+    private static @Nullable Object normalize(@Nullable Object value, String argument, int depth) {
+        if (value == null || value instanceof Boolean) {
+            return value;
+        }
+        if (value instanceof String text) {
+            return wellFormed(text, argument);
+        }
+        if (value instanceof Map<?, ?> map) {
+            return normalizeMap(map, argument, deeper(depth, argument));
+        }
+        if (value instanceof List<?> list) {
+            int next = deeper(depth, argument);
+            List<@Nullable Object> copy = new ArrayList<>(list.size());
+            for (Object element : list) {
+                copy.add(normalize(element, argument, next));
+            }
+            return Collections.unmodifiableList(copy);
+        }
+        return number(value, argument);
+    }
+
+    private static Map<String, @Nullable Object> normalizeMap(Map<?, ?> map, String argument, int depth) {
+        Map<String, @Nullable Object> copy = new TreeMap<>();
+        for (Map.Entry<?, ?> entry : map.entrySet()) {
+            if (!(entry.getKey() instanceof String name)) {
+                throw Arguments.refused(argument, entry.getKey(), "names that are strings");
+            }
+            copy.put(wellFormed(name, argument), normalize(entry.getValue(), argument, depth));
+        }
+        return Collections.unmodifiableMap(copy);
+    }
+
+    private static int deeper(int depth, String argument) {
+        if (depth == MAX_DEPTH) {
+            throw Arguments.refused(argument, "nested deeper", "at most " + MAX_DEPTH + " levels of lists and maps");
+        }
+        return depth + 1;
+    }
+
+    private static String wellFormed(String text, String argument) {
+        if (!Arguments.isWellFormed(text)) {
+            throw Arguments.refused(argument, text, "text without unpaired surrogates");
+        }
+        return text;
+    }
+
+    private static BigDecimal number(Object value, String argument) {
+        if (value instanceof BigDecimal decimal) {
+            return normalizeNumber(decimal, argument);
+        }
+        if (value instanceof BigInteger integer) {
+            return normalizeNumber(new BigDecimal(integer), argument);
+        }
+        if (value instanceof Long || value instanceof Integer || value instanceof Short || value instanceof Byte) {
+            return normalizeNumber(BigDecimal.valueOf(((Number) value).longValue()), argument);
+        }
+        if ((value instanceof Double d && Double.isFinite(d)) || (value instanceof Float f && Float.isFinite(f))) {
+            // The shortest decimal that stands for the value, not the binary fraction's fifty digits.
+            return normalizeNumber(new BigDecimal(value.toString()), argument);
+        }
+        throw Arguments.refused(argument, value.getClass().getName() + " " + value, ALLOWED);
+    }
+
+    private static BigDecimal normalizeNumber(BigDecimal number, String argument) {
+        // Counting bits first, since counting the digits of a number of many megabytes takes minutes.
+        if (number.unscaledValue().bitLength() > 4 * MAX_DIGITS || number.precision() > MAX_DIGITS) {
+            throw Arguments.refused(argument, "a longer number", "numbers of at most " + MAX_DIGITS + " digits");
+        }
+        if (number.signum() == 0) {
+            return BigDecimal.ZERO;
+        }
+        if (Math.abs((long) number.scale()) > MAX_EXPONENT) {
+            throw Arguments.refused(argument, number, "numbers with exponents of at most " + MAX_EXPONENT);
+        }
+        return number.stripTrailingZeros();
+    }
+
+    /** Writes normalized values. */
+    static String write(Map<String, ? extends @Nullable Object> normalized, String argument) {
+        StringBuilder json = new StringBuilder();
+        write(normalized, json, argument);
+        return json.toString();
+    }
+
+    private static void write(@Nullable Object value, StringBuilder json, String argument) {
+        if (value instanceof Map<?, ?> map) {
+            char separator = '{';
+            for (Map.Entry<?, ?> entry : map.entrySet()) {
+                json.append(separator);
+                separator = ',';
+                write(entry.getKey(), json, argument);
+                json.append(':');
+                write(entry.getValue(), json, argument);
+            }
+            json.append(map.isEmpty() ? "{}" : "}");
+        } else if (value instanceof List<?> list) {
+            char separator = '[';
+            for (Object element : list) {
+                json.append(separator);
+                separator = ',';
+                write(element, json, argument);
+            }
+            json.append(list.isEmpty() ? "[]" : "]");
+        } else if (value instanceof String text) {
+            write(text, json);
+        } else if (value instanceof BigDecimal number) {
+            json.append(spell(number));
+        } else {
+            json.append(value);
+        }
+        if (json.length() > MAX_LENGTH) {
+            throw Arguments.refused(argument, "longer", "at most " + MAX_LENGTH + " characters when written as JSON");
+        }
+    }
+
+    private static String spell(BigDecimal number) {
+        boolean isShort = number.scale() <= 0 && (long) number.precision() - number.scale() <= 20;
+        return isShort ? number.toPlainString() : number.toString();
+    }
+
+    private static void write(String text, StringBuilder json) {
+        json.append('"');
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c == '"' || c == '\\') {
+                json.append('\\').append(c);
+            } else if (c < ' ') {
+                json.append("\\u00").append(Character.forDigit(c >> 4, 16)).append(Character.forDigit(c & 15, 16));
+            } else {
+                json.append(c);
+            }
+        }
+        json.append('"');
+    }
+
+    /**
+     * Reads a JSON object in any legal spelling (RFC 8259), strictly: no duplicate names, no trailing text.
+     *
+     * @throws IllegalArgumentException if the text isn't one, or passes a limit
+     */
+    static Map<String, @Nullable Object> read(String text) {
+        Reader reader = new Reader(text);
+        Map<String, @Nullable Object> object = reader.object(0);
+        reader.skipBlanks();
+        if (reader.position != text.length()) {
+            throw reader.malformed();
+        }
+        return object;
+    }
+
+    private static final class Reader {
+        private final String text;
+        private int position;
+
+        Reader(String text) {
+            this.text = text;
+        }
+
+        Map<String, @Nullable Object> object(int depth) {
+            Map<String, @Nullable Object> object = new TreeMap<>();
+            expect('{');
+            if (!skips('}')) {
+                do {
+                    skipBlanks();
+                    String name = string();
+                    expect(':');
+                    if (object.containsKey(name)) {
+                        throw Arguments.refused("json", name, "every name once per object");
+                    }
+                    object.put(name, value(depth));
+                } while (skips(','));
+                expect('}');
+            }
+            return Collections.unmodifiableMap(object);
+        }
+
+        private List<@Nullable Object> array(int depth) {
+            List<@Nullable Object> array = new ArrayList<>();
+            expect('[');
+            if (!skips(']')) {
+                do {
+                    array.add(value(depth));
+                } while (skips(','));
+                expect(']');
+            }
+            return Collections.unmodifiableList(array);
+        }
+
+        private @Nullable Object value(int depth) {
+            skipBlanks();
+            return switch (position < text.length() ? text.charAt(position) : 0) {
+                case '{' -> object(deeper(depth, "json"));
+                case '[' -> array(deeper(depth, "json"));
+                case '"' -> string();
+                case 't' -> literal("true", true);
+                case 'f' -> literal("false", false);
+                case 'n' -> literal("null", null);
+                default -> number();
+            };
+        }
+
+        private @Nullable Object literal(String spelling, @Nullable Object value) {
+            if (!text.startsWith(spelling, position)) {
+                throw malformed();
+            }
+            position += spelling.length();
+            return value;
+        }
+
+        private BigDecimal number() {
+            int start = position;
+            skipCharacter('-');
+            if (!skipCharacter('0')) {
+                digits();
+            }
+            if (skipCharacter('.')) {
+                digits();
+            }
+            if (skipCharacter('e') || skipCharacter('E')) {
+                if (!skipCharacter('+')) {
+                    skipCharacter('-');
+                }
+                digits();
+            }
+            if (position - start > MAX_DIGITS + 20) {
+                throw Arguments.refused("json", "a longer number", "numbers of at most " + MAX_DIGITS + " digits");
+            }
+            try {
+                return normalizeNumber(new BigDecimal(text.substring(start, position)), "json");
+            } catch (NumberFormatException e) {
+                throw Arguments.refused("json", text.substring(start, position), "numbers with smaller exponents");
+            }
+        }
+
+        private void digits() {
+            int start = position;
+            while (position < text.length() && text.charAt(position) >= '0' && text.charAt(position) <= '9') {
+                position++;
+            }
+            if (position == start) {
+                throw malformed();
+            }
+        }
+
+        private String string() {
+            StringBuilder string = new StringBuilder();
+            if (!skipCharacter('"')) {
+                throw malformed();
+            }
+            while (true) {
+                char c = next();
+                if (c == '"') {
+                    return wellFormed(string.toString(), "json");
+                }
+                if (c < ' ') {
+                    throw malformed();
+                }
+                string.append(c == '\\' ? escaped() : c);
+            }
+        }
+
+        private char escaped() {
+            char c = next();
+            return switch (c) {
+                case '"', '\\', '/' -> c;
+                case 'b' -> '\b';
+                case 'f' -> '\f';
+                case 'n' -> '\n';
+                case 'r' -> '\r';
+                case 't' -> '\t';
+                case 'u' -> {
+                    int code = 0;
+                    for (int i = 0; i < 4; i++) {
+                        char digit = next();
+                        if (digit > 'f' || Character.digit(digit, 16) < 0) {
+                            throw malformed();
+                        }
+                        code = code * 16 + Character.digit(digit, 16);
+                    }
+                    yield (char) code;
+                }
+                default -> throw malformed();
+            };
+        }
+
+        private char next() {
+            if (position == text.length()) {
+                throw malformed();
+            }
+            return text.charAt(position++);
+        }
+
+        private boolean skips(char expected) {
+            skipBlanks();
+            return skipCharacter(expected);
+        }
+
+        private void expect(char expected) {
+            if (!skips(expected)) {
+                throw malformed();
+            }
+        }
+
+        private boolean skipCharacter(char expected) {
+            if (position < text.length() && text.charAt(position) == expected) {
+                position++;
+                return true;
+            }
+            return false;
+        }
+
+        void skipBlanks() {
+            while (position < text.length() && " \t\r\n".indexOf(text.charAt(position)) >= 0) {
+                position++;
+            }
+        }
+
+        IllegalArgumentException malformed() {
+            return new IllegalArgumentException("malformed JSON at character " + position + " of " + text.length());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+package io.idempotencykey;
+
+import io.idempotencykey.internal.Arguments;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The identity of an idempotency key: the client's value, within a scope that separates tenants, users or endpoints.
+ *
+ * <p>Both parts are compared character by character: {@code abc} and {@code ABC} are two keys.
+ *
+ * @param scope 0 to 255 visible ASCII characters ({@code '!'} to {@code '~'}); one scope's keys never meet another's
+ * @param value 1 to 255 visible ASCII characters
+ */
+public record KeyId(String scope, String value) {
+    /** The most characters that a scope or a value may have. */
+    public static final int MAX_LENGTH = 255;
+
+    private static final String VISIBLE_ASCII = " visible ASCII characters ('!' to '~')";
+
+    /**
+     * Checks both parts.
+     *
+     * @param scope as said of the record
+     * @param value as said of the record
+     * @throws IdempotencyException.InvalidKey if one of them has an illegal character or length
+     */
+    public KeyId {
+        Arguments.required(scope, "scope");
+        Arguments.required(value, "value");
+        if (!isVisible(scope)) {
+            throw new IdempotencyException.InvalidKey(
+                    Arguments.refusal("scope", scope, "0 to " + MAX_LENGTH + VISIBLE_ASCII));
+        }
+        if (value.isEmpty() || !isVisible(value)) {
+            throw new IdempotencyException.InvalidKey(
+                    Arguments.refusal("value", value, "1 to " + MAX_LENGTH + VISIBLE_ASCII));
+        }
+    }
+
+    /**
+     * Names a key of the empty scope.
+     *
+     * @param value 1 to 255 visible ASCII characters
+     * @return the key's identity
+     * @throws IdempotencyException.InvalidKey if the value has an illegal character or length
+     */
+    public static KeyId of(String value) {
+        return new KeyId("", value);
+    }
+
+    /**
+     * Names a key.
+     *
+     * @param scope 0 to 255 visible ASCII characters
+     * @param value 1 to 255 visible ASCII characters
+     * @return the key's identity
+     * @throws IdempotencyException.InvalidKey if one of them has an illegal character or length
+     */
+    public static KeyId of(String scope, String value) {
+        return new KeyId(scope, value);
+    }
+
+    /**
+     * Reads the value of an {@code Idempotency-Key} header.
+     *
+     * <p>The value is a quoted string as in the IETF's draft-ietf-httpapi-idempotency-key-header (a Structured Field
+     * String of RFC 9651, section 3.3.3, without parameters), or the same key without quotes, as common clients send it.
+     * A quote in a key without quotes is refused: what lost its opening quote would be another key, and its request would
+     * run twice.
+     *
+     * @param scope 0 to 255 visible ASCII characters
+     * @param header the header's value as received; {@code null} if the request has no such header
+     * @return the key's identity
+     * @throws IdempotencyException.InvalidKey if there is no header, or it holds no legal key
+     */
+    public static KeyId fromHeader(String scope, @Nullable String header) {
+        if (header == null) {
+            throw new IdempotencyException.InvalidKey(
+                    "the request has no idempotency key; send one in the Idempotency-Key header");
+        }
+        String field = strip(header);
+        if (field.startsWith("\"")) {
+            return new KeyId(scope, unquote(field));
+        }
+        if (field.indexOf('"') >= 0) {
+            throw badQuoting(field);
+        }
+        return new KeyId(scope, field);
+    }
+
+    private static String strip(String header) {
+        int from = 0;
+        int to = header.length();
+        while (from < to && isBlank(header.charAt(from))) {
+            from++;
+        }
+        while (to > from && isBlank(header.charAt(to - 1))) {
+            to--;
+        }
+        return header.substring(from, to);
+    }
+
+    private static boolean isBlank(char c) {
+        return c == ' ' || c == '\t';
+    }
+
+    private static String unquote(String field) {
+        StringBuilder value = new StringBuilder();
+        int i = 1;
+        while (i < field.length() && field.charAt(i) != '"') {
+            char c = field.charAt(i++);
+            if (c == '\\') {
+                if (i == field.length() || (field.charAt(i) != '"' && field.charAt(i) != '\\')) {
+                    throw badQuoting(field);
+                }
+                c = field.charAt(i++);
+            }
+            value.append(c);
+        }
+        if (i != field.length() - 1) {
+            throw badQuoting(field);
+        }
+        return value.toString();
+    }
+
+    private static IdempotencyException.InvalidKey badQuoting(String field) {
+        return new IdempotencyException.InvalidKey(Arguments.refusal(
+                "Idempotency-Key", field, "one quoted string in which only '\\\"' and '\\\\' are escaped"));
+    }
+
+    private static boolean isVisible(String text) {
+        if (text.length() > MAX_LENGTH) {
+            return false;
+        }
+        for (int i = 0; i < text.length(); i++) {
+            if (text.charAt(i) < '!' || text.charAt(i) > '~') {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Returns scope and value, the value cut to eight characters since it may be a secret. */
+    @Override
+    public String toString() {
+        String shown = value.length() > 8 ? value.substring(0, 8) + "…" : value;
+        return scope.isEmpty() ? shown : scope + "/" + shown;
+    }
+}

@@ -1,0 +1,209 @@
+package io.idempotencykey;
+
+import io.idempotencykey.internal.Arguments;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a caller gets: status, headers and body; a replay gets the same, byte for byte.
+ *
+ * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 100 to 599; header names are HTTP tokens of
+ * at most 256 characters and are compared without regard to case; header values are text without control characters;
+ * all headers together have at most 65,536 characters. How long a body may be, the service says.
+ */
+public final class Response {
+    private static final int MAX_HEADER_CHARACTERS = 65_536;
+
+    private final int status;
+    private final Map<String, List<String>> headers;
+    private final byte[] body;
+
+    private Response(int status, Map<String, List<String>> headers, byte[] body) {
+        this.status = status;
+        this.headers = headers;
+        this.body = body;
+    }
+
+    /**
+     * A response with a body and no headers.
+     *
+     * @param status 100 to 599
+     * @param body copied; may be empty
+     * @return the response
+     * @throws IllegalArgumentException if the status is out of bounds
+     */
+    public static Response of(int status, byte[] body) {
+        Arguments.between(100, 599, status, "status");
+        return new Response(status, Map.of(), Arguments.required(body, "body").clone());
+    }
+
+    /**
+     * A response with a text in UTF-8 as its body and a {@code Content-Type}.
+     *
+     * @param status 100 to 599
+     * @param contentType such as {@code application/json}
+     * @param body the text; may be empty
+     * @return the response
+     * @throws IllegalArgumentException if the status or the content type is illegal
+     */
+    public static Response of(int status, String contentType, String body) {
+        Arguments.between(100, 599, status, "status");
+        byte[] bytes = Arguments.required(body, "body").getBytes(StandardCharsets.UTF_8);
+        return new Response(status, Map.of(), bytes).withHeader("Content-Type", contentType);
+    }
+
+    /**
+     * Restores a response that a store kept; for storage adapters.
+     *
+     * @param status as it was stored
+     * @param headersJson what {@link #headersJson()} gave, in this or another spelling of the same JSON
+     * @param body as it was stored
+     * @return the response
+     * @throws IllegalArgumentException if the headers aren't what {@link #headersJson()} gives
+     */
+    public static Response restored(int status, String headersJson, byte[] body) {
+        Response response = of(status, body);
+        for (Map.Entry<String, @Nullable Object> header :
+                Json.read(Arguments.required(headersJson, "headersJson")).entrySet()) {
+            if (!(header.getValue() instanceof List<?> values)) {
+                throw Arguments.refused("headersJson", header.getKey(), "a list of strings for each name");
+            }
+            for (Object value : values) {
+                response = response.withHeader(header.getKey(), String.valueOf(value));
+            }
+        }
+        return response;
+    }
+
+    /**
+     * The same response with one more header; a name that it has already gets one more value.
+     *
+     * @param name an HTTP token of at most 256 characters
+     * @param value text without control characters
+     * @return the new response
+     * @throws IllegalArgumentException if one of them is illegal, or the headers become too long
+     */
+    public Response withHeader(String name, String value) {
+        Arguments.required(name, "name");
+        Arguments.required(value, "value");
+        if (name.isEmpty() || name.length() > 256 || !name.chars().allMatch(Response::isTokenCharacter)) {
+            throw Arguments.refused("name", name, "an HTTP token of 1 to 256 characters");
+        }
+        if (value.chars().anyMatch(c -> c != '\t' && Character.isISOControl(c)) || !Arguments.isWellFormed(value)) {
+            throw Arguments.refused("value", value, "text without control characters");
+        }
+        Map<String, List<String>> more = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+        more.putAll(headers);
+        List<String> values = new ArrayList<>(more.getOrDefault(name, List.of()));
+        values.add(value);
+        more.put(name, List.copyOf(values));
+        int characters = more.entrySet().stream()
+                .mapToInt(header -> header.getValue().stream()
+                        .mapToInt(text -> header.getKey().length() + text.length())
+                        .sum())
+                .sum();
+        if (characters > MAX_HEADER_CHARACTERS) {
+            throw Arguments.refused(
+                    "value", value, "headers of together at most " + MAX_HEADER_CHARACTERS + " characters");
+        }
+        return new Response(status, Collections.unmodifiableMap(more), body);
+    }
+
+    private static boolean isTokenCharacter(int c) {
+        // RFC 9110, section 5.6.2.
+        return (c >= '0' && c <= '9')
+                || (c >= 'A' && c <= 'Z')
+                || (c >= 'a' && c <= 'z')
+                || "!#$%&'*+-.^_`|~".indexOf(c) >= 0;
+    }
+
+    /**
+     * The status.
+     *
+     * @return 100 to 599
+     */
+    public int status() {
+        return status;
+    }
+
+    /**
+     * The headers.
+     *
+     * @return an immutable map that finds names without regard to case
+     */
+    public Map<String, List<String>> headers() {
+        return headers;
+    }
+
+    /**
+     * A header's first value.
+     *
+     * @param name in any case
+     * @return the value; {@code null} if there is no such header
+     */
+    public @Nullable String header(String name) {
+        List<String> values = headers.get(name);
+        return values == null ? null : values.get(0);
+    }
+
+    /**
+     * The headers as JSON, for storage adapters.
+     *
+     * @return one JSON object with a list of strings for each name
+     */
+    public String headersJson() {
+        return Json.write(headers, "headers");
+    }
+
+    /**
+     * The body.
+     *
+     * @return a copy
+     */
+    public byte[] body() {
+        return body.clone();
+    }
+
+    /**
+     * The body's length.
+     *
+     * @return in bytes
+     */
+    public int bodyLength() {
+        return body.length;
+    }
+
+    /** Responses are equal if status, headers (names without regard to case) and body are. */
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof Response that
+                && status == that.status
+                && lowerCase(headers).equals(lowerCase(that.headers))
+                && Arrays.equals(body, that.body);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(status, lowerCase(headers), Arrays.hashCode(body));
+    }
+
+    private static Map<String, List<String>> lowerCase(Map<String, List<String>> headers) {
+        Map<String, List<String>> lower = new TreeMap<>();
+        headers.forEach((name, values) -> lower.put(name.toLowerCase(Locale.ROOT), values));
+        return lower;
+    }
+
+    /** Returns the status and the body's length; never headers or body. */
+    @Override
+    public String toString() {
+        return "Response[" + status + ", " + body.length + " bytes]";
+    }
+}

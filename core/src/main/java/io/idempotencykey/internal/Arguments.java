@@ -1,0 +1,103 @@
+package io.idempotencykey.internal;
+
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/** Checks of arguments, whose exceptions name the argument, show its value cut short, and say what is allowed. */
+public final class Arguments {
+    /** How many characters of a refused value a message shows. */
+    public static final int SHOWN_CHARACTERS = 64;
+
+    private Arguments() {}
+
+    /** Returns the value, or throws a {@link NullPointerException} that names the argument. */
+    public static <V> V required(@Nullable V value, String argument) {
+        if (value == null) {
+            throw new NullPointerException("argument '" + argument + "' is null; a value is required");
+        }
+        return value;
+    }
+
+    /** The exception for a refused value; to be thrown by the caller. */
+    public static IllegalArgumentException refused(String argument, @Nullable Object value, String allowed) {
+        return new IllegalArgumentException(refusal(argument, value, allowed));
+    }
+
+    /** The message for a refused value. */
+    public static String refusal(String argument, @Nullable Object value, String allowed) {
+        return "argument '" + argument + "' is " + shown(value) + "; allowed: " + allowed;
+    }
+
+    /** Returns the duration if it lies between the two bounds, both included. */
+    public static Duration between(Duration least, Duration most, Duration value, String argument) {
+        required(value, argument);
+        if (value.compareTo(least) < 0 || value.compareTo(most) > 0) {
+            throw refused(argument, value, least + " to " + most);
+        }
+        return value;
+    }
+
+    /** Returns the number if it lies between the two bounds, both included. */
+    public static int between(int least, int most, int value, String argument) {
+        if (value < least || value > most) {
+            throw refused(argument, value, least + " to " + most);
+        }
+        return value;
+    }
+
+    /** Returns the name if it has 1 to 100 letters, digits, {@code . _ -} of ASCII. */
+    public static String name(String value, String argument) {
+        required(value, argument);
+        boolean legal = !value.isEmpty() && value.length() <= 100;
+        for (int i = 0; legal && i < value.length(); i++) {
+            char c = value.charAt(i);
+            legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || "_-.".indexOf(c) >= 0;
+        }
+        if (!legal) {
+            throw refused(argument, value, "1 to 100 ASCII letters, digits, '.', '_' and '-'");
+        }
+        return value;
+    }
+
+    /** Returns the text if it is well-formed, not too long, and has no control character, which some stores refuse. */
+    public static String line(int mostCharacters, String text, String argument) {
+        required(text, argument);
+        if (text.length() > mostCharacters || text.chars().anyMatch(Character::isISOControl) || !isWellFormed(text)) {
+            throw refused(
+                    argument, text, "at most " + mostCharacters + " characters, none of them a control character");
+        }
+        return text;
+    }
+
+    /** Says whether every surrogate in the text has its partner. */
+    public static boolean isWellFormed(CharSequence text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (Character.isHighSurrogate(c) && i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))) {
+                i++;
+            } else if (Character.isSurrogate(c)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static String shown(@Nullable Object value) {
+        if (value == null) {
+            return "null";
+        }
+        String text = value.toString();
+        StringBuilder shown = new StringBuilder("'");
+        for (int i = 0; i < text.length() && i < SHOWN_CHARACTERS; i++) {
+            char c = text.charAt(i);
+            // A refused value must not be able to forge lines of a log.
+            if (c < ' ' || c >= 0x7f) {
+                shown.append(String.format("\\u%04x", (int) c));
+            } else {
+                shown.append(c);
+            }
+        }
+        shown.append(text.length() > SHOWN_CHARACTERS ? "…' (" + text.length() + " characters)" : "'");
+        return shown.toString();
+    }
+}

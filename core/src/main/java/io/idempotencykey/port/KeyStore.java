@@ -1,0 +1,121 @@
+package io.idempotencykey.port;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What core asks of a store: each method does one atomic thing and decides nothing.
+ *
+ * <p>Safe for many threads. Keys compare byte by byte. What was given to {@link #insert}, {@link #replace} or returned by
+ * a stage's work comes back from {@link #find} equal to it. No method waits longer than a second for a row that a
+ * transaction holds; it fails with {@link StoreFailure.Kind#BUSY} instead. Failures are thrown as {@link StoreFailure},
+ * never read as "absent" or "not matched".
+ *
+ * @param <T> the handle that a stage writes with in its transaction
+ */
+public interface KeyStore<T> {
+    /**
+     * The store's own time; costs a round trip where the store is a server.
+     *
+     * @return in UTC, at least to the millisecond
+     * @throws StoreFailure if it can't be read
+     */
+    Instant time();
+
+    /**
+     * The isolations that a stage's transaction can have here.
+     *
+     * @return at least one; the same for the life of the store
+     */
+    Set<Isolation> isolations();
+
+    /**
+     * Finds a key as it was last committed, expired or not.
+     *
+     * @param id the key
+     * @return empty only if the store answered that there is none
+     * @throws StoreFailure if it could not be read
+     */
+    Optional<StoredKey> find(KeyId id);
+
+    /**
+     * Inserts a key, in one statement, if none with its identity exists.
+     *
+     * @param key the new key
+     * @return whether it was inserted
+     * @throws StoreFailure as its kind says; {@link StoreFailure.Kind#FULL} from bounded stores
+     */
+    boolean insert(StoredKey key);
+
+    /**
+     * Replaces a key by compare-and-set, in one statement.
+     *
+     * @param expected the revision that must be stored
+     * @param next the new content; its identity says which key
+     * @return whether it was replaced; {@code false} if there is no such key with that revision
+     * @throws StoreFailure as its kind says
+     */
+    boolean replace(Revision expected, StoredKey next);
+
+    /**
+     * Runs a stage's work in a new transaction of its own, with the key's compare-and-set as its last write.
+     *
+     * <p>The work gets the handle and returns the key's next content. Then everything that the handle has buffered is
+     * written, the store makes sure that the transaction is still alive and not marked for rollback, replaces the key if
+     * it has the held revision, and commits. Whatever goes wrong rolls back, and is told as a result; nothing that the
+     * work throws leaves this method.
+     *
+     * @param held the key as it is held; its revision is the fence
+     * @param isolation one of {@link #isolations()}
+     * @param lease how long the transaction may live if its owner disappears; at least a second
+     * @param work called at most once, on this thread
+     * @return what became of the transaction
+     */
+    StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work);
+
+    /**
+     * Finds unfinished keys that nobody works on: open ones resumable from an instant before this one, and locked ones
+     * whose lease ended before it. Quarantined keys are not among them.
+     *
+     * <p>All are of one scope, the first in order that has any: asking for scope after scope serves all of them evenly.
+     *
+     * @param operations the operations' names and the recovery points at which to look; every operation and point if empty
+     * @param afterScope scopes up to this one are left out, by the order of their characters; {@code null} leaves out none
+     * @param before the instant
+     * @param limit the most keys to return, 1 or more
+     * @return the longest waiting first
+     * @throws StoreFailure if they could not be read
+     */
+    List<StoredKey> findResumable(
+            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit);
+
+    /**
+     * Finds quarantined keys.
+     *
+     * @param after keys up to this one are left out, by the order of the scopes' and then the values' characters; {@code
+     *     null} leaves out none
+     * @param limit the most keys to return, 1 or more
+     * @return in that order
+     * @throws StoreFailure if they could not be read
+     */
+    List<StoredKey> findQuarantined(@Nullable KeyId after, int limit);
+
+    /**
+     * Deletes finished keys that have expired, each only if it is still so at its deletion.
+     *
+     * @param at keys that expire at this instant or earlier go
+     * @param limit the most keys to delete, 1 or more; bounds how long locks are held
+     * @return how many were deleted
+     * @throws StoreFailure as its kind says
+     */
+    int deleteExpired(Instant at, int limit);
+}

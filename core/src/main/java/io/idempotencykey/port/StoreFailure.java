@@ -1,0 +1,62 @@
+package io.idempotencykey.port;
+
+import io.idempotencykey.internal.Arguments;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A store's failure, translated by the adapter into what it means for the write at hand; core decides what to do.
+ *
+ * <p>An adapter keeps the driver's error as the cause. Any other exception out of a {@link KeyStore} counts as
+ * {@link Kind#UNKNOWN}, which is always safe.
+ */
+public final class StoreFailure extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    /** What a failure means. */
+    public enum Kind {
+        /** Nothing was changed for certain, and trying again at once may well work: a serialization failure, a deadlock. */
+        TRANSIENT,
+        /** The change was made as a whole or not at all, now or a little later: a connection lost before the answer. */
+        UNKNOWN,
+        /** The row was held by a transaction for longer than a second; the change may still be made a little later. */
+        BUSY,
+        /** Nothing was changed for certain: the store has no room for another key. */
+        FULL,
+        /** Nothing was changed for certain, and trying again at once won't help: no connection, no table. */
+        UNAVAILABLE
+    }
+
+    /** What the failure means. */
+    private final Kind kind;
+
+    /**
+     * Made by adapters.
+     *
+     * @param kind what the failure means
+     * @param message for a person to read; without the key's value, parameters or body
+     * @param cause the driver's error, if there is one
+     */
+    public StoreFailure(Kind kind, String message, @Nullable Throwable cause) {
+        super(Arguments.required(message, "message"), cause);
+        this.kind = Arguments.required(kind, "kind");
+    }
+
+    /**
+     * What the failure means.
+     *
+     * @return the kind
+     */
+    public Kind kind() {
+        return kind;
+    }
+
+    /**
+     * What any exception out of a store means.
+     *
+     * @param failure what was thrown
+     * @return its kind if it is a {@link StoreFailure}, else {@link Kind#UNKNOWN}
+     */
+    public static Kind kindOf(RuntimeException failure) {
+        return failure instanceof StoreFailure known ? known.kind : Kind.UNKNOWN;
+    }
+}

@@ -1,0 +1,16 @@
+package io.idempotencykey.port;
+
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+record Unknown(Throwable cause) implements StageCommit {
+    @Override
+    public <R> R match(
+            Supplier<? extends R> committed,
+            Supplier<? extends R> fencedOff,
+            Function<? super Throwable, ? extends R> rolledBack,
+            Function<? super Throwable, ? extends R> transientlyRolledBack,
+            Function<? super Throwable, ? extends R> unknown) {
+        return unknown.apply(cause);
+    }
+}

@@ -1,0 +1,321 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.internal.Arguments;
+import io.idempotencykey.port.StoredKey;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finishes requests whose client never came back.
+ *
+ * <p>Finds unfinished keys of the operations it knows, at recovery points it knows, that nobody has held for longer than a
+ * threshold; takes each by the ordinary lock; and runs it on with the stored request. So any number of instances, of
+ * different versions of the application, may run side by side. Scopes are served in turn. A request that fails is left alone
+ * for a growing time, as its operation says, and quarantined after too many failures.
+ *
+ * <p>Also quarantines keys that nobody can bring to an end: those whose stored request can't be read, and those whose
+ * operation or recovery point has stayed unknown for long. A request whose parameters were redacted is left to its client,
+ * unless its operation says that it can do without ({@link Operation.Builder#resumableWithoutParameters}).
+ *
+ * @param <T> the store's transaction handle
+ */
+public final class Completer<T> {
+    /** How long nobody must have held a key. */
+    public static final Duration DEFAULT_ABANDONED_AFTER = Duration.ofMinutes(1);
+
+    /** How long an operation or a recovery point must have been unknown. */
+    public static final Duration DEFAULT_UNKNOWN_AFTER = Duration.ofDays(1);
+
+    /** How many requests one run takes at most. */
+    public static final int DEFAULT_BATCH_SIZE = 100;
+
+    /** Each turn picks at random among more keys than it takes, so that instances rarely reach for the same one. */
+    private static final int LEAST_CANDIDATES = 64;
+
+    private final IdempotencyKeyService<T> service;
+    private final OperationRunner<T> runner;
+    private final Map<String, Operation<T>> operations;
+    private final Map<String, Set<RecoveryPoint>> resumable;
+    private final Duration abandonedAfter;
+    private final Duration unknownAfter;
+    private final int batchSize;
+    private final Executor executor;
+    private final AtomicReference<@Nullable String> lastScope = new AtomicReference<>();
+    private final AtomicReference<@Nullable String> lastUnknownScope = new AtomicReference<>();
+
+    private Completer(Builder<T> builder) {
+        this.service = builder.service;
+        this.runner = new OperationRunner<>(service);
+        this.operations = Map.copyOf(builder.operations);
+        this.resumable = operations.values().stream()
+                .filter(Completer::isResumable)
+                .collect(Collectors.toUnmodifiableMap(Operation::name, Operation::recoveryPoints));
+        this.abandonedAfter = builder.abandonedAfter;
+        this.unknownAfter = builder.unknownAfter;
+        this.batchSize = builder.batchSize;
+        this.executor = builder.executor;
+    }
+
+    /**
+     * Begins a completer.
+     *
+     * @param <T> the store's transaction handle
+     * @param service whose keys are completed
+     * @return the builder
+     */
+    public static <T> Builder<T> builder(IdempotencyKeyService<T> service) {
+        return new Builder<>(service);
+    }
+
+    /**
+     * The operations whose requests are completed here: those that were given, less those that redact parameters and can't do
+     * without.
+     *
+     * @return their names
+     */
+    public Set<String> completedOperations() {
+        return resumable.keySet();
+    }
+
+    /**
+     * Takes up to a batch of abandoned requests and brings them to their end, as far as they get; then looks for keys that
+     * nobody knows.
+     *
+     * <p>Blocks until all of them are through. What a stage throws is told to the listeners only.
+     *
+     * @return how many requests were finished
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public int runOnce() {
+        Instant now = service.clock().now();
+        Instant before = now.minus(abandonedAfter);
+        AtomicInteger finished = new AtomicInteger();
+        int left = resumable.isEmpty() ? 0 : batchSize;
+        // A key that fails rests at least until the next run, since its time is then past the instant.
+        while (left > 0) {
+            List<StoredKey> turn = nextTurn(resumable, lastScope, before, Math.min(left, share()));
+            if (turn.isEmpty()) {
+                break;
+            }
+            completeAll(turn, finished);
+            left -= turn.size();
+        }
+        nextTurn(Map.of(), lastUnknownScope, now.minus(unknownAfter), batchSize).forEach(this::quarantineUnknown);
+        return finished.get();
+    }
+
+    private int share() {
+        return Math.max(1, batchSize / 4);
+    }
+
+    /** Some keys of the next scope in turn that has any, not always the longest waiting. */
+    private List<StoredKey> nextTurn(
+            Map<String, Set<RecoveryPoint>> operations,
+            AtomicReference<@Nullable String> lastScope,
+            Instant before,
+            int count) {
+        int candidates = Math.max(LEAST_CANDIDATES, 4 * count);
+        String after = lastScope.get();
+        List<StoredKey> found = service.findResumable(operations, after, before, candidates);
+        if (found.isEmpty() && after != null) {
+            found = service.findResumable(operations, null, before, candidates);
+        }
+        lastScope.set(found.isEmpty() ? null : found.get(0).id().scope());
+        List<StoredKey> shuffled = new ArrayList<>(found);
+        RandomGenerator random = service.settings().environment().random();
+        for (int i = shuffled.size() - 1; i > 0; i--) {
+            Collections.swap(shuffled, i, random.nextInt(i + 1));
+        }
+        return shuffled.subList(0, Math.min(count, shuffled.size()));
+    }
+
+    private void completeAll(List<StoredKey> turn, AtomicInteger finished) {
+        CountDownLatch done = new CountDownLatch(turn.size());
+        for (StoredKey found : turn) {
+            Runnable task = () -> {
+                try {
+                    if (complete(found)) {
+                        finished.incrementAndGet();
+                    }
+                } finally {
+                    done.countDown();
+                }
+            };
+            try {
+                executor.execute(task);
+            } catch (RejectedExecutionException e) {
+                done.countDown();
+            }
+        }
+        try {
+            done.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private boolean complete(StoredKey found) {
+        Operation<T> operation = operations.get(found.key().operation());
+        if (operation == null || isUnreadable(found) || isLeftToItsClient(operation, found)) {
+            return false;
+        }
+        try {
+            Optional<HeldKey> held = service.takeAbandoned(operation, found);
+            if (held.isPresent()) {
+                Execution execution =
+                        runner.proceed(operation, held.get(), found.key().request());
+                service.settings().events().emit(new KeyEvent.Completed(execution.key()));
+            }
+            return held.isPresent();
+        } catch (Throwable e) {
+            // Whatever it was, the listeners know, the key rests or waits for its lease, and others are to be served.
+            return false;
+        }
+    }
+
+    private boolean isUnreadable(StoredKey found) {
+        try {
+            found.key().request().parameters();
+            return false;
+        } catch (IllegalStateException e) {
+            service.quarantine(found, "the stored request can't be read");
+            return true;
+        }
+    }
+
+    private boolean isLeftToItsClient(Operation<T> operation, StoredKey found) {
+        if (found.key().request().isComplete() || operation.isResumableWithoutParameters()) {
+            return false;
+        }
+        service.postpone(found, service.clock().now().plus(unknownAfter));
+        return true;
+    }
+
+    private void quarantineUnknown(StoredKey found) {
+        Operation<T> operation = operations.get(found.key().operation());
+        if (operation == null) {
+            service.quarantine(
+                    found, "nobody has known the operation '" + found.key().operation() + "'");
+        } else if (!operation.recoveryPoints().contains(found.key().recoveryPoint())) {
+            service.quarantine(
+                    found, "nobody has known the recovery point '" + found.key().recoveryPoint() + "'");
+        } else if (!isUnreadable(found)) {
+            isLeftToItsClient(operation, found);
+        }
+    }
+
+    private static boolean isResumable(Operation<?> operation) {
+        return !operation.isRedacting() || operation.isResumableWithoutParameters();
+    }
+
+    /**
+     * Settings of a completer, each with a default; not safe for many threads.
+     *
+     * @param <T> the store's transaction handle
+     */
+    public static final class Builder<T> {
+        private final IdempotencyKeyService<T> service;
+        private final Map<String, Operation<T>> operations = new HashMap<>();
+        private Duration abandonedAfter = DEFAULT_ABANDONED_AFTER;
+        private Duration unknownAfter = DEFAULT_UNKNOWN_AFTER;
+        private int batchSize = DEFAULT_BATCH_SIZE;
+        private Executor executor = Runnable::run;
+
+        private Builder(IdempotencyKeyService<T> service) {
+            this.service = Arguments.required(service, "service");
+        }
+
+        /**
+         * Registers an operation.
+         *
+         * @param operation whose requests are to be completed
+         * @return this
+         * @throws IllegalArgumentException if one of this name is registered, or a stage asks for an isolation that the
+         *     store doesn't have
+         */
+        public Builder<T> operation(Operation<T> operation) {
+            service.check(Arguments.required(operation, "operation"));
+            if (operations.putIfAbsent(operation.name(), operation) != null) {
+                throw Arguments.refused("operation", operation, "one operation of each name");
+            }
+            return this;
+        }
+
+        /**
+         * How long nobody must have held a key, nor its backoff have run, before it is taken. Default: {@link
+         * #DEFAULT_ABANDONED_AFTER}.
+         *
+         * @param abandonedAfter 0 to 365 days
+         * @return this
+         * @throws IllegalArgumentException if it is out of bounds
+         */
+        public Builder<T> abandonedAfter(Duration abandonedAfter) {
+            this.abandonedAfter =
+                    Arguments.between(Duration.ZERO, Duration.ofDays(365), abandonedAfter, "abandonedAfter");
+            return this;
+        }
+
+        /**
+         * How long a key of an unknown operation or recovery point, or without an operation, waits for a version of the
+         * application that knows it, before it is quarantined. Default: {@link #DEFAULT_UNKNOWN_AFTER}.
+         *
+         * @param unknownAfter 1 second to 365 days
+         * @return this
+         * @throws IllegalArgumentException if it is out of bounds
+         */
+        public Builder<T> unknownAfter(Duration unknownAfter) {
+            this.unknownAfter =
+                    Arguments.between(Duration.ofSeconds(1), Duration.ofDays(365), unknownAfter, "unknownAfter");
+            return this;
+        }
+
+        /**
+         * How many requests one run takes at most. Default: {@link #DEFAULT_BATCH_SIZE}.
+         *
+         * @param batchSize 1 to 10,000
+         * @return this
+         * @throws IllegalArgumentException if it is out of bounds
+         */
+        public Builder<T> batchSize(int batchSize) {
+            this.batchSize = Arguments.between(1, 10_000, batchSize, "batchSize");
+            return this;
+        }
+
+        /**
+         * Runs the requests; as many at once as it has threads. Default: the calling thread, one after the other.
+         *
+         * @param executor which may refuse: the request is then left for a later run
+         * @return this
+         */
+        public Builder<T> executor(Executor executor) {
+            this.executor = Arguments.required(executor, "executor");
+            return this;
+        }
+
+        /**
+         * Makes the completer.
+         *
+         * @return the completer; nothing has been read or written yet
+         */
+        public Completer<T> build() {
+            return new Completer<>(this);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.port.StoredKey;
+import java.lang.System.Logger.Level;
+import java.util.List;
+
+/** Hands every event to the listeners and the log; neither can harm the work. */
+final class Events {
+    private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
+
+    private final List<KeyListener> listeners;
+
+    Events(List<KeyListener> listeners) {
+        this.listeners = listeners;
+    }
+
+    void emit(KeyEvent event) {
+        if (LOGGER.isLoggable(event.level())) {
+            // Keys show themselves cut short, errors without their messages.
+            LOGGER.log(event.level(), event.toString());
+        }
+        for (KeyListener listener : listeners) {
+            try {
+                listener.onEvent(event);
+            } catch (RuntimeException | LinkageError | AssertionError e) {
+                LOGGER.log(Level.WARNING, "a listener failed", e);
+            }
+        }
+    }
+
+    /** Tells if the key is quarantined now. */
+    void quarantined(StoredKey stored) {
+        boolean aside = stored.key().state().match(open -> false, locked -> false, finished -> false, put -> true);
+        if (aside) {
+            emit(new KeyEvent.Quarantined(stored.key()));
+        }
+    }
+
+    /** Tells of an error on its way to the caller. */
+    <E extends IdempotencyException> E refused(E why) {
+        emit(new KeyEvent.Refused(why));
+        return why;
+    }
+}

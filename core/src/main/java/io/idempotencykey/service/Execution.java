@@ -1,0 +1,26 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Response;
+import io.idempotencykey.internal.Arguments;
+
+/**
+ * A request's end.
+ *
+ * @param key what is known of the finished key
+ * @param response what the caller gets
+ * @param replayed whether the response was stored before this call
+ */
+public record Execution(IdempotencyKey key, Response response, boolean replayed) {
+    /**
+     * Checks that nothing is missing.
+     *
+     * @param key as said of the record
+     * @param response as said of the record
+     * @param replayed as said of the record
+     */
+    public Execution {
+        Arguments.required(key, "key");
+        Arguments.required(response, "response");
+    }
+}

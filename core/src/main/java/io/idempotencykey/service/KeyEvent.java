@@ -1,0 +1,222 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.RecoveryPoint;
+import java.lang.System.Logger.Level;
+import java.time.Duration;
+
+/**
+ * Something that happened to a key, for whoever measures or watches.
+ *
+ * <p>Made after it happened, on the thread that did it. Durations are measured by the monotonic clock, ages by the store's.
+ * No event carries a revision; take care that request, response and errors of a key stay out of logs.
+ */
+public sealed interface KeyEvent {
+    /**
+     * How noteworthy the event is; the library logs it at this level.
+     *
+     * @return {@code DEBUG} for what is usual, {@code INFO} for what is not, {@code WARNING} for what a person should see
+     */
+    Level level();
+
+    /**
+     * A key was made, by {@code create}, {@code initializeRequest} or {@code claim}; a claimed one is held at once.
+     *
+     * @param key the new key
+     */
+    record Created(IdempotencyKey key) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
+     * A request got the stored response.
+     *
+     * @param key the finished key
+     */
+    record Replayed(IdempotencyKey key) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
+     * A call was refused or failed.
+     *
+     * @param why says also which key, if there is one
+     */
+    record Refused(IdempotencyException why) implements KeyEvent {
+        @Override
+        public Level level() {
+            return why.httpStatus() >= 500 ? Level.INFO : Level.DEBUG;
+        }
+
+        /** Returns the kind of refusal and the key, without the message, which may show a refused value. */
+        @Override
+        public String toString() {
+            return "Refused[" + why.getClass().getSimpleName()
+                    + why.keyId().map(id -> ", " + id).orElse("") + "]";
+        }
+    }
+
+    /**
+     * A worker took a key that nobody held.
+     *
+     * @param key the held key
+     */
+    record Locked(IdempotencyKey key) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
+     * A worker took a key whose holder's lease had run out.
+     *
+     * @param key the key as it is held now
+     */
+    record TakenOver(IdempotencyKey key) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.INFO;
+        }
+    }
+
+    /**
+     * A stage's writes and the key's progress are committed.
+     *
+     * @param key as the stage left it
+     * @param stage where the stage began
+     * @param tries how many times it ran, 1 or more
+     * @param duration from before the outside call to after the commit
+     */
+    record StageCommitted(IdempotencyKey key, RecoveryPoint stage, int tries, Duration duration) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
+     * A stage met a transient failure and is run again.
+     *
+     * @param key as it is held
+     * @param tries how many times the stage ran so far
+     * @param cause the failure
+     */
+    record StageRetried(IdempotencyKey key, int tries, Throwable cause) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+
+        /** Returns the event without the cause's message, which may hold anything. */
+        @Override
+        public String toString() {
+            return "StageRetried[" + key + ", tries=" + tries + ", "
+                    + cause.getClass().getName() + "]";
+        }
+    }
+
+    /**
+     * A stage failed: nothing of it is kept, and the key was released or quarantined if the store allowed it.
+     *
+     * @param key as it was held
+     * @param cause what reaches the caller
+     * @param duration from before the outside call
+     */
+    record StageRolledBack(IdempotencyKey key, Throwable cause, Duration duration) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.INFO;
+        }
+
+        /** Returns the event without the cause's message, which may hold anything. */
+        @Override
+        public String toString() {
+            return "StageRolledBack[" + key + ", " + cause.getClass().getName() + ", " + duration + "]";
+        }
+    }
+
+    /**
+     * A stage was not committed because its worker no longer held the key.
+     *
+     * @param key as it was held
+     * @param duration from before the outside call
+     */
+    record FencedOff(IdempotencyKey key, Duration duration) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.WARNING;
+        }
+    }
+
+    /**
+     * A request has its response.
+     *
+     * @param key the finished key
+     * @param age since the key was created
+     */
+    record Finished(IdempotencyKey key, Duration age) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
+     * The completer brought a request to its end.
+     *
+     * @param key the finished key
+     */
+    record Completed(IdempotencyKey key) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.INFO;
+        }
+    }
+
+    /**
+     * A key was put aside for an operator.
+     *
+     * @param key the quarantined key
+     */
+    record Quarantined(IdempotencyKey key) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.WARNING;
+        }
+    }
+
+    /**
+     * An operator changed a key.
+     *
+     * @param key the key as it is now
+     * @param action {@code retry}, {@code finish} or {@code discard}
+     * @param by who did it
+     */
+    record Operated(IdempotencyKey key, String action, String by) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.INFO;
+        }
+    }
+
+    /**
+     * The reaper removed expired keys.
+     *
+     * @param count how many, 1 or more
+     * @param duration how long that took
+     */
+    record Expired(int count, Duration duration) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.INFO;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Response;
+import io.idempotencykey.internal.Arguments;
+import io.idempotencykey.port.StoredKey;
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a person can do with keys that don't come to an end by themselves.
+ *
+ * <p>Each action is a compare-and-set against the key as it was read, works on unfinished keys that nobody holds, and is
+ * recorded: as {@link IdempotencyKey#lastError()} with who did it and what stood there before, in the log, and as {@link
+ * KeyEvent.Operated}. Safe for many threads.
+ */
+public final class OperatorActions {
+    private final IdempotencyKeyService<?> service;
+
+    /**
+     * Actions on a service's keys.
+     *
+     * @param service whose keys
+     */
+    public OperatorActions(IdempotencyKeyService<?> service) {
+        this.service = Arguments.required(service, "service");
+    }
+
+    /**
+     * Lists quarantined keys, by scope and value.
+     *
+     * @param after keys up to this one are left out; {@code null} leaves out none
+     * @param limit the most keys to return, 1 to 10,000
+     * @return what is known of them
+     * @throws IllegalArgumentException if the limit is out of bounds
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public List<IdempotencyKey> listQuarantined(@Nullable KeyId after, int limit) {
+        Arguments.between(1, 10_000, limit, "limit");
+        return service.findQuarantined(after, limit).stream()
+                .map(StoredKey::key)
+                .toList();
+    }
+
+    /**
+     * Lets a request go on at its recovery point, with all its attempts anew; whoever comes next takes it, a client or the
+     * completer.
+     *
+     * @param id the key
+     * @param by who does it: at most 100 characters, none of them a control character
+     * @return what is known of the key
+     * @throws IllegalArgumentException if {@code by} is illegal
+     * @throws IdempotencyException.NotFound if there is no such key
+     * @throws IdempotencyException.Locked if a worker holds it
+     * @throws IdempotencyException.AlreadyFinished if it has its response
+     */
+    public IdempotencyKey retry(KeyId id, String by) {
+        return service.operate(
+                id,
+                "retry",
+                by(by),
+                (stored, now, next) -> Transitions.reopen(stored, now, record("retry", by, stored), next));
+    }
+
+    /**
+     * Finishes a request with a response that every retry gets; no further stage runs.
+     *
+     * @param id the key
+     * @param response what retries get
+     * @param by who does it: at most 100 characters, none of them a control character
+     * @return what is known of the key
+     * @throws IllegalArgumentException if {@code by} is illegal
+     * @throws IdempotencyException.ResponseTooLarge if the body is too long; the key is as it was
+     * @throws IdempotencyException.NotFound if there is no such key
+     * @throws IdempotencyException.Locked if a worker holds it
+     * @throws IdempotencyException.AlreadyFinished if it has its response
+     */
+    public IdempotencyKey finish(KeyId id, Response response, String by) {
+        Settings settings = service.settings();
+        Transitions.checkLength(id, response, settings.maxResponseBytes());
+        return service.operate(
+                id,
+                "finish",
+                by(by),
+                (stored, now, next) -> Transitions.close(
+                        stored, response, now, settings.timeToLive(), record("finish", by, stored), next));
+    }
+
+    /**
+     * Gives a request up: the key counts as absent from now on, so that the same request would run anew. What its stages
+     * committed stays.
+     *
+     * @param id the key
+     * @param by who does it: at most 100 characters, none of them a control character
+     * @return what is known of the key
+     * @throws IllegalArgumentException if {@code by} is illegal
+     * @throws IdempotencyException.NotFound if there is no such key
+     * @throws IdempotencyException.Locked if a worker holds it
+     * @throws IdempotencyException.AlreadyFinished if it has its response
+     */
+    public IdempotencyKey discard(KeyId id, String by) {
+        Response gone = Response.of(410, new byte[0]);
+        return service.operate(
+                id,
+                "discard",
+                by(by),
+                (stored, now, next) ->
+                        Transitions.close(stored, gone, now, Duration.ZERO, record("discard", by, stored), next));
+    }
+
+    private static String by(String by) {
+        return Arguments.line(100, by, "by");
+    }
+
+    private static String record(String action, String by, StoredKey stored) {
+        String before = stored.key().lastError();
+        String record = action + " by " + by + (before.isEmpty() ? "" : "; before: " + before);
+        int length = Math.min(record.length(), IdempotencyKey.MAX_ERROR_LENGTH);
+        // Not through the middle of a character.
+        return record.substring(0, Character.isHighSurrogate(record.charAt(length - 1)) ? length - 1 : length);
+    }
+}

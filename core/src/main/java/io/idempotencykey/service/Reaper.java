@@ -1,0 +1,64 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.internal.Arguments;
+import java.time.Duration;
+
+/**
+ * Removes finished keys after their expiry; unfinished and quarantined ones stay.
+ *
+ * <p>Without it nothing goes wrong, since an expired key counts as absent; only the store grows. Safe for many threads and
+ * for many instances side by side.
+ */
+public final class Reaper {
+    /** How many keys one statement deletes at most. */
+    public static final int DEFAULT_BATCH_SIZE = 500;
+
+    private static final int MOST_BATCHES = 200;
+
+    private final IdempotencyKeyService<?> service;
+    private final int batchSize;
+
+    /**
+     * A reaper with {@link #DEFAULT_BATCH_SIZE}.
+     *
+     * @param service whose keys are removed
+     */
+    public Reaper(IdempotencyKeyService<?> service) {
+        this(service, DEFAULT_BATCH_SIZE);
+    }
+
+    /**
+     * A reaper.
+     *
+     * @param service whose keys are removed
+     * @param batchSize how many keys one statement deletes at most, which bounds how long it holds their locks: 1 to 10,000
+     * @throws IllegalArgumentException if {@code batchSize} is out of bounds
+     */
+    public Reaper(IdempotencyKeyService<?> service, int batchSize) {
+        this.service = Arguments.required(service, "service");
+        this.batchSize = Arguments.between(1, 10_000, batchSize, "batchSize");
+    }
+
+    /**
+     * Deletes batch after batch until nothing expired is left, or 200 batches are done.
+     *
+     * @return how many keys were deleted
+     * @throws IdempotencyException.StoreUnavailable if the store could not be used; what was deleted before stays deleted
+     */
+    public int runOnce() {
+        Environment environment = service.settings().environment();
+        long begin = environment.nanoTime();
+        int deleted = 0;
+        int last = batchSize;
+        for (int i = 0; i < MOST_BATCHES && last == batchSize; i++) {
+            last = service.deleteExpired(batchSize);
+            deleted += last;
+        }
+        if (deleted > 0) {
+            Duration duration = Duration.ofNanos(environment.nanoTime() - begin);
+            service.settings().events().emit(new KeyEvent.Expired(deleted, duration));
+        }
+        return deleted;
+    }
+}

@@ -1,0 +1,76 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.internal.Arguments;
+import java.lang.System.Logger.Level;
+import java.time.Duration;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Calls something again and again on a thread of its own, such as {@link Completer#runOnce} and {@link Reaper#runOnce}, for
+ * applications that have no scheduler.
+ *
+ * <p>What a call throws is logged, and the next call comes all the same. Safe for many threads.
+ */
+public final class Schedule implements AutoCloseable {
+    private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
+
+    private final ScheduledExecutorService executor;
+
+    /**
+     * Starts at once.
+     *
+     * @param name of the thread, which is a daemon
+     * @param every from the end of a call to the next one: 1 millisecond to 24 hours
+     * @param task what to call
+     * @throws IllegalArgumentException if {@code every} is out of bounds
+     */
+    public Schedule(String name, Duration every, Runnable task) {
+        Arguments.required(name, "name");
+        Arguments.between(Duration.ofMillis(1), Duration.ofHours(24), every, "every");
+        Arguments.required(task, "task");
+        this.executor = Executors.newSingleThreadScheduledExecutor(runnable -> {
+            Thread thread = new Thread(runnable, name);
+            thread.setDaemon(true);
+            return thread;
+        });
+        ScheduledFuture<?> unused = executor.scheduleWithFixedDelay(
+                () -> {
+                    try {
+                        task.run();
+                    } catch (Throwable e) {
+                        LOGGER.log(Level.WARNING, "a scheduled call failed; the next one comes all the same", e);
+                    }
+                },
+                0,
+                every.toNanos(),
+                TimeUnit.NANOSECONDS);
+    }
+
+    /**
+     * Stops: no call begins any more, and one that runs is waited for and then interrupted.
+     *
+     * @param deadline how long to wait
+     * @return whether nothing runs any more
+     */
+    public boolean stop(Duration deadline) {
+        executor.shutdown();
+        try {
+            if (!executor.awaitTermination(deadline.toNanos(), TimeUnit.NANOSECONDS)) {
+                executor.shutdownNow();
+            }
+        } catch (InterruptedException e) {
+            executor.shutdownNow();
+            Thread.currentThread().interrupt();
+        }
+        return executor.isTerminated();
+    }
+
+    /** Stops within ten seconds. */
+    @Override
+    public void close() {
+        stop(Duration.ofSeconds(10));
+    }
+}

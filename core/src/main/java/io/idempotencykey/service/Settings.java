@@ -1,0 +1,16 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.Isolation;
+import java.time.Duration;
+
+/** What the service's builder was told. */
+record Settings(
+        Duration lease,
+        Duration timeToLive,
+        int maxResponseBytes,
+        Isolation isolation,
+        int maxTries,
+        Duration firstPause,
+        Duration longestPause,
+        Environment environment,
+        Events events) {}

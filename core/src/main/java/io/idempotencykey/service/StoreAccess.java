@@ -1,0 +1,109 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The store's single statements, with transient failures retried and lost answers resolved.
+ *
+ * <p>A write proposes the same revision in all its tries. So it doesn't matter if one whose answer was lost lands late,
+ * and finding the revision means that the write was made.
+ */
+final class StoreAccess<T> {
+    /** What became of a write. */
+    enum Write {
+        /** It is made. */
+        DONE,
+        /** Another key, or another revision, stands in its way. */
+        LOST,
+        /** A transaction holds the row. */
+        BUSY
+    }
+
+    private final KeyStore<T> store;
+    private final Settings settings;
+
+    StoreAccess(KeyStore<T> store, Settings settings) {
+        this.store = store;
+        this.settings = settings;
+    }
+
+    /** Finds a key, or throws {@link IdempotencyException.StoreUnavailable}. */
+    Optional<StoredKey> find(KeyId id) {
+        return repeatable(id, () -> store.find(id));
+    }
+
+    /** Makes a call that may be repeated at will, or throws {@link IdempotencyException.StoreUnavailable}. */
+    <R> R repeatable(@Nullable KeyId id, Supplier<R> call) {
+        Tries tries = new Tries(settings);
+        while (true) {
+            try {
+                return call.get();
+            } catch (RuntimeException e) {
+                if (StoreFailure.kindOf(e) == StoreFailure.Kind.UNAVAILABLE || !tries.another()) {
+                    throw new IdempotencyException.StoreUnavailable(id, e);
+                }
+            }
+        }
+    }
+
+    Write insert(StoredKey key) {
+        return write(key, () -> store.insert(key));
+    }
+
+    Write replace(Revision expected, StoredKey next) {
+        return write(next, () -> store.replace(expected, next));
+    }
+
+    private Write write(StoredKey next, BooleanSupplier statement) {
+        Tries tries = new Tries(settings);
+        boolean unresolved = false;
+        while (true) {
+            try {
+                if (statement.getAsBoolean()) {
+                    return Write.DONE;
+                }
+                return unresolved && isStored(next) ? Write.DONE : Write.LOST;
+            } catch (IdempotencyException e) {
+                throw e;
+            } catch (RuntimeException e) {
+                StoreFailure.Kind kind = StoreFailure.kindOf(e);
+                switch (kind) {
+                    case BUSY -> {
+                        return isStored(next) ? Write.DONE : Write.BUSY;
+                    }
+                    case FULL -> throw new IdempotencyException.StoreFull(next.id(), e);
+                    case UNAVAILABLE -> throw failure(next.id(), unresolved, e);
+                    case UNKNOWN, TRANSIENT -> unresolved |= kind == StoreFailure.Kind.UNKNOWN;
+                }
+                if (!tries.another()) {
+                    throw failure(next.id(), unresolved, e);
+                }
+            }
+        }
+    }
+
+    private boolean isStored(StoredKey next) {
+        try {
+            return find(next.id())
+                    .filter(stored -> stored.revision().equals(next.revision()))
+                    .isPresent();
+        } catch (IdempotencyException.StoreUnavailable e) {
+            throw new IdempotencyException.OutcomeUnknown(next.id(), e);
+        }
+    }
+
+    private static IdempotencyException failure(KeyId id, boolean unresolved, RuntimeException cause) {
+        return unresolved
+                ? new IdempotencyException.OutcomeUnknown(id, cause)
+                : new IdempotencyException.StoreUnavailable(id, cause);
+    }
+}

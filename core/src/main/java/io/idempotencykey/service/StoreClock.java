@@ -1,0 +1,73 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.port.KeyStore;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/** The store's time: read once a minute, carried by the monotonic clock in between. */
+final class StoreClock {
+    static final Duration READ_EVERY = Duration.ofMinutes(1);
+
+    private final KeyStore<?> store;
+    private final StoreAccess<?> access;
+    private final Environment environment;
+    private final AtomicReference<@Nullable Reading> last = new AtomicReference<>();
+
+    StoreClock(KeyStore<?> store, StoreAccess<?> access, Settings settings) {
+        this.store = store;
+        this.access = access;
+        this.environment = settings.environment();
+    }
+
+    /**
+     * The time, cut to milliseconds. If the store can't be read, an older reading is carried on, since only liveness hangs
+     * on it; without any, {@link IdempotencyException.StoreUnavailable} is thrown.
+     */
+    Instant now() {
+        Reading reading = last.get();
+        long nanos = environment.nanoTime();
+        if (reading == null) {
+            reading = firstReading();
+            last.compareAndSet(null, reading);
+        } else if (nanos - reading.nanos > READ_EVERY.toNanos()) {
+            // One thread reads anew; the others go on with the old reading, dated so that they don't all follow.
+            Reading carried = new Reading(reading.at(nanos), nanos);
+            if (last.compareAndSet(reading, carried)) {
+                try {
+                    reading = read();
+                    last.compareAndSet(carried, reading);
+                } catch (RuntimeException e) {
+                    reading = carried;
+                }
+            }
+        }
+        return reading.at(environment.nanoTime()).truncatedTo(ChronoUnit.MILLIS);
+    }
+
+    /** The time as {@link #now()} last read it, carried on: asks the store nothing, so a transaction may be open. */
+    Instant carried() {
+        Reading reading = last.get();
+        return reading == null ? now() : reading.at(environment.nanoTime()).truncatedTo(ChronoUnit.MILLIS);
+    }
+
+    private Reading firstReading() {
+        return access.repeatable(null, this::read);
+    }
+
+    private Reading read() {
+        long before = environment.nanoTime();
+        Instant time = store.time();
+        long after = environment.nanoTime();
+        return new Reading(time, before + (after - before) / 2);
+    }
+
+    private record Reading(Instant time, long nanos) {
+        Instant at(long now) {
+            return time.plusNanos(now - nanos);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+package io.idempotencykey.service;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One atomic stage of a request's work.
+ *
+ * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition. What it
+ * throws rolls the stage back, releases the key and reaches the caller as it is.
+ *
+ * @param <T> the store's transaction handle
+ */
+@FunctionalInterface
+public interface WorkStage<T> {
+    /**
+     * Does the work.
+     *
+     * @param stage the transaction, the key and the request
+     * @return how the stage ends
+     */
+    StageOutcome work(StageContext<T> stage);
+
+    /**
+     * One atomic stage that follows an outside call and gets its result.
+     *
+     * @param <T> the store's transaction handle
+     * @param <I> the outside call's result
+     */
+    @FunctionalInterface
+    interface WithInput<T, I extends @Nullable Object> {
+        /**
+         * Does the work.
+         *
+         * @param stage the transaction, the key and the request
+         * @param input what the outside call returned in this attempt
+         * @return how the stage ends
+         */
+        StageOutcome work(StageContext<T> stage, I input);
+    }
+}

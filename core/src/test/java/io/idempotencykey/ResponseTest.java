@@ -1,0 +1,139 @@
+package io.idempotencykey;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ResponseTest {
+    private static final byte[] BODY = {0, 1, -1};
+
+    @Test
+    void bodiesAreCopiedOnTheWayInAndOut() {
+        byte[] given = BODY.clone();
+        Response response = Response.of(200, given);
+
+        given[0] = 9;
+        response.body()[1] = 9;
+
+        assertThat(response.body()).isEqualTo(BODY);
+        assertThat(response.bodyLength()).isEqualTo(3);
+    }
+
+    @Test
+    void aTextIsItsBytesInUtf8WithItsContentType() {
+        Response response = Response.of(201, "text/plain", "é");
+
+        assertThat(response.status()).isEqualTo(201);
+        assertThat(response.body()).containsExactly(0xc3, 0xa9);
+        assertThat(response.header("content-type")).isEqualTo("text/plain");
+        assertThat(response.header("Location")).isNull();
+    }
+
+    @Test
+    void aNameInAnyCaseGetsOneMoreValue() {
+        Response response =
+                Response.of(200, BODY).withHeader("Set-Cookie", "a=1").withHeader("set-cookie", "b=2");
+
+        assertThat(response.headers()).containsOnlyKeys("Set-Cookie");
+        assertThat(response.headers().get("SET-COOKIE")).containsExactly("a=1", "b=2");
+        assertThatExceptionOfType(UnsupportedOperationException.class)
+                .isThrownBy(() -> response.headers().clear());
+    }
+
+    @Test
+    void aRestoredResponseEqualsTheStoredOne() {
+        Response response = Response.of(200, BODY)
+                .withHeader("Set-Cookie", "a=\"1\"\t")
+                .withHeader("set-cookie", "b=é")
+                .withHeader("ETag", "x");
+
+        Response restored = Response.restored(200, response.headersJson(), BODY);
+
+        assertThat(restored).isEqualTo(response).hasSameHashCodeAs(response);
+        assertThat(Response.restored(200, "{}", BODY)).isEqualTo(Response.of(200, BODY));
+    }
+
+    @Test
+    void responsesDifferInEveryPart() {
+        Response response = Response.of(200, BODY).withHeader("A", "1");
+
+        assertThat(response)
+                .isEqualTo(Response.of(200, BODY).withHeader("a", "1"))
+                .isNotEqualTo(Response.of(201, BODY).withHeader("A", "1"))
+                .isNotEqualTo(Response.of(200, BODY).withHeader("A", "2"))
+                .isNotEqualTo(Response.of(200, BODY).withHeader("A", "1").withHeader("A", "1"))
+                .isNotEqualTo(Response.of(200, BODY))
+                .isNotEqualTo(Response.of(200, new byte[] {0, 1}).withHeader("A", "1"))
+                .isNotEqualTo("Response");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {-1, 0, 99, 600, Integer.MAX_VALUE})
+    void anIllegalStatusIsRefused(int status) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(status, BODY))
+                .withMessage("argument 'status' is '" + status + "'; allowed: 100 to 599");
+        assertThatIllegalArgumentException().isThrownBy(() -> Response.of(status, "text/plain", ""));
+    }
+
+    @Test
+    void theOutermostStatusesAreLegal() {
+        assertThat(List.of(
+                        Response.of(100, BODY).status(), Response.of(599, BODY).status()))
+                .containsExactly(100, 599);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", " ", "a b", "a:", "é", "a\n", "(", "a/b", "[", "@", "{"})
+    void anIllegalHeaderNameIsRefused(String name) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, BODY).withHeader(name, "v"))
+                .withMessageContaining("argument 'name'");
+    }
+
+    @Test
+    void everyTokenCharacterIsLegalInAHeaderName() {
+        String token = "!#$%&'*+-.^_`|~09azAZ";
+
+        assertThat(Response.of(200, BODY).withHeader(token, "v").headers()).containsOnlyKeys(token);
+        assertThat(Response.of(200, BODY).withHeader("n".repeat(256), "v").headers())
+                .hasSize(1);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, BODY).withHeader("n".repeat(257), "v"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"a\nb", "a\rb", "\u0000", "\u007f", "\ud800"})
+    void anIllegalHeaderValueIsRefused(String value) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, BODY).withHeader("n", value))
+                .withMessageContaining("argument 'value'");
+    }
+
+    @Test
+    void headersTogetherHaveALongestLength() {
+        Response full = Response.of(200, BODY).withHeader("n", "v".repeat(65_535));
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> full.withHeader("m", ""))
+                .withMessageContaining("at most 65536 characters");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, BODY).withHeader("n", "v".repeat(65_536)));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "[]", "{\"a\":\"b\"}", "{\"a\":{}}", "{\"a b\":[\"c\"]}"})
+    void headersThatTheStoreGarbledAreRefused(String json) {
+        assertThatIllegalArgumentException().isThrownBy(() -> Response.restored(200, json, BODY));
+    }
+
+    @Test
+    void theTextShowsNeitherHeadersNorBody() {
+        assertThat(Response.of(200, "text/plain", "secret")).hasToString("Response[200, 6 bytes]");
+    }
+}
