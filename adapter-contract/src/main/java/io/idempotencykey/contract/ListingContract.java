@@ -1,0 +1,214 @@
+package io.idempotencykey.contract;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.StoredKey;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The store's listings and its deletion, each with rows that it must leave alone. */
+abstract class ListingContract<T> extends FaultContract<T> {
+    @Test
+    void onlyKeysThatNobodyWorksOnAreResumable() {
+        World<T> world = World.emptyOf(this);
+        Instant before = World.START;
+        StoredKey open = insert(world, "open", new KeyState.Open(World.TAXED, before.minusMillis(2)));
+        StoredKey leaseOver = insert(
+                world, "lease over", new KeyState.Locked(World.TAXED, before.minusMillis(9), before.minusMillis(1)));
+        insert(world, "open at the instant", new KeyState.Open(World.TAXED, before));
+        insert(world, "lease ends at the instant", new KeyState.Locked(World.TAXED, before.minusMillis(9), before));
+        insert(world, "held", new KeyState.Locked(World.TAXED, before.minusMillis(9), before.plusMillis(9)));
+        insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, before.plusMillis(9)));
+        insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+        insert(world, "quarantined", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+
+        assertThat(store().findResumable(Map.of(), null, before, 10)).containsExactly(open, leaseOver);
+    }
+
+    @Test
+    void theLongestWaitingAreResumedFirstAndNoMoreThanTheLimit() {
+        World<T> world = World.emptyOf(this);
+        Instant at = World.START.minusSeconds(1);
+        StoredKey third = insert(world, "a", new KeyState.Open(World.TAXED, at.plusMillis(3)));
+        StoredKey first = insert(world, "b", new KeyState.Locked(World.TAXED, at, at.plusMillis(1)));
+        StoredKey second = insert(world, "c", new KeyState.Open(World.TAXED, at.plusMillis(2)));
+
+        assertThat(store().findResumable(Map.of(), null, World.START, 3)).containsExactly(first, second, third);
+        assertThat(store().findResumable(Map.of(), null, World.START, 2)).containsExactly(first, second);
+        assertThat(store().findResumable(Map.of(), null, World.START, 1)).containsExactly(first);
+    }
+
+    @Test
+    void aKeyThatIsNoLongerResumableIsNotFound() {
+        World<T> world = World.emptyOf(this);
+        StoredKey open = insert(world, "a", new KeyState.Open(World.TAXED, Instant.EPOCH));
+        StoredKey taken = world.with(open, new KeyState.Locked(World.TAXED, World.START, World.START.plusMillis(1)));
+        assertThat(store().replace(open.revision(), taken)).isTrue();
+
+        assertThat(store().findResumable(Map.of(), null, World.START, 10)).isEmpty();
+        assertThat(store().findResumable(Map.of(), null, World.START.plusMillis(2), 10))
+                .containsExactly(taken);
+    }
+
+    @Test
+    void resumableKeysAreFoundScopeByScope() {
+        World<T> world = World.emptyOf(this);
+        List<StoredKey> keys = new ArrayList<>();
+        // By their characters: '-' before 'A' before '_' before 'a', whatever a store's collation says.
+        for (String scope : List.of("-", "A", "B", "_", "a", "aa", "b")) {
+            keys.add(insert(new KeyId(scope, "v"), NAME, new KeyState.Open(World.TAXED, Instant.EPOCH)));
+        }
+        insert(new KeyId("C", "v"), NAME, new KeyState.Open(World.TAXED, World.START));
+        StoredKey unscoped = insert(KeyId.of("v"), NAME, new KeyState.Open(World.TAXED, World.START.minusMillis(1)));
+
+        List<StoredKey> found = new ArrayList<>();
+        Optional<String> after = Optional.empty();
+        while (true) {
+            List<StoredKey> next = store().findResumable(Map.of(), after.orElse(null), World.START, 10);
+            if (next.isEmpty()) {
+                break;
+            }
+            assertThat(next).hasSize(1);
+            found.addAll(next);
+            after = Optional.of(next.get(0).id().scope());
+        }
+
+        keys.add(0, unscoped);
+        assertThat(found).isEqualTo(keys);
+        assertThat(world.find()).isEmpty();
+    }
+
+    @Test
+    void resumableKeysAreFoundByOperationAndPoint() {
+        World<T> world = World.emptyOf(this);
+        KeyState taxed = new KeyState.Open(World.TAXED, Instant.EPOCH);
+        KeyState paid = new KeyState.Locked(World.PAID, Instant.EPOCH, Instant.EPOCH.plusMillis(1));
+        StoredKey known = insert(world.id("1"), NAME, taxed);
+        StoredKey alsoKnown = insert(world.id("2"), "cancel-cart", paid);
+        insert(world.id("3"), NAME, paid);
+        insert(world.id("4"), "cancel-cart", taxed);
+        insert(world.id("5"), "complete-cart2", taxed);
+        insert(world.id("6"), "COMPLETE-CART", taxed);
+        insert(world.id("7"), NAME, new KeyState.Open(RecoveryPoint.named("Tax_lines_created"), Instant.EPOCH));
+        insert(world.id("8"), "", taxed);
+        insert(new KeyId("!", "first"), "unknown", taxed);
+
+        assertThat(store().findResumable(
+                                Map.of(
+                                        NAME,
+                                        Set.of(World.TAXED, World.UNKNOWN_POINT),
+                                        "cancel-cart",
+                                        Set.of(World.PAID)),
+                                null,
+                                World.START,
+                                10))
+                .containsExactly(known, alsoKnown);
+    }
+
+    @Test
+    void quarantinedKeysAreFoundInTheOrderOfTheirIdentities() {
+        World<T> world = World.emptyOf(this);
+        KeyState aside = new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason");
+        List<StoredKey> keys = new ArrayList<>();
+        for (String id : List.of("|z", "A|_", "A|a", "_|B", "_|a", "a|A", "aa|-")) {
+            String[] parts = id.split("\\|", 2);
+            keys.add(insert(new KeyId(parts[0], parts[1]), NAME, aside));
+        }
+        insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH));
+        insert(world, "held", new KeyState.Locked(World.TAXED, Instant.EPOCH, Instant.EPOCH));
+        insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+
+        assertThat(store().findQuarantined(null, 10)).isEqualTo(keys);
+        assertThat(store().findQuarantined(null, 3)).isEqualTo(keys.subList(0, 3));
+        assertThat(store().findQuarantined(keys.get(2).id(), 2)).isEqualTo(keys.subList(3, 5));
+        assertThat(store().findQuarantined(new KeyId("A", "b"), 10)).isEqualTo(keys.subList(3, 7));
+        assertThat(store().findQuarantined(keys.get(6).id(), 10)).isEmpty();
+    }
+
+    @Test
+    void onlyFinishedKeysPastTheirExpiryAreDeleted() {
+        World<T> world = World.emptyOf(this);
+        Instant at = World.START;
+        insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at.minusMillis(1)));
+        insert(world, "expires at the instant", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at));
+        List<StoredKey> kept = List.of(
+                insert(world, "later", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at.plusMillis(1))),
+                insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH)),
+                insert(world, "lease over", new KeyState.Locked(World.TAXED, Instant.EPOCH, Instant.EPOCH)),
+                insert(world, "quarantined", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason")));
+
+        assertThat(store().deleteExpired(at, 10)).isEqualTo(2);
+
+        assertThat(store().find(world.id("expired"))).isEmpty();
+        assertThat(store().find(world.id("expires-at-the-instant"))).isEmpty();
+        assertThat(kept).allSatisfy(key -> assertThat(store().find(key.id())).contains(key));
+        assertThat(store().deleteExpired(at, 10)).isZero();
+    }
+
+    @Test
+    void noMoreThanTheLimitAreDeleted() {
+        World<T> world = World.emptyOf(this);
+        for (int i = 0; i < 5; i++) {
+            insert(world, "key " + i, new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+        }
+
+        assertThat(store().deleteExpired(World.START, 2)).isEqualTo(2);
+        assertThat(store().deleteExpired(World.START, 2)).isEqualTo(2);
+        assertThat(store().deleteExpired(World.START, 2)).isEqualTo(1);
+        assertThat(store().deleteExpired(World.START, 2)).isZero();
+    }
+
+    @Test
+    void anExpiredKeyThatWasCreatedAnewIsNotDeleted() {
+        World<T> world = World.emptyOf(this);
+        StoredKey expired = insert(world, "key", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+        StoredKey anew =
+                world.with(expired, new KeyState.Finished(World.RESPONSE, World.START, World.START.plusMillis(1)));
+        store().replace(expired.revision(), anew);
+
+        assertThat(store().deleteExpired(World.START, 10)).isZero();
+
+        assertThat(store().find(expired.id())).contains(anew);
+    }
+
+    private StoredKey insert(World<T> world, String value, KeyState state) {
+        return insert(world.id(value.replace(' ', '-')), NAME, state);
+    }
+
+    private StoredKey insert(KeyId id, String operation, KeyState state) {
+        StoredKey key = Samples.stored(
+                id, operation, World.REQUEST, Fingerprint.of(operation, World.REQUEST), Instant.EPOCH, state);
+        assertThat(store().insert(key)).isTrue();
+        return key;
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, -1, Integer.MIN_VALUE})
+    void aLimitBelowOneIsRefused(int limit) {
+        World<T> world = World.emptyOf(this);
+        StoredKey expired = insert(world, "key", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> store().findResumable(Map.of(), null, World.START, limit))
+                .withMessageContaining("limit");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> store().findQuarantined(null, limit))
+                .withMessageContaining("limit");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> store().deleteExpired(World.START, limit))
+                .withMessageContaining("limit");
+        assertThat(store().find(expired.id())).contains(expired);
+    }
+}

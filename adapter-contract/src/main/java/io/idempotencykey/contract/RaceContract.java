@@ -1,0 +1,275 @@
+package io.idempotencykey.contract;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.service.Execution;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.OperationRunner;
+import io.idempotencykey.service.StageOutcome;
+import java.time.Instant;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Many threads at once, with the store's own time and real waits between tries. */
+abstract class RaceContract<T> extends ListingContract<T> {
+    private static final int CROWD = 64;
+    private static final int GROUP = 8;
+
+    @Test
+    void sixtyFourThreadsOnOneKeyRunItOnceAndAllGetTheSameBytes() {
+        World<T> world = new World<>(this);
+        OperationRunner<T> runner = new OperationRunner<>(new IdempotencyKeyService<>(store()));
+        CountDownLatch done = new CountDownLatch(1);
+        AtomicInteger executed = new AtomicInteger();
+        Operation<T> operation = threeStages(world);
+
+        List<Response> responses = Threads.atOnce(CROWD, () -> {
+            Execution execution;
+            try {
+                execution = runner.run(operation, world.id, World.REQUEST);
+            } catch (IdempotencyException.Locked inFlight) {
+                Threads.await(done);
+                execution = runner.run(operation, world.id, World.REQUEST);
+            }
+            if (!execution.replayed()) {
+                executed.incrementAndGet();
+                done.countDown();
+            }
+            return execution.response();
+        });
+
+        assertThat(executed).hasValue(1);
+        assertThat(responses).hasSize(CROWD).containsOnly(World.RESPONSE);
+        assertThat(world.read("tax")).contains("written");
+        assertThat(world.read("payment")).contains("written");
+        assertThat(world.read("order")).contains("written");
+        assertThat(world.key().attempts()).isEqualTo(1);
+    }
+
+    @Test
+    void threadsOnDifferentKeysDoNotDisturbEachOther() {
+        World<T> world = new World<>(this);
+        OperationRunner<T> runner = new OperationRunner<>(new IdempotencyKeyService<>(store()));
+        AtomicInteger names = new AtomicInteger();
+
+        List<Boolean> replayed = Threads.atOnce(2 * GROUP, () -> {
+            boolean any = false;
+            for (int i = 0; i < 4; i++) {
+                String name = "key-" + names.incrementAndGet();
+                Operation<T> operation = Operation.<T>named(NAME)
+                        .stage(RecoveryPoint.STARTED, world.inserting(name + "/1", StageOutcome.advanceTo(World.TAXED)))
+                        .stage(World.TAXED, world.inserting(name + "/2", World.respond()))
+                        .build();
+                any |= runner.run(operation, world.id(name), World.REQUEST).replayed();
+            }
+            return any;
+        });
+
+        assertThat(replayed).containsOnly(false);
+        assertThat(IntStream.rangeClosed(1, 8 * GROUP)).allSatisfy(i -> {
+            assertThat(world.read("key-" + i + "/1")).isPresent();
+            assertThat(world.read("key-" + i + "/2")).isPresent();
+        });
+    }
+
+    @Test
+    void aValueIsCreatedByOneOfManyThreads() {
+        World<T> world = new World<>(this);
+        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
+
+        List<Boolean> created = Threads.atOnce(GROUP, () -> {
+            try {
+                service.create(world.scope, world.id.value(), World.REQUEST);
+                return true;
+            } catch (IdempotencyException.KeyExists | IdempotencyException.Locked e) {
+                return false;
+            }
+        });
+
+        assertThat(created).containsOnlyOnce(true);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"OPEN", "LEASE_OVER", "EXPIRED"})
+    void aFreeKeyIsTakenByOneOfManyThreads(State state) {
+        World<T> world = new World<>(this);
+        KeyState past = atTheStoresTime(state);
+        assertThat(store().insert(Samples.stored(
+                        world.id, "", World.REQUEST, Fingerprint.of("", World.REQUEST), Instant.EPOCH, past)))
+                .isTrue();
+        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
+
+        List<Boolean> claimed = Threads.atOnce(GROUP, () -> {
+            try {
+                return !isInFlight(service.claim(world.id, World.REQUEST));
+            } catch (IdempotencyException.Locked rowIsHeld) {
+                return false;
+            }
+        });
+
+        assertThat(claimed).containsOnlyOnce(true);
+        assertThat(world.key().attempts()).isEqualTo(state == State.EXPIRED ? 1 : 4);
+    }
+
+    private static KeyState atTheStoresTime(State state) {
+        return switch (state) {
+            case OPEN -> new KeyState.Open(RecoveryPoint.STARTED, Instant.EPOCH);
+            case LEASE_OVER -> new KeyState.Locked(RecoveryPoint.STARTED, Instant.EPOCH, Instant.EPOCH);
+            case EXPIRED -> new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH);
+            default -> throw new IllegalArgumentException(state.toString());
+        };
+    }
+
+    /** In the weakest isolation, only the key keeps the threads from overwriting each other. */
+    @Test
+    void aCounterThatOnlyTheKeyProtectsLosesNoUpdate() {
+        World<T> world = new World<>(this);
+        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
+        Isolation weakest = Collections.min(store().isolations());
+        service.create(world.scope, world.id.value(), World.REQUEST);
+        HeldKey first = World.held(service.workStage(service.lock(world.id), stage -> {
+            insert(stage.transaction(), world.row("counter"), "0");
+            return StageOutcome.advanceTo(World.TAXED);
+        }));
+        service.unlock(first);
+        int bumps = 0;
+
+        for (int round = 0; round < 5; round++) {
+            bumps += Threads.atOnce(GROUP, () -> bump(world, service, weakest)).stream()
+                    .mapToInt(Integer::intValue)
+                    .sum();
+        }
+
+        assertThat(bumps).isBetween(5, 5 * GROUP);
+        assertThat(world.read("counter")).contains(Integer.toString(bumps));
+    }
+
+    /** Returns how many bumps are committed; a thread that doesn't get the lock leaves it at that. */
+    private int bump(World<T> world, IdempotencyKeyService<T> service, Isolation isolation) {
+        HeldKey held;
+        try {
+            held = service.lock(world.id);
+        } catch (IdempotencyException.Locked another) {
+            return 0;
+        }
+        HeldKey next = World.held(service.workStage(held, isolation, stage -> {
+            int counter = Integer.parseInt(
+                    read(stage.transaction(), world.row("counter")).orElseThrow());
+            Thread.onSpinWait();
+            update(stage.transaction(), world.row("counter"), Integer.toString(counter + 1));
+            return StageOutcome.advanceTo(World.TAXED);
+        }));
+        service.unlock(next);
+        return 1;
+    }
+
+    @Test
+    void ofTwoStagesOfOneKeyOneCommits() {
+        World<T> world = new World<>(this);
+        HeldKey held = world.hold();
+        CountDownLatch bothRun = new CountDownLatch(2);
+        AtomicInteger names = new AtomicInteger();
+
+        List<Boolean> committed = Threads.atOnce(2, () -> {
+            String row = "row " + names.incrementAndGet();
+            try {
+                world.service.workStage(held, stage -> {
+                    world.insert(stage, row);
+                    bothRun.countDown();
+                    Threads.await(bothRun);
+                    return World.respond();
+                });
+                assertThat(world.read(row)).isPresent();
+                return true;
+            } catch (IdempotencyException.StaleKey e) {
+                assertThat(world.read(row)).isEmpty();
+                return false;
+            }
+        });
+
+        assertThat(committed).containsExactlyInAnyOrder(true, false);
+    }
+
+    @Test
+    void aRenewalDuringAStageAndTheStageAreNotBothMade() {
+        World<T> world = new World<>(this);
+        HeldKey held = world.hold();
+        AtomicBoolean renewed = new AtomicBoolean();
+        boolean committed;
+        try {
+            world.service.workStage(held, stage -> {
+                world.insert(stage, "a");
+                Threads.elsewhere(() -> {
+                    try {
+                        world.other.renew(held);
+                        renewed.set(true);
+                    } catch (IdempotencyException.Locked | IdempotencyException.StaleKey refused) {
+                        renewed.set(false);
+                    }
+                    return null;
+                });
+                return World.respond();
+            });
+            committed = true;
+        } catch (IdempotencyException.StaleKey fencedOff) {
+            committed = false;
+        }
+
+        assertThat(committed).isNotEqualTo(renewed.get());
+        assertThat(world.read("a").isPresent()).isEqualTo(committed);
+        assertThat(world.key().recoveryPoint()).isEqualTo(committed ? RecoveryPoint.FINISHED : RecoveryPoint.STARTED);
+    }
+
+    @Test
+    void aKeyThatIsCreatedAnewIsNotReaped() {
+        World<T> world = World.emptyOf(this);
+        KeyStore<T> store = store();
+        List<KeyId> ids = IntStream.range(0, 5 * GROUP)
+                .mapToObj(i -> world.id("key-" + i))
+                .toList();
+        for (KeyId id : ids) {
+            store.insert(Samples.stored(
+                    id,
+                    "",
+                    World.REQUEST,
+                    Fingerprint.of("", World.REQUEST),
+                    Instant.EPOCH,
+                    atTheStoresTime(State.EXPIRED)));
+        }
+        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store);
+        Future<Integer> reaped = Threads.begin(() -> {
+            int deleted = 0;
+            for (int i = 0; i < 5 * GROUP; i++) {
+                deleted += store.deleteExpired(World.START, 1);
+            }
+            return deleted;
+        });
+
+        for (KeyId id : ids) {
+            service.create(id.scope(), id.value(), World.OTHER_REQUEST);
+        }
+
+        assertThat(Threads.get(reaped)).isBetween(0, ids.size());
+        assertThat(ids)
+                .allSatisfy(id ->
+                        assertThat(store.find(id).orElseThrow().key().request()).isEqualTo(World.OTHER_REQUEST));
+    }
+}

@@ -1,0 +1,5 @@
+/** The contract suite: implement {@link io.idempotencykey.contract.KeyStoreContract} in a test class, and run it. */
+@NullMarked
+package io.idempotencykey.contract;
+
+import org.jspecify.annotations.NullMarked;

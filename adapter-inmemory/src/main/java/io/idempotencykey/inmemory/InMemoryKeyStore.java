@@ -1,0 +1,330 @@
+package io.idempotencykey.inmemory;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps keys in memory, with the guarantees of the other stores as long as the process lives.
+ *
+ * <p>For tests, and for applications of a single process whose data is in memory too. Memory is bounded by a number of keys:
+ * a new key beyond it takes the place of a finished one that has expired; if there is none, it is refused, since a promised
+ * replay is never dropped.
+ *
+ * <p>A stage gets the application's own handle, and its isolation from other data than the key is whatever that handle gives;
+ * so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or hook.
+ *
+ * @param <T> the handle that a stage writes with
+ */
+public final class InMemoryKeyStore<T> implements KeyStore<T> {
+    /** How many keys are kept unless the constructor is told otherwise. */
+    public static final int DEFAULT_MAX_KEYS = 100_000;
+
+    private static final Comparator<KeyId> BY_SCOPE_AND_VALUE =
+            Comparator.comparing(KeyId::scope).thenComparing(KeyId::value);
+    /** The first of all keys in the order of scopes and values. */
+    private static final KeyId FIRST = KeyId.of("!");
+
+    private static final Comparator<Due> DUE_FIRST =
+            Comparator.comparing(Due::at).thenComparing(Due::id, BY_SCOPE_AND_VALUE);
+
+    private final InMemoryTransactions<T> transactions;
+    private final int maxKeys;
+    private final InstantSource clock;
+
+    private final ReentrantLock lock = new ReentrantLock();
+    // All guarded by the lock, under which no code of the application runs.
+    private final Map<KeyId, StoredKey> keys = new HashMap<>();
+    private final NavigableMap<String, NavigableMap<Due, StoredKey>> resumable = new TreeMap<>();
+    private final NavigableMap<Due, StoredKey> expiring = new TreeMap<>(DUE_FIRST);
+    private final NavigableMap<KeyId, StoredKey> quarantined = new TreeMap<>(BY_SCOPE_AND_VALUE);
+    private final Set<KeyId> committing = new HashSet<>();
+
+    private record Due(Instant at, KeyId id) {}
+
+    /**
+     * A store for stages that only need some object to write with, such as a test's list.
+     *
+     * <p>Nothing is rolled back but the key. The store keeps {@link #DEFAULT_MAX_KEYS} keys and the system's time.
+     *
+     * @param handles gives each stage its handle
+     */
+    public InMemoryKeyStore(Supplier<T> handles) {
+        this(new Handles<>(Objects.requireNonNull(handles, "argument 'handles' is null; a supplier is required")));
+    }
+
+    /**
+     * A store whose stages commit together with the application's own transactions.
+     *
+     * <p>It keeps {@link #DEFAULT_MAX_KEYS} keys and the system's time.
+     *
+     * @param transactions the application's
+     */
+    public InMemoryKeyStore(InMemoryTransactions<T> transactions) {
+        this(transactions, DEFAULT_MAX_KEYS, InstantSource.system());
+    }
+
+    /**
+     * A store whose stages commit together with the application's own transactions.
+     *
+     * @param transactions the application's
+     * @param maxKeys how many keys are kept, 1 or more
+     * @param clock the store's time, by which leases and expiry are decided
+     * @throws IllegalArgumentException if {@code maxKeys} is out of bounds
+     */
+    public InMemoryKeyStore(InMemoryTransactions<T> transactions, int maxKeys, InstantSource clock) {
+        this.transactions = Objects.requireNonNull(
+                transactions, "argument 'transactions' is null; the application's transactions are required");
+        this.clock = Objects.requireNonNull(clock, "argument 'clock' is null; a source of time is required");
+        this.maxKeys = atLeastOne(maxKeys, "maxKeys");
+    }
+
+    @Override
+    public Instant time() {
+        return clock.instant();
+    }
+
+    @Override
+    public Set<Isolation> isolations() {
+        return EnumSet.allOf(Isolation.class);
+    }
+
+    @Override
+    public Optional<StoredKey> find(KeyId id) {
+        return locked(() -> Optional.ofNullable(keys.get(id)));
+    }
+
+    @Override
+    public boolean insert(StoredKey key) {
+        Instant now = clock.instant();
+        return locked(() -> {
+            if (keys.containsKey(key.id())) {
+                return false;
+            }
+            if (keys.size() >= maxKeys && deleteExpiredLocked(now, 1) == 0) {
+                throw new StoreFailure(
+                        StoreFailure.Kind.FULL, "the store keeps " + maxKeys + " keys, all in use", null);
+            }
+            put(key);
+            return true;
+        });
+    }
+
+    @Override
+    public boolean replace(Revision expected, StoredKey next) {
+        return locked(() -> {
+            if (!isStored(expected, next.id())) {
+                return false;
+            }
+            if (committing.contains(next.id())) {
+                throw new StoreFailure(StoreFailure.Kind.BUSY, "a stage of the key is committing", null);
+            }
+            put(next);
+            return true;
+        });
+    }
+
+    @Override
+    public StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work) {
+        T transaction;
+        try {
+            transaction = transactions.begin();
+        } catch (Throwable e) {
+            return rolledBack(e);
+        }
+        StoredKey next;
+        try {
+            next = work.apply(transaction);
+        } catch (Throwable e) {
+            return rollback(transaction, e, rolledBack(e));
+        }
+        // From here on the key is this stage's, so that the hook needs no lock while it commits.
+        Optional<StageCommit> refused = locked(() -> fence(held));
+        if (refused.isPresent()) {
+            return rollback(transaction, null, refused.get());
+        }
+        try {
+            transactions.commit(transaction);
+        } catch (Throwable e) {
+            locked(() -> committing.remove(held.id()));
+            return rollback(transaction, e, rolledBack(e));
+        }
+        return locked(() -> {
+            committing.remove(held.id());
+            put(next);
+            return StageCommit.committed();
+        });
+    }
+
+    private Optional<StageCommit> fence(StoredKey held) {
+        if (!isStored(held.revision(), held.id())) {
+            return Optional.of(StageCommit.fencedOff());
+        }
+        if (!committing.add(held.id())) {
+            return Optional.of(StageCommit.transientlyRolledBack(
+                    new StoreFailure(StoreFailure.Kind.BUSY, "another stage of the key is committing", null)));
+        }
+        return Optional.empty();
+    }
+
+    private StageCommit rollback(T transaction, @Nullable Throwable cause, StageCommit result) {
+        try {
+            transactions.rollback(transaction);
+        } catch (RuntimeException e) {
+            if (cause == null) {
+                return StageCommit.rolledBack(e);
+            }
+            cause.addSuppressed(e);
+        }
+        return result;
+    }
+
+    private static StageCommit rolledBack(Throwable cause) {
+        for (Throwable e = cause; e != null; e = e.getCause()) {
+            if (e instanceof StoreFailure failure && failure.kind() == StoreFailure.Kind.TRANSIENT) {
+                return StageCommit.transientlyRolledBack(cause);
+            }
+        }
+        return StageCommit.rolledBack(cause);
+    }
+
+    @Override
+    public List<StoredKey> findResumable(
+            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
+        atLeastOne(limit, "limit");
+        return locked(() -> {
+            for (NavigableMap<Due, StoredKey> scope :
+                    (afterScope == null ? resumable : resumable.tailMap(afterScope, false)).values()) {
+                List<StoredKey> found = scope.headMap(new Due(before, FIRST)).values().stream()
+                        .filter(key -> operations.isEmpty() || isAmong(operations, key))
+                        .limit(limit)
+                        .toList();
+                if (!found.isEmpty()) {
+                    return found;
+                }
+            }
+            return List.of();
+        });
+    }
+
+    private static boolean isAmong(Map<String, Set<RecoveryPoint>> operations, StoredKey key) {
+        return operations
+                .getOrDefault(key.key().operation(), Set.of())
+                .contains(key.key().recoveryPoint());
+    }
+
+    @Override
+    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+        atLeastOne(limit, "limit");
+        return locked(() -> (after == null ? quarantined : quarantined.tailMap(after, false))
+                .values().stream().limit(limit).toList());
+    }
+
+    @Override
+    public int deleteExpired(Instant at, int limit) {
+        atLeastOne(limit, "limit");
+        return locked(() -> deleteExpiredLocked(at, limit));
+    }
+
+    private int deleteExpiredLocked(Instant at, int limit) {
+        int deleted = 0;
+        Iterator<Due> first = expiring.keySet().iterator();
+        while (deleted < limit && first.hasNext()) {
+            Due due = first.next();
+            if (due.at().isAfter(at)) {
+                break;
+            }
+            first.remove();
+            keys.remove(due.id());
+            deleted++;
+        }
+        return deleted;
+    }
+
+    private boolean isStored(Revision expected, KeyId id) {
+        StoredKey stored = keys.get(id);
+        return stored != null && stored.revision().equals(expected);
+    }
+
+    private void put(StoredKey key) {
+        StoredKey old = keys.put(key.id(), key);
+        if (old != null) {
+            index(old, false);
+        }
+        index(key, true);
+    }
+
+    private void index(StoredKey key, boolean present) {
+        KeyState state = key.key().state();
+        state.match(
+                open -> index(key, open.resumableFrom(), present),
+                held -> index(key, held.leaseEnds(), present),
+                finished -> mark(expiring, new Due(finished.expiresAt(), key.id()), key, present),
+                aside -> mark(quarantined, key.id(), key, present));
+    }
+
+    private boolean index(StoredKey key, Instant resumableFrom, boolean present) {
+        String scope = key.id().scope();
+        NavigableMap<Due, StoredKey> ofScope = resumable.computeIfAbsent(scope, name -> new TreeMap<>(DUE_FIRST));
+        mark(ofScope, new Due(resumableFrom, key.id()), key, present);
+        return ofScope.isEmpty() && resumable.remove(scope, ofScope);
+    }
+
+    private static <K> boolean mark(Map<K, StoredKey> index, K place, StoredKey key, boolean present) {
+        return present ? index.put(place, key) == null : index.remove(place) != null;
+    }
+
+    private <R> R locked(Supplier<R> action) {
+        lock.lock();
+        try {
+            return action.get();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private static int atLeastOne(int value, String argument) {
+        if (value < 1) {
+            throw new IllegalArgumentException("argument '" + argument + "' is '" + value + "'; allowed: 1 or more");
+        }
+        return value;
+    }
+
+    private record Handles<T>(Supplier<T> handles) implements InMemoryTransactions<T> {
+        @Override
+        public T begin() {
+            return handles.get();
+        }
+
+        @Override
+        public void commit(T transaction) {}
+
+        @Override
+        public void rollback(T transaction) {}
+    }
+}

@@ -1,0 +1,34 @@
+package io.idempotencykey.inmemory;
+
+/**
+ * The application's own transactions, which commit or roll back together with a key's change.
+ *
+ * <p>Called on the thread that runs the stage, and safe for many threads. A conflict that may be gone at the next try is told
+ * by a {@link io.idempotencykey.port.StoreFailure} of the kind {@code TRANSIENT}.
+ *
+ * @param <T> the handle that a stage writes with
+ */
+public interface InMemoryTransactions<T> {
+    /**
+     * Begins a transaction.
+     *
+     * @return its handle
+     */
+    T begin();
+
+    /**
+     * Makes everything that was written with the handle visible, or throws and changes nothing.
+     *
+     * <p>While it runs, other attempts to change the key are told that it is locked.
+     *
+     * @param transaction from {@link #begin()}
+     */
+    void commit(T transaction);
+
+    /**
+     * Drops everything that was written with the handle; also called after a commit that threw.
+     *
+     * @param transaction from {@link #begin()}
+     */
+    void rollback(T transaction);
+}

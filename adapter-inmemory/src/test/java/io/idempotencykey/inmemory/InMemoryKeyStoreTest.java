@@ -1,0 +1,353 @@
+package io.idempotencykey.inmemory;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.Completer;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.StageOutcome;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What is special about memory: hooks of the application and a bound on the number of keys. */
+class InMemoryKeyStoreTest {
+    private static final Request REQUEST = Request.of("POST", "/", Map.of());
+    private static final Response DONE = Response.of(200, new byte[0]);
+    private static final Duration LEASE = Duration.ofSeconds(30);
+    private static final Duration TIME_TO_LIVE = Duration.ofHours(1);
+
+    private final Hooks hooks = new Hooks();
+    private volatile Instant now = Instant.parse("2026-01-01T00:00:00Z");
+    private final InMemoryKeyStore<List<String>> store = new InMemoryKeyStore<>(hooks, 2, (InstantSource) () -> now);
+    private final ExecutorService executor = Executors.newCachedThreadPool();
+
+    @AfterEach
+    void stop() {
+        executor.shutdownNow();
+    }
+
+    @Test
+    void theHandleIsCommittedWithTheKey() {
+        service().workStage(claim("a"), stage -> {
+            stage.transaction().add("row");
+            return StageOutcome.respond(DONE);
+        });
+
+        assertThat(hooks.calls).containsExactly("begin", "commit [row]");
+    }
+
+    @Test
+    void theHandleIsRolledBackWhenTheStageThrows() {
+        HeldKey held = claim("a");
+
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(() -> service().workStage(held, stage -> {
+                    throw new IllegalStateException("no stock");
+                }));
+
+        assertThat(hooks.calls).containsExactly("begin", "rollback");
+    }
+
+    @Test
+    void theHandleOfAStaleStageIsRolledBack() {
+        HeldKey stale = claim("a");
+        service().renew(stale);
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> service().workStage(stale, stage -> StageOutcome.respond(DONE)));
+
+        assertThat(hooks.calls).containsExactly("begin", "rollback");
+    }
+
+    @Test
+    void aCommitHookThatThrowsChangesNothing() {
+        HeldKey held = claim("a");
+        IllegalStateException refused = new IllegalStateException("constraint");
+        hooks.onCommit = rows -> {
+            throw refused;
+        };
+
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(() -> service().workStage(held, stage -> StageOutcome.respond(DONE)))
+                .isSameAs(refused);
+
+        assertThat(hooks.calls).containsExactly("begin", "rollback");
+        assertThat(service().retrieve(held.id()).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    @Test
+    void aConflictToldByTheCommitHookIsTriedAgain() {
+        HeldKey held = claim("a");
+        hooks.onCommit = rows -> {
+            hooks.onCommit = again -> {};
+            throw new StoreFailure(StoreFailure.Kind.TRANSIENT, "conflict", null);
+        };
+
+        service().workStage(held, stage -> {
+            stage.transaction().add("row");
+            return StageOutcome.respond(DONE);
+        });
+
+        assertThat(hooks.calls).containsExactly("begin", "rollback", "begin", "commit [row]");
+    }
+
+    @Test
+    void aBeginHookThatThrowsReleasesTheKey() {
+        HeldKey held = claim("a");
+        hooks.onBegin = () -> {
+            throw new IllegalStateException("no connection");
+        };
+
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(() -> service().workStage(held, stage -> StageOutcome.respond(DONE)))
+                .withMessage("no connection");
+
+        assertThat(service().retrieve(held.id()).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    @Test
+    void aRollbackHookThatThrowsIsReportedBesideTheCause() {
+        HeldKey held = claim("a");
+        IllegalStateException unclosed = new IllegalStateException("can't roll back");
+        hooks.onRollback = () -> {
+            throw unclosed;
+        };
+
+        assertThatExceptionOfType(IllegalArgumentException.class)
+                .isThrownBy(() -> service().workStage(held, stage -> {
+                    throw new IllegalArgumentException("no stock");
+                }))
+                .satisfies(e -> assertThat(e.getSuppressed()).contains(unclosed));
+    }
+
+    @Test
+    void othersSeeTheKeyLockedWhileTheHookCommits() throws Exception {
+        HeldKey held = claim("a");
+        CountDownLatch committing = new CountDownLatch(1);
+        CountDownLatch proceed = new CountDownLatch(1);
+        hooks.onCommit = rows -> {
+            committing.countDown();
+            await(proceed);
+        };
+        Future<?> stage = executor.submit(() -> service().workStage(held, work -> StageOutcome.respond(DONE)));
+        await(committing);
+        now = now.plus(LEASE);
+
+        // The lease has run out, and still nobody gets in between the hook and the key.
+        assertThat(service().claim(held.id(), REQUEST)).isInstanceOf(Claim.InFlight.class);
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> service().lock(held.id()));
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> service().unlock(held));
+        assertThat(service().claim(KeyId.of("b"), REQUEST)).isInstanceOf(Claim.Claimed.class);
+
+        proceed.countDown();
+        stage.get(10, TimeUnit.SECONDS);
+        assertThat(service().claim(held.id(), REQUEST)).isInstanceOf(Claim.Replay.class);
+    }
+
+    @Test
+    void twoStagesOfOneHeldKeyCommitOnce() throws Exception {
+        HeldKey held = claim("a");
+        CountDownLatch bothAtWork = new CountDownLatch(2);
+        Runnable stage = () -> service().workStage(held, work -> {
+            work.transaction().add("row");
+            bothAtWork.countDown();
+            await(bothAtWork);
+            return StageOutcome.respond(DONE);
+        });
+
+        List<Future<?>> both = List.of(executor.submit(stage), executor.submit(stage));
+        int stale = 0;
+        for (Future<?> each : both) {
+            try {
+                each.get(10, TimeUnit.SECONDS);
+            } catch (java.util.concurrent.ExecutionException e) {
+                assertThat(e).hasCauseInstanceOf(IdempotencyException.StaleKey.class);
+                stale++;
+            }
+        }
+
+        assertThat(stale).isEqualTo(1);
+        assertThat(hooks.calls).containsOnlyOnce("commit [row]").contains("rollback");
+    }
+
+    @Test
+    void aFullStoreRefusesNewKeysAndKeepsPromisedReplays() {
+        finish("a");
+        claim("b");
+
+        assertThatExceptionOfType(IdempotencyException.StoreFull.class)
+                .isThrownBy(() -> service().claim(KeyId.of("c"), REQUEST))
+                .withMessageContaining("no room for key c");
+
+        assertThat(service().claim(KeyId.of("a"), REQUEST)).isInstanceOf(Claim.Replay.class);
+        assertThat(service().claim(KeyId.of("b"), REQUEST)).isInstanceOf(Claim.InFlight.class);
+    }
+
+    @Test
+    void anExpiredKeyMakesRoomAtTheInstantItExpires() {
+        finish("a");
+        claim("b");
+        now = now.plus(TIME_TO_LIVE).minusMillis(1);
+        assertThatExceptionOfType(IdempotencyException.StoreFull.class)
+                .isThrownBy(() -> service().claim(KeyId.of("c"), REQUEST));
+
+        now = now.plusMillis(1);
+
+        assertThat(service().claim(KeyId.of("c"), REQUEST)).isInstanceOf(Claim.Claimed.class);
+        assertThatExceptionOfType(IdempotencyException.NotFound.class)
+                .isThrownBy(() -> service().retrieve(KeyId.of("a")));
+    }
+
+    @Test
+    void unfinishedKeysNeverMakeRoom() {
+        claim("a");
+        service().unlock(claim("b"));
+        now = now.plus(Duration.ofDays(10_000));
+
+        assertThatExceptionOfType(IdempotencyException.StoreFull.class)
+                .isThrownBy(() -> service().claim(KeyId.of("c"), REQUEST));
+    }
+
+    @Test
+    void aStoreWithoutHooksKeepsWhatStagesWrite() {
+        List<String> rows = new ArrayList<>();
+        IdempotencyKeyService<List<String>> simple = new IdempotencyKeyService<>(new InMemoryKeyStore<>(() -> rows));
+        simple.create("", "a", REQUEST);
+
+        simple.workStage(simple.lock(KeyId.of("a")), stage -> {
+            stage.transaction().add("row");
+            return StageOutcome.advanceTo(RecoveryPoint.named("next"));
+        });
+
+        assertThat(rows).containsExactly("row");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, -1, Integer.MIN_VALUE})
+    void boundsBelowOneAreRefused(int bound) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new InMemoryKeyStore<>(hooks, bound, InstantSource.system()))
+                .withMessage("argument 'maxKeys' is '" + bound + "'; allowed: 1 or more");
+        assertThatIllegalArgumentException().isThrownBy(() -> store.findResumable(Map.of(), null, now, bound));
+        assertThatIllegalArgumentException().isThrownBy(() -> store.deleteExpired(now, bound));
+    }
+
+    @Test
+    void aRequestThatCanNotBeReadIsQuarantined() {
+        StoredKey stored = store.find(claim("a").id()).orElseThrow();
+        IdempotencyKey key = stored.key();
+        IdempotencyKey unreadable = new IdempotencyKey(
+                key.id(),
+                key.creationId(),
+                "op",
+                Request.restored("POST", "/", "{garbled", true),
+                key.fingerprint(),
+                key.createdAt(),
+                key.updatedAt(),
+                key.attempts(),
+                key.failedAttempts(),
+                key.lastError(),
+                key.state());
+        assertThat(store.replace(stored.revision(), new StoredKey(unreadable, stored.revision())))
+                .isTrue();
+        now = now.plus(Duration.ofHours(1));
+        Operation<List<String>> operation = Operation.<List<String>>named("op")
+                .stage(RecoveryPoint.STARTED, stage -> StageOutcome.respond(DONE))
+                .build();
+
+        assertThat(Completer.builder(service()).operation(operation).build().runOnce())
+                .isZero();
+
+        assertThat(service().retrieve(key.id()).state())
+                .isInstanceOfSatisfying(
+                        KeyState.Quarantined.class,
+                        state -> assertThat(state.reason()).isEqualTo("the stored request can't be read"));
+    }
+
+    /** A service of its own each time, so that no reading of the clock is carried on. */
+    private IdempotencyKeyService<List<String>> service() {
+        return IdempotencyKeyService.builder(store)
+                .lease(LEASE)
+                .timeToLive(TIME_TO_LIVE)
+                .build();
+    }
+
+    private HeldKey claim(String value) {
+        return service()
+                .claim(KeyId.of(value), REQUEST)
+                .match(claimed -> claimed.key(), replay -> none(), busy -> none());
+    }
+
+    private static HeldKey none() {
+        throw new AssertionError("not claimed");
+    }
+
+    private void finish(String value) {
+        service().update(claim(value), StageOutcome.respond(DONE));
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            if (!latch.await(10, TimeUnit.SECONDS)) {
+                throw new AssertionError("waited too long");
+            }
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static final class Hooks implements InMemoryTransactions<List<String>> {
+        final List<String> calls = java.util.Collections.synchronizedList(new ArrayList<>());
+        volatile Runnable onBegin = () -> {};
+        volatile Consumer<List<String>> onCommit = rows -> {};
+        volatile Runnable onRollback = () -> {};
+
+        @Override
+        public List<String> begin() {
+            onBegin.run();
+            calls.add("begin");
+            return new ArrayList<>();
+        }
+
+        @Override
+        public void commit(List<String> transaction) {
+            onCommit.accept(transaction);
+            calls.add("commit " + transaction);
+        }
+
+        @Override
+        public void rollback(List<String> transaction) {
+            calls.add("rollback");
+            onRollback.run();
+        }
+    }
+}
