@@ -1,0 +1,150 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * What the data source's connections are set to, read once; and what has to be set beyond that for a transaction.
+ *
+ * @param database the database
+ * @param isolation JDBC's number of the level that connections come with
+ * @param idleTimeout whether a transaction that is idle for long is ended by the server already, as connections come
+ */
+record ConnectionSettings(Database database, int isolation, boolean idleTimeout) {
+    static ConnectionSettings of(Database database, Connection connection) throws SQLException {
+        boolean idleTimeout = switch (database) {
+            case POSTGRESQL ->
+                number(connection, "select setting from pg_settings where name = 'idle_in_transaction_session_timeout'")
+                        > 0;
+            case MARIADB -> number(connection, "select @@session.idle_transaction_timeout") > 0;
+            case H2 -> true; // in the application's own process there is nobody who could be waited for
+        };
+        return new ConnectionSettings(database, connection.getTransactionIsolation(), idleTimeout);
+    }
+
+    private static long number(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet result = statement.executeQuery(sql)) {
+            return result.next() ? result.getLong(1) : 0;
+        }
+    }
+
+    boolean isGiven(Isolation wanted) {
+        return database.number(wanted) == isolation;
+    }
+
+    /** The isolations that a transaction can have, by the data source or by being set. */
+    Set<Isolation> isolations(Transactions transactions) {
+        Set<Isolation> isolations = database.isolations();
+        boolean settable = switch (database) {
+            case POSTGRESQL -> true;
+            case MARIADB -> !(transactions instanceof JtaTransactions);
+            case H2 -> transactions.ownsConnections();
+        };
+        if (!settable) {
+            isolations.removeIf(isolation -> !isGiven(isolation));
+        }
+        return isolations;
+    }
+
+    /** Whether the server may roll back a transaction without the session noticing, so that errors have to be watched. */
+    boolean watches() {
+        return database != Database.POSTGRESQL;
+    }
+
+    /** The first statements of a transaction: they end with it. */
+    List<String> begin(Isolation wanted, Duration lease) {
+        List<String> statements = new ArrayList<>();
+        if (database == Database.H2) {
+            return statements;
+        }
+        if (!isGiven(wanted)) {
+            statements.add("set transaction isolation level " + database.name(wanted));
+        }
+        if (database == Database.POSTGRESQL && !idleTimeout) {
+            statements.add("set local idle_in_transaction_session_timeout = " + lease.toMillis());
+        }
+        // PostgreSQL takes several statements in one round trip.
+        return database == Database.POSTGRESQL && !statements.isEmpty()
+                ? List.of(String.join("; ", statements))
+                : statements;
+    }
+
+    /** Sets, before a transaction, what can only be set for the connection. */
+    void change(Connection connection, Isolation wanted, Duration lease) throws SQLException {
+        if (database == Database.H2 && !isGiven(wanted)) {
+            connection.setTransactionIsolation(database.number(wanted));
+        }
+        if (database == Database.MARIADB && !idleTimeout) {
+            execute(connection, "set session idle_transaction_timeout = " + Math.max(1, lease.toSeconds()));
+        }
+    }
+
+    /** Puts back what was changed. */
+    void restore(Connection connection, Isolation wanted) throws SQLException {
+        if (database == Database.H2 && !isGiven(wanted)) {
+            connection.setTransactionIsolation(isolation);
+        }
+        if (database == Database.MARIADB && !idleTimeout) {
+            execute(connection, "set session idle_transaction_timeout = 0");
+        }
+    }
+
+    /** Runs a single write or read by itself, in READ COMMITTED. */
+    <R> R alone(Connection connection, Transactions.Work<R> work) throws SQLException {
+        boolean autoCommit = connection.getAutoCommit();
+        boolean given = isGiven(Isolation.READ_COMMITTED);
+        boolean transaction = !autoCommit || (database == Database.POSTGRESQL && !given);
+        if (!given && database == Database.H2) {
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+        }
+        try {
+            if (transaction && autoCommit) {
+                connection.setAutoCommit(false);
+            }
+            if (!given && database != Database.H2) {
+                execute(connection, "set transaction isolation level read committed");
+            }
+            R result = work.on(connection);
+            if (transaction) {
+                connection.commit();
+            }
+            return result;
+        } catch (SQLException | RuntimeException e) {
+            if (transaction) {
+                rollback(connection, e);
+            }
+            throw e;
+        } finally {
+            if (!connection.isClosed()) {
+                if (transaction && autoCommit) {
+                    connection.setAutoCommit(true);
+                }
+                if (!given && database == Database.H2) {
+                    connection.setTransactionIsolation(isolation);
+                }
+            }
+        }
+    }
+
+    private static void rollback(Connection connection, Exception cause) {
+        try {
+            connection.rollback();
+        } catch (SQLException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    static void execute(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        }
+    }
+}

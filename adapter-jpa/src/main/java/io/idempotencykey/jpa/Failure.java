@@ -1,0 +1,143 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import java.sql.SQLException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What an SQL error means, by SQL state and vendor code only; wrappers around it say little.
+ *
+ * <p>The order is that of precedence, where a chain of causes has several.
+ */
+enum Failure {
+    /** The transaction's branches may have ended differently. */
+    HEURISTIC,
+    /** The server rolled the transaction back for a reason that may be gone the next time. */
+    CONFLICT,
+    /** A row was held for too long; the statement did nothing, the transaction may live on. */
+    LOCKED,
+    /** Another row has the same primary or unique key; the statement did nothing. */
+    DUPLICATE,
+    /** The server refused the statement, or the commit, and did nothing. */
+    REFUSED,
+    /** The connection was lost, or the server says nothing of what became of the statement. */
+    LOST,
+    /** There is no SQL error at all. */
+    NONE;
+
+    /** MariaDB: innodb_snapshot_isolation, "Record has changed since last read". */
+    private static final int MARIADB_RECORD_CHANGED = 1020;
+
+    private static final int MARIADB_LOCK_WAIT = 1205;
+    private static final int MARIADB_NOWAIT = 4024;
+    private static final int MARIADB_DEADLOCK = 1213;
+    private static final int H2_LOCK_TIMEOUT = 50200;
+    private static final int H2_CONCURRENT_UPDATE = 90131;
+
+    /** What a throwable means, by all SQL errors among its causes and the suppressed. */
+    static Failure of(Throwable thrown) {
+        Failure found = NONE;
+        for (Throwable each : chain(thrown)) {
+            Failure failure = NONE;
+            if (each instanceof SQLException sql) {
+                failure = of(sql);
+            } else if (each.getClass().getName().startsWith("jakarta.transaction.Heuristic")) {
+                failure = HEURISTIC;
+            }
+            if (failure.compareTo(found) < 0) {
+                found = failure;
+            }
+        }
+        return found;
+    }
+
+    private static Failure of(SQLException sql) {
+        int code = sql.getErrorCode();
+        String state = sql.getSQLState() == null ? "" : sql.getSQLState();
+        if (code == MARIADB_LOCK_WAIT || code == MARIADB_NOWAIT || code == H2_LOCK_TIMEOUT || state.equals("55P03")) {
+            return LOCKED;
+        }
+        if (code == MARIADB_DEADLOCK || code == MARIADB_RECORD_CHANGED || code == H2_CONCURRENT_UPDATE) {
+            return CONFLICT;
+        }
+        if (state.length() != 5 || state.equals("40003") || state.equals("HY000")) {
+            return LOST;
+        }
+        return switch (state.substring(0, 2)) {
+            // 25P02: the transaction was aborted by an earlier error that somebody swallowed
+            case "40" -> CONFLICT;
+            case "25" -> state.equals("25P02") ? CONFLICT : REFUSED;
+            case "23" -> state.equals("23505") || code == 1062 ? DUPLICATE : REFUSED;
+            case "08", "57", "58", "XX", "HY", "70" -> LOST;
+            default -> REFUSED;
+        };
+    }
+
+    private static List<Throwable> chain(Throwable thrown) {
+        Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+        List<Throwable> chain = new ArrayList<>();
+        Deque<Throwable> open = new ArrayDeque<>(List.of(thrown));
+        while (!open.isEmpty()) {
+            Throwable next = open.remove();
+            if (seen.add(next)) {
+                chain.add(next);
+                add(open, next.getCause());
+                open.addAll(List.of(next.getSuppressed()));
+                if (next instanceof SQLException sql) {
+                    add(open, sql.getNextException());
+                }
+            }
+        }
+        return chain;
+    }
+
+    private static void add(Deque<Throwable> open, @Nullable Throwable next) {
+        if (next != null) {
+            open.add(next);
+        }
+    }
+
+    /** What a failure of a single statement means; nothing had been sent if it never got a connection. */
+    static StoreFailure ofStatement(Throwable thrown) {
+        StoreFailure.Kind kind = switch (of(thrown)) {
+            case CONFLICT -> StoreFailure.Kind.TRANSIENT;
+            case LOCKED -> StoreFailure.Kind.BUSY;
+            case DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
+            case HEURISTIC, LOST, NONE -> StoreFailure.Kind.UNKNOWN;
+        };
+        return new StoreFailure(kind, "the database failed: " + kind, thrown);
+    }
+
+    /** What becomes of a stage that failed before its commit was sent: rolled back for certain. */
+    static StageCommit beforeCommit(Throwable thrown) {
+        return switch (of(thrown)) {
+            case CONFLICT, LOCKED, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
+            case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
+            case NONE -> isStale(thrown) ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown);
+        };
+    }
+
+    /** What becomes of a stage whose commit failed: only the server's own word says that it rolled back. */
+    static StageCommit ofCommit(Throwable thrown) {
+        return switch (of(thrown)) {
+            case CONFLICT, LOCKED -> StageCommit.transientlyRolledBack(thrown);
+            case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
+            case HEURISTIC, LOST, NONE -> StageCommit.unknown(thrown);
+        };
+    }
+
+    /** A version that another transaction has moved on: the next try reads it anew. */
+    private static boolean isStale(Throwable thrown) {
+        return chain(thrown).stream()
+                .anyMatch(each -> each instanceof jakarta.persistence.OptimisticLockException
+                        || each instanceof org.hibernate.StaleStateException);
+    }
+}

@@ -1,0 +1,31 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import jakarta.persistence.EntityManager;
+import java.sql.Connection;
+import java.time.Duration;
+import java.util.function.Consumer;
+import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
+
+/** Transactions of a manager that the application names. */
+record GivenTransactions(ConnectionProvider connections, NewTransaction transaction) implements Transactions {
+    @Override
+    public void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) {
+        transaction.run(work);
+    }
+
+    @Override
+    public <R> R outside(Work<R> work) throws Exception {
+        Connection connection = connections.getConnection();
+        try {
+            return work.on(connection);
+        } finally {
+            connections.closeConnection(connection);
+        }
+    }
+
+    @Override
+    public boolean ownsConnections() {
+        return false;
+    }
+}

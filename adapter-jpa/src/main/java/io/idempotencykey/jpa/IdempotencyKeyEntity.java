@@ -1,0 +1,114 @@
+package io.idempotencykey.jpa;
+
+import jakarta.persistence.Column;
+import jakarta.persistence.Entity;
+import jakarta.persistence.IdClass;
+import jakarta.persistence.Table;
+import java.time.Instant;
+import java.util.UUID;
+import org.hibernate.annotations.Immutable;
+import org.hibernate.annotations.JdbcTypeCode;
+import org.hibernate.type.SqlTypes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The mapping of the table that {@link JpaKeyStore} keeps its keys in: add it to the persistence unit's classes.
+ *
+ * <p>Immutable: it can be read with queries, and nothing is ever written through it. The names of table and schema are those
+ * of the mapping, so {@code orm.xml}, {@code hibernate.default_schema} or a naming strategy change them.
+ */
+@Entity(name = "IdempotencyKey")
+@Table(name = "idempotency_key")
+@IdClass(IdempotencyKeyEntity.Id.class)
+@Immutable
+public class IdempotencyKeyEntity {
+    /**
+     * The primary key.
+     *
+     * @param scope the key's scope
+     * @param keyValue the key's value
+     */
+    public record Id(String scope, String keyValue) {}
+
+    @jakarta.persistence.Id
+    @Column(name = "scope", length = 255, nullable = false)
+    private @Nullable String scope;
+
+    @jakarta.persistence.Id
+    @Column(name = "key_value", length = 255, nullable = false)
+    private @Nullable String keyValue;
+
+    @Column(name = "creation_id", nullable = false)
+    private @Nullable UUID creationId;
+
+    @Column(name = "operation", length = 100, nullable = false)
+    private @Nullable String operation;
+
+    @Column(name = "request_method", length = 32, nullable = false)
+    private @Nullable String requestMethod;
+
+    @Column(name = "request_path", length = 2048, nullable = false)
+    private @Nullable String requestPath;
+
+    @Column(name = "request_parameters", nullable = false)
+    @JdbcTypeCode(SqlTypes.JSON)
+    private @Nullable String requestParameters;
+
+    @Column(name = "request_complete", nullable = false)
+    private boolean requestComplete;
+
+    @Column(name = "fingerprint", length = 128, nullable = false)
+    private @Nullable String fingerprint;
+
+    @Column(name = "created_at", nullable = false)
+    private @Nullable Instant createdAt;
+
+    @Column(name = "updated_at", nullable = false)
+    private @Nullable Instant updatedAt;
+
+    @Column(name = "attempts", nullable = false)
+    private long attempts;
+
+    @Column(name = "failed_attempts", nullable = false)
+    private int failedAttempts;
+
+    @Column(name = "last_error", length = 1000, nullable = false)
+    private @Nullable String lastError;
+
+    @Column(name = "state", length = 11, nullable = false)
+    private @Nullable String state;
+
+    @Column(name = "recovery_point", length = 100, nullable = false)
+    private @Nullable String recoveryPoint;
+
+    @Column(name = "locked_at")
+    private @Nullable Instant lockedAt;
+
+    @Column(name = "due_at")
+    private @Nullable Instant dueAt;
+
+    @Column(name = "finished_at")
+    private @Nullable Instant finishedAt;
+
+    @Column(name = "response_status")
+    private @Nullable Integer responseStatus;
+
+    @Column(name = "response_headers")
+    @JdbcTypeCode(SqlTypes.JSON)
+    private @Nullable String responseHeaders;
+
+    @Column(name = "response_body", length = 16777216)
+    private byte @Nullable [] responseBody;
+
+    @Column(name = "quarantined_at")
+    private @Nullable Instant quarantinedAt;
+
+    @Column(name = "quarantine_reason", length = 1000)
+    private @Nullable String quarantineReason;
+
+    @Column(name = "revision", nullable = false)
+    private @Nullable UUID revision;
+
+    /** For the persistence provider. */
+    protected IdempotencyKeyEntity() {}
+}

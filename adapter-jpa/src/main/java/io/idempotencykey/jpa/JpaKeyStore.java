@@ -1,0 +1,229 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.TransactionManager;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
+import org.hibernate.engine.spi.SessionFactoryImplementor;
+import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
+import org.hibernate.persister.entity.EntityPersister;
+import org.hibernate.resource.transaction.spi.TransactionCoordinatorBuilder;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps keys in a table of the application's own database, so that a stage's entities and its key commit together.
+ *
+ * <p>Works with Hibernate ORM 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to be a class of
+ * the persistence unit, and the table to exist: its SQL is on the class path as
+ * {@code io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
+ *
+ * <p>A stage gets an entity manager in a new transaction, which is flushed, fenced and committed after the stage; an outer
+ * transaction is left alone. Key statements outside of stages are single statements in READ COMMITTED on connections of their
+ * own, whatever transaction the thread has.
+ *
+ * <table>
+ *   <caption>What a stage's isolation means</caption>
+ *   <tr><th>isolation</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th></tr>
+ *   <tr><td>SERIALIZABLE</td><td>no anomalies</td><td>no anomalies: reads lock</td><td>a snapshot; write skew is
+ *   possible</td></tr>
+ *   <tr><td>SNAPSHOT</td><td>its REPEATABLE READ</td><td>none</td><td>as it says</td></tr>
+ *   <tr><td>REPEATABLE_READ</td><td>a snapshot; write skew is possible</td><td>a snapshot for reads; a write may follow
+ *   another's</td><td>a snapshot; write skew is possible</td></tr>
+ *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
+ * </table>
+ *
+ * <p>An isolation costs nothing where the data source's connections have it already, which is found out when the store is
+ * made; else it is set for the transaction, and the connection goes back as it came.
+ *
+ * <table>
+ *   <caption>What an error of the database means, anywhere among the causes and the suppressed</caption>
+ *   <tr><th>error</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th><th>in a stage</th><th>at its commit</th></tr>
+ *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
+ *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
+ *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run again</td></tr>
+ *   <tr><td>connection lost, server stopped, no SQL state, HY000, 40003</td><td>08xxx, 57xxx, 58xxx, XXxxx</td>
+ *   <td>08xxx, 70xxx</td><td>08xxx, 90xxx as HY000</td><td>run again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td>
+ *   <td>unknown: the key is read</td></tr>
+ *   <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run again</td><td>unknown: the key is
+ *   read</td></tr>
+ *   <tr><td>any other</td><td colspan="3">such as 23505, 1062</td><td>the stage's own</td><td>the stage's own</td></tr>
+ * </table>
+ *
+ * <p>Safe for many threads.
+ */
+public final class JpaKeyStore implements KeyStore<EntityManager> {
+    private final Transactions transactions;
+    private final ConnectionSettings settings;
+    private final KeyTable table;
+    private final Set<Isolation> isolations;
+
+    /**
+     * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA manager
+     * that Hibernate was told of, an open one being suspended meanwhile.
+     *
+     * <p>Reads the data source's settings once, on one connection.
+     *
+     * @param factory the application's
+     * @throws IllegalArgumentException if it isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or its database isn't
+     *     supported or can't give stages SERIALIZABLE here; the message says what to configure
+     * @throws StoreFailure if the database can't be reached
+     */
+    public JpaKeyStore(EntityManagerFactory factory) {
+        this(factory, null, Isolation.SERIALIZABLE);
+    }
+
+    /**
+     * A store whose stages run in transactions of another manager, such as Spring's.
+     *
+     * <p>Reads the data source's settings once, in one such transaction.
+     *
+     * @param factory the application's
+     * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
+     * @param strongest the strongest isolation that stages may have, which is also their default
+     * @throws IllegalArgumentException if the factory isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or its
+     *     database isn't supported or can't give stages this isolation here; the message says what to configure
+     * @throws StoreFailure if the database can't be reached
+     */
+    public JpaKeyStore(EntityManagerFactory factory, @Nullable NewTransaction transaction, Isolation strongest) {
+        Objects.requireNonNull(factory, "argument 'factory' is null; the application's factory is required");
+        Objects.requireNonNull(strongest, "argument 'strongest' is null; an isolation is required");
+        SessionFactoryImplementor sessions = factory.unwrap(SessionFactoryImplementor.class);
+        ConnectionProvider connections = sessions.getServiceRegistry().requireService(ConnectionProvider.class);
+        boolean jta = sessions.getServiceRegistry()
+                .requireService(TransactionCoordinatorBuilder.class)
+                .isJta();
+        Transactions outside = jta
+                ? new JtaTransactions(sessions, connections, manager(sessions))
+                : new GivenTransactions(connections, work -> {});
+        this.settings = statement(outside, connection -> ConnectionSettings.of(Database.of(connection), connection));
+        if (transaction != null) {
+            this.transactions = jta ? outside : new GivenTransactions(connections, transaction);
+        } else {
+            this.transactions = jta ? outside : new LocalTransactions(sessions, connections, settings);
+        }
+        this.table = new KeyTable(settings.database(), tableName(sessions));
+        Set<Isolation> possible = settings.isolations(transactions);
+        if (!possible.contains(strongest)) {
+            throw new IllegalArgumentException(
+                    "argument 'strongest' is '" + strongest + "'; allowed here: " + possible
+                            + ". Configure the data source so that its connections come with this isolation, or ask for another");
+        }
+        possible.removeIf(isolation -> isolation.compareTo(strongest) > 0);
+        this.isolations = Collections.unmodifiableSet(possible);
+    }
+
+    private static TransactionManager manager(SessionFactoryImplementor sessions) {
+        return sessions.getServiceRegistry().requireService(JtaPlatform.class).retrieveTransactionManager();
+    }
+
+    private static String tableName(SessionFactoryImplementor sessions) {
+        EntityPersister entity =
+                sessions.getMappingMetamodel().findEntityDescriptor(IdempotencyKeyEntity.class.getName());
+        if (entity == null) {
+            throw new IllegalArgumentException("argument 'factory' doesn't map " + IdempotencyKeyEntity.class.getName()
+                    + "; add it to the persistence unit's classes");
+        }
+        return entity.getIdentifierTableName();
+    }
+
+    @Override
+    public Instant time() {
+        return alone(table::time);
+    }
+
+    @Override
+    public Set<Isolation> isolations() {
+        return isolations;
+    }
+
+    @Override
+    public Optional<StoredKey> find(KeyId id) {
+        return alone(connection -> table.find(connection, id));
+    }
+
+    @Override
+    public boolean insert(StoredKey key) {
+        return alone(connection -> table.insert(connection, key));
+    }
+
+    @Override
+    public boolean replace(Revision expected, StoredKey next) {
+        return alone(connection -> table.replace(connection, expected, next));
+    }
+
+    @Override
+    public StageCommit commitStage(
+            StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredKey> work) {
+        StageAttempt attempt = new StageAttempt(table, held, settings.begin(isolation, lease), work);
+        try {
+            transactions.run(isolation, lease, attempt);
+        } catch (Throwable e) {
+            return attempt.failed(e);
+        }
+        return attempt.ended();
+    }
+
+    @Override
+    public List<StoredKey> findResumable(
+            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
+        atLeastOne(limit);
+        return alone(connection -> table.findResumable(connection, operations, afterScope, before, limit));
+    }
+
+    @Override
+    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+        atLeastOne(limit);
+        return alone(connection -> table.findQuarantined(connection, after, limit));
+    }
+
+    @Override
+    public int deleteExpired(Instant at, int limit) {
+        atLeastOne(limit);
+        return alone(connection -> table.deleteExpired(connection, at, limit));
+    }
+
+    private <R> R alone(Transactions.Work<R> work) {
+        return statement(transactions, connection -> settings.alone(connection, work));
+    }
+
+    /** Translates failures; without a connection, nothing can have been sent. */
+    private static <R> R statement(Transactions transactions, Transactions.Work<R> work) {
+        boolean[] connected = new boolean[1];
+        try {
+            return transactions.outside(connection -> {
+                connected[0] = true;
+                return work.on(connection);
+            });
+        } catch (IllegalArgumentException e) {
+            throw e;
+        } catch (Exception e) {
+            throw connected[0]
+                    ? Failure.ofStatement(e)
+                    : new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "no connection to the database", e);
+        }
+    }
+
+    private static void atLeastOne(int limit) {
+        if (limit < 1) {
+            throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
+        }
+    }
+}

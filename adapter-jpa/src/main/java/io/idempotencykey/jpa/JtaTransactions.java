@@ -1,0 +1,71 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import jakarta.persistence.EntityManager;
+import jakarta.transaction.Status;
+import jakarta.transaction.Transaction;
+import jakarta.transaction.TransactionManager;
+import java.sql.Connection;
+import java.time.Duration;
+import java.util.function.Consumer;
+import org.hibernate.Session;
+import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
+import org.hibernate.engine.spi.SessionFactoryImplementor;
+
+/** Transactions of the JTA manager that Hibernate was told of; the thread's own is suspended meanwhile. */
+record JtaTransactions(SessionFactoryImplementor factory, ConnectionProvider connections, TransactionManager manager)
+        implements Transactions {
+    @Override
+    public void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception {
+        Transaction outer = manager.suspend();
+        try {
+            manager.begin();
+            try (Session session = factory.openSession()) {
+                try {
+                    session.joinTransaction();
+                    work.accept(session);
+                } catch (Throwable e) {
+                    rollback(e);
+                    throw e;
+                }
+                manager.commit();
+            }
+        } finally {
+            if (outer != null) {
+                manager.resume(outer);
+            }
+        }
+    }
+
+    private void rollback(Throwable cause) {
+        try {
+            if (manager.getStatus() != Status.STATUS_NO_TRANSACTION) {
+                manager.rollback();
+            }
+        } catch (Exception e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    @Override
+    public <R> R outside(Work<R> work) throws Exception {
+        Transaction outer = manager.suspend();
+        try {
+            Connection connection = connections.getConnection();
+            try {
+                return work.on(connection);
+            } finally {
+                connections.closeConnection(connection);
+            }
+        } finally {
+            if (outer != null) {
+                manager.resume(outer);
+            }
+        }
+    }
+
+    @Override
+    public boolean ownsConnections() {
+        return false;
+    }
+}

@@ -1,0 +1,466 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoredKey;
+import java.nio.ByteBuffer;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The table's statements. Each is one statement on a connection that is given, and says nothing of transactions.
+ *
+ * <p>Writes give up when a row has been held for 900 ms (MariaDB, which counts seconds: one second), by means of their own
+ * text where the database allows it.
+ */
+final class KeyTable {
+    private static final String IDENTITY = "scope, key_value";
+    private static final String CREATION = "creation_id, operation, request_method, request_path, request_parameters,"
+            + " request_complete, fingerprint, created_at";
+    private static final String CHANGING = "updated_at, attempts, failed_attempts, last_error, state, recovery_point,"
+            + " locked_at, due_at, finished_at, response_status, response_headers, response_body, quarantined_at,"
+            + " quarantine_reason, revision";
+    private static final String ALL = IDENTITY + ", " + CREATION + ", " + CHANGING;
+    private static final String THIS_REVISION = " scope = ? and key_value = ? and revision = ?";
+
+    private static final int LOCK_MILLIS = 900;
+
+    private final Database database;
+    private final String table;
+    private final String insert;
+    private final String replace;
+    private final String advance;
+    private final String find;
+    private final String deleteExpired;
+
+    KeyTable(Database database, String table) {
+        this.database = database;
+        this.table = table;
+        this.insert = insertSql();
+        this.replace = updateSql(CREATION + ", " + CHANGING);
+        this.advance = updateSql(CHANGING);
+        this.find = "select " + ALL + " from " + table + " where scope = ? and key_value = ?";
+        String expired = "state = 'finished' and due_at <= ?";
+        this.deleteExpired = switch (database) {
+            case POSTGRESQL ->
+                "delete from " + table + " where ctid = any (array(select ctid from " + table + " where " + expired
+                        + " order by due_at limit ? for update skip locked))";
+            case MARIADB -> waiting() + "delete from " + table + " where " + expired + " order by due_at limit ?";
+            case H2 -> "delete from " + table + " where " + expired + " fetch first ? rows only";
+        };
+    }
+
+    private String insertSql() {
+        String values = parameters(ALL);
+        return switch (database) {
+            case POSTGRESQL ->
+                "insert into " + table + " (" + ALL + ") select " + values + " from " + waiting()
+                        + " where waiting is not null on conflict (" + IDENTITY + ") do nothing";
+            // Not "insert ignore", which also swallows what doesn't fit.
+            case MARIADB ->
+                waiting() + "insert into " + table + " (" + ALL + ") select " + values
+                        + " from dual where not exists (select 1 from " + table
+                        + " where scope = ? and key_value = ?)";
+            case H2 ->
+                "merge into " + table
+                        + " using (values (1)) on scope = ? and key_value = ? when not matched then insert (" + ALL
+                        + ") values (" + values + ")";
+        };
+    }
+
+    private String updateSql(String columns) {
+        String assignments = Arrays.stream(columns.split(", "))
+                .map(column -> column + " = " + parameter(column))
+                .collect(Collectors.joining(", "));
+        return switch (database) {
+            case POSTGRESQL ->
+                "update " + table + " set " + assignments + " from " + waiting() + " where waiting is not null and"
+                        + THIS_REVISION;
+            case MARIADB -> waiting() + "update " + table + " set " + assignments + " where" + THIS_REVISION;
+            case H2 -> "update " + table + " set " + assignments + " where" + THIS_REVISION;
+        };
+    }
+
+    /** The bound on waiting for a row, as part of a statement's text: it ends with the statement or its transaction. */
+    private String waiting() {
+        return switch (database) {
+            case POSTGRESQL -> "(select set_config('lock_timeout', '" + LOCK_MILLIS + "ms', true) as waiting) as bound";
+            case MARIADB -> "set statement innodb_lock_wait_timeout = 1 for ";
+            case H2 -> "";
+        };
+    }
+
+    private String parameters(String columns) {
+        return Arrays.stream(columns.split(", ")).map(this::parameter).collect(Collectors.joining(", "));
+    }
+
+    private String parameter(String column) {
+        boolean json = column.equals("request_parameters") || column.equals("response_headers");
+        return switch (database) {
+            case POSTGRESQL -> json ? "cast(? as json)" : "?";
+            case MARIADB -> "?";
+            case H2 -> json ? "? format json" : "?";
+        };
+    }
+
+    Instant time(Connection connection) throws SQLException {
+        String sql = switch (database) {
+            case POSTGRESQL -> "select clock_timestamp()";
+            case MARIADB -> "select utc_timestamp(6)";
+            case H2 -> "select current_timestamp(9)";
+        };
+        try (PreparedStatement statement = connection.prepareStatement(sql);
+                ResultSet result = statement.executeQuery()) {
+            if (!result.next()) {
+                throw new SQLException("the database gave no time");
+            }
+            return required(instant(result, 1), "time");
+        }
+    }
+
+    Optional<StoredKey> find(Connection connection, KeyId id) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(find)) {
+            statement.setString(1, id.scope());
+            statement.setString(2, id.value());
+            return read(statement).stream().findFirst();
+        }
+    }
+
+    boolean insert(Connection connection, StoredKey key) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(insert)) {
+            Row row = new Row(statement);
+            if (database == Database.H2) {
+                row.identity(key.id());
+            }
+            row.identity(key.id());
+            row.creation(key.key());
+            row.changing(key);
+            if (database == Database.MARIADB) {
+                row.identity(key.id());
+            }
+            return bounded(connection, statement) == 1;
+        } catch (SQLException e) {
+            // A racing insert that neither MariaDB nor H2 could see when they looked.
+            if (Failure.of(e) == Failure.DUPLICATE) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    boolean replace(Connection connection, Revision expected, StoredKey next) throws SQLException {
+        return update(connection, replace, true, expected, next);
+    }
+
+    /** Replaces what can change within one creation of the key. */
+    boolean advance(Connection connection, Revision expected, StoredKey next) throws SQLException {
+        return update(connection, advance, false, expected, next);
+    }
+
+    private boolean update(Connection connection, String sql, boolean creation, Revision expected, StoredKey next)
+            throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            Row row = new Row(statement);
+            if (creation) {
+                row.creation(next.key());
+            }
+            row.changing(next);
+            row.identity(next.id());
+            row.uuid(expected.value());
+            return bounded(connection, statement) == 1;
+        }
+    }
+
+    List<StoredKey> findResumable(
+            Connection connection,
+            Map<String, Set<RecoveryPoint>> operations,
+            @Nullable String afterScope,
+            Instant before,
+            int limit)
+            throws SQLException {
+        String unfinished = "state in ('open', 'locked') and due_at < ?"
+                + operations.values().stream()
+                        .map(points -> "operation = ? and recovery_point in ("
+                                + points.stream().map(point -> "?").collect(Collectors.joining(", ")) + ")")
+                        .collect(Collectors.collectingAndThen(
+                                Collectors.joining(" or "), any -> any.isEmpty() ? "" : " and (" + any + ")"));
+        String sql =
+                "select " + ALL + " from " + table + " where " + unfinished + " and scope = (select min(scope) from "
+                        + table + " where " + unfinished + (afterScope == null ? "" : " and scope > ?")
+                        + ") order by due_at, key_value limit ?";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            Row row = new Row(statement);
+            for (int part = 0; part < 2; part++) {
+                row.instant(before);
+                for (Map.Entry<String, Set<RecoveryPoint>> operation : operations.entrySet()) {
+                    row.text(operation.getKey());
+                    for (RecoveryPoint point : operation.getValue()) {
+                        row.text(point.name());
+                    }
+                }
+            }
+            if (afterScope != null) {
+                row.text(afterScope);
+            }
+            row.integer(limit);
+            return read(statement);
+        }
+    }
+
+    List<StoredKey> findQuarantined(Connection connection, @Nullable KeyId after, int limit) throws SQLException {
+        String sql = "select " + ALL + " from " + table + " where state = 'quarantined'"
+                + (after == null ? "" : " and (scope > ? or scope = ? and key_value > ?)")
+                + " order by scope, key_value limit ?";
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            Row row = new Row(statement);
+            if (after != null) {
+                row.text(after.scope());
+                row.identity(after);
+            }
+            row.integer(limit);
+            return read(statement);
+        }
+    }
+
+    int deleteExpired(Connection connection, Instant at, int limit) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(deleteExpired)) {
+            Row row = new Row(statement);
+            row.instant(at);
+            row.integer(limit);
+            return bounded(connection, statement);
+        }
+    }
+
+    /** Executes a write; H2's bound on waiting is the session's, and is put back. */
+    private int bounded(Connection connection, PreparedStatement statement) throws SQLException {
+        if (database != Database.H2) {
+            return statement.executeUpdate();
+        }
+        try (java.sql.Statement setting = connection.createStatement()) {
+            int before;
+            try (ResultSet result = setting.executeQuery("call lock_timeout()")) {
+                before = result.next() ? result.getInt(1) : LOCK_MILLIS;
+            }
+            setting.execute("set lock_timeout " + LOCK_MILLIS);
+            try {
+                return statement.executeUpdate();
+            } finally {
+                setting.execute("set lock_timeout " + before);
+            }
+        }
+    }
+
+    private List<StoredKey> read(PreparedStatement statement) throws SQLException {
+        List<StoredKey> keys = new ArrayList<>();
+        try (ResultSet result = statement.executeQuery()) {
+            while (result.next()) {
+                keys.add(key(result));
+            }
+        }
+        return keys;
+    }
+
+    private StoredKey key(ResultSet result) throws SQLException {
+        IdempotencyKey key = new IdempotencyKey(
+                new KeyId(text(result, "scope"), text(result, "key_value")),
+                uuid(result, "creation_id"),
+                text(result, "operation"),
+                Request.restored(
+                        text(result, "request_method"),
+                        text(result, "request_path"),
+                        text(result, "request_parameters"),
+                        result.getBoolean("request_complete")),
+                new Fingerprint(text(result, "fingerprint")),
+                instant(result, "created_at"),
+                instant(result, "updated_at"),
+                result.getLong("attempts"),
+                result.getInt("failed_attempts"),
+                text(result, "last_error"),
+                state(result));
+        return new StoredKey(key, new Revision(uuid(result, "revision")));
+    }
+
+    private KeyState state(ResultSet result) throws SQLException {
+        RecoveryPoint at = new RecoveryPoint(text(result, "recovery_point"));
+        String state = text(result, "state");
+        return switch (state) {
+            case "open" -> new KeyState.Open(at, instant(result, "due_at"));
+            case "locked" -> new KeyState.Locked(at, instant(result, "locked_at"), instant(result, "due_at"));
+            case "finished" ->
+                new KeyState.Finished(
+                        Response.restored(
+                                result.getInt("response_status"),
+                                text(result, "response_headers"),
+                                required(result.getBytes("response_body"), "response_body")),
+                        instant(result, "finished_at"),
+                        instant(result, "due_at"));
+            case "quarantined" ->
+                new KeyState.Quarantined(at, instant(result, "quarantined_at"), text(result, "quarantine_reason"));
+            default -> throw new IllegalStateException("the stored state is '" + state + "'");
+        };
+    }
+
+    private static String text(ResultSet result, String column) throws SQLException {
+        return required(result.getString(column), column);
+    }
+
+    private UUID uuid(ResultSet result, String column) throws SQLException {
+        if (database == Database.MARIADB) {
+            ByteBuffer bytes = ByteBuffer.wrap(required(result.getBytes(column), column));
+            return new UUID(bytes.getLong(), bytes.getLong());
+        }
+        return UUID.fromString(text(result, column));
+    }
+
+    private Instant instant(ResultSet result, String column) throws SQLException {
+        return required(instant(result, result.findColumn(column)), column);
+    }
+
+    private @Nullable Instant instant(ResultSet result, int column) throws SQLException {
+        if (database == Database.MARIADB) {
+            LocalDateTime time = result.getObject(column, LocalDateTime.class);
+            return time == null ? null : time.toInstant(ZoneOffset.UTC);
+        }
+        OffsetDateTime time = result.getObject(column, OffsetDateTime.class);
+        return time == null ? null : time.toInstant();
+    }
+
+    private static <V> V required(@Nullable V value, String column) {
+        if (value == null) {
+            throw new IllegalStateException("the stored key has no " + column);
+        }
+        return value;
+    }
+
+    /** Binds one parameter after the other. */
+    private final class Row {
+        private final PreparedStatement statement;
+        private int index;
+
+        Row(PreparedStatement statement) {
+            this.statement = statement;
+        }
+
+        void identity(KeyId id) throws SQLException {
+            text(id.scope());
+            text(id.value());
+        }
+
+        void creation(IdempotencyKey key) throws SQLException {
+            uuid(key.creationId());
+            text(key.operation());
+            text(key.request().method());
+            text(key.request().path());
+            text(key.request().parametersJson());
+            statement.setBoolean(++index, key.request().isComplete());
+            text(key.fingerprint().value());
+            instant(key.createdAt());
+        }
+
+        void changing(StoredKey stored) throws SQLException {
+            IdempotencyKey key = stored.key();
+            instant(key.updatedAt());
+            statement.setLong(++index, key.attempts());
+            integer(key.failedAttempts());
+            text(key.lastError());
+            state(
+                    key.state()
+                            .match(
+                                    open -> new StateColumns("open", null, open.resumableFrom(), null, null, null),
+                                    held -> new StateColumns(
+                                            "locked", held.lockedAt(), held.leaseEnds(), null, null, null),
+                                    done -> new StateColumns(
+                                            "finished",
+                                            null,
+                                            done.expiresAt(),
+                                            done.finishedAt(),
+                                            done.response(),
+                                            null),
+                                    aside -> new StateColumns("quarantined", null, null, null, null, aside)),
+                    key.recoveryPoint());
+            uuid(stored.revision().value());
+        }
+
+        private void state(StateColumns columns, RecoveryPoint at) throws SQLException {
+            text(columns.state);
+            text(at.name());
+            instant(columns.lockedAt);
+            instant(columns.dueAt);
+            instant(columns.finishedAt);
+            if (columns.response == null) {
+                statement.setNull(++index, Types.INTEGER);
+                text(null);
+                statement.setNull(++index, Types.VARBINARY);
+            } else {
+                integer(columns.response.status());
+                text(columns.response.headersJson());
+                statement.setBytes(++index, columns.response.body());
+            }
+            instant(columns.quarantined == null ? null : columns.quarantined.since());
+            text(columns.quarantined == null ? null : columns.quarantined.reason());
+        }
+
+        void text(@Nullable String text) throws SQLException {
+            statement.setString(++index, text);
+        }
+
+        void integer(int value) throws SQLException {
+            statement.setInt(++index, value);
+        }
+
+        void uuid(UUID uuid) throws SQLException {
+            if (database == Database.MARIADB) {
+                statement.setBytes(
+                        ++index,
+                        ByteBuffer.allocate(16)
+                                .putLong(uuid.getMostSignificantBits())
+                                .putLong(uuid.getLeastSignificantBits())
+                                .array());
+            } else {
+                statement.setObject(++index, uuid);
+            }
+        }
+
+        void instant(@Nullable Instant instant) throws SQLException {
+            if (instant == null) {
+                boolean zoned = database != Database.MARIADB;
+                statement.setNull(++index, zoned ? Types.TIMESTAMP_WITH_TIMEZONE : Types.TIMESTAMP);
+            } else if (database == Database.MARIADB) {
+                statement.setObject(++index, LocalDateTime.ofInstant(instant, ZoneOffset.UTC));
+            } else {
+                statement.setObject(++index, instant.atOffset(ZoneOffset.UTC));
+            }
+        }
+    }
+
+    /** A state as its columns; what a state doesn't have is null. */
+    private record StateColumns(
+            String state,
+            @Nullable Instant lockedAt,
+            @Nullable Instant dueAt,
+            @Nullable Instant finishedAt,
+            @Nullable Response response,
+            KeyState.@Nullable Quarantined quarantined) {}
+}

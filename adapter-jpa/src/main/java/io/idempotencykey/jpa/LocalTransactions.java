@@ -1,0 +1,85 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import jakarta.persistence.EntityManager;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.function.Consumer;
+import org.hibernate.Session;
+import org.hibernate.Transaction;
+import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
+import org.hibernate.engine.spi.SessionFactoryImplementor;
+
+/**
+ * Resource-local transactions, each in a session of its own on a connection of its own.
+ *
+ * <p>The connection is taken from Hibernate's provider here, and not by the session: so its settings can be put back after
+ * the commit, and errors on it be watched.
+ */
+record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider connections, ConnectionSettings settings)
+        implements Transactions {
+    @Override
+    public void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception {
+        boolean unused = outside(connection -> {
+            boolean autoCommit = connection.getAutoCommit();
+            try {
+                settings.change(connection, isolation, lease);
+                Connection seen = settings.watches() ? WatchedConnection.watch(connection) : connection;
+                try (Session session = factory.withOptions().connection(seen).openSession()) {
+                    run(session, work);
+                }
+            } finally {
+                restore(connection, isolation, autoCommit);
+            }
+            return true;
+        });
+    }
+
+    private static void run(Session session, Consumer<EntityManager> work) {
+        Transaction transaction = session.beginTransaction();
+        try {
+            work.accept(session);
+        } catch (Throwable e) {
+            try {
+                transaction.rollback();
+            } catch (RuntimeException failed) {
+                e.addSuppressed(failed);
+            }
+            throw e;
+        }
+        transaction.commit();
+    }
+
+    private void restore(Connection connection, Isolation isolation, boolean autoCommit) throws SQLException {
+        try {
+            if (!connection.isClosed()) {
+                if (!connection.getAutoCommit()) {
+                    connection.rollback();
+                    connection.setAutoCommit(autoCommit);
+                }
+                settings.restore(connection, isolation);
+            }
+        } catch (SQLException e) {
+            // The transaction's fate is known, or is being told by another exception: a connection that can't be put
+            // back
+            // as it was must not be used again.
+            connection.abort(Runnable::run);
+        }
+    }
+
+    @Override
+    public <R> R outside(Work<R> work) throws Exception {
+        Connection connection = connections.getConnection();
+        try {
+            return work.on(connection);
+        } finally {
+            connections.closeConnection(connection);
+        }
+    }
+
+    @Override
+    public boolean ownsConnections() {
+        return true;
+    }
+}

@@ -1,0 +1,30 @@
+package io.idempotencykey.jpa;
+
+import jakarta.persistence.EntityManager;
+import java.util.function.Consumer;
+
+/**
+ * How to run work in a new transaction of a transaction manager that Jakarta Persistence doesn't know, such as Spring's.
+ *
+ * <p>With Spring, {@code entityManager} being the injected, shared one:
+ *
+ * <pre>{@code
+ * TransactionTemplate template = new TransactionTemplate(transactionManager);
+ * template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
+ * NewTransaction transaction = work -> template.executeWithoutResult(status -> work.accept(entityManager));
+ * }</pre>
+ *
+ * <p>Safe for many threads.
+ */
+@FunctionalInterface
+public interface NewTransaction {
+    /**
+     * Begins a transaction, hands its entity manager to the work on this thread, and commits.
+     *
+     * <p>An open transaction of this thread is suspended or refused, never joined. If the work throws, everything is rolled
+     * back and the exception thrown on; if the commit fails, its exception is thrown on with its causes.
+     *
+     * @param work called once
+     */
+    void run(Consumer<EntityManager> work);
+}

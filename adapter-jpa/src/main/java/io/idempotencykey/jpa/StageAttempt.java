@@ -1,0 +1,143 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.hibernate.engine.spi.SessionImplementor;
+import org.hibernate.resource.transaction.spi.TransactionCoordinator;
+import org.hibernate.resource.transaction.spi.TransactionObserver;
+import org.hibernate.resource.transaction.spi.TransactionStatus;
+import org.jspecify.annotations.Nullable;
+
+/** One run of a stage's work with its fence, inside a transaction; remembers how far it came. */
+final class StageAttempt implements Consumer<EntityManager>, TransactionObserver {
+    private final KeyTable table;
+    private final StoredKey held;
+    private final List<String> begin;
+    private final Function<EntityManager, StoredKey> work;
+
+    private @Nullable Throwable thrown;
+    private boolean fencedOff;
+    private boolean committing;
+    private boolean ended;
+    private boolean saidCommitted;
+
+    /** Ends the transaction of a stage that isn't to be committed. */
+    private static final class NotCommitted extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        NotCommitted(String message, @Nullable Throwable cause) {
+            super(message, cause);
+        }
+    }
+
+    StageAttempt(KeyTable table, StoredKey held, List<String> begin, Function<EntityManager, StoredKey> work) {
+        this.table = table;
+        this.held = held;
+        this.begin = begin;
+        this.work = work;
+    }
+
+    @Override
+    public void accept(EntityManager entityManager) {
+        try {
+            SessionImplementor session = entityManager.unwrap(SessionImplementor.class);
+            TransactionCoordinator coordinator = session.getTransactionCoordinator();
+            if (!session.isTransactionInProgress()) {
+                throw new IllegalStateException(
+                        "the new transaction has no part in this entity manager; its factory and"
+                                + " the transaction manager have to belong together");
+            }
+            coordinator.addObserver(this);
+            try {
+                if (!begin.isEmpty()) {
+                    session.doWork(this::begin);
+                }
+                stage(entityManager, session, coordinator);
+            } catch (Throwable e) {
+                coordinator.removeObserver(this);
+                throw e;
+            }
+        } catch (Throwable e) {
+            thrown = e;
+            throw e;
+        }
+    }
+
+    private void begin(Connection connection) throws SQLException {
+        for (String statement : begin) {
+            ConnectionSettings.execute(connection, statement);
+        }
+    }
+
+    private void stage(EntityManager entityManager, SessionImplementor session, TransactionCoordinator coordinator) {
+        StoredKey next = work.apply(entityManager);
+        if (ended) {
+            throw new IllegalStateException(
+                    "the stage ended its transaction; only the library may commit or roll back");
+        }
+        session.flush();
+        if (coordinator.getTransactionDriverControl().getStatus() != TransactionStatus.ACTIVE) {
+            throw new NotCommitted("the transaction is marked for rollback", null);
+        }
+        boolean matched = session.doReturningWork(connection -> {
+            SQLException doom = WatchedConnection.doom(connection);
+            if (doom != null) {
+                throw new NotCommitted("the stage swallowed an error that ends its transaction", doom);
+            }
+            return next.key().creationId().equals(held.key().creationId())
+                    ? table.advance(connection, held.revision(), next)
+                    : table.replace(connection, held.revision(), next);
+        });
+        if (!matched) {
+            fencedOff = true;
+            throw new NotCommitted("the key has another revision", null);
+        }
+        committing = true;
+    }
+
+    /** What became of the transaction, which ended with an exception. */
+    StageCommit failed(Throwable failure) {
+        if (fencedOff) {
+            return StageCommit.fencedOff();
+        }
+        if (committing) {
+            return Failure.ofCommit(failure);
+        }
+        Throwable cause = thrown == null ? failure : thrown;
+        return cause instanceof NotCommitted ? StageCommit.transientlyRolledBack(cause) : Failure.beforeCommit(cause);
+    }
+
+    /** What became of the transaction, which seems to have been committed. */
+    StageCommit ended() {
+        if (!committing) {
+            return StageCommit.rolledBack(
+                    new IllegalStateException("the transaction manager didn't run the stage's work"));
+        }
+        if (!ended) {
+            return StageCommit.unknown(
+                    new IllegalStateException("the stage has joined an outer transaction, which is still"
+                            + " open: the transaction given to JpaKeyStore must be a new one, or refuse"));
+        }
+        return saidCommitted
+                ? StageCommit.committed()
+                : StageCommit.transientlyRolledBack(new NotCommitted("the commit rolled back", null));
+    }
+
+    @Override
+    public void afterBegin() {}
+
+    @Override
+    public void beforeCompletion() {}
+
+    @Override
+    public void afterCompletion(boolean successful, boolean delayed) {
+        ended = true;
+        saidCommitted = successful;
+    }
+}

@@ -1,0 +1,34 @@
+-- The keys of idempotencykey. Don't create it in a database with IGNORECASE=TRUE or a collation.
+create table idempotency_key (
+    scope              varchar(255)                not null,
+    key_value          varchar(255)                not null,
+    creation_id        uuid                        not null,
+    operation          varchar(100)                not null,
+    request_method     varchar(32)                 not null,
+    request_path       varchar(2048)               not null,
+    request_parameters json                        not null,
+    request_complete   boolean                     not null,
+    fingerprint        varchar(128)                not null,
+    created_at         timestamp(3) with time zone not null,
+    updated_at         timestamp(3) with time zone not null,
+    attempts           bigint                      not null,
+    failed_attempts    integer                     not null,
+    last_error         varchar(1000)               not null,
+    state              varchar(11)                 not null check (state in ('open', 'locked', 'finished', 'quarantined')),
+    recovery_point     varchar(100)                not null,
+    locked_at          timestamp(3) with time zone,
+    -- open: resumable from; locked: the lease's end; finished: the expiry
+    due_at             timestamp(3) with time zone,
+    finished_at        timestamp(3) with time zone,
+    response_status    integer,
+    response_headers   json,
+    response_body      varbinary(16777216),
+    quarantined_at     timestamp(3) with time zone,
+    quarantine_reason  varchar(1000),
+    revision           uuid                        not null,
+    primary key (scope, key_value)
+);
+
+create index idempotency_key_resumable on idempotency_key (state, scope, due_at);
+create index idempotency_key_expiring on idempotency_key (state, due_at);
+create index idempotency_key_quarantined on idempotency_key (state, scope, key_value);

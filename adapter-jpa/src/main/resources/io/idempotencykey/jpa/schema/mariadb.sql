@@ -1,0 +1,37 @@
+-- The keys of idempotencykey. Names and values of keys compare by their bytes, trailing spaces included.
+create table idempotency_key (
+    scope              varchar(255) character set ascii collate ascii_nopad_bin not null,
+    key_value          varchar(255) character set ascii collate ascii_nopad_bin not null,
+    -- not uuid, which refuses 128 random bits
+    creation_id        binary(16)     not null,
+    operation          varchar(100) character set ascii collate ascii_nopad_bin not null,
+    request_method     varchar(32)    not null,
+    request_path       varchar(2048)  not null,
+    -- a json column refuses more than 32 levels of lists and maps
+    request_parameters longtext       not null,
+    request_complete   boolean        not null,
+    fingerprint        varchar(128)   not null,
+    created_at         datetime(3)    not null,
+    updated_at         datetime(3)    not null,
+    attempts           bigint         not null,
+    failed_attempts    integer        not null,
+    last_error         varchar(1000)  not null,
+    state              varchar(11) character set ascii collate ascii_nopad_bin not null
+                       check (state in ('open', 'locked', 'finished', 'quarantined')),
+    recovery_point     varchar(100) character set ascii collate ascii_nopad_bin not null,
+    locked_at          datetime(3),
+    -- open: resumable from; locked: the lease's end; finished: the expiry
+    due_at             datetime(3),
+    finished_at        datetime(3),
+    response_status    integer,
+    response_headers   longtext,
+    response_body      longblob,
+    quarantined_at     datetime(3),
+    quarantine_reason  varchar(1000),
+    revision           binary(16)     not null,
+    primary key (scope, key_value)
+) engine = InnoDB row_format = dynamic default character set utf8mb4 collate utf8mb4_nopad_bin;
+
+create index idempotency_key_resumable on idempotency_key (state, scope, due_at);
+create index idempotency_key_expiring on idempotency_key (state, due_at);
+create index idempotency_key_quarantined on idempotency_key (state, scope, key_value);

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class H2StoreTest extends JpaStoreContract {
+    H2StoreTest() {
+        super(TestDatabase.H2);
+    }
+}

@@ -1,0 +1,543 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.agroal.api.AgroalDataSource;
+import io.agroal.api.configuration.supplier.AgroalDataSourceConfigurationSupplier;
+import io.agroal.narayana.NarayanaTransactionIntegration;
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.TransactionManager;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import javax.sql.DataSource;
+import org.apache.commons.dbcp2.BasicDataSource;
+import org.hibernate.Session;
+import org.hibernate.engine.transaction.jta.platform.internal.NarayanaJtaPlatform;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.orm.jpa.SharedEntityManagerCreator;
+import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** What the contract can't ask of every adapter: transactions, isolation, half commits, connections. */
+abstract class JpaStoreContract {
+    private static final Duration LEASE = Duration.ofSeconds(30);
+
+    private final TestDatabase database;
+
+    JpaStoreContract(TestDatabase database) {
+        this.database = database;
+    }
+
+    enum Pool {
+        HIKARI,
+        DBCP2,
+        AGROAL,
+        HIKARI_WITHOUT_AUTO_COMMIT;
+
+        DataSource open(String url) throws SQLException {
+            switch (this) {
+                case DBCP2 -> {
+                    BasicDataSource pool = new BasicDataSource();
+                    pool.setUrl(url);
+                    pool.setMaxTotal(1);
+                    return pool;
+                }
+                case AGROAL -> {
+                    return AgroalDataSource.from(new AgroalDataSourceConfigurationSupplier()
+                            .connectionPoolConfiguration(
+                                    c -> c.maxSize(1).connectionFactoryConfiguration(f -> f.jdbcUrl(url))));
+                }
+                default -> {
+                    HikariDataSource pool = TestDatabase.pool(url, 1);
+                    pool.setAutoCommit(this == HIKARI);
+                    return pool;
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Pool.class)
+    void aConnectionGoesBackAsItCame(Pool kind) throws Exception {
+        DataSource pool = kind.open(database.create());
+        try (EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            String before = settings(pool);
+            for (Isolation isolation : store.isolations()) {
+                StoredKey held = held(store);
+                assertThat(store.commitStage(held, isolation, LEASE, em -> next(held)))
+                        .isEqualTo(StageCommit.committed());
+                assertThat(settings(pool)).isEqualTo(before);
+                StoredKey other = held(store);
+                store.commitStage(other, isolation, LEASE, em -> {
+                    throw new IllegalStateException("thrown by the stage");
+                });
+                assertThat(settings(pool)).isEqualTo(before);
+            }
+        } finally {
+            ((AutoCloseable) pool).close();
+        }
+    }
+
+    private String settings(DataSource pool) throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            String idle = switch (database) {
+                case H2 -> "call lock_timeout()";
+                case POSTGRESQL ->
+                    "select current_setting('idle_in_transaction_session_timeout') || current_setting"
+                            + "('lock_timeout') || current_setting('transaction_isolation')";
+                case MARIADB -> "select concat(@@session.idle_transaction_timeout, @@tx_isolation)";
+            };
+            String settings = connection.getTransactionIsolation() + " " + connection.getAutoCommit() + " "
+                    + text(connection, idle);
+            if (!connection.getAutoCommit()) {
+                connection.rollback();
+            }
+            return settings;
+        }
+    }
+
+    @Test
+    void aStageHasTheIsolationItAskedFor() {
+        with(store -> {
+            for (Isolation isolation : store.isolations()) {
+                StoredKey held = held(store);
+                StringBuilder seen = new StringBuilder();
+                store.commitStage(held, isolation, LEASE, em -> {
+                    seen.append(isolation(em));
+                    return next(held);
+                });
+                assertThat(seen.toString()).as("in %s", isolation).isEqualToIgnoringCase(expected(isolation));
+            }
+        });
+    }
+
+    private String isolation(EntityManager em) {
+        return em.unwrap(Session.class).<String>doReturningWork(connection -> switch (database) {
+            case H2 ->
+                text(
+                        connection,
+                        "select isolation_level from information_schema.sessions where session_id = session_id()");
+            case POSTGRESQL -> text(connection, "select current_setting('transaction_isolation')");
+            // Only behaviour shows it: a serializable read locks.
+            case MARIADB -> "see aWriteSkewIsPreventedButOnH2";
+        });
+    }
+
+    private String expected(Isolation isolation) {
+        String name = isolation.name().replace('_', ' ');
+        return switch (database) {
+            case H2 -> name;
+            case POSTGRESQL -> isolation == Isolation.SNAPSHOT ? "repeatable read" : name;
+            case MARIADB -> "see aWriteSkewIsPreventedButOnH2";
+        };
+    }
+
+    /** Two stages read both rows, and each switches another one off. */
+    @Test
+    void aWriteSkewIsPreventedButOnH2() {
+        with((store, factory, pool) -> {
+            factory.runInTransaction(em -> {
+                em.persist(new ContractRow("a", "on"));
+                em.persist(new ContractRow("b", "on"));
+            });
+            StoredKey first = held(store);
+            StoredKey second = held(store);
+            CountDownLatch bothRead = new CountDownLatch(2);
+            CompletableFuture<StageCommit> one = elsewhere(() -> switchOff(store, first, "a", bothRead));
+            CompletableFuture<StageCommit> other = elsewhere(() -> switchOff(store, second, "b", bothRead));
+
+            List<String> ends = List.of(nameOf(one.get(60, TimeUnit.SECONDS)), nameOf(other.get(60, TimeUnit.SECONDS)));
+
+            if (database == TestDatabase.H2) {
+                assertThat(ends).containsOnly("committed");
+            } else {
+                assertThat(ends).contains("transiently rolled back");
+            }
+        });
+    }
+
+    private static StageCommit switchOff(JpaKeyStore store, StoredKey held, String row, CountDownLatch bothRead) {
+        return store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+            assertThat(em.createQuery("from ContractRow", ContractRow.class).getResultList())
+                    .hasSize(2);
+            bothRead.countDown();
+            await(bothRead);
+            em.find(ContractRow.class, row).content = "off";
+            return next(held);
+        });
+    }
+
+    @Test
+    void aTransactionMarkedForRollbackNeverMovesTheKey() {
+        with((store, factory, pool) -> {
+            StoredKey held = held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                em.persist(new ContractRow("a", "1"));
+                em.getTransaction().setRollbackOnly();
+                return next(held);
+            });
+
+            assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(store.find(held.id())).contains(held);
+        });
+    }
+
+    /** The server has rolled back everything, and the session doesn't know. */
+    @Test
+    void aSwallowedDeadlockOnARawConnectionNeverMovesTheKey() {
+        with((store, factory, pool) -> {
+            factory.runInTransaction(em -> {
+                em.persist(new ContractRow("x", "0"));
+                em.persist(new ContractRow("y", "0"));
+            });
+            StoredKey one = held(store);
+            StoredKey two = held(store);
+            CountDownLatch bothHold = new CountDownLatch(2);
+
+            CompletableFuture<StageCommit> first = elsewhere(() -> deadlock(store, one, "x", "y", bothHold));
+            CompletableFuture<StageCommit> second = elsewhere(() -> deadlock(store, two, "y", "x", bothHold));
+            List<String> ends =
+                    List.of(nameOf(first.get(60, TimeUnit.SECONDS)), nameOf(second.get(60, TimeUnit.SECONDS)));
+
+            assertThat(ends).contains("transiently rolled back");
+            for (StoredKey key : List.of(one, two)) {
+                boolean moved = !store.find(key.id()).orElseThrow().equals(key);
+                boolean written = factory.<Boolean>callInTransaction(
+                        em -> em.find(ContractRow.class, "by " + key.id().value()) != null);
+                assertThat(moved).isEqualTo(written);
+            }
+        });
+    }
+
+    private static StageCommit deadlock(
+            JpaKeyStore store, StoredKey held, String mine, String theirs, CountDownLatch bothHold) {
+        return store.commitStage(held, Isolation.READ_COMMITTED, LEASE, em -> {
+            em.unwrap(Session.class).doWork(connection -> {
+                try (Statement statement = connection.createStatement()) {
+                    statement.execute(
+                            "insert into contract_row values ('by " + held.id().value() + "', '1')");
+                    statement.execute("update contract_row set content = '1' where name = '" + mine + "'");
+                    bothHold.countDown();
+                    await(bothHold);
+                    statement.execute("update contract_row set content = '1' where name = '" + theirs + "'");
+                } catch (SQLException swallowed) {
+                    assertThat(swallowed).isNotNull();
+                }
+            });
+            return next(held);
+        });
+    }
+
+    @Test
+    void aStageThatCommitsByItselfIsRefused() {
+        with((store, factory, pool) -> {
+            StoredKey held = held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                em.getTransaction().commit();
+                em.getTransaction().begin();
+                return next(held);
+            });
+
+            assertThat(nameOf(end)).isEqualTo("rolled back");
+            assertThat(store.find(held.id())).contains(held);
+        });
+    }
+
+    @Test
+    void aWriteThatMeetsAHeldRowGivesUpAsBusy() {
+        with((store, factory, pool) -> {
+            StoredKey held = held(store);
+            try (Connection connection = pool.getConnection()) {
+                connection.setAutoCommit(false);
+                try (Statement statement = connection.createStatement()) {
+                    statement.execute("update idempotency_key set attempts = 9");
+                    assertThat(kindOf(() -> store.replace(held.revision(), next(held))))
+                            .isEqualTo(StoreFailure.Kind.BUSY);
+                    statement.execute("rollback");
+                }
+                connection.rollback();
+                connection.setAutoCommit(true);
+            }
+            assertThat(store.find(held.id())).contains(held);
+        });
+    }
+
+    @Test
+    void aServerThatIsAwayIsUnavailable() {
+        HikariDataSource pool = TestDatabase.pool(database.create(), 2);
+        EntityManagerFactory factory = TestDatabase.factory(pool);
+        JpaKeyStore store = new JpaKeyStore(factory);
+        pool.close();
+
+        assertThat(kindOf(() -> store.find(KeyId.of("a")))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        StoredKey held = sample();
+        assertThat(nameOf(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> held)))
+                .isIn("transiently rolled back", "rolled back");
+    }
+
+    @Test
+    void springsTransactionIsSuspendedAndTheStagesOwnCommits() {
+        spring(TransactionDefinition.PROPAGATION_REQUIRES_NEW, (store, outer, em) -> {
+            StoredKey held = held(store);
+            outer.executeWithoutResult(status -> {
+                em.persist(new ContractRow("outer", "1"));
+                assertThat(store.commitStage(held, Isolation.READ_COMMITTED, LEASE, stage -> {
+                            em.persist(new ContractRow("stage", "1"));
+                            return next(held);
+                        }))
+                        .isEqualTo(StageCommit.committed());
+                status.setRollbackOnly();
+            });
+            outer.executeWithoutResult(status -> {
+                assertThat(em.find(ContractRow.class, "outer")).isNull();
+                assertThat(em.find(ContractRow.class, "stage")).isNotNull();
+            });
+            assertThat(store.find(held.id())).isNotEqualTo(java.util.Optional.of(held));
+        });
+    }
+
+    @Test
+    void aTransactionThatWouldJoinSpringsIsRefused() {
+        spring(TransactionDefinition.PROPAGATION_REQUIRED, (store, outer, em) -> {
+            StoredKey held = held(store);
+            outer.executeWithoutResult(status -> {
+                StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, LEASE, stage -> next(held));
+                assertThat(nameOf(end)).isEqualTo("rolled back");
+                status.setRollbackOnly();
+            });
+            assertThat(store.find(held.id())).contains(held);
+        });
+    }
+
+    @FunctionalInterface
+    interface SpringTest {
+        void run(JpaKeyStore store, TransactionTemplate outer, EntityManager shared);
+    }
+
+    private void spring(int propagation, SpringTest test) {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaTransactionManager manager = new JpaTransactionManager(factory);
+            EntityManager shared = SharedEntityManagerCreator.createSharedEntityManager(factory);
+            TransactionTemplate template = new TransactionTemplate(manager);
+            template.setPropagationBehavior(propagation);
+            NewTransaction transaction = work -> template.executeWithoutResult(status -> work.accept(shared));
+            Isolation strongest = database == TestDatabase.H2 ? Isolation.READ_COMMITTED : Isolation.SERIALIZABLE;
+            test.run(new JpaKeyStore(factory, transaction, strongest), new TransactionTemplate(manager), shared);
+        }
+    }
+
+    @Test
+    void anIsolationThatATransactionManagerCannotGiveIsRefused() {
+        if (database != TestDatabase.H2) {
+            return;
+        }
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> new JpaKeyStore(factory, work -> {}, Isolation.SERIALIZABLE))
+                    .withMessageContaining("Configure the data source");
+        }
+    }
+
+    @Test
+    void aJtaTransactionIsSuspendedAndTheStagesOwnCommits() throws Exception {
+        TransactionManager manager = com.arjuna.ats.jta.TransactionManager.transactionManager();
+        NarayanaTransactionIntegration integration = new NarayanaTransactionIntegration(
+                manager,
+                com.arjuna
+                        .ats
+                        .jta
+                        .common
+                        .jtaPropertyManager
+                        .getJTAEnvironmentBean()
+                        .getTransactionSynchronizationRegistry());
+        String url = database.create();
+        try (AgroalDataSource pool = AgroalDataSource.from(new AgroalDataSourceConfigurationSupplier()
+                        .connectionPoolConfiguration(c -> c.maxSize(5)
+                                .transactionIntegration(integration)
+                                .connectionFactoryConfiguration(f -> f.jdbcUrl(url)
+                                        .jdbcTransactionIsolation(
+                                                io.agroal.api.configuration.AgroalConnectionFactoryConfiguration
+                                                        .TransactionIsolation.SERIALIZABLE))));
+                EntityManagerFactory factory = TestDatabase.factory(
+                        pool,
+                        Map.of(
+                                "jakarta.persistence.transactionType",
+                                "JTA",
+                                "hibernate.transaction.coordinator_class",
+                                "jta",
+                                "hibernate.transaction.jta.platform",
+                                new NarayanaJtaPlatform()))) {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey held = held(store);
+            manager.begin();
+            try (EntityManager outer = factory.createEntityManager()) {
+                outer.joinTransaction();
+                outer.persist(new ContractRow("outer", "1"));
+                outer.flush();
+                assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                            em.persist(new ContractRow("stage", "1"));
+                            return next(held);
+                        }))
+                        .isEqualTo(StageCommit.committed());
+                assertThat(store.find(held.id())).isNotEqualTo(java.util.Optional.of(held));
+            } finally {
+                manager.rollback();
+            }
+            assertThat(manager.getTransaction()).isNull();
+            StoredKey again = held(store);
+            StageCommit failed = store.commitStage(again, Isolation.SERIALIZABLE, LEASE, em -> {
+                em.persist(new ContractRow("failed", "1"));
+                throw new IllegalStateException("thrown by the stage");
+            });
+            assertThat(nameOf(failed)).isEqualTo("rolled back");
+            manager.begin();
+            try (EntityManager em = factory.createEntityManager()) {
+                assertThat(em.find(ContractRow.class, "outer")).isNull();
+                assertThat(em.find(ContractRow.class, "failed")).isNull();
+                assertThat(em.find(ContractRow.class, "stage")).isNotNull();
+            } finally {
+                manager.rollback();
+            }
+        }
+    }
+
+    @Test
+    void theMappingIsThatOfTheSchema() {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 2);
+                EntityManagerFactory factory =
+                        TestDatabase.factory(pool, Map.of("hibernate.hbm2ddl.auto", "validate"))) {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey held = held(store);
+            List<String> values = factory.callInTransaction(em -> em.createQuery(
+                            "select k.keyValue from IdempotencyKey k where k.state = 'locked'", String.class)
+                    .getResultList());
+            assertThat(values).containsExactly(held.id().value());
+        }
+    }
+
+    @FunctionalInterface
+    interface StoreTest {
+        void run(JpaKeyStore store, EntityManagerFactory factory, DataSource pool) throws Exception;
+    }
+
+    private void with(Consumer<JpaKeyStore> test) {
+        with((store, factory, pool) -> test.accept(store));
+    }
+
+    private void with(StoreTest test) {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            test.run(new JpaKeyStore(factory), factory, pool);
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static StoredKey held(JpaKeyStore store) {
+        StoredKey key = sample();
+        assertThat(store.insert(key)).isTrue();
+        return key;
+    }
+
+    private static StoredKey sample() {
+        Instant at = Instant.parse("2039-12-31T23:59:59.001Z");
+        Request request = Request.of("POST", "/carts", Map.of());
+        return new StoredKey(
+                new IdempotencyKey(
+                        new KeyId("scope", UUID.randomUUID().toString()),
+                        UUID.randomUUID(),
+                        "",
+                        request,
+                        Fingerprint.of("", request),
+                        at,
+                        at,
+                        1,
+                        0,
+                        "",
+                        new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30))),
+                new Revision(UUID.randomUUID()));
+    }
+
+    private static StoredKey next(StoredKey held) {
+        return new StoredKey(held.key(), new Revision(UUID.randomUUID()));
+    }
+
+    private static String text(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                var result = statement.executeQuery(sql)) {
+            assertThat(result.next()).isTrue();
+            return result.getString(1);
+        }
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static <R> CompletableFuture<R> elsewhere(java.util.function.Supplier<R> work) {
+        CompletableFuture<R> future = new CompletableFuture<>();
+        Thread thread = new Thread(() -> {
+            try {
+                future.complete(work.get());
+            } catch (Throwable e) {
+                future.completeExceptionally(e);
+            }
+        });
+        thread.setDaemon(true);
+        thread.start();
+        return future;
+    }
+
+    private static StoreFailure.Kind kindOf(Runnable work) {
+        try {
+            work.run();
+        } catch (StoreFailure e) {
+            return e.kind();
+        }
+        throw new AssertionError("nothing failed");
+    }
+
+    private static String nameOf(StageCommit end) {
+        Function<Throwable, String> transientFailure = e -> "transiently rolled back";
+        return end.match(() -> "committed", () -> "fenced off", e -> "rolled back", transientFailure, e -> "unknown");
+    }
+}

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlContractTest extends JpaContract {
+    PostgresqlContractTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}

