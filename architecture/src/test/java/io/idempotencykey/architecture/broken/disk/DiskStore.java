@@ -1,0 +1,4 @@
+package io.idempotencykey.architecture.broken.disk;
+
+/** An adapter. */
+public final class DiskStore {}

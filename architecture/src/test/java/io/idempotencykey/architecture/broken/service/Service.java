@@ -1,0 +1,4 @@
+package io.idempotencykey.architecture.broken.service;
+
+/** What decides. */
+public final class Service {}

@@ -1,0 +1,133 @@
+package io.idempotencykey.checkout;
+
+import io.idempotencykey.service.Completer;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.Reaper;
+import io.idempotencykey.service.Schedule;
+import java.io.IOException;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Optional;
+import java.util.Set;
+
+/** The running shop: a store, a payment provider of its own unless it is told of another one, and the server. */
+final class Application implements AutoCloseable {
+    static final Set<String> OPTIONS =
+            Set.of("port", "store", "url", "data", "payments", "lease", "ttl", "stage-delay", "attempts", "fail-at");
+
+    /** How often it is looked for abandoned requests and expired keys, and how long nobody must have held a request. */
+    private static final Duration EVERY = Duration.ofSeconds(1);
+
+    private static final Duration ABANDONED_AFTER = Duration.ofMillis(500);
+
+    private final Deque<Runnable> closing = new ArrayDeque<>();
+    private Runnable background = () -> {};
+    private final WebServer server;
+
+    /**
+     * Starts the shop.
+     *
+     * @throws Options.Refused if an option has an illegal value
+     * @throws IOException if a port or a file can't be used
+     */
+    Application(Options options, StageHook hook) throws IOException {
+        try {
+            server = start(options, hook);
+        } catch (IOException | RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private WebServer start(Options options, StageHook hook) throws IOException {
+        int port = options.port(8080);
+        Duration lease = options.duration("lease", "30s");
+        Duration timeToLive = options.duration("ttl", "24h");
+        StageHook delay = StageHook.delay(options.duration("stage-delay", "0ms"));
+        StageHook failure = StageHook.failAt(options.text("fail-at", "started:0"));
+        int attempts = options.number("attempts", Operation.DEFAULT_MAX_ATTEMPTS, 1_000_000);
+        Optional<URI> provider = options.url("payments");
+        Store<?> store = Store.open(options);
+        closing.push(store::close);
+        return start(
+                port,
+                store,
+                lease,
+                timeToLive,
+                attempts,
+                new HttpPayments(
+                        provider.isPresent() ? provider.get() : embeddedProvider(options), HttpPayments.PATIENCE),
+                key -> {
+                    delay.beforeCommit(key);
+                    failure.beforeCommit(key);
+                    hook.beforeCommit(key);
+                });
+    }
+
+    private <T> WebServer start(
+            int port,
+            Store<T> store,
+            Duration lease,
+            Duration timeToLive,
+            int attempts,
+            Payments payments,
+            StageHook hook)
+            throws IOException {
+        IdempotencyKeyService<T> keys;
+        try {
+            keys = IdempotencyKeyService.builder(store.keys())
+                    .lease(lease)
+                    .timeToLive(timeToLive)
+                    .build();
+        } catch (IllegalArgumentException e) {
+            throw new Options.Refused(String.valueOf(e.getMessage()));
+        }
+        Operation<T> completeCart = new Checkout<>(store.shop(), payments, hook).operation(attempts);
+        WebServer started = ShopServer.start(port, keys, completeCart, store.shop(), payments);
+        closing.push(started::close);
+        background = () -> completeAndReap(keys, completeCart);
+        return started;
+    }
+
+    /** Brings to their end the requests whose client or server is gone, and removes expired keys. */
+    void runInBackground() {
+        background.run();
+    }
+
+    private <T> void completeAndReap(IdempotencyKeyService<T> keys, Operation<T> operation) {
+        Completer<T> completer = Completer.builder(keys)
+                .operation(operation)
+                .abandonedAfter(ABANDONED_AFTER)
+                .build();
+        Reaper reaper = new Reaper(keys);
+        closing.push(new Schedule("completer", EVERY, completer::runOnce)::close);
+        closing.push(new Schedule("reaper", EVERY, reaper::runOnce)::close);
+    }
+
+    private URI embeddedProvider(Options options) throws IOException {
+        DataDirectory data = DataDirectory.of(options);
+        closing.push(data::close);
+        PaymentServer provider = new PaymentServer(0, data.path());
+        closing.push(provider::close);
+        return provider.url();
+    }
+
+    URI url() {
+        return server.url();
+    }
+
+    void join() throws InterruptedException {
+        server.join();
+    }
+
+    /** Stops in the opposite order of the start: first of all come the requests that still run. */
+    @Override
+    public void close() {
+        while (!closing.isEmpty()) {
+            closing.pop().run();
+        }
+    }
+}

@@ -1,0 +1,141 @@
+package io.idempotencykey.checkout;
+
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.StageContext;
+import io.idempotencykey.service.StageOutcome;
+import io.idempotencykey.service.WorkStage;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Completes a cart in three stages, of which each commits once: the operation that this example is about.
+ *
+ * <p>A stage reads what it needs from the stored request and from the shop's data, never from a field: so any process can
+ * take over where another one stopped. What the client can't mend by sending the same request again is a response, which is
+ * stored and replayed; what may be gone at the next attempt is an exception.
+ */
+final class Checkout<T> {
+    static final RecoveryPoint TAX_LINES_CREATED = RecoveryPoint.named("tax_lines_created");
+    static final RecoveryPoint PAYMENT_AUTHORIZED = RecoveryPoint.named("payment_authorized");
+
+    private final ShopData<T> shop;
+    private final Payments payments;
+    private final StageHook hook;
+
+    Checkout(ShopData<T> shop, Payments payments, StageHook hook) {
+        this.shop = shop;
+        this.payments = payments;
+        this.hook = hook;
+    }
+
+    Operation<T> operation(int attempts) {
+        return Operation.<T>named("complete-cart")
+                .maxAttempts(attempts)
+                .stage(RecoveryPoint.STARTED, hooked(this::reserveCartAndCreateTaxLines))
+                .stage(TAX_LINES_CREATED, this::charge, hooked(this::recordPayment))
+                .stage(PAYMENT_AUTHORIZED, hooked(this::placeOrder))
+                .build();
+    }
+
+    /** The reservation is what keeps two keys for one cart from both being charged. */
+    private StageOutcome reserveCartAndCreateTaxLines(StageContext<T> stage) {
+        CompleteCart request = CompleteCart.of(stage.request());
+        List<TaxLine> taxLines = new ArrayList<>();
+        for (CompleteCart.Item item : request.items()) {
+            if (!Catalogue.has(item.sku())) {
+                return refuse(422, "unknown-sku", "Unknown SKU", Catalogue.unknown(item.sku()));
+            }
+            if (!item.hasLegalQuantity()) {
+                return refuse(
+                        422, "illegal-quantity", "Illegal quantity", "A quantity is a whole number of 1 to 1000.");
+            }
+            taxLines.add(Catalogue.taxLine(item.sku(), item.quantity().intValueExact()));
+        }
+        CartId cart = cart(stage.key());
+        if (shop.find(stage.transaction(), cart).isPresent()) {
+            return refuse(
+                    409,
+                    "cart-taken",
+                    "Cart taken",
+                    "The cart is reserved or completed by a request with another key.");
+        }
+        shop.save(stage.transaction(), new Reservation(cart, holder(stage.key()), taxLines, Optional.empty()));
+        return StageOutcome.advanceTo(TAX_LINES_CREATED);
+    }
+
+    /** Made outside any transaction; a later attempt sends the same key, so that the provider charges once. */
+    private Optional<String> charge(IdempotencyKey key) {
+        Reservation reservation = shop.find(cart(key)).orElseThrow();
+        return payments.charge(key.derivedKey("charge"), reservation.cart().name(), reservation.total());
+    }
+
+    private StageOutcome recordPayment(StageContext<T> stage, Optional<String> payment) {
+        Reservation reservation = reservation(stage);
+        if (payment.isEmpty()) {
+            // The customer may try again with another key: a smaller order, another card.
+            shop.release(stage.transaction(), reservation.cart());
+            return refuse(
+                    402,
+                    "payment-declined",
+                    "Payment declined",
+                    "The payment provider declined a charge of " + reservation.total() + ".");
+        }
+        shop.save(stage.transaction(), reservation.paidWith(payment.get()));
+        return StageOutcome.advanceTo(PAYMENT_AUTHORIZED);
+    }
+
+    private StageOutcome placeOrder(StageContext<T> stage) {
+        Reservation reservation = reservation(stage);
+        Order order = new Order(
+                stage.key().derivedKey("order"),
+                reservation.cart(),
+                CompleteCart.of(stage.request()).email(),
+                reservation.total(),
+                reservation.payment().orElseThrow());
+        shop.add(stage.transaction(), order);
+        Map<String, Object> body = new LinkedHashMap<>();
+        body.put("order", order.id());
+        body.put("cart", order.cart().name());
+        body.put("total", order.total());
+        body.put("payment", order.payment());
+        return StageOutcome.respond(Response.of(201, Json.CONTENT_TYPE, Json.write(body)));
+    }
+
+    private Reservation reservation(StageContext<T> stage) {
+        return shop.find(stage.transaction(), cart(stage.key()))
+                .filter(reservation -> reservation.heldBy().equals(holder(stage.key())))
+                .orElseThrow(() -> new IllegalStateException("the cart isn't reserved by " + stage.key()));
+    }
+
+    private static CartId cart(IdempotencyKey key) {
+        return new CartId(key.id().scope(), CompleteCart.cart(key.request()));
+    }
+
+    /** Not the key's value, since a key that expired and was created anew is another one. */
+    private static String holder(IdempotencyKey key) {
+        return key.creationId().toString();
+    }
+
+    private static StageOutcome refuse(int status, String type, String title, String detail) {
+        return StageOutcome.respond(new Problem(status, type, title, detail).response());
+    }
+
+    private WorkStage<T> hooked(WorkStage<T> work) {
+        return stage -> {
+            StageOutcome outcome = work.work(stage);
+            hook.beforeCommit(stage.key());
+            return outcome;
+        };
+    }
+
+    private <I> WorkStage.WithInput<T, I> hooked(WorkStage.WithInput<T, I> work) {
+        return (stage, input) ->
+                hooked((WorkStage<T>) same -> work.work(same, input)).work(stage);
+    }
+}

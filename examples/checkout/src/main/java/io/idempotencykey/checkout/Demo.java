@@ -1,0 +1,323 @@
+package io.idempotencykey.checkout;
+
+import io.idempotencykey.IdempotencyKey;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/** The story of requests that run once, told against a running shop over HTTP. */
+final class Demo {
+    private static final String LEASE = "2s";
+    private static final String ONE_MUG =
+            "{\"email\": \"ada@example.org\", \"items\": [{\"sku\": \"mug\", \"quantity\": 1}]}";
+    private static final String TWO_MUGS = ONE_MUG.replace("1}", "2}");
+
+    private final HttpClient client =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    private final Map<String, Row> rows = new HashMap<>();
+    private final List<String> wrong = new ArrayList<>();
+    private final Workers workers;
+    private final URI shop;
+
+    private Demo(URI shop, Workers workers) {
+        this.shop = shop;
+        this.workers = workers;
+    }
+
+    /** One cart's line in the table at the end. */
+    private static final class Row {
+        private final String story;
+        private int requests;
+
+        private Row(String story) {
+            this.story = story;
+        }
+    }
+
+    /** Tells the story; returns the process's exit code: 0 if everything was as it should be. */
+    static int run(Options options) throws IOException, InterruptedException {
+        // The story tells itself what the library would log.
+        System.setProperty("org.slf4j.simpleLogger.log.io.idempotencykey", "off");
+        Workers workers = new Workers();
+        List<String> arguments = new ArrayList<>(List.of("--port", "0", "--lease", LEASE));
+        for (String name : List.of("store", "url", "data")) {
+            options.value(name).ifPresent(value -> arguments.addAll(List.of("--" + name, value)));
+        }
+        try (Application application = new Application(Options.parse(arguments, Application.OPTIONS), workers)) {
+            Demo demo = new Demo(application.url(), workers);
+            try {
+                return demo.tell();
+            } finally {
+                workers.releaseAll();
+            }
+        }
+    }
+
+    private int tell() throws IOException, InterruptedException {
+        System.out.println("A shop on " + shop + ". Its checkout has three stages, of which each commits once:");
+        System.out.println("started → tax_lines_created → payment_authorized → finished");
+        firstRequestAndItsRetries();
+        duplicates();
+        crash();
+        zombie();
+        return table();
+    }
+
+    private void firstRequestAndItsRetries() throws IOException, InterruptedException {
+        rows.put("cart-1", new Row("sent, sent again, another body"));
+        heading("1. A request runs through its stages");
+        HttpResponse<byte[]> first = complete("cart-1", "key-1", ONE_MUG);
+        show(first);
+        check(first.statusCode() == 201, "the first request is answered with 201");
+        showKey("key-1");
+
+        heading("2. The client saw no answer and sends it again: the same bytes, and nothing runs");
+        HttpResponse<byte[]> replay = complete("cart-1", "key-1", ONE_MUG);
+        show(replay);
+        check(isReplayOf(first, replay), "the replay is the first answer, byte for byte");
+
+        heading("3. Another body with the same key is refused");
+        HttpResponse<byte[]> mismatch = complete("cart-1", "key-1", TWO_MUGS);
+        show(mismatch);
+        check(mismatch.statusCode() == 422, "another body is answered with 422");
+    }
+
+    private void duplicates() throws IOException, InterruptedException {
+        rows.put("cart-2", new Row("50 at once, then once more"));
+        heading("4. 50 duplicates at the same time: one runs, the others get its answer or are told to wait");
+        List<CompletableFuture<HttpResponse<byte[]>>> sent = new ArrayList<>();
+        for (int i = 0; i < 50; i++) {
+            sent.add(send("cart-2", "key-2", TWO_MUGS));
+        }
+        Map<String, Integer> answers = new HashMap<>();
+        List<HttpResponse<byte[]>> done = new ArrayList<>();
+        for (CompletableFuture<HttpResponse<byte[]>> response : sent) {
+            HttpResponse<byte[]> answer = response.join();
+            answers.merge(answer.statusCode() + (isReplay(answer) ? " replayed" : ""), 1, Integer::sum);
+            if (answer.statusCode() == 201) {
+                done.add(answer);
+            }
+        }
+        answers.forEach((answer, count) -> line(count + " × " + answer));
+        done.add(complete("cart-2", "key-2", TWO_MUGS));
+        show(done.get(done.size() - 1));
+        check(Set.of("201", "201 replayed", "409").containsAll(answers.keySet()), "duplicates get 201 or 409");
+        check(answers.getOrDefault("201", 0) == 1, "one of them runs");
+        check(
+                done.stream()
+                        .allMatch(answer ->
+                                Arrays.equals(answer.body(), done.get(0).body())),
+                "all get the same bytes");
+    }
+
+    private void crash() throws IOException, InterruptedException {
+        rows.put("cart-3", new Row("its worker stops for good"));
+        heading("5. The card is charged, then the worker stops for good in the middle of the next stage");
+        workers.stopNext("key-3");
+        CompletableFuture<HttpResponse<byte[]>> lost = send("cart-3", "key-3", ONE_MUG);
+        workers.awaitStopped("key-3");
+        showKey("key-3");
+        line("the client hears nothing and sends the request again, until the lease of " + LEASE + " has run out:");
+        HttpResponse<byte[]> resumed = retry("cart-3", "key-3");
+        check(resumed.statusCode() == 201 && !isReplay(resumed), "the retry takes over and is answered with 201");
+        showKey("key-3");
+        check(!lost.isDone(), "the first attempt never ended");
+    }
+
+    private void zombie() throws IOException, InterruptedException {
+        rows.put("cart-4", new Row("its worker comes back as a zombie"));
+        heading("6. A worker sleeps past its lease, another one takes over, and then the first wakes up");
+        workers.stopNext("key-4");
+        CompletableFuture<HttpResponse<byte[]>> asleep = send("cart-4", "key-4", ONE_MUG);
+        workers.awaitStopped("key-4");
+        HttpResponse<byte[]> done = retry("cart-4", "key-4");
+        check(done.statusCode() == 201, "the second worker ends the request");
+        workers.release("key-4");
+        line("the zombie goes on to commit, and is fenced off:");
+        HttpResponse<byte[]> zombie = asleep.join();
+        show(zombie);
+        check(zombie.statusCode() == 409, "the zombie's client is told to ask again");
+        HttpResponse<byte[]> replay = complete("cart-4", "key-4", ONE_MUG);
+        show(replay);
+        check(isReplayOf(done, replay), "and then gets the answer");
+    }
+
+    private int table() throws IOException, InterruptedException {
+        List<?> orders = list("/orders");
+        List<?> charges = list("/payments");
+        heading("All in all");
+        String format = "   %-8s %-36s %8s %8s %8s%n";
+        System.out.printf(format, "cart", "", "requests", "orders", "charges");
+        int requests = 0;
+        for (String cart : rows.keySet().stream().sorted().toList()) {
+            Row row = rows.getOrDefault(cart, new Row(""));
+            long ordered = count(orders, cart);
+            long charged = count(charges, cart);
+            System.out.printf(format, cart, row.story, row.requests, ordered, charged);
+            check(ordered == 1, cart + " has one order");
+            check(charged == 1, cart + " is charged once");
+            requests += row.requests;
+        }
+        System.out.printf(format, "", "", requests, orders.size(), charges.size());
+        check(orders.size() == rows.size() && charges.size() == rows.size(), "there are no other orders and charges");
+        System.out.println();
+        if (wrong.isEmpty()) {
+            System.out.println("As it should be: every request ran once.");
+            return 0;
+        }
+        wrong.forEach(rule -> System.out.println("WRONG: it isn't so that " + rule));
+        return 1;
+    }
+
+    /** Sends a request until it isn't in flight any more, as often as its answers say. */
+    private HttpResponse<byte[]> retry(String cart, String key) throws IOException, InterruptedException {
+        while (true) {
+            HttpResponse<byte[]> response = complete(cart, key, ONE_MUG);
+            show(response);
+            if (response.statusCode() != 409) {
+                return response;
+            }
+            Thread.sleep(Duration.ofSeconds(
+                            response.headers().firstValueAsLong("Retry-After").orElse(1))
+                    .toMillis());
+        }
+    }
+
+    private HttpResponse<byte[]> complete(String cart, String key, String body) {
+        return send(cart, key, body).join();
+    }
+
+    private CompletableFuture<HttpResponse<byte[]>> send(String cart, String key, String body) {
+        rows.getOrDefault(cart, new Row("")).requests++;
+        HttpRequest request = HttpRequest.newBuilder(shop.resolve("/carts/" + cart + "/complete"))
+                .header("Idempotency-Key", '"' + key + '"')
+                .header("Content-Type", Json.CONTENT_TYPE)
+                .POST(HttpRequest.BodyPublishers.ofString(body))
+                .build();
+        return client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArray());
+    }
+
+    private HttpResponse<byte[]> get(String path) throws IOException, InterruptedException {
+        return client.send(HttpRequest.newBuilder(shop.resolve(path)).build(), HttpResponse.BodyHandlers.ofByteArray());
+    }
+
+    private List<?> list(String path) throws IOException, InterruptedException {
+        try {
+            return Json.read(get(path).body()) instanceof List<?> list ? list : List.of();
+        } catch (Json.Malformed e) {
+            throw new IOException(path + " isn't JSON", e);
+        }
+    }
+
+    private static long count(List<?> list, String cart) {
+        return list.stream()
+                .filter(element -> element instanceof Map<?, ?> members && cart.equals(members.get("cart")))
+                .count();
+    }
+
+    private static boolean isReplay(HttpResponse<byte[]> response) {
+        return response.headers().firstValue("Idempotency-Replayed").isPresent();
+    }
+
+    private static boolean isReplayOf(HttpResponse<byte[]> first, HttpResponse<byte[]> second) {
+        return isReplay(second)
+                && first.statusCode() == second.statusCode()
+                && first.headers()
+                        .firstValue("Content-Type")
+                        .equals(second.headers().firstValue("Content-Type"))
+                && Arrays.equals(first.body(), second.body());
+    }
+
+    private void showKey(String key) throws IOException, InterruptedException {
+        line("GET /keys/" + key + "  " + text(get("/keys/" + key).body()));
+    }
+
+    private static void show(HttpResponse<byte[]> response) {
+        StringBuilder head = new StringBuilder().append(response.statusCode());
+        for (String name : List.of("Idempotency-Replayed", "Retry-After")) {
+            response.headers()
+                    .firstValue(name)
+                    .ifPresent(
+                            value -> head.append("  ").append(name).append(": ").append(value));
+        }
+        line(head + "  " + text(response.body()));
+    }
+
+    private static String text(byte[] body) {
+        return new String(body, StandardCharsets.UTF_8);
+    }
+
+    private static void heading(String text) {
+        System.out.println();
+        System.out.println(text);
+    }
+
+    private static void line(String text) {
+        System.out.println("   " + text);
+    }
+
+    private void check(boolean holds, String rule) {
+        if (!holds) {
+            wrong.add(rule);
+        }
+    }
+
+    /** Stops chosen workers in the middle of their last stage, before it commits. */
+    private static final class Workers implements StageHook {
+        private record Stop(CountDownLatch reached, CountDownLatch released) {}
+
+        private final Map<String, Stop> stops = new ConcurrentHashMap<>();
+
+        void stopNext(String key) {
+            stops.put(key, new Stop(new CountDownLatch(1), new CountDownLatch(1)));
+        }
+
+        void awaitStopped(String key) throws IOException, InterruptedException {
+            Stop stop = stops.get(key);
+            if (stop == null || !stop.reached.await(10, TimeUnit.SECONDS)) {
+                throw new IOException("no worker came to the last stage of " + key);
+            }
+        }
+
+        void release(String key) {
+            Stop stop = stops.get(key);
+            if (stop != null) {
+                stop.released.countDown();
+            }
+        }
+
+        void releaseAll() {
+            stops.keySet().forEach(this::release);
+        }
+
+        @Override
+        public void beforeCommit(IdempotencyKey key) {
+            Stop stop = stops.get(key.id().value());
+            // Only the first attempt stops.
+            if (stop == null || key.attempts() > 1 || !key.recoveryPoint().equals(Checkout.PAYMENT_AUTHORIZED)) {
+                return;
+            }
+            stop.reached.countDown();
+            try {
+                stop.released.await();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted in the middle of a stage", e);
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+package io.idempotencykey.checkout;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Set;
+
+/** The command line: {@code demo}, {@code serve} and {@code payments}. */
+final class Main {
+    private static final String USAGE = """
+            usage: run demo     [--store inmemory]
+                   run serve    [--port 8080|0] [--store inmemory|jpa|mongo] [--url U] [--data DIR] [--payments URL]
+                                [--lease 30s] [--ttl 24h] [--stage-delay 0ms] [--attempts 100] [--fail-at STAGE:N]
+                   run payments [--port 0] [--data DIR]
+            """;
+
+    private Main() {}
+
+    public static void main(String[] arguments) throws InterruptedException {
+        try {
+            run(List.of(arguments));
+        } catch (Options.Refused e) {
+            System.err.println("checkout: " + e.getMessage());
+            System.err.print(USAGE);
+            System.exit(2);
+        } catch (IOException e) {
+            System.err.println("checkout: " + e.getMessage());
+            System.exit(1);
+        }
+    }
+
+    /** Runs a command; returns when its server has been stopped, and not at all from the demo. */
+    static void run(List<String> arguments) throws IOException, InterruptedException {
+        if (arguments.isEmpty()) {
+            throw new Options.Refused("no command");
+        }
+        List<String> options = arguments.subList(1, arguments.size());
+        switch (arguments.get(0)) {
+            case "demo" -> System.exit(Demo.run(Options.parse(options, Set.of("store", "url", "data"))));
+            case "serve" -> serve(Options.parse(options, Application.OPTIONS));
+            case "payments" -> payments(Options.parse(options, Set.of("port", "data")));
+            default -> throw new Options.Refused("unknown command '" + arguments.get(0) + "'");
+        }
+    }
+
+    private static void serve(Options options) throws IOException, InterruptedException {
+        Application application = new Application(options, key -> {});
+        stopOnSignal(application::close);
+        application.runInBackground();
+        System.out.println("listening on " + application.url());
+        application.join();
+    }
+
+    private static void payments(Options options) throws IOException, InterruptedException {
+        int port = options.port(0);
+        DataDirectory data = DataDirectory.of(options);
+        PaymentServer provider = new PaymentServer(port, data.path());
+        stopOnSignal(() -> {
+            provider.close();
+            data.close();
+        });
+        System.out.println("listening on " + provider.url());
+        provider.join();
+    }
+
+    /** Ends the process with status 0 when it is asked to stop: that is no failure. */
+    private static void stopOnSignal(Runnable stop) {
+        Runtime.getRuntime()
+                .addShutdownHook(new Thread(
+                        () -> {
+                            stop.run();
+                            Runtime.getRuntime().halt(0);
+                        },
+                        "stop"));
+    }
+}

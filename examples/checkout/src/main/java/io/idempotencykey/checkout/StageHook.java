@@ -1,0 +1,41 @@
+package io.idempotencykey.checkout;
+
+import io.idempotencykey.IdempotencyKey;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** Something that happens inside each stage's transaction, after its writes: a delay, or a crash for the demo. */
+@FunctionalInterface
+interface StageHook {
+    /** Called on the stage's thread; {@code key} is as of the beginning of the stage. */
+    void beforeCommit(IdempotencyKey key);
+
+    /** Makes each stage take longer. */
+    static StageHook delay(Duration delay) {
+        return key -> {
+            try {
+                Thread.sleep(delay.toMillis());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted in the middle of a stage", e);
+            }
+        };
+    }
+
+    /** Makes a stage fail: {@code STAGE:N}, the recovery point at which it begins and how many of its first runs fail. */
+    static StageHook failAt(String stageAndTimes) {
+        int colon = stageAndTimes.lastIndexOf(':');
+        String times = stageAndTimes.substring(colon + 1);
+        if (colon < 1 || !times.matches("[0-9]{1,9}")) {
+            throw new Options.Refused(
+                    "--fail-at is '" + stageAndTimes + "'; allowed: a recovery point, a colon and a number");
+        }
+        String stage = stageAndTimes.substring(0, colon);
+        AtomicInteger left = new AtomicInteger(Integer.parseInt(times));
+        return key -> {
+            if (key.recoveryPoint().name().equals(stage) && left.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
+                throw new IllegalStateException("the stage at " + stage + " fails, as --fail-at asks");
+            }
+        };
+    }
+}

@@ -1,0 +1,117 @@
+package io.idempotencykey.checkout;
+
+import static io.idempotencykey.checkout.RunningShop.ONE_MUG;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.RecoveryPoint;
+import java.net.http.HttpResponse;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Phaser;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/** Requests that meet. */
+class CheckoutRaceTest {
+    @Test
+    void aDuplicateOfARequestInFlightIsToldWhenToComeBack() throws Exception {
+        CountDownLatch reached = new CountDownLatch(1);
+        CountDownLatch released = new CountDownLatch(1);
+        StageHook hook = key -> {
+            reached.countDown();
+            await(released);
+        };
+        try (RunningShop shop = new RunningShop(hook)) {
+            CompletableFuture<HttpResponse<String>> first = shop.send("cart", "key", ONE_MUG);
+            await(reached);
+            HttpResponse<String> duplicate = shop.complete("cart", "key", ONE_MUG);
+            assertThat(duplicate.statusCode()).isEqualTo(409);
+            assertThat(duplicate.headers().firstValue("Retry-After"))
+                    .hasValueSatisfying(seconds -> assertThat(seconds).matches("[1-3]"));
+            assertThat(shop.get("/keys/key").body()).contains("\"locked\":true", "\"recoveryPoint\":\"started\"");
+            // Another request is refused as such also while the first is in flight.
+            assertThat(shop.complete("other-cart", "key", ONE_MUG).statusCode()).isEqualTo(422);
+            released.countDown();
+            assertThat(first.join().statusCode()).isEqualTo(201);
+        } finally {
+            released.countDown();
+        }
+    }
+
+    @Test
+    void fortyDuplicatesMakeOneOrderAndOneCharge() throws Exception {
+        try (RunningShop shop = new RunningShop(key -> {})) {
+            List<HttpResponse<String>> responses = all(IntStream.range(0, 40)
+                    .mapToObj(i -> shop.send("cart", "key", ONE_MUG))
+                    .toList());
+            responses.add(shop.complete("cart", "key", ONE_MUG));
+            assertThat(responses)
+                    .extracting(HttpResponse::statusCode)
+                    .containsOnly(201, 409)
+                    .contains(201);
+            assertThat(responses)
+                    .filteredOn(response -> response.statusCode() == 201)
+                    .extracting(HttpResponse::body)
+                    .containsOnly(responses.get(40).body());
+            assertThat(responses)
+                    .filteredOn(response -> response.statusCode() == 201
+                            && response.headers()
+                                    .firstValue("Idempotency-Replayed")
+                                    .isEmpty())
+                    .hasSize(1);
+            assertThat(shop.count("/orders", "cart")).isEqualTo(1);
+            assertThat(shop.count("/payments", "cart")).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void ofTwoKeysForOneCartOneIsCharged() throws Exception {
+        // Both have seen the cart free before either commits.
+        Phaser bothInside = new Phaser(2);
+        AtomicInteger firstTries = new AtomicInteger();
+        StageHook hook = key -> {
+            if (key.recoveryPoint().equals(RecoveryPoint.STARTED) && firstTries.incrementAndGet() <= 2) {
+                bothInside.arriveAndAwaitAdvance();
+            }
+        };
+        try (RunningShop shop = new RunningShop(hook)) {
+            List<HttpResponse<String>> responses =
+                    all(List.of(shop.send("cart", "key-1", ONE_MUG), shop.send("cart", "key-2", ONE_MUG)));
+            assertThat(responses).extracting(HttpResponse::statusCode).containsExactlyInAnyOrder(201, 409);
+            assertThat(firstTries).hasValueGreaterThan(2);
+            assertThat(shop.count("/orders", "cart")).isEqualTo(1);
+            assertThat(shop.count("/payments", "cart")).isEqualTo(1);
+            for (int i = 0; i < 2; i++) {
+                HttpResponse<String> replay = shop.complete("cart", "key-" + (i + 1), ONE_MUG);
+                assertThat(replay.body()).isEqualTo(responses.get(i).body());
+            }
+        }
+    }
+
+    @Test
+    void differentRequestsDoNotDisturbEachOther() throws Exception {
+        try (RunningShop shop = new RunningShop(key -> {})) {
+            List<HttpResponse<String>> responses = all(IntStream.range(0, 300)
+                    .mapToObj(i -> shop.send("cart-" + i, "key-" + i, ONE_MUG))
+                    .toList());
+            assertThat(responses).extracting(HttpResponse::statusCode).containsOnly(201);
+            assertThat(responses).extracting(HttpResponse::body).doesNotHaveDuplicates();
+        }
+    }
+
+    private static List<HttpResponse<String>> all(List<CompletableFuture<HttpResponse<String>>> sent) {
+        return new ArrayList<>(sent.stream().map(CompletableFuture::join).toList());
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(20, TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+}
