@@ -251,7 +251,7 @@ abstract class JpaStoreContract {
                     await(bothHold);
                     statement.execute("update contract_row set content = '1' where name = '" + theirs + "'");
                 } catch (SQLException swallowed) {
-                    assertThat(swallowed).isNotNull();
+                    assertThat((Throwable) swallowed).isNotNull();
                 }
             });
             return next(held);
