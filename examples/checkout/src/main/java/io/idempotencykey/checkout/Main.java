@@ -7,8 +7,8 @@ import java.util.Set;
 /** The command line: {@code demo}, {@code serve} and {@code payments}. */
 final class Main {
     private static final String USAGE = """
-            usage: run demo     [--store inmemory]
-                   run serve    [--port 8080|0] [--store inmemory|jpa|mongo] [--url U] [--data DIR] [--payments URL]
+            usage: run demo     [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
+                   run serve    [--port 8080|0] [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
                                 [--lease 30s] [--ttl 24h] [--stage-delay 0ms] [--attempts 100] [--fail-at STAGE:N]
                    run payments [--port 0] [--data DIR]
             """;
