@@ -49,7 +49,7 @@ final class Application implements AutoCloseable {
         Duration timeToLive = options.duration("ttl", "24h");
         StageHook delay = StageHook.delay(options.duration("stage-delay", "0ms"));
         StageHook failure = StageHook.failAt(options.text("fail-at", "started:0"));
-        int attempts = options.number("attempts", Operation.DEFAULT_MAX_ATTEMPTS, 1_000_000);
+        int attempts = options.number("attempts", Operation.DEFAULT_MAX_ATTEMPTS, 1, 1_000_000);
         Optional<URI> provider = options.url("payments");
         DataDirectory data = DataDirectory.of(options);
         closing.push(data::close);

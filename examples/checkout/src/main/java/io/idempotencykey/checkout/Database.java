@@ -28,10 +28,14 @@ import java.util.Optional;
  * statements want; a stage's isolation is set with its first statement.
  */
 final class Database implements AutoCloseable {
-    private static final int POOL_SIZE = 20;
+    private static final int SERVING_CONNECTIONS = 20;
+    private static final int OPERATING_CONNECTIONS = 2;
 
     /** How long a database that starts, or is still open in a process that ends, is waited for. */
     private static final Duration START_PATIENCE = Duration.ofSeconds(10);
+
+    /** None: a first failure is the last one. */
+    private static final Duration NO_PATIENCE = Duration.ofMillis(1);
 
     private static final Duration CONNECTION_PATIENCE = Duration.ofSeconds(5);
 
@@ -43,9 +47,9 @@ final class Database implements AutoCloseable {
     private final Deque<Runnable> closing = new ArrayDeque<>();
     private final HikariDataSource pool = new HikariDataSource();
 
-    private Database(String url, Duration patience) throws IOException {
+    private Database(String url, int connections, Duration patience) throws IOException {
         pool.setJdbcUrl(url);
-        pool.setMaximumPoolSize(POOL_SIZE);
+        pool.setMaximumPoolSize(connections);
         pool.setConnectionTimeout(CONNECTION_PATIENCE.toMillis());
         pool.setInitializationFailTimeout(patience.toMillis());
         closing.push(pool::close);
@@ -62,32 +66,56 @@ final class Database implements AutoCloseable {
     static Store<EntityManager> open(Options options, Path data) throws IOException {
         Optional<String> url = serverUrl(options);
         FileDatabase file = new FileDatabase(data);
-        Database database = new Database(url.orElse(file.url()), START_PATIENCE);
+        Database database = new Database(url.orElse(file.url()), SERVING_CONNECTIONS, START_PATIENCE);
         try {
             database.createTables();
             if (url.isEmpty()) {
                 database.closing.push(file.share());
             }
             return database.store();
-        } catch (SQLException | RuntimeException e) {
+        } catch (SQLException | IOException e) {
             database.close();
             throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
-        } catch (IOException e) {
-            database.close();
-            throw e;
         }
     }
 
-    private Store<EntityManager> store() {
-        EntityManagerFactory factory = new PersistenceConfiguration("checkout")
+    /** Opens the store that a running shop may have open, without making anything. */
+    static Store<EntityManager> join(Options options) throws IOException {
+        Optional<String> url = serverUrl(options);
+        if (url.isPresent()) {
+            return new Database(url.get(), OPERATING_CONNECTIONS, NO_PATIENCE).store();
+        }
+        FileDatabase file = new FileDatabase(options.directory("data")
+                .orElseThrow(() -> new Options.Refused("keys needs the --data or --url that serve has")));
+        Database database;
+        try {
+            database = new Database(file.url() + ";IFEXISTS=TRUE", OPERATING_CONNECTIONS, NO_PATIENCE);
+        } catch (IOException e) {
+            String shared = file.sharedUrl().orElseThrow(() -> e);
+            database = new Database(shared, OPERATING_CONNECTIONS, NO_PATIENCE);
+        }
+        return database.store();
+    }
+
+    private Store<EntityManager> store() throws IOException {
+        try {
+            EntityManagerFactory factory = factory();
+            closing.push(factory::close);
+            return new Store<>(new JpaKeyStore(factory), new JpaShopData(factory), this::close);
+        } catch (RuntimeException e) {
+            close();
+            throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
+        }
+    }
+
+    private EntityManagerFactory factory() {
+        return new PersistenceConfiguration("checkout")
                 .managedClass(IdempotencyKeyEntity.class)
                 .managedClass(ReservationEntity.class)
                 .managedClass(OrderEntity.class)
                 .property("hibernate.connection.datasource", pool)
                 .property("hibernate.jdbc.batch_size", 50)
                 .createEntityManagerFactory();
-        closing.push(factory::close);
-        return new Store<>(new JpaKeyStore(factory), new JpaShopData(factory), this::close);
     }
 
     private static Optional<String> serverUrl(Options options) {

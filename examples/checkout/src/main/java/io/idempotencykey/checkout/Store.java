@@ -24,6 +24,18 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
         };
     }
 
+    /** Opens a store as it is, for something beside the process that serves, which may have it open or not. */
+    static Store<?> join(Options options) throws IOException {
+        String kind = kind(options);
+        return switch (kind) {
+            case "jpa" -> Database.join(options);
+            case "inmemory" ->
+                throw new Options.Refused(
+                        "--store is 'inmemory', whose keys only the process that serves can reach; allowed: jpa");
+            default -> throw refused(kind);
+        };
+    }
+
     static String kind(Options options) {
         return options.text("store", "jpa");
     }
