@@ -30,20 +30,16 @@ final class JpaShopData implements ShopData<EntityManager> {
         return factory.callInTransaction(transaction -> find(transaction, cart));
     }
 
+    /** Isolation alone would let two transactions reserve one cart on H2; the primary key doesn't, anywhere. */
     @Override
     public void save(EntityManager transaction, Reservation reservation) {
-        ReservationEntity stored = transaction.find(ReservationEntity.class, reservation.cart());
-        if (stored == null) {
-            insert(transaction, reservation);
-        } else {
-            stored.update(reservation);
-        }
-    }
-
-    /** Isolation alone would let two transactions reserve one cart on H2; the primary key doesn't, anywhere. */
-    private static void insert(EntityManager transaction, Reservation reservation) {
         try {
-            transaction.persist(new ReservationEntity(reservation));
+            ReservationEntity stored = transaction.find(ReservationEntity.class, reservation.cart());
+            if (stored == null) {
+                transaction.persist(new ReservationEntity(reservation));
+            } else {
+                stored.update(reservation);
+            }
             transaction.flush();
         } catch (PersistenceException e) {
             if (isDuplicate(e)) {
