@@ -114,8 +114,13 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                 ? new JtaTransactions(sessions, connections, manager(sessions))
                 : new GivenTransactions(connections, work -> {});
         this.settings = statement(outside, connection -> ConnectionSettings.of(Database.of(connection), connection));
+        if (transaction != null && jta) {
+            throw new IllegalArgumentException(
+                    "argument 'transaction' is given, but the factory is one of JTA; allowed:"
+                            + " null, for new transactions of its own manager");
+        }
         if (transaction != null) {
-            this.transactions = jta ? outside : new GivenTransactions(connections, transaction);
+            this.transactions = new GivenTransactions(connections, transaction);
         } else {
             this.transactions = jta ? outside : new LocalTransactions(sessions, connections, settings);
         }

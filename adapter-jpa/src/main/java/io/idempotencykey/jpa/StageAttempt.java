@@ -23,7 +23,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
 
     private @Nullable Throwable thrown;
     private boolean fencedOff;
-    private boolean committing;
+    private @Nullable TransactionCoordinator committing;
     private boolean ended;
     private boolean saidCommitted;
 
@@ -98,7 +98,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
             fencedOff = true;
             throw new NotCommitted("the key has another revision", null);
         }
-        committing = true;
+        committing = coordinator;
     }
 
     /** What became of the transaction, which ended with an exception. */
@@ -106,7 +106,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         if (fencedOff) {
             return StageCommit.fencedOff();
         }
-        if (committing) {
+        if (committing != null) {
             return Failure.ofCommit(failure);
         }
         Throwable cause = thrown == null ? failure : thrown;
@@ -115,14 +115,16 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
 
     /** What became of the transaction, which seems to have been committed. */
     StageCommit ended() {
-        if (!committing) {
+        if (committing == null) {
             return StageCommit.rolledBack(
                     new IllegalStateException("the transaction manager didn't run the stage's work"));
         }
         if (!ended) {
-            return StageCommit.unknown(
-                    new IllegalStateException("the stage has joined an outer transaction, which is still"
-                            + " open: the transaction given to JpaKeyStore must be a new one, or refuse"));
+            // The outer transaction must not take the stage along.
+            committing.getTransactionDriverControl().markRollbackOnly();
+            return StageCommit.rolledBack(new IllegalStateException(
+                    "the stage has joined an outer transaction, which is now marked for rollback: the transaction"
+                            + " given to JpaKeyStore must begin a new one, or refuse"));
         }
         return saidCommitted
                 ? StageCommit.committed()
