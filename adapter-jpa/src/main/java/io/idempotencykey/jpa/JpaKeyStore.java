@@ -111,7 +111,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                 .requireService(TransactionCoordinatorBuilder.class)
                 .isJta();
         Transactions outside = jta
-                ? new JtaTransactions(sessions, connections, manager(sessions))
+                ? new JtaTransactions(sessions, connections, manager(sessions), false)
                 : new GivenTransactions(connections, work -> {});
         this.settings = statement(outside, connection -> ConnectionSettings.of(Database.of(connection), connection));
         if (transaction != null && jta) {
@@ -119,10 +119,12 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                     "argument 'transaction' is given, but the factory is one of JTA; allowed:"
                             + " null, for new transactions of its own manager");
         }
-        if (transaction != null) {
+        if (jta) {
+            this.transactions = new JtaTransactions(sessions, connections, manager(sessions), settings.watches());
+        } else if (transaction != null) {
             this.transactions = new GivenTransactions(connections, transaction);
         } else {
-            this.transactions = jta ? outside : new LocalTransactions(sessions, connections, settings);
+            this.transactions = new LocalTransactions(sessions, connections, settings);
         }
         this.table = new KeyTable(settings.database(), tableName(sessions));
         Set<Isolation> possible = settings.isolations(transactions);
@@ -177,7 +179,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredKey> work) {
-        StageAttempt attempt = new StageAttempt(table, held, settings.begin(isolation, lease), work);
+        StageAttempt attempt = new StageAttempt(
+                table, held, settings.begin(isolation, lease), settings.needsSavepoint(transactions), work);
         try {
             transactions.run(isolation, lease, attempt);
         } catch (Throwable e) {

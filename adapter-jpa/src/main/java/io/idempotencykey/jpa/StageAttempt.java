@@ -16,9 +16,12 @@ import org.jspecify.annotations.Nullable;
 
 /** One run of a stage's work with its fence, inside a transaction; remembers how far it came. */
 final class StageAttempt implements Consumer<EntityManager>, TransactionObserver {
+    private static final String SAVEPOINT = "savepoint idempotency_key_stage";
+
     private final KeyTable table;
     private final StoredKey held;
     private final List<String> begin;
+    private final boolean savepoint;
     private final Function<EntityManager, StoredKey> work;
 
     private @Nullable Throwable thrown;
@@ -36,10 +39,16 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         }
     }
 
-    StageAttempt(KeyTable table, StoredKey held, List<String> begin, Function<EntityManager, StoredKey> work) {
+    StageAttempt(
+            KeyTable table,
+            StoredKey held,
+            List<String> begin,
+            boolean savepoint,
+            Function<EntityManager, StoredKey> work) {
         this.table = table;
         this.held = held;
         this.begin = begin;
+        this.savepoint = savepoint;
         this.work = work;
     }
 
@@ -55,7 +64,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
             }
             coordinator.addObserver(this);
             try {
-                if (!begin.isEmpty()) {
+                if (!begin.isEmpty() || savepoint) {
                     session.doWork(this::begin);
                 }
                 stage(entityManager, session, coordinator);
@@ -73,6 +82,24 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         for (String statement : begin) {
             ConnectionSettings.execute(connection, statement);
         }
+        if (savepoint) {
+            ConnectionSettings.execute(connection, SAVEPOINT);
+        }
+    }
+
+    /** Makes sure that the server hasn't rolled the transaction back on its own. */
+    private void checkAlive(Connection connection) {
+        SQLException doom = WatchedConnection.doom(connection);
+        if (doom == null && savepoint) {
+            try {
+                ConnectionSettings.execute(connection, "release " + SAVEPOINT);
+            } catch (SQLException e) {
+                doom = e;
+            }
+        }
+        if (doom != null) {
+            throw new NotCommitted("the stage swallowed an error that ended its transaction", doom);
+        }
     }
 
     private void stage(EntityManager entityManager, SessionImplementor session, TransactionCoordinator coordinator) {
@@ -86,10 +113,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
             throw new NotCommitted("the transaction is marked for rollback", null);
         }
         boolean matched = session.doReturningWork(connection -> {
-            SQLException doom = WatchedConnection.doom(connection);
-            if (doom != null) {
-                throw new NotCommitted("the stage swallowed an error that ends its transaction", doom);
-            }
+            checkAlive(connection);
             return next.key().creationId().equals(held.key().creationId())
                     ? table.advance(connection, held.revision(), next)
                     : table.replace(connection, held.revision(), next);
