@@ -1,6 +1,6 @@
 package io.idempotencykey.jpa;
 
-import org.hibernate.dialect.MariaDBDialect;
+import org.hibernate.dialect.MySQLDialect;
 import org.hibernate.type.SqlTypes;
 import org.hibernate.type.descriptor.java.UUIDJavaType;
 import org.hibernate.type.descriptor.jdbc.JdbcType;
@@ -12,6 +12,6 @@ final class RandomUuidJavaType extends UUIDJavaType {
 
     @Override
     public JdbcType getRecommendedJdbcType(JdbcTypeIndicators context) {
-        return context.getJdbcType(context.getDialect() instanceof MariaDBDialect ? SqlTypes.BINARY : SqlTypes.UUID);
+        return context.getJdbcType(context.getDialect() instanceof MySQLDialect ? SqlTypes.BINARY : SqlTypes.UUID);
     }
 }
