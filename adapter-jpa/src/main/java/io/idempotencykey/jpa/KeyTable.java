@@ -446,7 +446,7 @@ final class KeyTable {
         void instant(@Nullable Instant instant) throws SQLException {
             if (instant == null) {
                 switch (database) {
-                    // By name, or the driver takes null for another type than an instant, and parses the statement anew.
+                    // By name, lest the driver take null for another type and parse the statement anew.
                     case POSTGRESQL -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE, "timestamptz");
                     case MARIADB -> statement.setNull(++index, Types.TIMESTAMP);
                     case H2 -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE);

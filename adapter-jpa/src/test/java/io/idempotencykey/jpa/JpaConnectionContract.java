@@ -17,6 +17,7 @@ import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
@@ -232,7 +233,7 @@ abstract class JpaConnectionContract {
         private final EntityManagerFactory factory;
         private final IdempotencyKeyService<EntityManager> keys;
 
-        World() throws Exception {
+        World() throws IOException {
             String url = database.create();
             URI server = URI.create(url.substring("jdbc:".length()));
             proxy = new CuttingProxy(server.getPort());
@@ -263,7 +264,7 @@ abstract class JpaConnectionContract {
         }
 
         @Override
-        public void close() throws Exception {
+        public void close() throws IOException {
             factory.close();
             pool.close();
             proxy.close();

@@ -220,13 +220,13 @@ abstract class JpaStoreContract {
     @Test
     void aSwallowedDeadlockOnARawConnectionNeverMovesTheKey() {
         with((store, factory, pool) ->
-                assertThat(keysMovedWithoutTheirWrites(store, factory)).isZero());
+                assertThat(keysMovedWithoutTheirWrites(store)).isZero());
     }
 
     @Test
     void aSwallowedDeadlockInAJtaTransactionNeverMovesTheKey() throws Exception {
         jta((store, factory, manager) ->
-                assertThat(keysMovedWithoutTheirWrites(store, factory)).isZero());
+                assertThat(keysMovedWithoutTheirWrites(store)).isZero());
     }
 
     /** H2 says nothing of a transaction that is gone, and a connection that Spring takes can't be watched. */
@@ -234,12 +234,12 @@ abstract class JpaStoreContract {
     void aSwallowedDeadlockInSpringsTransactionNeverMovesTheKeyButOnH2() {
         spring(
                 TransactionDefinition.PROPAGATION_REQUIRES_NEW,
-                (store, outer, em) -> assertThat(keysMovedWithoutTheirWrites(store, em.getEntityManagerFactory()))
-                        .isEqualTo(database == TestDatabase.H2 ? 1 : 0));
+                (store, outer, em) ->
+                        assertThat(keysMovedWithoutTheirWrites(store)).isEqualTo(database == TestDatabase.H2 ? 1 : 0));
     }
 
     /** Two stages meet in a deadlock: the server rolls one of them back, and its session doesn't know. */
-    private static long keysMovedWithoutTheirWrites(JpaKeyStore store, EntityManagerFactory factory) throws Exception {
+    private static long keysMovedWithoutTheirWrites(JpaKeyStore store) throws Exception {
         Isolation isolation = Collections.max(store.isolations());
         rows(store, isolation, "x", "y");
         StoredKey one = held(store);
