@@ -59,6 +59,14 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
         return database != Database.POSTGRESQL;
     }
 
+    /**
+     * Whether a savepoint has to show that the transaction is still the same: where the server may roll back on its own and
+     * the connection can't be watched. H2 doesn't tell of a savepoint that is gone.
+     */
+    boolean needsSavepoint(Transactions transactions) {
+        return database == Database.MARIADB && transactions instanceof GivenTransactions;
+    }
+
     /** The first statements of a transaction: they end with it. */
     List<String> begin(Isolation wanted, Duration lease) {
         List<String> statements = new ArrayList<>();

@@ -72,9 +72,15 @@ enum Failure {
             return LOST;
         }
         return switch (state.substring(0, 2)) {
-            // 25P02: the transaction was aborted by an earlier error that somebody swallowed
             case "40" -> CONFLICT;
-            case "25" -> state.equals("25P02") ? CONFLICT : REFUSED;
+            case "25" ->
+                switch (state) {
+                    // The transaction was aborted by an earlier error that somebody swallowed.
+                    case "25P02" -> CONFLICT;
+                    // The server has closed the connection of a transaction that was idle, or open, for too long.
+                    case "25P03", "25P04" -> LOST;
+                    default -> REFUSED;
+                };
             case "23" -> state.equals("23505") || code == 1062 ? DUPLICATE : REFUSED;
             case "08", "57", "58", "XX", "HY", "70" -> LOST;
             default -> REFUSED;

@@ -7,6 +7,7 @@ import jakarta.persistence.Table;
 import java.time.Instant;
 import java.util.UUID;
 import org.hibernate.annotations.Immutable;
+import org.hibernate.annotations.JavaType;
 import org.hibernate.annotations.JdbcTypeCode;
 import org.hibernate.type.SqlTypes;
 import org.jspecify.annotations.Nullable;
@@ -39,6 +40,7 @@ public class IdempotencyKeyEntity {
     private @Nullable String keyValue;
 
     @Column(name = "creation_id", nullable = false)
+    @JavaType(RandomUuidJavaType.class)
     private @Nullable UUID creationId;
 
     @Column(name = "operation", length = 100, nullable = false)
@@ -107,6 +109,7 @@ public class IdempotencyKeyEntity {
     private @Nullable String quarantineReason;
 
     @Column(name = "revision", nullable = false)
+    @JavaType(RandomUuidJavaType.class)
     private @Nullable UUID revision;
 
     /** For the persistence provider. */

@@ -58,7 +58,7 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
  *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
  *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run again</td></tr>
- *   <tr><td>connection lost, server stopped, no SQL state, HY000, 40003</td><td>08xxx, 57xxx, 58xxx, XXxxx</td>
+ *   <tr><td>connection lost, server stopped, no SQL state, HY000, 40003</td><td>08xxx, 57xxx, 58xxx, XXxxx, 25P03, 25P04</td>
  *   <td>08xxx, 70xxx</td><td>08xxx, 90xxx as HY000</td><td>run again</td><td>unknown: the key is read</td></tr>
  *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td>
  *   <td>unknown: the key is read</td></tr>
@@ -111,13 +111,20 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                 .requireService(TransactionCoordinatorBuilder.class)
                 .isJta();
         Transactions outside = jta
-                ? new JtaTransactions(sessions, connections, manager(sessions))
+                ? new JtaTransactions(sessions, connections, manager(sessions), false)
                 : new GivenTransactions(connections, work -> {});
         this.settings = statement(outside, connection -> ConnectionSettings.of(Database.of(connection), connection));
-        if (transaction != null) {
-            this.transactions = jta ? outside : new GivenTransactions(connections, transaction);
+        if (transaction != null && jta) {
+            throw new IllegalArgumentException(
+                    "argument 'transaction' is given, but the factory is one of JTA; allowed:"
+                            + " null, for new transactions of its own manager");
+        }
+        if (jta) {
+            this.transactions = new JtaTransactions(sessions, connections, manager(sessions), settings.watches());
+        } else if (transaction != null) {
+            this.transactions = new GivenTransactions(connections, transaction);
         } else {
-            this.transactions = jta ? outside : new LocalTransactions(sessions, connections, settings);
+            this.transactions = new LocalTransactions(sessions, connections, settings);
         }
         this.table = new KeyTable(settings.database(), tableName(sessions));
         Set<Isolation> possible = settings.isolations(transactions);
@@ -172,7 +179,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredKey> work) {
-        StageAttempt attempt = new StageAttempt(table, held, settings.begin(isolation, lease), work);
+        StageAttempt attempt = new StageAttempt(
+                table, held, settings.begin(isolation, lease), settings.needsSavepoint(transactions), work);
         try {
             transactions.run(isolation, lease, attempt);
         } catch (Throwable e) {

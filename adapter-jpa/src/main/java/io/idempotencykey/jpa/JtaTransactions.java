@@ -12,28 +12,42 @@ import org.hibernate.Session;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
 
-/** Transactions of the JTA manager that Hibernate was told of; the thread's own is suspended meanwhile. */
-record JtaTransactions(SessionFactoryImplementor factory, ConnectionProvider connections, TransactionManager manager)
+/**
+ * Transactions of the JTA manager that Hibernate was told of; the thread's own is suspended meanwhile.
+ *
+ * @param watches whether errors on a stage's connection have to be watched
+ */
+record JtaTransactions(
+        SessionFactoryImplementor factory, ConnectionProvider connections, TransactionManager manager, boolean watches)
         implements Transactions {
     @Override
     public void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception {
         Transaction outer = manager.suspend();
         try {
             manager.begin();
-            try (Session session = factory.openSession()) {
-                try {
-                    session.joinTransaction();
-                    work.accept(session);
-                } catch (Throwable e) {
-                    rollback(e);
-                    throw e;
-                }
-                manager.commit();
+            try {
+                commit(work);
+            } catch (Throwable e) {
+                rollback(e);
+                throw e;
             }
         } finally {
             if (outer != null) {
                 manager.resume(outer);
             }
+        }
+    }
+
+    private void commit(Consumer<EntityManager> work) throws Exception {
+        Connection connection = connections.getConnection();
+        try (Session session = factory.withOptions()
+                .connection(watches ? WatchedConnection.watch(connection) : connection)
+                .openSession()) {
+            session.joinTransaction();
+            work.accept(session);
+            manager.commit();
+        } finally {
+            connections.closeConnection(connection);
         }
     }
 

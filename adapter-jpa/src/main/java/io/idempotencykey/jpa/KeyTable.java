@@ -445,8 +445,12 @@ final class KeyTable {
 
         void instant(@Nullable Instant instant) throws SQLException {
             if (instant == null) {
-                boolean zoned = database != Database.MARIADB;
-                statement.setNull(++index, zoned ? Types.TIMESTAMP_WITH_TIMEZONE : Types.TIMESTAMP);
+                switch (database) {
+                    // By name, lest the driver take null for another type and parse the statement anew.
+                    case POSTGRESQL -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE, "timestamptz");
+                    case MARIADB -> statement.setNull(++index, Types.TIMESTAMP);
+                    case H2 -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE);
+                }
             } else if (database == Database.MARIADB) {
                 statement.setObject(++index, LocalDateTime.ofInstant(instant, ZoneOffset.UTC));
             } else {

@@ -16,14 +16,17 @@ import org.jspecify.annotations.Nullable;
 
 /** One run of a stage's work with its fence, inside a transaction; remembers how far it came. */
 final class StageAttempt implements Consumer<EntityManager>, TransactionObserver {
+    private static final String SAVEPOINT = "savepoint idempotency_key_stage";
+
     private final KeyTable table;
     private final StoredKey held;
     private final List<String> begin;
+    private final boolean savepoint;
     private final Function<EntityManager, StoredKey> work;
 
     private @Nullable Throwable thrown;
     private boolean fencedOff;
-    private boolean committing;
+    private @Nullable TransactionCoordinator committing;
     private boolean ended;
     private boolean saidCommitted;
 
@@ -36,10 +39,16 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         }
     }
 
-    StageAttempt(KeyTable table, StoredKey held, List<String> begin, Function<EntityManager, StoredKey> work) {
+    StageAttempt(
+            KeyTable table,
+            StoredKey held,
+            List<String> begin,
+            boolean savepoint,
+            Function<EntityManager, StoredKey> work) {
         this.table = table;
         this.held = held;
         this.begin = begin;
+        this.savepoint = savepoint;
         this.work = work;
     }
 
@@ -55,7 +64,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
             }
             coordinator.addObserver(this);
             try {
-                if (!begin.isEmpty()) {
+                if (!begin.isEmpty() || savepoint) {
                     session.doWork(this::begin);
                 }
                 stage(entityManager, session, coordinator);
@@ -73,6 +82,24 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         for (String statement : begin) {
             ConnectionSettings.execute(connection, statement);
         }
+        if (savepoint) {
+            ConnectionSettings.execute(connection, SAVEPOINT);
+        }
+    }
+
+    /** Makes sure that the server hasn't rolled the transaction back on its own. */
+    private void checkAlive(Connection connection) {
+        SQLException doom = WatchedConnection.doom(connection);
+        if (doom == null && savepoint) {
+            try {
+                ConnectionSettings.execute(connection, "release " + SAVEPOINT);
+            } catch (SQLException e) {
+                doom = e;
+            }
+        }
+        if (doom != null) {
+            throw new NotCommitted("the stage swallowed an error that ended its transaction", doom);
+        }
     }
 
     private void stage(EntityManager entityManager, SessionImplementor session, TransactionCoordinator coordinator) {
@@ -86,10 +113,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
             throw new NotCommitted("the transaction is marked for rollback", null);
         }
         boolean matched = session.doReturningWork(connection -> {
-            SQLException doom = WatchedConnection.doom(connection);
-            if (doom != null) {
-                throw new NotCommitted("the stage swallowed an error that ends its transaction", doom);
-            }
+            checkAlive(connection);
             return next.key().creationId().equals(held.key().creationId())
                     ? table.advance(connection, held.revision(), next)
                     : table.replace(connection, held.revision(), next);
@@ -98,7 +122,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
             fencedOff = true;
             throw new NotCommitted("the key has another revision", null);
         }
-        committing = true;
+        committing = coordinator;
     }
 
     /** What became of the transaction, which ended with an exception. */
@@ -106,7 +130,7 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         if (fencedOff) {
             return StageCommit.fencedOff();
         }
-        if (committing) {
+        if (committing != null) {
             return Failure.ofCommit(failure);
         }
         Throwable cause = thrown == null ? failure : thrown;
@@ -115,14 +139,16 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
 
     /** What became of the transaction, which seems to have been committed. */
     StageCommit ended() {
-        if (!committing) {
+        if (committing == null) {
             return StageCommit.rolledBack(
                     new IllegalStateException("the transaction manager didn't run the stage's work"));
         }
         if (!ended) {
-            return StageCommit.unknown(
-                    new IllegalStateException("the stage has joined an outer transaction, which is still"
-                            + " open: the transaction given to JpaKeyStore must be a new one, or refuse"));
+            // The outer transaction must not take the stage along.
+            committing.getTransactionDriverControl().markRollbackOnly();
+            return StageCommit.rolledBack(new IllegalStateException(
+                    "the stage has joined an outer transaction, which is now marked for rollback: the transaction"
+                            + " given to JpaKeyStore must begin a new one, or refuse"));
         }
         return saidCommitted
                 ? StageCommit.committed()

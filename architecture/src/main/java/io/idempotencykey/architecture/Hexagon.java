@@ -11,6 +11,9 @@ import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.sli
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.lang.ArchRule;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.Date;
 import java.util.List;
 
 /** The rules of the hexagon for whatever lies under a root package. */
@@ -48,6 +51,22 @@ record Hexagon(String root, List<String> adapters) {
                 .areDeclaredInClassesThat(isCore().or(isAdapter()))
                 .should()
                 .haveModifier(SYNCHRONIZED);
+    }
+
+    /** Applications' clocks may be wrong: time is the store's. */
+    ArchRule nobodyAsksTheClock() {
+        return noClasses()
+                .that(isCore().or(isAdapter()))
+                .should()
+                .callMethod(Instant.class, "now")
+                .orShould()
+                .callMethod(System.class, "currentTimeMillis")
+                .orShould()
+                .callMethod(Clock.class, "systemUTC")
+                .orShould()
+                .callMethod(Clock.class, "systemDefaultZone")
+                .orShould()
+                .callConstructor(Date.class);
     }
 
     DescribedPredicate<JavaClass> isCore() {

@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class HexagonTest {
-    private static final Hexagon HEXAGON = new Hexagon("io.idempotencykey", List.of("inmemory"));
+    private static final Hexagon HEXAGON = new Hexagon("io.idempotencykey", List.of("inmemory", "jpa"));
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
             .importPackages("io.idempotencykey");
@@ -39,7 +39,8 @@ class HexagonTest {
                 Named.of("adapters meet core at its port only", Hexagon::adaptersMeetCoreAtItsPortOnly),
                 Named.of("adapters do not know each other", Hexagon::adaptersDoNotKnowEachOther),
                 Named.of("packages have no cycles", Hexagon::packagesHaveNoCycles),
-                Named.of("no method is synchronized", Hexagon::noMethodIsSynchronized));
+                Named.of("no method is synchronized", Hexagon::noMethodIsSynchronized),
+                Named.of("nobody asks the clock", Hexagon::nobodyAsksTheClock));
     }
 
     @ParameterizedTest
@@ -61,7 +62,7 @@ class HexagonTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"inmemory"})
+    @ValueSource(strings = {"inmemory", "jpa"})
     void anAdapterStaysUnderFourPublicTypes(String adapter) {
         String name = "io.idempotencykey." + adapter;
 
@@ -85,7 +86,7 @@ class HexagonTest {
         Pattern block = Pattern.compile("\\bsynchronized\\s*\\(");
         assertThat(block.matcher("synchronized (this) {").find()).isTrue();
         List<Path> sources = new ArrayList<>();
-        for (String module : List.of("core", "adapter-inmemory")) {
+        for (String module : List.of("core", "adapter-inmemory", "adapter-jpa")) {
             try (Stream<Path> files = Files.walk(Path.of("..", module, "src", "main", "java"))) {
                 files.filter(file -> file.toString().endsWith(".java")).forEach(sources::add);
             }

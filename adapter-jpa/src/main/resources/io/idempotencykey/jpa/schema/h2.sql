@@ -22,7 +22,7 @@ create table idempotency_key (
     finished_at        timestamp(3) with time zone,
     response_status    integer,
     response_headers   json,
-    response_body      varbinary(16777216),
+    response_body      blob,
     quarantined_at     timestamp(3) with time zone,
     quarantine_reason  varchar(1000),
     revision           uuid                        not null,

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class H2StatementTest extends JpaStatementContract {
+    H2StatementTest() {
+        super(TestDatabase.H2);
+    }
+}

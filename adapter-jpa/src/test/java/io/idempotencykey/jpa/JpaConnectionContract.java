@@ -1,0 +1,273 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.StageOutcome;
+import io.idempotencykey.service.StageResult;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.io.IOException;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Connections to a real server that are lost before, within and after a statement. */
+abstract class JpaConnectionContract {
+    private static final Response RESPONSE = Response.of(201, "text/plain", "done");
+    private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
+
+    private final TestDatabase database;
+
+    JpaConnectionContract(TestDatabase database) {
+        this.database = database;
+    }
+
+    @ParameterizedTest
+    @CsvSource({"BEFORE, 2", "WITHIN, 2", "AFTER, 1", "STALLED, 1"})
+    void aStageWhoseCommitIsCutRunsOnceAllTheSame(CuttingProxy.Cut cut, int runs) throws Exception {
+        try (World world = new World()) {
+            HeldKey held = world.hold();
+            AtomicInteger run = new AtomicInteger();
+
+            StageResult result = world.keys.workStage(held, stage -> {
+                insert(stage.transaction(), "row");
+                if (run.incrementAndGet() == 1) {
+                    world.proxy.cut("commit", cut);
+                }
+                return StageOutcome.respond(RESPONSE);
+            });
+
+            assertThat(world.proxy.isSprung()).isTrue();
+            assertThat(response(result)).isEqualTo(RESPONSE);
+            assertThat(run).hasValue(runs);
+            assertThat(world.rows()).containsExactly("row");
+            assertThat(world.keys.retrieve(held.key().id()).recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
+        }
+    }
+
+    /** The re-run meets the first one's row, which came late: the first one's outcome is the outcome. */
+    @Test
+    void aCommitThatLandsDuringTheNextTryIsTheOutcome() throws Exception {
+        try (World world = new World()) {
+            HeldKey held = world.hold();
+            AtomicInteger run = new AtomicInteger();
+
+            StageResult result = world.keys.workStage(held, stage -> {
+                if (run.incrementAndGet() == 1) {
+                    world.proxy.cut("commit", CuttingProxy.Cut.LATE);
+                } else {
+                    world.proxy.land();
+                }
+                insert(stage.transaction(), "row");
+                return StageOutcome.respond(Response.of(201, "text/plain", "run " + run));
+            });
+
+            assertThat(response(result)).isEqualTo(Response.of(201, "text/plain", "run 1"));
+            assertThat(run).hasValue(2);
+            assertThat(world.rows()).containsExactly("row");
+        }
+    }
+
+    /** The re-run writes another row, and only the fence tells that the first one has come. */
+    @Test
+    void aCommitThatLandsDuringTheNextTryFencesThatOff() throws Exception {
+        try (World world = new World()) {
+            HeldKey held = world.hold();
+            AtomicInteger run = new AtomicInteger();
+
+            StageResult result = world.keys.workStage(held, stage -> {
+                if (run.incrementAndGet() == 1) {
+                    world.proxy.cut("commit", CuttingProxy.Cut.LATE);
+                } else {
+                    world.proxy.land();
+                }
+                insert(stage.transaction(), "row of run " + run);
+                return StageOutcome.advanceTo(PAID);
+            });
+
+            HeldKey next = held(result);
+            assertThat(run).hasValue(2);
+            assertThat(world.rows()).containsExactly("row of run 1");
+            assertThat(response(world.keys.workStage(next, stage -> StageOutcome.respond(RESPONSE))))
+                    .isEqualTo(RESPONSE);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = CuttingProxy.Cut.class,
+            names = {"BEFORE", "WITHIN", "AFTER", "STALLED"})
+    void aClaimWhoseAnswerIsLostIsMine(CuttingProxy.Cut cut) throws Exception {
+        try (World world = new World()) {
+            world.proxy.cut("insert into", cut);
+
+            Claim claim = world.keys.claim(KeyId.of("key"), World.REQUEST);
+
+            assertThat(world.proxy.isSprung()).isTrue();
+            HeldKey held = claim.match(Claim.Claimed::key, replay -> null, inFlight -> null);
+            assertThat(held).isNotNull();
+            assertThat(held.key().attempts()).isEqualTo(1);
+            assertThat(response(world.keys.workStage(held, stage -> StageOutcome.respond(RESPONSE))))
+                    .isEqualTo(RESPONSE);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = CuttingProxy.Cut.class,
+            names = {"BEFORE", "AFTER"})
+    void aLockWhoseAnswerIsLostIsMine(CuttingProxy.Cut cut) throws Exception {
+        try (World world = new World()) {
+            IdempotencyKey key = world.keys.create("", "key", World.REQUEST);
+            world.proxy.cut("update", cut);
+
+            HeldKey held = world.keys.lock(key.id());
+
+            assertThat(world.proxy.isSprung()).isTrue();
+            assertThat(held.key().attempts()).isEqualTo(1);
+            assertThat(response(world.keys.workStage(held, stage -> StageOutcome.respond(RESPONSE))))
+                    .isEqualTo(RESPONSE);
+        }
+    }
+
+    @Test
+    void aConnectionLostWithinAStageRunsItAgain() throws Exception {
+        try (World world = new World()) {
+            HeldKey held = world.hold();
+            AtomicInteger run = new AtomicInteger();
+
+            StageResult result = world.keys.workStage(held, stage -> {
+                if (run.incrementAndGet() == 1) {
+                    world.proxy.cut("insert into", CuttingProxy.Cut.AFTER);
+                }
+                insert(stage.transaction(), "row");
+                return StageOutcome.respond(RESPONSE);
+            });
+
+            assertThat(response(result)).isEqualTo(RESPONSE);
+            assertThat(run).hasValue(2);
+            assertThat(world.rows()).containsExactly("row");
+        }
+    }
+
+    /** The worker is gone with its transaction open, which holds a row: whoever takes over isn't kept waiting for ever. */
+    @Test
+    void aTransactionWhoseOwnerStoppedEndsWithTheLease() throws Exception {
+        Duration lease = Duration.ofSeconds(2);
+        try (World world = new World()) {
+            HeldKey dead = world.hold(lease);
+            IdempotencyKeyService<EntityManager> other = world.service(lease);
+
+            assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                    .isThrownBy(() -> world.keys.workStage(dead, stage -> {
+                        insert(stage.transaction(), "row");
+                        HeldKey taken = takeOver(other, dead.key().id());
+                        // Waits for the row until the server has ended the first one's transaction.
+                        StageResult result = other.workStage(taken, again -> {
+                            insert(again.transaction(), "row");
+                            return StageOutcome.respond(RESPONSE);
+                        });
+                        assertThat(response(result)).isEqualTo(RESPONSE);
+                        return StageOutcome.respond(Response.of(500, "text/plain", "zombie"));
+                    }));
+
+            assertThat(world.rows()).containsExactly("row");
+            IdempotencyKey key = other.retrieve(dead.key().id());
+            assertThat(key.attempts()).isEqualTo(2);
+            assertThat(key.recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
+        }
+    }
+
+    private static HeldKey takeOver(IdempotencyKeyService<EntityManager> keys, KeyId id) {
+        while (true) {
+            try {
+                return keys.lock(id);
+            } catch (IdempotencyException.Locked e) {
+                Thread.onSpinWait();
+            }
+        }
+    }
+
+    private static void insert(EntityManager em, String name) {
+        em.persist(new ContractRow(name, "1"));
+        em.flush();
+    }
+
+    private static HeldKey held(StageResult result) {
+        return result.match(StageResult.Held::key, finished -> {
+            throw new AssertionError("finished");
+        });
+    }
+
+    private static Response response(StageResult result) {
+        return result.match(
+                held -> {
+                    throw new AssertionError("not finished");
+                },
+                StageResult.Finished::response);
+    }
+
+    /** A database that is reached through a proxy. */
+    private final class World implements AutoCloseable {
+        private static final Request REQUEST = Request.of("POST", "/carts", Map.of());
+
+        private final CuttingProxy proxy;
+        private final HikariDataSource pool;
+        private final EntityManagerFactory factory;
+        private final IdempotencyKeyService<EntityManager> keys;
+
+        World() throws IOException {
+            String url = database.create();
+            URI server = URI.create(url.substring("jdbc:".length()));
+            proxy = new CuttingProxy(server.getPort());
+            String socketTimeout = database == TestDatabase.POSTGRESQL ? "&socketTimeout=4" : "&socketTimeout=4000";
+            pool = TestDatabase.pool(url.replace(":" + server.getPort(), ":" + proxy.port()) + socketTimeout, 5);
+            factory = TestDatabase.factory(pool);
+            keys = service(Duration.ofSeconds(60));
+        }
+
+        IdempotencyKeyService<EntityManager> service(Duration lease) {
+            return IdempotencyKeyService.builder(new JpaKeyStore(factory))
+                    .lease(lease)
+                    .build();
+        }
+
+        HeldKey hold() {
+            return hold(Duration.ofSeconds(60));
+        }
+
+        HeldKey hold(Duration lease) {
+            return keys.lock(keys.create("", "key", REQUEST).id(), lease);
+        }
+
+        List<String> rows() {
+            return factory.callInTransaction(
+                    em -> em.createQuery("select r.name from ContractRow r order by r.name", String.class)
+                            .getResultList());
+        }
+
+        @Override
+        public void close() throws IOException {
+            factory.close();
+            pool.close();
+            proxy.close();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.OperationRunner;
+import io.idempotencykey.service.StageOutcome;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.Consumer;
+import org.hibernate.dialect.MySQLDialect;
+import org.junit.jupiter.api.Test;
+
+/** What a request costs, in statements that reach the database. */
+abstract class JpaStatementContract {
+    private static final String INSERT_KEY = "insert idempotency_key";
+    private static final String UPDATE_KEY = "update idempotency_key";
+    private static final String SELECT_KEY = "select idempotency_key";
+    private static final String INSERT_ROW = "insert contract_row";
+    private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
+    private static final KeyId ID = KeyId.of("key");
+    private static final Request REQUEST = Request.of("POST", "/carts", Map.of());
+    private static final Request OTHER = Request.of("POST", "/carts", Map.of("a", 1));
+
+    private final TestDatabase database;
+
+    JpaStatementContract(TestDatabase database) {
+        this.database = database;
+    }
+
+    private static Operation<EntityManager> twoStages() {
+        return Operation.<EntityManager>named("complete-cart")
+                .stage(RecoveryPoint.STARTED, stage -> {
+                    stage.transaction().persist(new ContractRow("one", "1"));
+                    return StageOutcome.advanceTo(PAID);
+                })
+                .stage(PAID, stage -> {
+                    stage.transaction().persist(new ContractRow("two", "2"));
+                    return StageOutcome.respond(Response.of(201, "text/plain", "done"));
+                })
+                .build();
+    }
+
+    @Test
+    void aNewKeyWithTwoStagesIsOneInsertAndTwoUpdates() {
+        with(world -> {
+            world.runner.run(twoStages(), ID, REQUEST);
+
+            assertThat(world.source.rows()).containsExactly(INSERT_KEY, INSERT_ROW, UPDATE_KEY, INSERT_ROW, UPDATE_KEY);
+            assertThat(world.source.executed()).doesNotContain("rollback");
+        });
+    }
+
+    @Test
+    void aReplayThroughClaimIsAnInsertThatDoesNothingAndARead() {
+        with(world -> {
+            world.runner.run(twoStages(), ID, REQUEST);
+            world.source.forget();
+
+            assertThat(world.runner.run(twoStages(), ID, REQUEST).replayed()).isTrue();
+
+            assertThat(world.source.rows()).containsExactly(INSERT_KEY, SELECT_KEY);
+        });
+    }
+
+    @Test
+    void aReplayThroughRetrieveIsOneRead() {
+        with(world -> {
+            world.runner.run(twoStages(), ID, REQUEST);
+            world.source.forget();
+
+            world.keys.retrieve(ID);
+
+            assertThat(world.source.rows()).containsExactly(SELECT_KEY);
+        });
+    }
+
+    @Test
+    void aRefusedDuplicateIsAnInsertThatDoesNothingAndARead() {
+        with(world -> {
+            world.keys.claim(ID, REQUEST);
+            world.source.forget();
+
+            assertThat(world.keys
+                            .claim(ID, REQUEST)
+                            .<Boolean>match(claimed -> false, replay -> false, inFlight -> true))
+                    .isTrue();
+            assertThat(world.source.rows()).containsExactly(INSERT_KEY, SELECT_KEY);
+            world.source.forget();
+
+            assertThatExceptionOfType(IdempotencyException.Mismatch.class)
+                    .isThrownBy(() -> world.keys.claim(ID, OTHER));
+            assertThat(world.source.rows()).containsExactly(INSERT_KEY, SELECT_KEY);
+        });
+    }
+
+    @Test
+    void aResumptionIsOneUpdateMore() {
+        with(world -> {
+            world.keys.unlock(claim(world));
+            world.source.forget();
+
+            claim(world);
+
+            assertThat(world.source.rows()).containsExactly(INSERT_KEY, SELECT_KEY, UPDATE_KEY);
+        });
+    }
+
+    /** What the facts ask of the data source: with it, a stage sends nothing but its own and the key's statement. */
+    @Test
+    void aStageSendsNoSettingWhereTheDataSourceGivesThem() {
+        String settings = switch (database) {
+            case POSTGRESQL ->
+                "&options=-c%20default_transaction_isolation=serializable"
+                        + "%20-c%20idle_in_transaction_session_timeout=60s";
+            case MARIADB -> "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=60";
+            case H2 -> ";INIT=set session characteristics as transaction isolation level serializable";
+        };
+        with(settings, world -> {
+            HeldKey held = claim(world);
+            world.source.forget();
+
+            world.keys.workStage(held, stage -> {
+                stage.transaction().persist(new ContractRow("one", "1"));
+                return StageOutcome.advanceTo(PAID);
+            });
+
+            assertThat(world.source.rows()).containsExactly(INSERT_ROW, UPDATE_KEY);
+            int bounds = database == TestDatabase.H2 ? 3 : 0; // of the wait for a row: read, set, and put back
+            assertThat(world.source.executed()).hasSize(3 + bounds).endsWith("commit");
+        });
+    }
+
+    @Test
+    void mariadbMayBeUsedWithTheDialectOfMysql() {
+        if (database != TestDatabase.MARIADB) {
+            return;
+        }
+        Map<String, String> properties = Map.of("hibernate.dialect", MySQLDialect.class.getName());
+        with(
+                "",
+                properties,
+                world -> assertThat(world.runner
+                                .run(twoStages(), ID, REQUEST)
+                                .response()
+                                .status())
+                        .isEqualTo(201));
+    }
+
+    private static HeldKey claim(World world) {
+        return Objects.requireNonNull(
+                world.keys.claim(ID, REQUEST).<HeldKey>match(Claim.Claimed::key, replay -> null, inFlight -> null));
+    }
+
+    private record World(
+            RecordingDataSource source,
+            IdempotencyKeyService<EntityManager> keys,
+            OperationRunner<EntityManager> runner) {}
+
+    private void with(Consumer<World> test) {
+        with("", test);
+    }
+
+    private void with(String settings, Consumer<World> test) {
+        with(settings, Map.of(), test);
+    }
+
+    private void with(String settings, Map<String, String> properties, Consumer<World> test) {
+        try (HikariDataSource pool = TestDatabase.pool(database.create() + settings, 2)) {
+            RecordingDataSource source = new RecordingDataSource(pool);
+            try (EntityManagerFactory factory = TestDatabase.factory(source.recorded(), properties)) {
+                IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+                source.forget();
+                test.accept(new World(source, keys, new OperationRunner<>(keys)));
+            }
+        }
+    }
+}

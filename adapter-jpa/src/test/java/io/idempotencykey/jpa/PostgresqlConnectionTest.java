@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlConnectionTest extends JpaConnectionContract {
+    PostgresqlConnectionTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlStatementTest extends JpaStatementContract {
+    PostgresqlStatementTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}
