@@ -20,6 +20,7 @@ import java.util.Deque;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import javax.sql.DataSource;
 
 /**
  * The database that {@code --store jpa} keeps keys and orders in: a server's, or one in a file.
@@ -45,9 +46,11 @@ final class Database implements AutoCloseable {
     }
 
     private final Deque<Runnable> closing = new ArrayDeque<>();
-    private final HikariDataSource pool = new HikariDataSource();
+    private final DataSource dataSource;
 
     private Database(String url, int connections, Duration patience) throws IOException {
+        HikariDataSource pool = new HikariDataSource();
+        dataSource = url.startsWith("jdbc:h2:file:") ? new CommitGate().around(pool) : pool;
         pool.setJdbcUrl(url);
         pool.setMaximumPoolSize(connections);
         pool.setConnectionTimeout(CONNECTION_PATIENCE.toMillis());
@@ -113,7 +116,7 @@ final class Database implements AutoCloseable {
                 .managedClass(IdempotencyKeyEntity.class)
                 .managedClass(ReservationEntity.class)
                 .managedClass(OrderEntity.class)
-                .property("hibernate.connection.datasource", pool)
+                .property("hibernate.connection.datasource", dataSource)
                 .property("hibernate.jdbc.batch_size", 50)
                 .createEntityManagerFactory();
     }
@@ -121,14 +124,15 @@ final class Database implements AutoCloseable {
     private static Optional<String> serverUrl(Options options) {
         Optional<String> url = options.value("url");
         if (url.isPresent() && !url.get().matches("jdbc:(postgresql|mariadb)://.+")) {
-            throw new Options.Refused("--url is '" + url.get().replaceAll("\\?.*", "?…")
+            // Without what follows, which may be a password.
+            throw new Options.Refused("--url is '" + url.get().replaceAll("(?<=//|\\?).*", "…")
                     + "'; allowed: jdbc:postgresql://… or jdbc:mariadb://…");
         }
         return url;
     }
 
     private void createTables() throws SQLException, IOException {
-        try (Connection connection = pool.getConnection();
+        try (Connection connection = dataSource.getConnection();
                 Statement statement = connection.createStatement()) {
             String file = connection.getMetaData().getDatabaseProductName().toLowerCase(Locale.ROOT) + ".sql";
             String all = script(JpaKeyStore.class, file) + script(Database.class, file);
