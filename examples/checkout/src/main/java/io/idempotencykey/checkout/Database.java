@@ -141,7 +141,7 @@ final class Database implements AutoCloseable {
                     for (String sql : all.replaceAll("--[^\n]*", "")
                             // What a process that was killed has left unfinished is finished.
                             .replaceAll("create (table|index) ", "create $1 if not exists ")
-                            .split(";")) {
+                            .split(";", -1)) {
                         if (!sql.isBlank()) {
                             statement.execute(sql);
                         }

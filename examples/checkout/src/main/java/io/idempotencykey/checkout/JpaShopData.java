@@ -53,9 +53,10 @@ final class JpaShopData implements ShopData<EntityManager> {
     }
 
     private static boolean isDuplicate(@Nullable Throwable thrown) {
-        return thrown instanceof SQLException sql
-                        && ("23505".equals(sql.getSQLState()) || sql.getErrorCode() == MARIADB_DUPLICATE)
-                || thrown != null && isDuplicate(thrown.getCause());
+        if (thrown instanceof SQLException sql) {
+            return "23505".equals(sql.getSQLState()) || sql.getErrorCode() == MARIADB_DUPLICATE;
+        }
+        return thrown != null && isDuplicate(thrown.getCause());
     }
 
     @Override

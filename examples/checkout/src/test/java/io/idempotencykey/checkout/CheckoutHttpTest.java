@@ -31,7 +31,9 @@ class CheckoutHttpTest {
     private static final int MEBIBYTE = 1024 * 1024;
     private static final String PROBLEM = "application/problem+json";
 
+    @SuppressWarnings("NullAway.Init") // by start()
     private static RunningShop shop;
+
     private String cart = "";
     private String key = "";
 

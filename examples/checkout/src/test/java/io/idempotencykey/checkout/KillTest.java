@@ -24,7 +24,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,7 +47,7 @@ class KillTest {
 
     private final HttpClient client =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-    private final AtomicReference<CompletableFuture<URI>> shop = new AtomicReference<>(new CompletableFuture<>());
+    private volatile CompletableFuture<URI> shop = new CompletableFuture<>();
     private final Map<Sent, Answer> answers = new ConcurrentHashMap<>();
     private final Semaphore answered = new Semaphore(0);
     private final CountDownLatch enough = new CountDownLatch(1);
@@ -91,17 +90,17 @@ class KillTest {
             Random moments = new Random(SEED);
             for (int i = 0; i < KILLS; i++) {
                 try (Program killed = Program.start(directory, serve.toArray(String[]::new))) {
-                    shop.get().complete(killed.url());
+                    shop.complete(killed.url());
                     answered.drainPermits();
                     boolean progress =
                             answered.tryAcquire(moments.nextInt(MOST_ANSWERS), PATIENCE.toSeconds(), TimeUnit.SECONDS);
                     assertThat(running).as("a client that gave up").allMatch(each -> progress && !each.isDone());
                     pause(moments.nextLong(MOST_MILLIS));
-                    shop.set(new CompletableFuture<>());
+                    shop = new CompletableFuture<>();
                 }
             }
             try (Program last = Program.start(directory, serve.toArray(String[]::new))) {
-                shop.get().complete(last.url());
+                shop.complete(last.url());
                 enough.countDown();
                 for (Future<?> each : running) {
                     each.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
@@ -161,7 +160,7 @@ class KillTest {
             assertThat(System.nanoTime() - begin)
                     .as("nanoseconds without an answer to %s", sent)
                     .isLessThan(PATIENCE.toNanos());
-            URI url = shop.get().get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            URI url = shop.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
             HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/" + sent.cart() + "/complete"))
                     .header("Idempotency-Key", sent.key())
                     .timeout(REQUEST_PATIENCE)
@@ -194,8 +193,7 @@ class KillTest {
     }
 
     private List<String> carts(String path) throws Exception {
-        HttpRequest request =
-                HttpRequest.newBuilder(shop.get().get().resolve(path)).build();
+        HttpRequest request = HttpRequest.newBuilder(shop.get().resolve(path)).build();
         byte[] body =
                 client.send(request, HttpResponse.BodyHandlers.ofByteArray()).body();
         return ((List<?>) Objects.requireNonNull(Json.read(body)))
