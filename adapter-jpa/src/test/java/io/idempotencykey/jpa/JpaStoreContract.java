@@ -504,6 +504,28 @@ abstract class JpaStoreContract {
         }
     }
 
+    @Test
+    void theTableMayBeInAnotherSchema() throws Exception {
+        String url = database.create();
+        String use = switch (database) {
+            case POSTGRESQL -> "set search_path to other";
+            case MARIADB -> "use other";
+            case H2 -> "set schema other";
+        };
+        TestDatabase.execute(url, "drop table idempotency_key", "create schema other", use, database.schema());
+        String property = database == TestDatabase.MARIADB ? "hibernate.default_catalog" : "hibernate.default_schema";
+        try (HikariDataSource pool = TestDatabase.pool(url, 2);
+                EntityManagerFactory factory = TestDatabase.factory(pool, Map.of(property, "other"))) {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey held = held(store);
+            StoredKey next = next(held);
+
+            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next))
+                    .isEqualTo(StageCommit.committed());
+            assertThat(store.find(held.id())).contains(next);
+        }
+    }
+
     @FunctionalInterface
     interface StoreTest {
         void run(JpaKeyStore store, EntityManagerFactory factory, DataSource pool) throws Exception;

@@ -1,0 +1,85 @@
+package io.idempotencykey.jpa;
+
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.OperationRunner;
+import io.idempotencykey.service.StageOutcome;
+import jakarta.persistence.Entity;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.Id;
+import java.util.Map;
+import org.hibernate.jpa.HibernatePersistenceConfiguration;
+import org.junit.jupiter.api.Test;
+import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.orm.jpa.SharedEntityManagerCreator;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** What stands in docs/JPA.md. */
+class JpaPageTest {
+    @Entity
+    static class PlacedOrder {
+        @Id
+        String id = "";
+
+        PlacedOrder() {}
+
+        PlacedOrder(String id) {
+            this.id = id;
+        }
+    }
+
+    @Test
+    void anOrderIsPlacedOnceWithOrWithoutSpring() {
+        try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 5);
+                EntityManagerFactory entityManagerFactory = factory(pool)) {
+            IdempotencyKeyService<EntityManager> keys =
+                    new IdempotencyKeyService<>(new JpaKeyStore(entityManagerFactory));
+            Operation<EntityManager> placeOrder = Operation.<EntityManager>named("place-order")
+                    .stage(STARTED, stage -> {
+                        stage.transaction().persist(new PlacedOrder("order-1"));
+                        return StageOutcome.respond(Response.of(201, "text/plain", "order-1"));
+                    })
+                    .build();
+
+            assertThat(run(keys, placeOrder)).isFalse();
+
+            IdempotencyKeyService<EntityManager> withSpring = new IdempotencyKeyService<>(spring(entityManagerFactory));
+            assertThat(run(withSpring, placeOrder)).isTrue();
+        }
+    }
+
+    private static JpaKeyStore spring(EntityManagerFactory entityManagerFactory) {
+        PlatformTransactionManager transactionManager = new JpaTransactionManager(entityManagerFactory);
+        EntityManager entityManager = SharedEntityManagerCreator.createSharedEntityManager(entityManagerFactory);
+        TransactionTemplate template = new TransactionTemplate(transactionManager);
+        template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
+        NewTransaction transaction = work -> template.executeWithoutResult(status -> work.accept(entityManager));
+        JpaKeyStore store = new JpaKeyStore(entityManagerFactory, transaction, Isolation.READ_COMMITTED);
+        return store;
+    }
+
+    private static boolean run(IdempotencyKeyService<EntityManager> keys, Operation<EntityManager> operation) {
+        return new OperationRunner<>(keys)
+                .run(operation, KeyId.of("key"), Request.of("POST", "/orders", Map.of()))
+                .replayed();
+    }
+
+    private static EntityManagerFactory factory(HikariDataSource pool) {
+        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("shop");
+        configuration.managedClass(IdempotencyKeyEntity.class);
+        configuration.managedClass(PlacedOrder.class);
+        configuration.properties(Map.of("hibernate.connection.datasource", pool, "hibernate.hbm2ddl.auto", "update"));
+        return configuration.createEntityManagerFactory();
+    }
+}
