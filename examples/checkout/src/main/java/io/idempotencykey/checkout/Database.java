@@ -33,7 +33,7 @@ final class Database implements AutoCloseable {
     private static final int OPERATING_CONNECTIONS = 2;
 
     /** How long a database that starts, or is still open in a process that ends, is waited for. */
-    private static final Duration START_PATIENCE = Duration.ofSeconds(10);
+    private static final Duration START_PATIENCE = Duration.ofSeconds(5);
 
     /** None: a first failure is the last one. */
     private static final Duration NO_PATIENCE = Duration.ofMillis(1);
