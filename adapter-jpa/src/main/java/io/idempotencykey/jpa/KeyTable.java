@@ -256,7 +256,8 @@ final class KeyTable {
 
     List<StoredKey> findQuarantined(Statements statements, @Nullable KeyId after, int limit) throws SQLException {
         String sql = "select " + ALL + " from " + table + " where state = 'quarantined'"
-                + (after == null ? "" : " and (scope > ? or scope = ? and key_value > ?)")
+                // The first condition says no more, but is one that every database finds by an index.
+                + (after == null ? "" : " and scope >= ? and (scope, key_value) > (?, ?)")
                 + " order by scope, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
