@@ -48,9 +48,11 @@ public final class Main {
                 Runtime.getRuntime().availableProcessors(),
                 ROUNDS.count(),
                 ROUNDS.length().toMillis());
-        for (String name : names) {
-            try (Server server = Server.start()) {
-                BENCHMARKS.get(name).run(server, out);
+        for (Map.Entry<String, Benchmark> benchmark : BENCHMARKS.entrySet()) {
+            if (names.contains(benchmark.getKey())) {
+                try (Server server = Server.start()) {
+                    benchmark.getValue().run(server, out);
+                }
             }
         }
     }
