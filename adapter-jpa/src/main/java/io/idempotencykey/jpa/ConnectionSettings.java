@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -77,7 +78,9 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
             statements.add("set transaction isolation level " + database.name(wanted));
         }
         if (database == Database.POSTGRESQL && !idleTimeout) {
-            statements.add("set local idle_in_transaction_session_timeout = " + lease.toMillis());
+            // In whole seconds, so that the texts are few and the driver keeps them prepared.
+            statements.add("set local idle_in_transaction_session_timeout = '"
+                    + lease.plusMillis(999).toSeconds() + "s'");
         }
         // PostgreSQL takes several statements in one round trip.
         return database == Database.POSTGRESQL && !statements.isEmpty()
@@ -106,53 +109,48 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
     }
 
     /** Runs a single write or read by itself, in READ COMMITTED. */
-    <R> R alone(Connection connection, Transactions.Work<R> work) throws SQLException {
-        boolean autoCommit = connection.getAutoCommit();
+    <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
+        boolean transaction = !connection.getAutoCommit();
         boolean given = isGiven(Isolation.READ_COMMITTED);
-        boolean transaction = !autoCommit || (database == Database.POSTGRESQL && !given);
-        if (!given && database == Database.H2) {
-            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+        Statements statements = new Statements(connection);
+        if (!given) {
+            switch (database) {
+                // In the statement's own round trip.
+                case POSTGRESQL ->
+                    statements = transaction
+                            ? new Statements(connection, "set transaction isolation level read committed; ", "")
+                            : new Statements(connection, "begin isolation level read committed; ", "; commit");
+                case MARIADB -> execute(connection, "set transaction isolation level read committed");
+                case H2 -> connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+            }
         }
         try {
-            if (transaction && autoCommit) {
-                connection.setAutoCommit(false);
-            }
-            if (!given && database != Database.H2) {
-                execute(connection, "set transaction isolation level read committed");
-            }
-            R result = work.on(connection);
+            R result = work.with(statements);
             if (transaction) {
                 connection.commit();
             }
             return result;
         } catch (SQLException | RuntimeException e) {
-            if (transaction) {
-                rollback(connection, e);
+            try {
+                if (transaction) {
+                    connection.rollback();
+                } else if (!statements.after().isEmpty()) {
+                    execute(connection, "rollback");
+                }
+            } catch (SQLException failed) {
+                e.addSuppressed(failed);
             }
             throw e;
         } finally {
-            if (!connection.isClosed()) {
-                if (transaction && autoCommit) {
-                    connection.setAutoCommit(true);
-                }
-                if (!given && database == Database.H2) {
-                    connection.setTransactionIsolation(isolation);
-                }
+            if (!given && database == Database.H2 && !connection.isClosed()) {
+                connection.setTransactionIsolation(isolation);
             }
-        }
-    }
-
-    private static void rollback(Connection connection, Exception cause) {
-        try {
-            connection.rollback();
-        } catch (SQLException e) {
-            cause.addSuppressed(e);
         }
     }
 
     static void execute(Connection connection, String sql) throws SQLException {
-        try (Statement statement = connection.createStatement()) {
-            statement.execute(sql);
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.execute();
         }
     }
 }

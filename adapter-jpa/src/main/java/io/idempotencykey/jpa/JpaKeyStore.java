@@ -163,17 +163,17 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public Optional<StoredKey> find(KeyId id) {
-        return alone(connection -> table.find(connection, id));
+        return alone(statements -> table.find(statements, id));
     }
 
     @Override
     public boolean insert(StoredKey key) {
-        return alone(connection -> table.insert(connection, key));
+        return alone(statements -> table.insert(statements, key));
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        return alone(connection -> table.replace(connection, expected, next));
+        return alone(statements -> table.replace(statements, expected, next));
     }
 
     @Override
@@ -193,22 +193,22 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     public List<StoredKey> findResumable(
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
         atLeastOne(limit);
-        return alone(connection -> table.findResumable(connection, operations, afterScope, before, limit));
+        return alone(statements -> table.findResumable(statements, operations, afterScope, before, limit));
     }
 
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         atLeastOne(limit);
-        return alone(connection -> table.findQuarantined(connection, after, limit));
+        return alone(statements -> table.findQuarantined(statements, after, limit));
     }
 
     @Override
     public int deleteExpired(Instant at, int limit) {
         atLeastOne(limit);
-        return alone(connection -> table.deleteExpired(connection, at, limit));
+        return alone(statements -> table.deleteExpired(statements, at, limit));
     }
 
-    private <R> R alone(Transactions.Work<R> work) {
+    private <R> R alone(Statements.Work<R> work) {
         return statement(transactions, connection -> settings.alone(connection, work));
     }
 

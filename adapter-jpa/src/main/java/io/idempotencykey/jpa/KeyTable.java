@@ -45,6 +45,8 @@ final class KeyTable {
     private static final String ALL = IDENTITY + ", " + CREATION + ", " + CHANGING;
     private static final String THIS_REVISION = " scope = ? and key_value = ? and revision = ?";
 
+    private static final String DIVISION_BY_ZERO = "22012";
+
     private static final int LOCK_MILLIS = 900;
 
     private final Database database;
@@ -52,6 +54,7 @@ final class KeyTable {
     private final String insert;
     private final String replace;
     private final String advance;
+    private final String advanceAndCommit;
     private final String find;
     private final String deleteExpired;
 
@@ -61,6 +64,8 @@ final class KeyTable {
         this.insert = insertSql();
         this.replace = updateSql(CREATION + ", " + CHANGING);
         this.advance = updateSql(CHANGING);
+        // Without a row, the division fails and nothing is committed.
+        this.advanceAndCommit = "with fenced as (" + advance + " returning 1) select 1 / count(*) from fenced; commit";
         this.find = "select " + ALL + " from " + table + " where scope = ? and key_value = ?";
         String expired = "state = 'finished' and due_at <= ?";
         this.deleteExpired = switch (database) {
@@ -76,8 +81,8 @@ final class KeyTable {
         String values = parameters(ALL);
         return switch (database) {
             case POSTGRESQL ->
-                "insert into " + table + " (" + ALL + ") select " + values + " from " + waiting()
-                        + " where waiting is not null on conflict (" + IDENTITY + ") do nothing";
+                "insert into " + table + " (" + ALL + ") select " + values + " where " + waiting() + " on conflict ("
+                        + IDENTITY + ") do nothing";
             // Not "insert ignore", which also swallows what doesn't fit.
             case MARIADB ->
                 waiting() + "insert into " + table + " (" + ALL + ") select " + values
@@ -96,8 +101,7 @@ final class KeyTable {
                 .collect(Collectors.joining(", "));
         return switch (database) {
             case POSTGRESQL ->
-                "update " + table + " set " + assignments + " from " + waiting() + " where waiting is not null and"
-                        + THIS_REVISION;
+                "update " + table + " set " + assignments + " where " + waiting() + " and" + THIS_REVISION;
             case MARIADB -> waiting() + "update " + table + " set " + assignments + " where" + THIS_REVISION;
             case H2 -> "update " + table + " set " + assignments + " where" + THIS_REVISION;
         };
@@ -106,7 +110,7 @@ final class KeyTable {
     /** The bound on waiting for a row, as part of a statement's text: it ends with the statement or its transaction. */
     private String waiting() {
         return switch (database) {
-            case POSTGRESQL -> "(select set_config('lock_timeout', '" + LOCK_MILLIS + "ms', true) as waiting) as bound";
+            case POSTGRESQL -> "(select set_config('lock_timeout', '" + LOCK_MILLIS + "ms', true)) is not null";
             case MARIADB -> "set statement innodb_lock_wait_timeout = 1 for ";
             case H2 -> "";
         };
@@ -125,14 +129,14 @@ final class KeyTable {
         };
     }
 
-    Instant time(Connection connection) throws SQLException {
+    Instant time(Statements statements) throws SQLException {
         String sql = switch (database) {
             case POSTGRESQL -> "select clock_timestamp()";
             case MARIADB -> "select utc_timestamp(6)";
             case H2 -> "select current_timestamp(9)";
         };
-        try (PreparedStatement statement = connection.prepareStatement(sql);
-                ResultSet result = statement.executeQuery()) {
+        try (PreparedStatement statement = statements.prepare(sql);
+                ResultSet result = statements.query(statement)) {
             if (!result.next()) {
                 throw new SQLException("the database gave no time");
             }
@@ -140,16 +144,16 @@ final class KeyTable {
         }
     }
 
-    Optional<StoredKey> find(Connection connection, KeyId id) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement(find)) {
+    Optional<StoredKey> find(Statements statements, KeyId id) throws SQLException {
+        try (PreparedStatement statement = statements.prepare(find)) {
             statement.setString(1, id.scope());
             statement.setString(2, id.value());
-            return read(statement).stream().findFirst();
+            return read(statements, statement).stream().findFirst();
         }
     }
 
-    boolean insert(Connection connection, StoredKey key) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement(insert)) {
+    boolean insert(Statements statements, StoredKey key) throws SQLException {
+        try (PreparedStatement statement = statements.prepare(insert)) {
             Row row = new Row(statement);
             if (database == Database.H2) {
                 row.identity(key.id());
@@ -160,7 +164,7 @@ final class KeyTable {
             if (database == Database.MARIADB) {
                 row.identity(key.id());
             }
-            return bounded(connection, statement) == 1;
+            return bounded(statements, statement) == 1;
         } catch (SQLException e) {
             // A racing insert that neither MariaDB nor H2 could see when they looked.
             if (Failure.of(e) == Failure.DUPLICATE) {
@@ -170,18 +174,39 @@ final class KeyTable {
         }
     }
 
-    boolean replace(Connection connection, Revision expected, StoredKey next) throws SQLException {
-        return update(connection, replace, true, expected, next);
+    boolean replace(Statements statements, Revision expected, StoredKey next) throws SQLException {
+        return update(statements, replace, true, expected, next);
     }
 
     /** Replaces what can change within one creation of the key. */
-    boolean advance(Connection connection, Revision expected, StoredKey next) throws SQLException {
-        return update(connection, advance, false, expected, next);
+    boolean advance(Statements statements, Revision expected, StoredKey next) throws SQLException {
+        return update(statements, advance, false, expected, next);
     }
 
-    private boolean update(Connection connection, String sql, boolean creation, Revision expected, StoredKey next)
+    /**
+     * Replaces what can change, and commits, in one round trip; on PostgreSQL only.
+     *
+     * @return {@code false} if the key has another revision; the transaction has to be rolled back then
+     */
+    boolean advanceAndCommit(Connection connection, Revision expected, StoredKey next) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(advanceAndCommit)) {
+            Row row = new Row(statement);
+            row.changing(next);
+            row.identity(next.id());
+            row.uuid(expected.value());
+            statement.execute();
+            return true;
+        } catch (SQLException e) {
+            if (DIVISION_BY_ZERO.equals(e.getSQLState())) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    private boolean update(Statements statements, String sql, boolean creation, Revision expected, StoredKey next)
             throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+        try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
             if (creation) {
                 row.creation(next.key());
@@ -189,12 +214,12 @@ final class KeyTable {
             row.changing(next);
             row.identity(next.id());
             row.uuid(expected.value());
-            return bounded(connection, statement) == 1;
+            return bounded(statements, statement) == 1;
         }
     }
 
     List<StoredKey> findResumable(
-            Connection connection,
+            Statements statements,
             Map<String, Set<RecoveryPoint>> operations,
             @Nullable String afterScope,
             Instant before,
@@ -210,7 +235,7 @@ final class KeyTable {
                 "select " + ALL + " from " + table + " where " + unfinished + " and scope = (select min(scope) from "
                         + table + " where " + unfinished + (afterScope == null ? "" : " and scope > ?")
                         + ") order by due_at, key_value limit ?";
-        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+        try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
             for (int part = 0; part < 2; part++) {
                 row.instant(before);
@@ -225,56 +250,57 @@ final class KeyTable {
                 row.text(afterScope);
             }
             row.integer(limit);
-            return read(statement);
+            return read(statements, statement);
         }
     }
 
-    List<StoredKey> findQuarantined(Connection connection, @Nullable KeyId after, int limit) throws SQLException {
+    List<StoredKey> findQuarantined(Statements statements, @Nullable KeyId after, int limit) throws SQLException {
         String sql = "select " + ALL + " from " + table + " where state = 'quarantined'"
-                + (after == null ? "" : " and (scope > ? or scope = ? and key_value > ?)")
+                // The first condition says no more, but is one that every database finds by an index.
+                + (after == null ? "" : " and scope >= ? and (scope, key_value) > (?, ?)")
                 + " order by scope, key_value limit ?";
-        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+        try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
             if (after != null) {
                 row.text(after.scope());
                 row.identity(after);
             }
             row.integer(limit);
-            return read(statement);
+            return read(statements, statement);
         }
     }
 
-    int deleteExpired(Connection connection, Instant at, int limit) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement(deleteExpired)) {
+    int deleteExpired(Statements statements, Instant at, int limit) throws SQLException {
+        try (PreparedStatement statement = statements.prepare(deleteExpired)) {
             Row row = new Row(statement);
             row.instant(at);
             row.integer(limit);
-            return bounded(connection, statement);
+            return bounded(statements, statement);
         }
     }
 
     /** Executes a write; H2's bound on waiting is the session's, and is put back. */
-    private int bounded(Connection connection, PreparedStatement statement) throws SQLException {
+    private int bounded(Statements statements, PreparedStatement statement) throws SQLException {
         if (database != Database.H2) {
-            return statement.executeUpdate();
+            return statements.update(statement);
         }
-        try (java.sql.Statement setting = connection.createStatement()) {
+        try (java.sql.Statement setting = statements.connection().createStatement()) {
             int before;
             try (ResultSet result = setting.executeQuery("call lock_timeout()")) {
                 before = result.next() ? result.getInt(1) : LOCK_MILLIS;
             }
             setting.execute("set lock_timeout " + LOCK_MILLIS);
             try {
-                return statement.executeUpdate();
+                return statements.update(statement);
             } finally {
                 setting.execute("set lock_timeout " + before);
             }
         }
     }
 
-    private List<StoredKey> read(PreparedStatement statement) throws SQLException {
+    private List<StoredKey> read(Statements statements, PreparedStatement statement) throws SQLException {
         List<StoredKey> keys = new ArrayList<>();
-        try (ResultSet result = statement.executeQuery()) {
+        try (ResultSet result = statements.query(statement)) {
             while (result.next()) {
                 keys.add(key(result));
             }

@@ -25,7 +25,8 @@ record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider c
             boolean autoCommit = connection.getAutoCommit();
             try {
                 settings.change(connection, isolation, lease);
-                Connection seen = settings.watches() ? WatchedConnection.watch(connection) : connection;
+                Connection seen =
+                        settings.watches() ? WatchedConnection.watch(connection) : FencedConnection.of(connection);
                 try (Session session = factory.withOptions().connection(seen).openSession()) {
                     run(session, work);
                 }

@@ -112,17 +112,28 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         if (coordinator.getTransactionDriverControl().getStatus() != TransactionStatus.ACTIVE) {
             throw new NotCommitted("the transaction is marked for rollback", null);
         }
-        boolean matched = session.doReturningWork(connection -> {
+        boolean sameCreation = next.key().creationId().equals(held.key().creationId());
+        session.doWork(connection -> {
             checkAlive(connection);
-            return next.key().creationId().equals(held.key().creationId())
-                    ? table.advance(connection, held.revision(), next)
-                    : table.replace(connection, held.revision(), next);
+            boolean withCommit = sameCreation
+                    && FencedConnection.commitBy(
+                            connection, raw -> fence(table.advanceAndCommit(raw, held.revision(), next)));
+            if (!withCommit) {
+                Statements statements = new Statements(connection);
+                fence(
+                        sameCreation
+                                ? table.advance(statements, held.revision(), next)
+                                : table.replace(statements, held.revision(), next));
+            }
         });
+        committing = coordinator;
+    }
+
+    private void fence(boolean matched) {
         if (!matched) {
             fencedOff = true;
             throw new NotCommitted("the key has another revision", null);
         }
-        committing = coordinator;
     }
 
     /** What became of the transaction, which ended with an exception. */

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.regex.Pattern;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 
@@ -37,9 +38,10 @@ final class RecordingDataSource {
     List<String> rows() {
         return executed.stream()
                 .filter(sql -> !sql.matches(
-                        "(?s)(set (transaction|local|session|lock_timeout)|call lock_timeout|commit|rollback"
+                        "(?s)(begin|set (transaction|local|session|lock_timeout)|call lock_timeout|commit|rollback"
                                 + "|select (clock_timestamp|utc_timestamp|current_timestamp)).*"))
                 .map(sql -> sql.replaceFirst("(?s)^set statement \\w+ = \\w+ for ", ""))
+                .map(sql -> sql.replaceFirst("(?s)^with fenced as \\(", ""))
                 .map(sql -> sql.replaceFirst("(?s)^merge", "insert"))
                 .map(sql -> sql.replaceFirst("(?s)^(\\w+).*?(idempotency_key|contract_row).*$", "$1 $2"))
                 .toList();
@@ -58,7 +60,7 @@ final class RecordingDataSource {
             Object target, Method method, @Nullable Object @Nullable [] arguments, String prepared) throws Throwable {
         String sql = arguments != null && arguments.length > 0 && arguments[0] instanceof String text ? text : prepared;
         if (method.getName().startsWith("execute")) {
-            executed.add(sql.toLowerCase(Locale.ROOT));
+            Pattern.compile("; ").splitAsStream(sql.toLowerCase(Locale.ROOT)).forEach(executed::add);
         } else if (target instanceof Connection connection && ends(connection, method)) {
             executed.add(method.getName());
         }

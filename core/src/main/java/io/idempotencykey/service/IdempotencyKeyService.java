@@ -12,6 +12,7 @@ import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -23,7 +24,6 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -640,8 +640,11 @@ public final class IdempotencyKeyService<T> {
     }
 
     private UUID newUuid() {
-        RandomGenerator random = settings.environment().random();
-        return new UUID(random.nextLong(), random.nextLong());
+        // At once: a SecureRandom works through its lock for every call.
+        byte[] bytes = new byte[16];
+        settings.environment().random().nextBytes(bytes);
+        ByteBuffer buffer = ByteBuffer.wrap(bytes);
+        return new UUID(buffer.getLong(), buffer.getLong());
     }
 
     /**

@@ -16,6 +16,9 @@ public final class Reaper {
 
     private static final int MOST_BATCHES = 200;
 
+    /** How long it rests between two batches, in terms of what the last one took: claims are to go on meanwhile. */
+    private static final int REST = 9;
+
     private final IdempotencyKeyService<?> service;
     private final int batchSize;
 
@@ -41,7 +44,9 @@ public final class Reaper {
     }
 
     /**
-     * Deletes batch after batch until nothing expired is left, or 200 batches are done.
+     * Deletes batch after batch until nothing expired is left, 200 batches are done, or the thread is interrupted (which it
+     * then still is). Between two batches it rests nine times as long as the last one took, so as to leave the store to
+     * requests.
      *
      * @return how many keys were deleted
      * @throws IdempotencyException.StoreUnavailable if the store could not be used; what was deleted before stays deleted
@@ -50,15 +55,27 @@ public final class Reaper {
         Environment environment = service.settings().environment();
         long begin = environment.nanoTime();
         int deleted = 0;
-        int last = batchSize;
-        for (int i = 0; i < MOST_BATCHES && last == batchSize; i++) {
-            last = service.deleteExpired(batchSize);
+        boolean more = true;
+        for (int i = 0; i < MOST_BATCHES && more; i++) {
+            long batchBegin = environment.nanoTime();
+            int last = service.deleteExpired(batchSize);
             deleted += last;
+            more = last == batchSize && rest(environment, environment.nanoTime() - batchBegin);
         }
         if (deleted > 0) {
             Duration duration = Duration.ofNanos(environment.nanoTime() - begin);
             service.settings().events().emit(new KeyEvent.Expired(deleted, duration));
         }
         return deleted;
+    }
+
+    private static boolean rest(Environment environment, long batchNanos) {
+        try {
+            environment.pause(Duration.ofNanos(REST * batchNanos));
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
     }
 }

@@ -1,0 +1,113 @@
+package io.idempotencykey.benchmarks;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.Completer;
+import io.idempotencykey.service.Execution;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.OperationRunner;
+import io.idempotencykey.service.StageOutcome;
+import jakarta.persistence.EntityManager;
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** Eight completers against one: stuck keys whose last stage takes 20 ms, each completer with one key at a time. */
+final class Completing {
+    private static final int STUCK = 2_000;
+    private static final int COMPLETERS = 8;
+    private static final long STAGE_MILLIS = 20;
+
+    private Completing() {}
+
+    static void run(Server server, PrintStream out) throws Exception {
+        double eight = perSecond(server, COMPLETERS, STUCK);
+        double one = perSecond(server, 1, STUCK / COMPLETERS);
+        double eightAgain = perSecond(server, COMPLETERS, STUCK);
+        out.println("""
+
+                2,000 stuck keys, a stage that takes 20 ms, completers that each take one key at a time.""");
+        out.printf(
+                Locale.ROOT,
+                "eight completers over one   %.2f, %.2f%nkeys per second: %.0f and %.0f by eight, %.0f by one%n",
+                eight / one,
+                eightAgain / one,
+                eight,
+                eightAgain,
+                one);
+    }
+
+    /** Has completers finish this many of the stuck keys. */
+    private static double perSecond(Server server, int completers, int count) throws Exception {
+        String url = server.database();
+        Operation<EntityManager> operation = Operation.<EntityManager>named("complete-cart")
+                .stage(RecoveryPoint.STARTED, stage -> {
+                    if (stage.key().id().value().equals("sample")) {
+                        throw new IllegalStateException("stuck");
+                    }
+                    stage.transaction().persist(new Booking(stage.key().id().value(), "placed"));
+                    pause();
+                    return StageOutcome.respond(Response.of(201, "application/json", Library.BODY));
+                })
+                .build();
+        try (Library library = new Library(url, 2 * COMPLETERS, Server.Given.SERIALIZABLE)) {
+            stick(library, operation);
+            Keys.copySample(url, STUCK, "-1 hour");
+            ExecutorService executor = Executors.newFixedThreadPool(completers);
+            AtomicInteger finished = new AtomicInteger();
+            long begin = System.nanoTime();
+            List<Future<?>> running = new ArrayList<>();
+            for (int i = 0; i < completers; i++) {
+                Completer<EntityManager> completer = Completer.builder(library.anotherService())
+                        .operation(operation)
+                        .abandonedAfter(Duration.ZERO)
+                        .batchSize(20)
+                        .build();
+                running.add(executor.submit(() -> {
+                    while (finished.get() < count) {
+                        finished.addAndGet(completer.runOnce());
+                    }
+                }));
+            }
+            for (Future<?> each : running) {
+                each.get();
+            }
+            double seconds = (System.nanoTime() - begin) / 1e9;
+            executor.shutdown();
+            // Two rows of one key would have been refused; a row is there for each.
+            if (Server.count(url, "booking") != finished.get()) {
+                throw new IllegalStateException("not one row for each of " + finished + " keys");
+            }
+            return finished.get() / seconds;
+        }
+    }
+
+    private static void stick(Library library, Operation<EntityManager> operation) {
+        Request request = Request.of("POST", Library.PATH, Library.PARAMETERS);
+        try {
+            Execution execution =
+                    new OperationRunner<>(library.service()).run(operation, KeyId.of("shop", "sample"), request);
+            throw new IllegalStateException("not stuck: " + execution);
+        } catch (IllegalStateException e) {
+            if (!"stuck".equals(e.getMessage())) {
+                throw e;
+            }
+        }
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(STAGE_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

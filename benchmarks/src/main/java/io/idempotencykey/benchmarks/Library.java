@@ -1,0 +1,104 @@
+package io.idempotencykey.benchmarks;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.jpa.IdempotencyKeyEntity;
+import io.idempotencykey.jpa.JpaKeyStore;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.StageOutcome;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.util.Map;
+import org.hibernate.jpa.HibernatePersistenceConfiguration;
+
+/** Requests as an application makes them with the library: through the service, its rows as entities. */
+final class Library implements Side {
+    static final RecoveryPoint PAID = RecoveryPoint.named("paid");
+    static final Map<String, Object> PARAMETERS = Map.of("cart", 42, "email", "a@example.org", "express", true);
+    static final String PATH = "/carts/42/complete";
+    static final String BODY = "{\"order\":\"8e03978e-40d5-43dd-bc93-6894a57f9324\",\"total\":\"42.00\"}";
+
+    private final HikariDataSource pool;
+    private final EntityManagerFactory factory;
+    private final JpaKeyStore store;
+    private final IdempotencyKeyService<EntityManager> service;
+
+    Library(String url, int connections, Server.Given given) {
+        this.pool = Server.pool(url, connections, given);
+        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("benchmark");
+        configuration.managedClass(IdempotencyKeyEntity.class);
+        configuration.managedClass(Booking.class);
+        configuration.property("hibernate.connection.datasource", pool);
+        this.factory = configuration.createEntityManagerFactory();
+        this.store = new JpaKeyStore(factory);
+        this.service = new IdempotencyKeyService<>(store);
+    }
+
+    IdempotencyKeyService<EntityManager> service() {
+        return service;
+    }
+
+    JpaKeyStore store() {
+        return store;
+    }
+
+    /** A service as another instance of the application has it, over the same database. */
+    IdempotencyKeyService<EntityManager> anotherService() {
+        return new IdempotencyKeyService<>(store);
+    }
+
+    @Override
+    public void request(String key) {
+        HeldKey started = claim(key);
+        respond(advance(started));
+    }
+
+    HeldKey claim(String key) {
+        return service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS))
+                .match(claimed -> claimed.key(), replay -> unexpected(key), inFlight -> unexpected(key));
+    }
+
+    HeldKey advance(HeldKey held) {
+        return service.workStage(held, stage -> {
+                    stage.transaction().persist(new Booking(held.id().value() + "-1", "reserved"));
+                    return StageOutcome.advanceTo(PAID);
+                })
+                .match(next -> next.key(), finished -> unexpected(held.id().value()));
+    }
+
+    void respond(HeldKey held) {
+        service.workStage(held, stage -> {
+            stage.transaction().persist(new Booking(held.id().value() + "-2", "placed"));
+            return StageOutcome.respond(Response.of(201, "application/json", BODY));
+        });
+    }
+
+    @Override
+    public void replay(String key) {
+        Response response = service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS))
+                .match(claimed -> unexpected(key), replay -> replay.response(), inFlight -> unexpected(key));
+        if (response.status() != 201) {
+            throw new IllegalStateException("another response: " + response.status());
+        }
+    }
+
+    /** The same by a key that is known to exist. */
+    void retrieve(String key) {
+        service.retrieve(KeyId.of("shop", key));
+    }
+
+    @SuppressWarnings("TypeParameterUnusedInFormals")
+    private static <V> V unexpected(String key) {
+        throw new IllegalStateException("the key is in another state: " + key);
+    }
+
+    @Override
+    public void close() {
+        factory.close();
+        pool.close();
+    }
+}

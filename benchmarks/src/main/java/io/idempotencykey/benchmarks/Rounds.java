@@ -1,0 +1,98 @@
+package io.idempotencykey.benchmarks;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/**
+ * Runs two sides in turn, in short rounds, and compares each round with its neighbour: what disturbs the machine for longer
+ * than a round disturbs both.
+ */
+record Rounds(int count, Duration length) {
+    /** Something that is done again and again, by one of several threads; the number is new each time. */
+    @FunctionalInterface
+    interface Task {
+        void run(int thread, long number) throws Exception;
+    }
+
+    /** What a side did in the rounds, and how the sides compare. */
+    record Result(List<Double> first, List<Double> second) {
+        /** The first side's rate over the second's, round by round. */
+        List<Double> ratios() {
+            List<Double> ratios = new ArrayList<>();
+            for (int i = 0; i < first.size(); i++) {
+                ratios.add(first.get(i) / second.get(i));
+            }
+            return ratios;
+        }
+
+        @Override
+        public String toString() {
+            return String.format(
+                    Locale.ROOT, "%-20s %,10.0f/s %,10.0f/s", shown(ratios()), median(first), median(second));
+        }
+    }
+
+    /** Compares how often per second the tasks are done; the first rounds warm up. */
+    Result compare(int threads, Task first, Task second) throws Exception {
+        List<Double> firsts = new ArrayList<>();
+        List<Double> seconds = new ArrayList<>();
+        ExecutorService executor = Executors.newFixedThreadPool(threads);
+        try {
+            rate(executor, threads, first);
+            rate(executor, threads, second);
+            for (int round = 0; round < count; round++) {
+                boolean swap = round % 2 == 1;
+                double one = rate(executor, threads, swap ? second : first);
+                double other = rate(executor, threads, swap ? first : second);
+                firsts.add(swap ? other : one);
+                seconds.add(swap ? one : other);
+            }
+        } finally {
+            executor.shutdownNow();
+        }
+        return new Result(firsts, seconds);
+    }
+
+    /** How often per second a task is done. */
+    double rate(ExecutorService executor, int threads, Task task) throws InterruptedException, ExecutionException {
+        long begin = System.nanoTime();
+        long end = begin + length.toNanos();
+        List<Future<Long>> counts = new ArrayList<>();
+        for (int i = 0; i < threads; i++) {
+            int thread = i;
+            Callable<Long> loop = () -> {
+                long done = 0;
+                while (System.nanoTime() < end) {
+                    task.run(thread, done++);
+                }
+                return done;
+            };
+            counts.add(executor.submit(loop));
+        }
+        long done = 0;
+        for (Future<Long> each : counts) {
+            done += each.get();
+        }
+        return done * 1e9 / (System.nanoTime() - begin);
+    }
+
+    /** The median, and between what it lies. */
+    static String shown(List<Double> ratios) {
+        return String.format(
+                Locale.ROOT, "%.2f (%.2f–%.2f)", median(ratios), Collections.min(ratios), Collections.max(ratios));
+    }
+
+    static double median(List<Double> values) {
+        List<Double> sorted = values.stream().sorted().toList();
+        int middle = sorted.size() / 2;
+        return sorted.size() % 2 == 1 ? sorted.get(middle) : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+    }
+}
