@@ -38,8 +38,6 @@ final class Database implements AutoCloseable {
     /** None: a first failure is the last one. */
     private static final Duration NO_PATIENCE = Duration.ofMillis(1);
 
-    private static final Duration CONNECTION_PATIENCE = Duration.ofSeconds(5);
-
     static {
         // Before the first class of Hibernate: logs to where all others do.
         System.setProperty("org.jboss.logging.provider", "slf4j");
@@ -53,7 +51,6 @@ final class Database implements AutoCloseable {
         dataSource = url.startsWith("jdbc:h2:file:") ? new CommitGate().around(pool) : pool;
         pool.setJdbcUrl(url);
         pool.setMaximumPoolSize(connections);
-        pool.setConnectionTimeout(CONNECTION_PATIENCE.toMillis());
         pool.setInitializationFailTimeout(patience.toMillis());
         closing.push(pool::close);
         try {
