@@ -21,13 +21,17 @@ import org.jspecify.annotations.Nullable;
 final class FirstStatement implements InvocationHandler {
     private static final Set<String> NEEDS_ONE_STATEMENT = Set.of("addBatch", "getMetaData", "getParameterMetaData");
 
-    private record Call(Method method, @Nullable Object @Nullable [] arguments) {}
+    /** Sets a parameter again. */
+    @FunctionalInterface
+    private interface Parameter {
+        void set() throws Throwable;
+    }
 
     private final Connection connection;
     private final List<String> settings;
     private final String sql;
     private final Runnable sent;
-    private final List<Call> parameters = new ArrayList<>();
+    private final List<Parameter> parameters = new ArrayList<>();
     private PreparedStatement target;
     private boolean alone;
 
@@ -66,7 +70,7 @@ final class FirstStatement implements InvocationHandler {
             return execute(name);
         }
         if (name.startsWith("set") || name.equals("clearParameters")) {
-            parameters.add(new Call(method, arguments));
+            parameters.add(() -> call(method, arguments));
         }
         return call(method, arguments);
     }
@@ -99,8 +103,8 @@ final class FirstStatement implements InvocationHandler {
         target.close();
         target = connection.prepareStatement(sql);
         alone = true;
-        for (Call each : parameters) {
-            call(each.method, each.arguments);
+        for (Parameter each : parameters) {
+            each.set();
         }
     }
 
