@@ -7,6 +7,7 @@ import io.idempotencykey.service.Reaper;
 import io.idempotencykey.service.Schedule;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -48,9 +49,11 @@ final class Application implements AutoCloseable {
         Duration timeToLive = options.duration("ttl", "24h");
         StageHook delay = StageHook.delay(options.duration("stage-delay", "0ms"));
         StageHook failure = StageHook.failAt(options.text("fail-at", "started:0"));
-        int attempts = options.number("attempts", Operation.DEFAULT_MAX_ATTEMPTS, 1_000_000);
+        int attempts = options.number("attempts", Operation.DEFAULT_MAX_ATTEMPTS, 1, 1_000_000);
         Optional<URI> provider = options.url("payments");
-        Store<?> store = Store.open(options);
+        DataDirectory data = DataDirectory.of(options);
+        closing.push(data::close);
+        Store<?> store = Store.open(options, data.path());
         closing.push(store::close);
         return start(
                 port,
@@ -59,7 +62,7 @@ final class Application implements AutoCloseable {
                 timeToLive,
                 attempts,
                 new HttpPayments(
-                        provider.isPresent() ? provider.get() : embeddedProvider(options), HttpPayments.PATIENCE),
+                        provider.isPresent() ? provider.get() : embeddedProvider(data.path()), HttpPayments.PATIENCE),
                 key -> {
                     delay.beforeCommit(key);
                     failure.beforeCommit(key);
@@ -107,10 +110,8 @@ final class Application implements AutoCloseable {
         closing.push(new Schedule("reaper", EVERY, reaper::runOnce)::close);
     }
 
-    private URI embeddedProvider(Options options) throws IOException {
-        DataDirectory data = DataDirectory.of(options);
-        closing.push(data::close);
-        PaymentServer provider = new PaymentServer(0, data.path());
+    private URI embeddedProvider(Path data) throws IOException {
+        PaymentServer provider = new PaymentServer(0, data);
         closing.push(provider::close);
         return provider.url();
     }

@@ -7,6 +7,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -14,28 +15,42 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** The story of requests that run once, told against a running shop over HTTP. */
-final class Demo {
+final class Demo implements AutoCloseable {
+    static final Set<String> OPTIONS = Set.of("store", "url", "data", "payments");
+
     private static final String LEASE = "2s";
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final String ONE_MUG =
             "{\"email\": \"ada@example.org\", \"items\": [{\"sku\": \"mug\", \"quantity\": 1}]}";
     private static final String TWO_MUGS = ONE_MUG.replace("1}", "2}");
 
     private final HttpClient client =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-    private final Map<String, Row> rows = new HashMap<>();
+    private final Map<String, Row> rows = new TreeMap<>();
     private final List<String> wrong = new ArrayList<>();
-    private final Workers workers;
-    private final URI shop;
+    private final Workers workers = new Workers();
 
-    private Demo(URI shop, Workers workers) {
-        this.shop = shop;
-        this.workers = workers;
+    /** In the names of carts and keys, so that a store can see the story more than once. */
+    private final String run = UUID.randomUUID().toString().substring(0, 4);
+
+    private final List<String> options;
+    private final boolean durable;
+    private Application application;
+    private URI shop;
+
+    private Demo(List<String> options, boolean durable) throws IOException {
+        this.options = options;
+        this.durable = durable;
+        this.application = open();
+        this.shop = application.url();
     }
 
     /** One cart's line in the table at the end. */
@@ -52,56 +67,73 @@ final class Demo {
     static int run(Options options) throws IOException, InterruptedException {
         // The story tells itself what the library would log.
         System.setProperty("org.slf4j.simpleLogger.log.io.idempotencykey", "off");
-        Workers workers = new Workers();
-        List<String> arguments = new ArrayList<>(List.of("--port", "0", "--lease", LEASE));
-        for (String name : List.of("store", "url", "data")) {
-            options.value(name).ifPresent(value -> arguments.addAll(List.of("--" + name, value)));
-        }
-        try (Application application = new Application(Options.parse(arguments, Application.OPTIONS), workers)) {
-            Demo demo = new Demo(application.url(), workers);
-            try {
+        try (DataDirectory data = DataDirectory.of(options)) {
+            List<String> serve = new ArrayList<>(List.of(
+                    "--port", "0", "--lease", LEASE, "--data", data.path().toString()));
+            for (String name : List.of("store", "url", "payments")) {
+                options.value(name).ifPresent(value -> serve.addAll(List.of("--" + name, value)));
+            }
+            try (Demo demo = new Demo(serve, !Store.kind(options).equals("inmemory"))) {
                 return demo.tell();
-            } finally {
-                workers.releaseAll();
             }
         }
     }
 
-    private int tell() throws IOException, InterruptedException {
-        System.out.println("A shop on " + shop + ". Its checkout has three stages, of which each commits once:");
-        System.out.println("started → tax_lines_created → payment_authorized → finished");
-        firstRequestAndItsRetries();
-        duplicates();
-        crash();
-        zombie();
-        return table();
+    /** A shop in this process, whose workers can be stopped; nothing is completed in the background. */
+    private Application open() throws IOException {
+        return new Application(Options.parse(options, Application.OPTIONS), workers);
     }
 
-    private void firstRequestAndItsRetries() throws IOException, InterruptedException {
-        rows.put("cart-1", new Row("sent, sent again, another body"));
+    @Override
+    public void close() {
+        workers.releaseAll();
+        application.close();
+    }
+
+    private int tell() throws IOException, InterruptedException {
+        int before = list("/orders").size() + list("/payments").size();
+        System.out.println("A shop on " + shop + ". Its checkout has three stages, of which each commits once:");
+        System.out.println("started → tax_lines_created → payment_authorized → finished");
+        firstRequestAndItsRetries(name("cart-1"), name("key-1"));
+        duplicates(name("cart-2"), name("key-2"));
+        if (durable) {
+            killedProcess(name("cart-3"), name("key-3"));
+        } else {
+            stoppedWorker(name("cart-3"), name("key-3"));
+        }
+        zombie(name("cart-4"), name("key-4"));
+        return table(before);
+    }
+
+    private String name(String name) {
+        return name + "-" + run;
+    }
+
+    private void firstRequestAndItsRetries(String cart, String key) throws IOException, InterruptedException {
+        rows.put(cart, new Row("sent, sent again, another body"));
         heading("1. A request runs through its stages");
-        HttpResponse<byte[]> first = complete("cart-1", "key-1", ONE_MUG);
+        HttpResponse<byte[]> first = complete(cart, key, ONE_MUG);
         show(first);
         check(first.statusCode() == 201, "the first request is answered with 201");
-        showKey("key-1");
+        showKey(key);
 
         heading("2. The client saw no answer and sends it again: the same bytes, and nothing runs");
-        HttpResponse<byte[]> replay = complete("cart-1", "key-1", ONE_MUG);
+        HttpResponse<byte[]> replay = complete(cart, key, ONE_MUG);
         show(replay);
         check(isReplayOf(first, replay), "the replay is the first answer, byte for byte");
 
         heading("3. Another body with the same key is refused");
-        HttpResponse<byte[]> mismatch = complete("cart-1", "key-1", TWO_MUGS);
+        HttpResponse<byte[]> mismatch = complete(cart, key, TWO_MUGS);
         show(mismatch);
         check(mismatch.statusCode() == 422, "another body is answered with 422");
     }
 
-    private void duplicates() throws IOException, InterruptedException {
-        rows.put("cart-2", new Row("50 at once, then once more"));
+    private void duplicates(String cart, String key) throws IOException, InterruptedException {
+        rows.put(cart, new Row("50 at once, then once more"));
         heading("4. 50 duplicates at the same time: one runs, the others get its answer or are told to wait");
         List<CompletableFuture<HttpResponse<byte[]>>> sent = new ArrayList<>();
         for (int i = 0; i < 50; i++) {
-            sent.add(send("cart-2", "key-2", TWO_MUGS));
+            sent.add(send(cart, key, TWO_MUGS));
         }
         Map<String, Integer> answers = new HashMap<>();
         List<HttpResponse<byte[]>> done = new ArrayList<>();
@@ -113,7 +145,7 @@ final class Demo {
             }
         }
         answers.forEach((answer, count) -> line(count + " × " + answer));
-        done.add(complete("cart-2", "key-2", TWO_MUGS));
+        done.add(complete(cart, key, TWO_MUGS));
         show(done.get(done.size() - 1));
         check(Set.of("201", "201 replayed", "409").containsAll(answers.keySet()), "duplicates get 201 or 409");
         check(answers.getOrDefault("201", 0) == 1, "one of them runs");
@@ -124,56 +156,123 @@ final class Demo {
                 "all get the same bytes");
     }
 
-    private void crash() throws IOException, InterruptedException {
-        rows.put("cart-3", new Row("its worker stops for good"));
+    private void killedProcess(String cart, String key) throws IOException, InterruptedException {
+        rows.put(cart, new Row("its process is killed in mid-stage"));
+        heading("5. The card is charged, then the process is killed (SIGKILL) in the middle of the next stage");
+        application.close();
+        Process serve = serve("--stage-delay", "700ms");
+        CompletableFuture<HttpResponse<byte[]>> lost;
+        try {
+            shop = listening(serve);
+            lost = send(cart, key, ONE_MUG);
+            awaitCharge(key);
+            showKey(key);
+        } finally {
+            serve.destroyForcibly().waitFor();
+        }
+        check(lost.handle((response, failure) -> failure != null).join(), "the first attempt got no answer");
+        line("process " + serve.pid() + " is dead; the shop is started again on the same data");
+        application = open();
+        shop = application.url();
+        resume(cart, key);
+    }
+
+    /** Starts a shop in a process of its own. */
+    private Process serve(String... more) throws IOException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName(),
+                "serve"));
+        command.addAll(options);
+        command.addAll(List.of(more));
+        Process process = new ProcessBuilder(command)
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
+        return process;
+    }
+
+    private static URI listening(Process serve) throws IOException {
+        String line = serve.inputReader(StandardCharsets.UTF_8).readLine();
+        if (line == null) {
+            throw new IOException("the shop's process didn't start");
+        }
+        return URI.create(line.replaceAll(".* ", ""));
+    }
+
+    private void awaitCharge(String key) throws IOException, InterruptedException {
+        long begin = System.nanoTime();
+        while (!text(get("/keys/" + key).body()).contains(Checkout.PAYMENT_AUTHORIZED.name())) {
+            if (System.nanoTime() - begin > PATIENCE.toNanos()) {
+                throw new IOException("no worker came to the last stage of " + key);
+            }
+            Thread.sleep(20);
+        }
+    }
+
+    private void stoppedWorker(String cart, String key) throws IOException, InterruptedException {
+        rows.put(cart, new Row("its worker stops for good"));
         heading("5. The card is charged, then the worker stops for good in the middle of the next stage");
-        workers.stopNext("key-3");
-        CompletableFuture<HttpResponse<byte[]>> lost = send("cart-3", "key-3", ONE_MUG);
-        workers.awaitStopped("key-3");
-        showKey("key-3");
-        line("the client hears nothing and sends the request again, until the lease of " + LEASE + " has run out:");
-        HttpResponse<byte[]> resumed = retry("cart-3", "key-3");
-        check(resumed.statusCode() == 201 && !isReplay(resumed), "the retry takes over and is answered with 201");
-        showKey("key-3");
+        workers.stopNext(key);
+        CompletableFuture<HttpResponse<byte[]>> lost = send(cart, key, ONE_MUG);
+        workers.awaitStopped(key);
+        showKey(key);
+        resume(cart, key);
         check(!lost.isDone(), "the first attempt never ended");
     }
 
-    private void zombie() throws IOException, InterruptedException {
-        rows.put("cart-4", new Row("its worker comes back as a zombie"));
+    private void resume(String cart, String key) throws IOException, InterruptedException {
+        line("the client has heard nothing and sends the request again, until the lease of " + LEASE + " has run out:");
+        HttpResponse<byte[]> resumed = retry(cart, key);
+        check(resumed.statusCode() == 201 && !isReplay(resumed), "the retry takes over and is answered with 201");
+        showKey(key);
+    }
+
+    private void zombie(String cart, String key) throws IOException, InterruptedException {
+        rows.put(cart, new Row("its worker comes back as a zombie"));
         heading("6. A worker sleeps past its lease, another one takes over, and then the first wakes up");
-        workers.stopNext("key-4");
-        CompletableFuture<HttpResponse<byte[]>> asleep = send("cart-4", "key-4", ONE_MUG);
-        workers.awaitStopped("key-4");
-        HttpResponse<byte[]> done = retry("cart-4", "key-4");
+        workers.stopNext(key);
+        CompletableFuture<HttpResponse<byte[]>> asleep = send(cart, key, ONE_MUG);
+        workers.awaitStopped(key);
+        HttpResponse<byte[]> done = retry(cart, key);
         check(done.statusCode() == 201, "the second worker ends the request");
-        workers.release("key-4");
+        workers.release(key);
         line("the zombie goes on to commit, and is fenced off:");
         HttpResponse<byte[]> zombie = asleep.join();
         show(zombie);
         check(zombie.statusCode() == 409, "the zombie's client is told to ask again");
-        HttpResponse<byte[]> replay = complete("cart-4", "key-4", ONE_MUG);
+        HttpResponse<byte[]> replay = complete(cart, key, ONE_MUG);
         show(replay);
         check(isReplayOf(done, replay), "and then gets the answer");
     }
 
-    private int table() throws IOException, InterruptedException {
+    private int table(int before) throws IOException, InterruptedException {
         List<?> orders = list("/orders");
         List<?> charges = list("/payments");
         heading("All in all");
-        String format = "   %-8s %-36s %8s %8s %8s%n";
+        String format = "   %-12s %-36s %8s %8s %8s%n";
         System.out.printf(format, "cart", "", "requests", "orders", "charges");
         int requests = 0;
-        for (String cart : rows.keySet().stream().sorted().toList()) {
-            Row row = rows.getOrDefault(cart, new Row(""));
-            long ordered = count(orders, cart);
-            long charged = count(charges, cart);
-            System.out.printf(format, cart, row.story, row.requests, ordered, charged);
-            check(ordered == 1, cart + " has one order");
-            check(charged == 1, cart + " is charged once");
-            requests += row.requests;
+        long ordered = 0;
+        long charged = 0;
+        for (Map.Entry<String, Row> row : rows.entrySet()) {
+            String cart = row.getKey();
+            long itsOrders = count(orders, cart);
+            long itsCharges = count(charges, cart);
+            System.out.printf(format, cart, row.getValue().story, row.getValue().requests, itsOrders, itsCharges);
+            check(itsOrders == 1, cart + " has one order");
+            check(itsCharges == 1, cart + " is charged once");
+            requests += row.getValue().requests;
+            ordered += itsOrders;
+            charged += itsCharges;
         }
-        System.out.printf(format, "", "", requests, orders.size(), charges.size());
-        check(orders.size() == rows.size() && charges.size() == rows.size(), "there are no other orders and charges");
+        System.out.printf(format, "", "", requests, ordered, charged);
+        check(
+                orders.size() + charges.size() == before + ordered + charged,
+                "there are no other new orders and charges");
         System.out.println();
         if (wrong.isEmpty()) {
             System.out.println("As it should be: every request ran once.");
@@ -288,7 +387,7 @@ final class Demo {
 
         void awaitStopped(String key) throws IOException, InterruptedException {
             Stop stop = stops.get(key);
-            if (stop == null || !stop.reached.await(10, TimeUnit.SECONDS)) {
+            if (stop == null || !stop.reached.await(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)) {
                 throw new IOException("no worker came to the last stage of " + key);
             }
         }

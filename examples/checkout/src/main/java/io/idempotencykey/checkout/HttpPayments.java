@@ -49,7 +49,7 @@ final class HttpPayments implements Payments {
         if ((response.statusCode() == 200 || response.statusCode() == 201)
                 && read(response) instanceof Map<?, ?> charge
                 && charge.get("id") instanceof String id
-                && !id.isEmpty()) {
+                && id.matches("[!-~]{1,255}")) {
             return Optional.of(id);
         }
         throw notUnderstood(response);

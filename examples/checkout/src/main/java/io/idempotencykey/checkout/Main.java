@@ -4,13 +4,19 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Set;
 
-/** The command line: {@code demo}, {@code serve} and {@code payments}. */
+/** The command line: {@code demo}, {@code serve}, {@code payments} and {@code keys}. */
 final class Main {
     private static final String USAGE = """
-            usage: run demo     [--store inmemory]
-                   run serve    [--port 8080|0] [--store inmemory|jpa|mongo] [--url U] [--data DIR] [--payments URL]
+            usage: run demo     [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
+                   run serve    [--port 8080|0] [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
                                 [--lease 30s] [--ttl 24h] [--stage-delay 0ms] [--attempts 100] [--fail-at STAGE:N]
                    run payments [--port 0] [--data DIR]
+                   run keys     list                     [--store jpa|mongo] [--url U] [--data DIR]
+                   run keys     show    VALUE [--scope S]             [--store …] [--url U] [--data DIR]
+                   run keys     retry   VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
+                   run keys     discard VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
+                   run keys     finish  VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
+                                --body TEXT [--status 200] [--content-type application/json]
             """;
 
     private Main() {}
@@ -28,14 +34,15 @@ final class Main {
         }
     }
 
-    /** Runs a command; returns when its server has been stopped, and not at all from the demo. */
+    /** Runs a command; returns when its server has been stopped, and not at all from the demo and the operator's. */
     static void run(List<String> arguments) throws IOException, InterruptedException {
         if (arguments.isEmpty()) {
             throw new Options.Refused("no command");
         }
         List<String> options = arguments.subList(1, arguments.size());
         switch (arguments.get(0)) {
-            case "demo" -> System.exit(Demo.run(Options.parse(options, Set.of("store", "url", "data"))));
+            case "demo" -> System.exit(Demo.run(Options.parse(options, Demo.OPTIONS)));
+            case "keys" -> System.exit(Operator.run(options));
             case "serve" -> serve(Options.parse(options, Application.OPTIONS));
             case "payments" -> payments(Options.parse(options, Set.of("port", "data")));
             default -> throw new Options.Refused("unknown command '" + arguments.get(0) + "'");

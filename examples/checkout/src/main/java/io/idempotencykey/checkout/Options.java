@@ -3,6 +3,7 @@ package io.idempotencykey.checkout;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -11,14 +12,16 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A command's options: {@code --name value} or {@code --name=value}. */
+/** A command's options, {@code --name value} or {@code --name=value}, and at most one word beside them. */
 final class Options {
     private static final Pattern DURATION = Pattern.compile("([0-9]{1,9})(ms|s|m|h|d)");
 
     private final Map<String, String> values;
+    private final List<String> words;
 
-    private Options(Map<String, String> values) {
+    private Options(Map<String, String> values, List<String> words) {
         this.values = values;
+        this.words = words;
     }
 
     /** The command line is wrong. */
@@ -31,9 +34,24 @@ final class Options {
     }
 
     static Options parse(List<String> arguments, Set<String> known) {
+        return parse(arguments, known, 0);
+    }
+
+    /** Parses a command that also takes words; one that begins with two dashes stands behind {@code --}. */
+    static Options parse(List<String> arguments, Set<String> known, int mostWords) {
         Map<String, String> values = new HashMap<>();
+        List<String> words = new ArrayList<>();
+        boolean onlyWords = false;
         for (int i = 0; i < arguments.size(); i++) {
             String argument = arguments.get(i);
+            if (words.size() < mostWords && (onlyWords || !argument.startsWith("--"))) {
+                words.add(argument);
+                continue;
+            }
+            if (words.size() < mostWords && argument.equals("--")) {
+                onlyWords = true;
+                continue;
+            }
             int equals = argument.indexOf('=');
             String name = equals < 0 ? argument : argument.substring(0, equals);
             if (!name.startsWith("--") || !known.contains(name.substring(2))) {
@@ -47,11 +65,15 @@ final class Options {
                 throw new Refused(name + " is given twice");
             }
         }
-        return new Options(values);
+        return new Options(values, words);
     }
 
     String text(String name, String otherwise) {
         return values.getOrDefault(name, otherwise);
+    }
+
+    Optional<String> word() {
+        return words.stream().findFirst();
     }
 
     Optional<String> value(String name) {
@@ -66,10 +88,10 @@ final class Options {
         return Integer.parseInt(text);
     }
 
-    int number(String name, int otherwise, int most) {
+    int number(String name, int otherwise, int least, int most) {
         String text = text(name, Integer.toString(otherwise));
-        if (!text.matches("[0-9]{1,9}") || Integer.parseInt(text) < 1 || Integer.parseInt(text) > most) {
-            throw new Refused("--" + name + " is '" + text + "'; allowed: 1 to " + most);
+        if (!text.matches("[0-9]{1,9}") || Integer.parseInt(text) < least || Integer.parseInt(text) > most) {
+            throw new Refused("--" + name + " is '" + text + "'; allowed: " + least + " to " + most);
         }
         return Integer.parseInt(text);
     }

@@ -117,7 +117,7 @@ final class ShopServer<T> {
     }
 
     /** A key as a client may see it: its request and its errors aren't for everyone who knows its value. */
-    private static Map<String, Object> members(IdempotencyKey key) {
+    static Map<String, Object> members(IdempotencyKey key) {
         Map<String, Object> members = new LinkedHashMap<>();
         members.put("key", key.id().value());
         members.put("shop", key.id().scope());

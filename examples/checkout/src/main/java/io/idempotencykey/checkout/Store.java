@@ -2,6 +2,8 @@ package io.idempotencykey.checkout;
 
 import io.idempotencykey.inmemory.InMemoryKeyStore;
 import io.idempotencykey.port.KeyStore;
+import java.io.IOException;
+import java.nio.file.Path;
 
 /**
  * A store for the shop: the keys, and the shop's own data in the same place.
@@ -12,15 +14,37 @@ import io.idempotencykey.port.KeyStore;
  * @param <T> the handle that a stage writes with
  */
 record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements AutoCloseable {
-    static Store<?> open(Options options) {
-        String kind = options.text("store", "inmemory");
+    /** Opens the store that the options name, with its files, if it has any, in the directory. */
+    static Store<?> open(Options options, Path data) throws IOException {
+        String kind = kind(options);
         return switch (kind) {
+            case "jpa" -> Database.open(options, data);
             case "inmemory" -> inMemory();
-            case "jpa", "mongo" ->
-                throw new Options.Refused(
-                        "--store " + kind + " comes with its adapter, which isn't there yet; use inmemory");
-            default -> throw new Options.Refused("--store is '" + kind + "'; allowed: inmemory, jpa, mongo");
+            default -> throw refused(kind);
         };
+    }
+
+    /** Opens a store as it is, for something beside the process that serves, which may have it open or not. */
+    static Store<?> join(Options options) throws IOException {
+        String kind = kind(options);
+        return switch (kind) {
+            case "jpa" -> Database.join(options);
+            case "inmemory" ->
+                throw new Options.Refused(
+                        "--store is 'inmemory', whose keys only the process that serves can reach; allowed: jpa");
+            default -> throw refused(kind);
+        };
+    }
+
+    static String kind(Options options) {
+        return options.text("store", "jpa");
+    }
+
+    private static Options.Refused refused(String kind) {
+        return new Options.Refused(
+                kind.equals("mongo")
+                        ? "--store mongo comes with its adapter, which isn't there yet; use jpa or inmemory"
+                        : "--store is '" + kind + "'; allowed: jpa, inmemory, mongo");
     }
 
     private static Store<InMemoryShopData.Transaction> inMemory() {

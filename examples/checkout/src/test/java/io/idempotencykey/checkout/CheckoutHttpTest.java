@@ -13,30 +13,39 @@ import java.util.Arrays;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.AfterParameterizedClassInvocation;
+import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the shop answers over HTTP, line by line. */
+/** What the shop answers over HTTP, line by line, over each store. */
+@ParameterizedClass
+@ValueSource(strings = {"jpa", "inmemory"})
 class CheckoutHttpTest {
     private static final int MEBIBYTE = 1024 * 1024;
     private static final String PROBLEM = "application/problem+json";
 
+    @SuppressWarnings("NullAway.Init") // by start()
     private static RunningShop shop;
+
     private String cart = "";
     private String key = "";
 
-    @BeforeAll
-    static void start() throws IOException {
-        shop = new RunningShop(stage -> {});
+    @Parameter
+    String store = "";
+
+    @BeforeParameterizedClassInvocation
+    static void start(String store) throws IOException {
+        shop = new RunningShop(stage -> {}, "--store", store);
     }
 
-    @AfterAll
+    @AfterParameterizedClassInvocation
     static void stop() {
         shop.close();
     }
@@ -346,6 +355,23 @@ class CheckoutHttpTest {
         String longest = (cart + "x".repeat(100)).substring(0, 100);
         assertThat(shop.complete(longest, key, ONE_MUG).statusCode()).isEqualTo(201);
         assertProblem(shop.complete(longest + "x", key + "-2", ONE_MUG), 400);
+    }
+
+    @Test
+    void theLongestAddressIsTakenAndShownAsItIs() {
+        String email = "\ud83d\ude00".repeat(64) + "@" + "\u00e9".repeat(189);
+        assertThat(shop.complete(cart, key, ONE_MUG.replace("ada@example.org", email))
+                        .statusCode())
+                .isEqualTo(201);
+        assertThat(shop.get("/orders").body()).contains(email);
+    }
+
+    @Test
+    void cartsOfOneShopDifferByCase() {
+        assertThat(shop.complete(cart, key, ONE_MUG).statusCode()).isEqualTo(201);
+        assertThat(shop.complete(cart.replace("cart", "CART"), key + "-2", ONE_MUG)
+                        .statusCode())
+                .isEqualTo(201);
     }
 
     static Stream<String> malformedRequests() {

@@ -3,20 +3,25 @@ package io.idempotencykey.checkout;
 import static io.idempotencykey.checkout.RunningShop.ONE_MUG;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.idempotencykey.RecoveryPoint;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.Phaser;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** Requests that meet. */
+/** Requests that meet, over each store. */
+@ParameterizedClass
+@ValueSource(strings = {"jpa", "inmemory"})
 class CheckoutRaceTest {
+    @Parameter
+    String store = "";
+
     @Test
     void aDuplicateOfARequestInFlightIsToldWhenToComeBack() throws Exception {
         CountDownLatch reached = new CountDownLatch(1);
@@ -25,7 +30,7 @@ class CheckoutRaceTest {
             reached.countDown();
             await(released);
         };
-        try (RunningShop shop = new RunningShop(hook)) {
+        try (RunningShop shop = new RunningShop(hook, "--store", store)) {
             CompletableFuture<HttpResponse<String>> first = shop.send("cart", "key", ONE_MUG);
             await(reached);
             HttpResponse<String> duplicate = shop.complete("cart", "key", ONE_MUG);
@@ -44,7 +49,7 @@ class CheckoutRaceTest {
 
     @Test
     void fortyDuplicatesMakeOneOrderAndOneCharge() throws Exception {
-        try (RunningShop shop = new RunningShop(key -> {})) {
+        try (RunningShop shop = new RunningShop(key -> {}, "--store", store)) {
             List<HttpResponse<String>> responses = all(IntStream.range(0, 40)
                     .mapToObj(i -> shop.send("cart", "key", ONE_MUG))
                     .toList());
@@ -69,32 +74,8 @@ class CheckoutRaceTest {
     }
 
     @Test
-    void ofTwoKeysForOneCartOneIsCharged() throws Exception {
-        // Both have seen the cart free before either commits.
-        Phaser bothInside = new Phaser(2);
-        AtomicInteger firstTries = new AtomicInteger();
-        StageHook hook = key -> {
-            if (key.recoveryPoint().equals(RecoveryPoint.STARTED) && firstTries.incrementAndGet() <= 2) {
-                bothInside.arriveAndAwaitAdvance();
-            }
-        };
-        try (RunningShop shop = new RunningShop(hook)) {
-            List<HttpResponse<String>> responses =
-                    all(List.of(shop.send("cart", "key-1", ONE_MUG), shop.send("cart", "key-2", ONE_MUG)));
-            assertThat(responses).extracting(HttpResponse::statusCode).containsExactlyInAnyOrder(201, 409);
-            assertThat(firstTries).hasValueGreaterThan(2);
-            assertThat(shop.count("/orders", "cart")).isEqualTo(1);
-            assertThat(shop.count("/payments", "cart")).isEqualTo(1);
-            for (int i = 0; i < 2; i++) {
-                HttpResponse<String> replay = shop.complete("cart", "key-" + (i + 1), ONE_MUG);
-                assertThat(replay.body()).isEqualTo(responses.get(i).body());
-            }
-        }
-    }
-
-    @Test
     void differentRequestsDoNotDisturbEachOther() throws Exception {
-        try (RunningShop shop = new RunningShop(key -> {})) {
+        try (RunningShop shop = new RunningShop(key -> {}, "--store", store)) {
             List<HttpResponse<String>> responses = all(IntStream.range(0, 300)
                     .mapToObj(i -> shop.send("cart-" + i, "key-" + i, ONE_MUG))
                     .toList());

@@ -3,7 +3,8 @@ package io.idempotencykey.checkout;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
-import java.io.BufferedReader;
+import io.idempotencykey.Response;
+import io.idempotencykey.checkout.WebServer.Route;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.Socket;
@@ -11,9 +12,8 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -21,63 +21,53 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The program as a process of its own: its output, its exit codes, its end. */
+/** The program as a process of its own: its output, its exit codes, its end, and what is left after a kill. */
 class ProcessTest {
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
     private final HttpClient client =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
     @TempDir
     Path directory = Path.of("");
 
-    @Test
-    void theDemoEndsWell() throws Exception {
-        Process demo = start("demo");
-        String output = new String(demo.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(output).contains("As it should be").doesNotContain("WRONG");
-        assertThat(demo.waitFor()).isZero();
+    @ParameterizedTest
+    @CsvSource({"jpa, its process is killed in mid-stage", "inmemory, its worker stops for good"})
+    void theDemoEndsWell(String store, String crash) throws Exception {
+        try (Program demo = start("demo", "--store", store)) {
+            assertThat(demo.output()).contains("As it should be", crash).doesNotContain("WRONG");
+            assertThat(demo.exitCode()).isZero();
+        }
     }
 
     @Test
     void theDemoFailsIfItsTableIsWrong() throws Exception {
-        try (PaymentJournal journal = new PaymentJournal(directory)) {
-            journal.charge("a charge too many", "cart-1", 100);
+        Response charged = Response.of(201, Json.CONTENT_TYPE, "{\"id\":\"ch_1\"}");
+        List<Route> forgetful = List.of(
+                new Route("POST", "/charges", (exchange, none) -> charged),
+                new Route("GET", "/charges", (exchange, none) -> Response.of(200, Json.CONTENT_TYPE, "[]")));
+        try (WebServer provider = new WebServer(0, forgetful);
+                Program demo = start("demo", "--payments", provider.url().toString())) {
+            assertThat(demo.output()).containsPattern("WRONG: it isn't so that cart-1-.* is charged once");
+            assertThat(demo.exitCode()).isEqualTo(1);
         }
-        Process demo = start("demo", "--data", directory.toString());
-        String output = new String(demo.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(demo.waitFor()).isEqualTo(1);
-        assertThat(output).contains("WRONG: it isn't so that cart-1 is charged once");
     }
 
-    @Test
-    void aStopRefusesNewRequestsAndLetsRunningOnesEnd() throws Exception {
-        Process serve = start("serve", "--port", "0", "--stage-delay", "500ms");
-        URI url = listening(serve);
-        HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/cart/complete"))
-                .header("Idempotency-Key", "key")
-                .POST(HttpRequest.BodyPublishers.ofString(RunningShop.ONE_MUG))
-                .build();
-        CompletableFuture<HttpResponse<String>> running =
-                client.sendAsync(request, HttpResponse.BodyHandlers.ofString());
-        HttpRequest key = HttpRequest.newBuilder(url.resolve("/keys/key")).build();
-        while (client.send(key, HttpResponse.BodyHandlers.ofString()).statusCode() == 404) {
-            Thread.onSpinWait();
-        }
-        serve.destroy();
-        while (isAccepting(url)) {
-            Thread.onSpinWait();
-        }
-        HttpResponse<String> response = running.get(30, TimeUnit.SECONDS);
-        assertThat(response.statusCode()).isEqualTo(201);
-        assertThat(serve.waitFor()).isZero();
-    }
-
-    private static boolean isAccepting(URI url) throws IOException {
-        try (Socket socket = new Socket(url.getHost(), url.getPort())) {
-            return socket.isConnected();
-        } catch (ConnectException e) {
-            return false;
+    @ParameterizedTest
+    @ValueSource(strings = {"jpa", "inmemory"})
+    void aStopRefusesNewRequestsAndLetsRunningOnesEnd(String store) throws Exception {
+        try (Program serve = start("serve", "--port", "0", "--stage-delay", "500ms", "--store", store)) {
+            URI url = serve.url();
+            CompletableFuture<HttpResponse<String>> running = send(url);
+            await(() -> key(url).statusCode() == 200);
+            serve.stop();
+            await(() -> !isAccepting(url));
+            assertThat(running.get(30, TimeUnit.SECONDS).statusCode()).isEqualTo(201);
+            assertThat(serve.exitCode()).isZero();
+            assertThat(serve.errors()).isEmpty();
         }
     }
 
@@ -85,25 +75,18 @@ class ProcessTest {
     void theProviderKeepsItsChargesThroughAKill() throws Exception {
         String charge = "{\"cart\":\"cart\",\"amount\":100}";
         String first;
-        Process provider = start("payments", "--data", directory.toString());
-        try {
-            first = charge(listening(provider), charge);
-        } finally {
-            provider.destroyForcibly().waitFor();
+        try (Program provider = start("payments", "--data", directory.toString())) {
+            first = charge(provider.url(), charge);
+            provider.kill();
         }
-        Process restarted = start("payments", "--data=" + directory);
-        try {
-            URI url = listening(restarted);
+        try (Program restarted = start("payments", "--data=" + directory)) {
+            URI url = restarted.url();
             assertThat(charge(url, charge)).isEqualTo(first);
-            HttpRequest list = HttpRequest.newBuilder(url.resolve("/charges")).build();
-            assertThat(client.send(list, HttpResponse.BodyHandlers.ofString()).body())
-                    .isEqualTo("[" + first + "]");
-            Process second = start("payments", "--data", directory.toString());
-            assertThat(second.onExit().orTimeout(20, TimeUnit.SECONDS).join().exitValue())
-                    .isEqualTo(1);
-            assertThat(Files.readString(errors())).contains("is in use by another process");
-        } finally {
-            restarted.destroyForcibly().waitFor();
+            assertThat(get(url, "/charges").body()).isEqualTo("[" + first + "]");
+            try (Program second = start("payments", "--data", directory.toString())) {
+                assertThat(second.exitCode()).isEqualTo(1);
+                assertThat(second.errors()).contains("is in use by another process");
+            }
         }
     }
 
@@ -115,59 +98,228 @@ class ProcessTest {
         return client.send(request, HttpResponse.BodyHandlers.ofString()).body();
     }
 
-    @Test
-    void aRequestWhoseClientIsGoneIsCompletedInTheBackground() throws Exception {
-        Process serve = start("serve", "--port", "0", "--fail-at", "payment_authorized:1");
-        try {
-            URI url = listening(serve);
-
+    @ParameterizedTest
+    @ValueSource(strings = {"jpa", "inmemory"})
+    void aRequestWhoseClientIsGoneIsCompletedInTheBackground(String store) throws Exception {
+        try (Program serve = start("serve", "--port", "0", "--fail-at", "payment_authorized:1", "--store", store)) {
+            URI url = serve.url();
             assertThat(complete(url).statusCode()).isEqualTo(500);
-            HttpRequest key = HttpRequest.newBuilder(url.resolve("/keys/key")).build();
-            while (!client.send(key, HttpResponse.BodyHandlers.ofString())
-                    .body()
-                    .contains("finished")) {
-                Thread.onSpinWait();
-            }
+            await(() -> key(url).body().contains("finished"));
+            assertReplayed(complete(url));
+        }
+    }
 
-            HttpResponse<String> late = complete(url);
-            assertThat(late.statusCode()).isEqualTo(201);
-            assertThat(late.headers().firstValue("Idempotency-Replayed")).contains("true");
-        } finally {
-            serve.destroyForcibly().waitFor();
+    @Test
+    void aRestartedShopGivesTheSameAnswer() throws Exception {
+        HttpResponse<String> first;
+        try (Program serve = start("serve", "--port", "0", "--data", directory.toString())) {
+            first = complete(serve.url());
+            assertThat(first.statusCode()).isEqualTo(201);
+            serve.kill();
+        }
+        try (Program serve = start("serve", "--port", "0", "--data", directory.toString())) {
+            URI url = serve.url();
+            HttpResponse<String> replay = complete(url);
+            assertReplayed(replay);
+            assertThat(replay.body()).isEqualTo(first.body());
+            assertOneOrderAndOneCharge(url);
+            serve.stop();
+            assertThat(serve.exitCode()).isZero();
+        }
+        try (Program serve = start("serve", "--port", "0", "--data", directory.toString())) {
+            assertThat(complete(serve.url()).body()).isEqualTo(first.body());
+        }
+    }
+
+    /** In the middle of every stage, whose transaction has written its rows by then. */
+    @ParameterizedTest
+    @CsvSource({
+        "h2, started",
+        "h2, tax_lines_created",
+        "h2, payment_authorized",
+        "postgresql, started",
+        "postgresql, tax_lines_created",
+        "postgresql, payment_authorized"
+    })
+    void aRequestWhoseClientAndProcessAreGoneIsCompletedAfterTheRestart(String database, String stage)
+            throws Exception {
+        String[] serve = serve(database, "2s");
+        try (Program killed = start(with(serve, "--stage-delay", "1s"))) {
+            URI url = killed.url();
+            CompletableFuture<HttpResponse<String>> lost = send(url);
+            await(() -> key(url).body().contains('"' + stage + '"'));
+            killed.kill();
+            assertThat(lost.handle((response, failure) -> failure))
+                    .succeedsWithin(PATIENCE)
+                    .isNotNull();
+        }
+        try (Program restarted = start(serve)) {
+            URI url = restarted.url();
+            long begin = System.nanoTime();
+            await(() -> key(url).body().contains("finished"));
+            assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(2 + 3));
+            assertReplayed(complete(url));
+            assertOneOrderAndOneCharge(url);
+        }
+    }
+
+    @Test
+    void aProcessThatIsPausedWithItsTransactionOpenHoldsNobodyUpAndIsFencedOff() throws Exception {
+        String url = PostgresqlServer.newDatabase();
+        try (Program payments = start("payments", "--data", directory.toString())) {
+            String[] serve = {
+                "serve",
+                "--port",
+                "0",
+                "--lease",
+                "2s",
+                "--url",
+                url,
+                "--payments",
+                payments.url().toString()
+            };
+            try (Program paused = start(with(serve, "--stage-delay", "1s"));
+                    Program other = start(serve)) {
+                URI pausedUrl = paused.url();
+                URI otherUrl = other.url();
+                CompletableFuture<HttpResponse<String>> asleep = send(pausedUrl);
+                await(() -> key(otherUrl).body().contains("payment_authorized"));
+                paused.signal("STOP");
+                long begin = System.nanoTime();
+                await(() -> key(otherUrl).body().contains("finished"));
+                assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(5 + 3));
+                paused.signal("CONT");
+                HttpResponse<String> late = asleep.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+                assertThat(late.statusCode()).as(late.body()).isEqualTo(409);
+                assertReplayed(complete(pausedUrl));
+                assertOneOrderAndOneCharge(otherUrl);
+            }
+        }
+    }
+
+    private String[] serve(String database, String lease) {
+        String[] serve = {"serve", "--port", "0", "--lease", lease, "--data", directory.toString()};
+        return database.equals("h2") ? serve : with(serve, "--url", PostgresqlServer.newDatabase());
+    }
+
+    private static String[] with(String[] arguments, String... more) {
+        List<String> all = new ArrayList<>(List.of(arguments));
+        all.addAll(List.of(more));
+        return all.toArray(String[]::new);
+    }
+
+    @Test
+    void twoProcessesMakeTheTablesAtTheSameTime() throws Exception {
+        String url = PostgresqlServer.newDatabase();
+        try (Program one = start("serve", "--port", "0", "--url", url);
+                Program two = start("serve", "--port", "0", "--url", url);
+                Program three = start("serve", "--port", "0", "--url", url)) {
+            assertThat(complete(one.url()).statusCode()).isEqualTo(201);
+            assertReplayed(complete(two.url()));
+            assertReplayed(complete(three.url()));
+        }
+    }
+
+    @Test
+    void aSecondShopOnTheSameFileIsRefused() throws Exception {
+        try (Program one = start("serve", "--port", "0", "--data", directory.toString())) {
+            URI url = one.url();
+            try (Program two = start("serve", "--port", "0", "--data", directory.toString())) {
+                assertThat(two.exitCode()).isEqualTo(1);
+                assertThat(two.errors())
+                        .contains("the database can't be opened")
+                        .hasLineCount(1);
+            }
+            assertThat(complete(url).statusCode()).isEqualTo(201);
         }
     }
 
     @Test
     void aRequestThatFailsTooOftenIsQuarantined() throws Exception {
-        Process serve = start("serve", "--port", "0", "--fail-at", "payment_authorized:9", "--attempts", "1");
-        try {
-            URI url = listening(serve);
+        try (Program serve = start("serve", "--port", "0", "--fail-at", "payment_authorized:9", "--attempts", "1")) {
+            URI url = serve.url();
 
             assertThat(complete(url).statusCode()).isEqualTo(500);
             HttpResponse<String> refused = complete(url);
 
             assertThat(refused.statusCode()).isEqualTo(409);
             assertThat(refused.body()).contains("quarantined").doesNotContain("--fail-at");
-        } finally {
-            serve.destroyForcibly().waitFor();
         }
     }
 
-    private HttpResponse<String> complete(URI url) throws IOException, InterruptedException {
-        HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/cart/complete"))
-                .header("Idempotency-Key", "key")
-                .POST(HttpRequest.BodyPublishers.ofString(RunningShop.ONE_MUG))
-                .build();
-        return client.send(request, HttpResponse.BodyHandlers.ofString());
+    @ParameterizedTest
+    @ValueSource(strings = {"h2", "postgresql"})
+    void anOperatorActsOnKeysBesideARunningShop(String database) throws Exception {
+        String[] serve = serve(database, "30s");
+        String[] store = List.of(serve).subList(5, serve.length).toArray(String[]::new);
+        try (Program running = start(with(serve, "--fail-at", "payment_authorized:3", "--attempts", "1"))) {
+            URI url = running.url();
+            assertThat(complete(url).statusCode()).isEqualTo(500);
+
+            assertThat(keys(0, store, "list"))
+                    .containsOnlyOnce("\"key\":\"key\"")
+                    .contains("\"state\":\"quarantined\"", "as --fail-at asks");
+            assertThat(keys(0, store, "show", "key")).contains("\"request\":\"POST /carts/cart/complete\"");
+            assertThat(keys(1, store, "show", "another")).isEmpty();
+            assertThat(keys(1, store, "show", "key", "--scope", "shop")).isEmpty();
+
+            assertThat(keys(0, store, "retry", "key", "--by", "alice"))
+                    .contains("\"state\":\"open\"", "\"lastError\":\"retry by alice; before: ");
+            await(() -> complete(url).body().contains("quarantined"));
+            assertThat(keys(
+                            0,
+                            store,
+                            "finish",
+                            "key",
+                            "--status=299",
+                            "--body",
+                            "by hand",
+                            "--content-type",
+                            "text/plain"))
+                    .contains("\"lastError\":\"finish by " + System.getProperty("user.name"));
+            HttpResponse<String> finished = complete(url);
+            assertReplayed(finished, 299);
+            assertThat(finished.body()).isEqualTo("by hand");
+            assertThat(finished.headers().firstValue("Content-Type")).contains("text/plain");
+            assertThat(keys(1, store, "discard", "key")).isEmpty();
+            assertThat(keys(0, store, "list")).isEmpty();
+
+            assertThat(send(url, "cart-2", "key-2").join().statusCode()).isEqualTo(500);
+            assertThat(keys(0, store, "discard", "key-2")).contains("discard by ");
+            assertThat(get(url, "/keys/key-2").statusCode()).isEqualTo(404);
+        }
+        // And without one.
+        assertThat(keys(0, store, "show", "key")).contains("finished");
+    }
+
+    private String keys(int exitCode, String[] store, String... arguments) throws Exception {
+        try (Program keys = start(with(with(new String[] {"keys"}, arguments), store))) {
+            String output = keys.output();
+            assertThat(keys.exitCode()).as(output + keys.errors()).isEqualTo(exitCode);
+            assertThat(keys.errors().isEmpty()).isEqualTo(exitCode == 0);
+            return output;
+        }
+    }
+
+    @Test
+    void anOperatorOfNoStoreIsRefused() throws Exception {
+        assertThat(keys(1, new String[] {"--data", directory.toString()}, "list"))
+                .isEmpty();
+        assertThat(directory.resolve("shop.mv.db")).doesNotExist();
+        try (Program keys = start("keys", "list", "--url", "jdbc:postgresql://127.0.0.1:1/shop")) {
+            assertThat(keys.exitCode()).isEqualTo(1);
+            assertThat(keys.errors())
+                    .startsWith("checkout: the database can't be opened")
+                    .hasLineCount(1);
+        }
     }
 
     @Test
     void aStoreThatIsNotThereYetEndsWithStatusTwo() throws Exception {
-        Process process = start("serve", "--store", "jpa");
-        assertThat(process.waitFor()).isEqualTo(2);
-        assertThat(Files.readString(errors()))
-                .startsWith("checkout: --store jpa")
-                .contains("usage: run demo");
+        try (Program serve = start("serve", "--store", "mongo")) {
+            assertThat(serve.exitCode()).isEqualTo(2);
+            assertThat(serve.errors()).startsWith("checkout: --store mongo").contains("usage: run demo");
+        }
     }
 
     @ParameterizedTest
@@ -177,6 +329,9 @@ class ProcessTest {
                 "sell",
                 "serve --store mongo",
                 "serve --store disk",
+                "serve --url mysql://user:secret@127.0.0.1/",
+                "serve --url jdbc:h2:mem:shop",
+                "serve --data /tmp/a;b",
                 "serve --port 65536",
                 "serve --port",
                 "serve --port 0 --lease 0s",
@@ -187,33 +342,94 @@ class ProcessTest {
                 "serve --port 0 --fail-at started",
                 "serve --port 0 --fail-at started:x",
                 "serve --port 0 --port 0",
+                "serve now",
                 "payments --lease 1s",
-                "demo now"
+                "demo now",
+                "demo --store mongo",
+                "keys",
+                "keys sell",
+                "keys list",
+                "keys list key",
+                "keys list --store inmemory",
+                "keys list --store mongo",
+                "keys show",
+                "keys show --data /tmp",
+                "keys show a b",
+                "keys show a\u00e9 --data /tmp",
+                "keys show a --by me",
+                "keys finish a --data /tmp",
+                "keys finish a --body b --status 199 --data /tmp"
             })
     void aWrongCommandLineIsRefused(String arguments) {
         List<String> words = arguments.isEmpty() ? List.of() : List.of(arguments.split(" "));
-        assertThatExceptionOfType(Options.Refused.class).isThrownBy(() -> Main.run(words));
+        assertThatExceptionOfType(Options.Refused.class)
+                .isThrownBy(() -> Main.run(words))
+                .satisfies(e -> assertThat(e).hasMessageNotContaining("secret"));
     }
 
-    private Process start(String... arguments) throws IOException {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.idempotencykey.checkout.Main"));
-        command.addAll(List.of(arguments));
-        return new ProcessBuilder(command).redirectError(errors().toFile()).start();
+    private Program start(String... arguments) throws IOException {
+        return Program.start(directory, arguments);
     }
 
-    private Path errors() {
-        return directory.resolve("errors.txt");
+    private HttpResponse<String> complete(URI url) {
+        return send(url).join();
     }
 
-    private static URI listening(Process process) throws IOException {
-        BufferedReader output = process.inputReader(StandardCharsets.UTF_8);
-        String line = output.readLine();
-        assertThat(line).matches("listening on http://127\\.0\\.0\\.1:[0-9]+");
-        return URI.create(line.substring("listening on ".length()));
+    private CompletableFuture<HttpResponse<String>> send(URI url) {
+        return send(url, "cart", "key");
+    }
+
+    private CompletableFuture<HttpResponse<String>> send(URI url, String cart, String key) {
+        HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/" + cart + "/complete"))
+                .header("Idempotency-Key", key)
+                .POST(HttpRequest.BodyPublishers.ofString(RunningShop.ONE_MUG))
+                .build();
+        return client.sendAsync(request, HttpResponse.BodyHandlers.ofString());
+    }
+
+    private HttpResponse<String> key(URI url) throws IOException, InterruptedException {
+        return get(url, "/keys/key");
+    }
+
+    private HttpResponse<String> get(URI url, String path) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(url.resolve(path)).build();
+        return client.send(request, HttpResponse.BodyHandlers.ofString());
+    }
+
+    private static void assertReplayed(HttpResponse<String> response) {
+        assertReplayed(response, 201);
+    }
+
+    private static void assertReplayed(HttpResponse<String> response, int status) {
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(status);
+        assertThat(response.headers().firstValue("Idempotency-Replayed")).contains("true");
+    }
+
+    private void assertOneOrderAndOneCharge(URI url) throws Exception {
+        for (String path : List.of("/orders", "/payments")) {
+            assertThat(get(url, path).body()).as(path).containsOnlyOnce("\"cart\":\"cart\"");
+        }
+    }
+
+    private static boolean isAccepting(URI url) throws IOException {
+        try (Socket socket = new Socket(url.getHost(), url.getPort())) {
+            return socket.isConnected();
+        } catch (ConnectException e) {
+            return false;
+        }
+    }
+
+    /** What only the server knows is asked for until it is so. */
+    @FunctionalInterface
+    private interface Condition {
+        boolean holds() throws Exception;
+    }
+
+    private static void await(Condition condition) throws Exception {
+        long begin = System.nanoTime();
+        while (!condition.holds()) {
+            assertThat(System.nanoTime() - begin).as("nanoseconds").isLessThan(PATIENCE.toNanos());
+            Thread.onSpinWait();
+        }
     }
 }

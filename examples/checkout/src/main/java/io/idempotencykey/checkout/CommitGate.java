@@ -1,0 +1,73 @@
+package io.idempotencykey.checkout;
+
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps H2's commits apart from all other statements.
+ *
+ * <p>A commit writes H2's tables to the file one after the other. What other sessions change meanwhile gets into some of them
+ * and not into others, nor into the log that would undo it; and if the process is killed before the next commit, that is how
+ * the file is opened: a key has moved on without its stage's writes, or can't be inserted any more.
+ */
+final class CommitGate {
+    private final ReadWriteLock gate = new ReentrantReadWriteLock();
+
+    /** The data source, whose commits each happen while no other connection does anything. */
+    DataSource around(DataSource target) {
+        return proxy(DataSource.class, target, null);
+    }
+
+    private <T> T proxy(Class<T> type, T target, @Nullable Connection connection) {
+        InvocationHandler handler = (proxy, method, arguments) -> {
+            Optional<Lock> lock = lock(method.getName(), connection);
+            lock.ifPresent(Lock::lock);
+            try {
+                return wrapped(method, method.invoke(target, arguments), connection);
+            } catch (InvocationTargetException e) {
+                throw Objects.requireNonNullElse(e.getCause(), e);
+            } finally {
+                lock.ifPresent(Lock::unlock);
+            }
+        };
+        return type.cast(Proxy.newProxyInstance(CommitGate.class.getClassLoader(), new Class<?>[] {type}, handler));
+    }
+
+    private Optional<Lock> lock(String method, @Nullable Connection connection) throws SQLException {
+        return switch (method) {
+            case "commit", "setAutoCommit" -> Optional.of(gate.writeLock());
+            case "execute", "executeUpdate", "executeLargeUpdate", "executeBatch", "executeLargeBatch" ->
+                Optional.of(connection != null && connection.getAutoCommit() ? gate.writeLock() : gate.readLock());
+            case "executeQuery", "rollback", "close" -> Optional.of(gate.readLock());
+            default -> Optional.empty();
+        };
+    }
+
+    private @Nullable Object wrapped(Method method, @Nullable Object result, @Nullable Connection connection) {
+        if (method.getName().equals("unwrap")) {
+            return result;
+        }
+        if (result instanceof PreparedStatement statement) {
+            return proxy(PreparedStatement.class, statement, connection);
+        }
+        if (result instanceof Statement statement) {
+            return proxy(Statement.class, statement, connection);
+        }
+        return result instanceof Connection opened && connection == null
+                ? proxy(Connection.class, opened, opened)
+                : result;
+    }
+}

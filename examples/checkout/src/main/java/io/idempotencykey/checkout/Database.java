@@ -1,0 +1,185 @@
+package io.idempotencykey.checkout;
+
+import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.pool.HikariPool.PoolInitializationException;
+import io.idempotencykey.jpa.IdempotencyKeyEntity;
+import io.idempotencykey.jpa.JpaKeyStore;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.PersistenceConfiguration;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
+import javax.sql.DataSource;
+
+/**
+ * The database that {@code --store jpa} keeps keys and orders in: a server's, or one in a file.
+ *
+ * <p>Connections come with the isolation that the database gives them, READ COMMITTED or the like, which is what a key's own
+ * statements want; a stage's isolation is set with its first statement.
+ */
+final class Database implements AutoCloseable {
+    private static final int SERVING_CONNECTIONS = 20;
+    private static final int OPERATING_CONNECTIONS = 2;
+
+    /** How long a database that starts, or is still open in a process that ends, is waited for. */
+    private static final Duration START_PATIENCE = Duration.ofSeconds(10);
+
+    /** None: a first failure is the last one. */
+    private static final Duration NO_PATIENCE = Duration.ofMillis(1);
+
+    private static final Duration CONNECTION_PATIENCE = Duration.ofSeconds(5);
+
+    static {
+        // Before the first class of Hibernate: logs to where all others do.
+        System.setProperty("org.jboss.logging.provider", "slf4j");
+    }
+
+    private final Deque<Runnable> closing = new ArrayDeque<>();
+    private final DataSource dataSource;
+
+    private Database(String url, int connections, Duration patience) throws IOException {
+        HikariDataSource pool = new HikariDataSource();
+        dataSource = url.startsWith("jdbc:h2:file:") ? new CommitGate().around(pool) : pool;
+        pool.setJdbcUrl(url);
+        pool.setMaximumPoolSize(connections);
+        pool.setConnectionTimeout(CONNECTION_PATIENCE.toMillis());
+        pool.setInitializationFailTimeout(patience.toMillis());
+        closing.push(pool::close);
+        try {
+            pool.getConnection().close();
+        } catch (SQLException | PoolInitializationException e) {
+            close();
+            throw new IOException(
+                    "the database can't be opened: " + rootCause(e).getMessage(), e);
+        }
+    }
+
+    /** Opens the shop's store; its tables are made if they aren't there. */
+    static Store<EntityManager> open(Options options, Path data) throws IOException {
+        Optional<String> url = serverUrl(options);
+        FileDatabase file = new FileDatabase(data);
+        Database database = new Database(url.orElse(file.url()), SERVING_CONNECTIONS, START_PATIENCE);
+        try {
+            database.createTables();
+            if (url.isEmpty()) {
+                database.closing.push(file.share());
+            }
+            return database.store();
+        } catch (SQLException | IOException e) {
+            database.close();
+            throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
+        }
+    }
+
+    /** Opens the store that a running shop may have open, without making anything. */
+    static Store<EntityManager> join(Options options) throws IOException {
+        Optional<String> url = serverUrl(options);
+        if (url.isPresent()) {
+            return new Database(url.get(), OPERATING_CONNECTIONS, NO_PATIENCE).store();
+        }
+        FileDatabase file = new FileDatabase(options.directory("data")
+                .orElseThrow(() -> new Options.Refused("keys needs the --data or --url that serve has")));
+        Database database;
+        try {
+            database = new Database(file.url() + ";IFEXISTS=TRUE", OPERATING_CONNECTIONS, NO_PATIENCE);
+        } catch (IOException e) {
+            String shared = file.sharedUrl().orElseThrow(() -> e);
+            database = new Database(shared, OPERATING_CONNECTIONS, NO_PATIENCE);
+        }
+        return database.store();
+    }
+
+    private Store<EntityManager> store() throws IOException {
+        try {
+            EntityManagerFactory factory = factory();
+            closing.push(factory::close);
+            return new Store<>(new JpaKeyStore(factory), new JpaShopData(factory), this::close);
+        } catch (RuntimeException e) {
+            close();
+            throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
+        }
+    }
+
+    private EntityManagerFactory factory() {
+        return new PersistenceConfiguration("checkout")
+                .managedClass(IdempotencyKeyEntity.class)
+                .managedClass(ReservationEntity.class)
+                .managedClass(OrderEntity.class)
+                .property("hibernate.connection.datasource", dataSource)
+                .property("hibernate.jdbc.batch_size", 50)
+                .createEntityManagerFactory();
+    }
+
+    private static Optional<String> serverUrl(Options options) {
+        Optional<String> url = options.value("url");
+        if (url.isPresent() && !url.get().matches("jdbc:(postgresql|mariadb)://.+")) {
+            // Without what follows, which may be a password.
+            throw new Options.Refused("--url is '" + url.get().replaceAll("(?<=//|\\?).*", "…")
+                    + "'; allowed: jdbc:postgresql://… or jdbc:mariadb://…");
+        }
+        return url;
+    }
+
+    private void createTables() throws SQLException, IOException {
+        try (Connection connection = dataSource.getConnection();
+                Statement statement = connection.createStatement()) {
+            String file = connection.getMetaData().getDatabaseProductName().toLowerCase(Locale.ROOT) + ".sql";
+            String all = script(JpaKeyStore.class, file) + script(Database.class, file);
+            for (int tries = 1; !hasTables(statement); tries++) {
+                try {
+                    for (String sql : all.replaceAll("--[^\n]*", "")
+                            // What a process that was killed has left unfinished is finished.
+                            .replaceAll("create (table|index) ", "create $1 if not exists ")
+                            .split(";", -1)) {
+                        if (!sql.isBlank()) {
+                            statement.execute(sql);
+                        }
+                    }
+                } catch (SQLException e) {
+                    // Another process is making the same table; at most once for each of them.
+                    if (tries == 10) {
+                        throw e;
+                    }
+                }
+            }
+        }
+    }
+
+    /** Looks for the table that is made last. */
+    private static boolean hasTables(Statement statement) {
+        try {
+            return statement.execute("select 1 from customer_order where 1 = 0");
+        } catch (SQLException e) {
+            return false;
+        }
+    }
+
+    private static String script(Class<?> owner, String file) throws IOException {
+        try (InputStream in = Objects.requireNonNull(owner.getResourceAsStream("schema/" + file), file)) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
+    }
+
+    private static Throwable rootCause(Throwable thrown) {
+        Throwable cause = thrown.getCause();
+        return cause == null ? thrown : rootCause(cause);
+    }
+
+    @Override
+    public void close() {
+        while (!closing.isEmpty()) {
+            closing.pop().run();
+        }
+    }
+}

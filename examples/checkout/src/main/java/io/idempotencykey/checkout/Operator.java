@@ -1,0 +1,104 @@
+package io.idempotencykey.checkout;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.OperatorActions;
+import java.io.IOException;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** What a person does with keys that don't come to their end, beside a shop that runs: a JSON text per key is printed. */
+final class Operator {
+    private static final int PAGE = 1_000;
+
+    private Operator() {}
+
+    /** Something that is done with the store's keys. */
+    @FunctionalInterface
+    private interface Action {
+        void run(IdempotencyKeyService<?> keys, OperatorActions actions);
+    }
+
+    /** Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}; returns the process's exit code. */
+    static int run(List<String> arguments) throws IOException {
+        if (arguments.isEmpty()) {
+            throw new Options.Refused("keys needs an action");
+        }
+        String action = arguments.get(0);
+        Options options =
+                Options.parse(arguments.subList(1, arguments.size()), options(action), action.equals("list") ? 0 : 1);
+        try {
+            Action checked = action(action, options);
+            try (Store<?> store = Store.join(options)) {
+                IdempotencyKeyService<?> keys = new IdempotencyKeyService<>(store.keys());
+                checked.run(keys, new OperatorActions(keys));
+                return 0;
+            }
+        } catch (IdempotencyException.InvalidKey | IllegalArgumentException e) {
+            throw new Options.Refused(String.valueOf(e.getMessage()));
+        } catch (IdempotencyException e) {
+            System.err.println("checkout: " + e.getMessage());
+            return 1;
+        }
+    }
+
+    private static Set<String> options(String action) {
+        Set<String> options = new HashSet<>(Set.of("store", "url", "data"));
+        switch (action) {
+            case "list" -> {}
+            case "show" -> options.add("scope");
+            case "retry", "discard" -> options.addAll(Set.of("scope", "by"));
+            case "finish" -> options.addAll(Set.of("scope", "by", "status", "content-type", "body"));
+            default ->
+                throw new Options.Refused("keys has no '" + action + "'; allowed: list, show, retry, finish, discard");
+        }
+        return options;
+    }
+
+    private static Action action(String action, Options options) {
+        if (action.equals("list")) {
+            return (keys, actions) -> list(actions);
+        }
+        KeyId id = KeyId.of(
+                options.text("scope", ""),
+                options.word().orElseThrow(() -> new Options.Refused("keys " + action + " needs a key's value")));
+        String by = options.text("by", System.getProperty("user.name"));
+        return switch (action) {
+            case "show" -> (keys, actions) -> print(keys.retrieve(id));
+            case "retry" -> (keys, actions) -> print(actions.retry(id, by));
+            case "discard" -> (keys, actions) -> print(actions.discard(id, by));
+            default -> {
+                Response response = Response.of(
+                        options.number("status", 200, 200, 599),
+                        options.text("content-type", Json.CONTENT_TYPE),
+                        options.value("body").orElseThrow(() -> new Options.Refused("keys finish needs --body")));
+                yield (keys, actions) -> print(actions.finish(id, response, by));
+            }
+        };
+    }
+
+    private static void list(OperatorActions actions) {
+        List<IdempotencyKey> page = actions.listQuarantined(null, PAGE);
+        while (!page.isEmpty()) {
+            page.forEach(Operator::print);
+            page = actions.listQuarantined(page.get(page.size() - 1).id(), PAGE);
+        }
+    }
+
+    /** As anyone may see it, and what is for the operator only; the request's parameters stay where they are. */
+    private static void print(IdempotencyKey key) {
+        Map<String, Object> members = ShopServer.members(key);
+        members.put("request", key.request().method() + " " + key.request().path());
+        members.put(
+                "state",
+                key.state().match(open -> "open", held -> "locked", done -> "finished", aside -> "quarantined"));
+        members.put("reason", key.state().match(open -> "", held -> "", done -> "", aside -> aside.reason()));
+        members.put("lastError", key.lastError());
+        System.out.println(Json.write(members));
+    }
+}
