@@ -82,10 +82,7 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
             statements.add("set local idle_in_transaction_session_timeout = '"
                     + lease.plusMillis(999).toSeconds() + "s'");
         }
-        // PostgreSQL takes several statements in one round trip.
-        return database == Database.POSTGRESQL && !statements.isEmpty()
-                ? List.of(String.join("; ", statements))
-                : statements;
+        return statements;
     }
 
     /** Sets, before a transaction, what can only be set for the connection. */

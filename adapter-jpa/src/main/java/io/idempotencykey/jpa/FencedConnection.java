@@ -6,9 +6,14 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A connection whose commit can be one that sends the fence along, in the same round trip. */
+/**
+ * A connection that spares round trips: the transaction's settings go along with its first statement, the fence with its
+ * commit.
+ */
 final class FencedConnection implements InvocationHandler {
     /** Runs the fence and commits, or throws. */
     @FunctionalInterface
@@ -16,7 +21,22 @@ final class FencedConnection implements InvocationHandler {
         void on(Connection connection) throws SQLException;
     }
 
+    /** What says nothing to the server, or ends the transaction and with it the need of settings. */
+    private static final Set<String> NEEDS_NO_SETTINGS = Set.of(
+            "abort",
+            "close",
+            "commit",
+            "getAutoCommit",
+            "hashCode",
+            "isClosed",
+            "isReadOnly",
+            "isWrapperFor",
+            "rollback",
+            "setAutoCommit",
+            "toString");
+
     private final Connection target;
+    private List<String> settings = List.of();
     private @Nullable Commit commit;
 
     private FencedConnection(Connection target) {
@@ -30,14 +50,29 @@ final class FencedConnection implements InvocationHandler {
                 new FencedConnection(target));
     }
 
-    /** Has the connection commit in this way; {@code false} if it isn't of this kind, and nothing is done. */
-    static boolean commitBy(Connection connection, Commit commit) {
-        if (Proxy.isProxyClass(connection.getClass())
-                && Proxy.getInvocationHandler(connection) instanceof FencedConnection fenced) {
-            fenced.commit = commit;
-            return true;
+    /** Has the transaction begin with these statements; {@code false} if the connection isn't of this kind. */
+    static boolean beginBy(Connection connection, List<String> settings) {
+        FencedConnection fenced = fenced(connection);
+        if (fenced != null) {
+            fenced.settings = settings;
         }
-        return false;
+        return fenced != null;
+    }
+
+    /** Has the transaction commit in this way; {@code false} if the connection isn't of this kind. */
+    static boolean commitBy(Connection connection, Commit commit) {
+        FencedConnection fenced = fenced(connection);
+        if (fenced != null) {
+            fenced.commit = commit;
+        }
+        return fenced != null;
+    }
+
+    private static @Nullable FencedConnection fenced(Connection connection) {
+        return Proxy.isProxyClass(connection.getClass())
+                        && Proxy.getInvocationHandler(connection) instanceof FencedConnection fenced
+                ? fenced
+                : null;
     }
 
     @Override
@@ -49,6 +84,14 @@ final class FencedConnection implements InvocationHandler {
         if (method.getName().equals("commit") && commit != null) {
             commit.on(target);
             return null;
+        }
+        if (!settings.isEmpty() && !NEEDS_NO_SETTINGS.contains(method.getName())) {
+            if (method.getName().equals("prepareStatement") && arguments != null && arguments.length == 1) {
+                return FirstStatement.prepare(target, settings, (String) arguments[0], () -> settings = List.of());
+            }
+            List<String> now = settings;
+            settings = List.of();
+            ConnectionSettings.execute(target, String.join("; ", now));
         }
         try {
             return method.invoke(target, arguments);

@@ -79,8 +79,9 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
     }
 
     private void begin(Connection connection) throws SQLException {
-        for (String statement : begin) {
-            ConnectionSettings.execute(connection, statement);
+        if (!begin.isEmpty() && !FencedConnection.beginBy(connection, begin)) {
+            // PostgreSQL takes several in one round trip; elsewhere there is but one.
+            ConnectionSettings.execute(connection, String.join("; ", begin));
         }
         if (savepoint) {
             ConnectionSettings.execute(connection, SAVEPOINT);

@@ -16,6 +16,8 @@ import java.util.concurrent.Future;
  * than a round disturbs both.
  */
 record Rounds(int count, Duration length) {
+    private static final int WARM_UP = 4;
+
     /** Something that is done again and again, by one of several threads; the number is new each time. */
     @FunctionalInterface
     interface Task {
@@ -46,8 +48,10 @@ record Rounds(int count, Duration length) {
         List<Double> seconds = new ArrayList<>();
         ExecutorService executor = Executors.newFixedThreadPool(threads);
         try {
-            rate(executor, threads, first);
-            rate(executor, threads, second);
+            for (int round = 0; round < WARM_UP; round++) {
+                rate(executor, threads, first);
+                rate(executor, threads, second);
+            }
             for (int round = 0; round < count; round++) {
                 boolean swap = round % 2 == 1;
                 double one = rate(executor, threads, swap ? second : first);
