@@ -64,7 +64,8 @@ enum Failure {
             225, // TransactionTooOld
             239, // SnapshotTooOld
             246, // SnapshotUnavailable
-            251); // NoSuchTransaction
+            251, // NoSuchTransaction
+            267); // PreparedTransactionInProgress
 
     private static final Set<Integer> REFUSED_CODES = Set.of(
             2, // BadValue, a missing index among others
@@ -158,7 +159,7 @@ enum Failure {
         };
     }
 
-    /** Whether the server says that a commit can't be made any more, and that none has been sent is known. */
+    /** Whether the server's answer to a commit is that the transaction is rolled back. */
     static boolean saysRolledBack(RuntimeException thrown) {
         return of(thrown) == CONFLICT && !isUnknownCommit(thrown);
     }

@@ -41,7 +41,8 @@ final class HolderSessions {
         return new HolderSession(client.startSession());
     }
 
-    @Nullable HolderSession take(Revision revision) {
+    @Nullable
+    HolderSession take(Revision revision) {
         lock.lock();
         try {
             Kept found = kept.remove(revision);
@@ -56,8 +57,8 @@ final class HolderSessions {
         lock.lock();
         try {
             long now = nanoTime.getAsLong();
-            Kept before = kept.put(
-                    revision, new Kept(session, now + lease.plus(GRACE).toNanos()));
+            Kept before =
+                    kept.put(revision, new Kept(session, now + lease.plus(GRACE).toNanos()));
             if (before != null && before.session != session) {
                 dropped.add(before.session);
             }

@@ -23,7 +23,6 @@ import org.bson.BsonDateTime;
 import org.bson.BsonDocument;
 import org.bson.BsonInt32;
 import org.bson.BsonInt64;
-import org.bson.BsonInvalidOperationException;
 import org.bson.BsonString;
 import org.bson.BsonValue;
 import org.bson.RawBsonDocument;
@@ -59,7 +58,14 @@ final class KeyDocument {
 
     /** The fields that only some states have. */
     private static final List<String> OF_SOME_STATES = List.of(
-            RESUMABLE_FROM, "lockedAt", "finishedAt", EXPIRES_AT, "response", "quarantinedAt", "quarantineReason", SESSIONS);
+            RESUMABLE_FROM,
+            "lockedAt",
+            "finishedAt",
+            EXPIRES_AT,
+            "response",
+            "quarantinedAt",
+            "quarantineReason",
+            SESSIONS);
 
     private KeyDocument() {}
 
@@ -126,8 +132,7 @@ final class KeyDocument {
     /** The update in a stage: what changes within one creation. Once it is committed, earlier sessions don't matter. */
     static Bson advance(StoredKey held, StoredKey next, HolderSession holder) {
         BsonDocument set = changing(next);
-        if (!next.key().creationId().equals(held.key().creationId())
-                || !next.key().request().equals(held.key().request())) {
+        if (!next.key().creationId().equals(held.key().creationId())) {
             set.putAll(creation(next.key()));
         }
         if (isLocked(next)) {
@@ -242,7 +247,7 @@ final class KeyDocument {
     static StoredKey read(BsonDocument document) {
         try {
             Fields fields = new Fields(document);
-            int format = document.getInt32(FORMAT).getValue();
+            int format = fields.integer(FORMAT);
             if (format < 1 || format > CURRENT_FORMAT) {
                 throw new IllegalArgumentException(
                         "its format is " + format + ", and this version of the library reads up to " + CURRENT_FORMAT);
@@ -250,7 +255,7 @@ final class KeyDocument {
             StoredKey key = read(fields);
             fields.end();
             return key;
-        } catch (BsonInvalidOperationException | IllegalArgumentException e) {
+        } catch (RuntimeException e) {
             throw new StoreFailure(
                     StoreFailure.Kind.UNAVAILABLE,
                     "a stored key can't be read, and is left as it is: " + e.getMessage()
@@ -260,11 +265,10 @@ final class KeyDocument {
     }
 
     private static StoredKey read(Fields fields) {
-        int format = fields.integer(FORMAT);
         String id = fields.text(ID);
         String scope = fields.text(SCOPE);
         if (!id.startsWith(scope + " ")) {
-            throw new IllegalArgumentException("its _id isn't its scope, a space and a value, in format " + format);
+            throw new IllegalArgumentException("its _id isn't its scope, a space and a value");
         }
         Fields request = new Fields(fields.get("request").asDocument());
         IdempotencyKey key = new IdempotencyKey(

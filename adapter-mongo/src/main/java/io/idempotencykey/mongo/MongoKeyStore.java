@@ -50,7 +50,51 @@ import org.bson.Document;
 import org.bson.conversions.Bson;
 import org.jspecify.annotations.Nullable;
 
-/** Keeps keys in a collection of the application's own MongoDB. */
+/**
+ * Keeps keys in a collection of the application's own MongoDB, so that a stage's documents and its key commit together.
+ *
+ * <p>Needs a replica set (of one member, if need be) or a sharded cluster, and the indexes of {@link #createIndexes}. A
+ * stage gets a {@link ClientSession} in a new transaction (read concern snapshot, write concern majority and journaled, on
+ * the primary) and passes it to each of its operations. The key's compare-and-set is the transaction's last write. The
+ * session refuses to begin, commit or abort, and to be used after the stage; the stage is then rolled back with that error.
+ *
+ * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
+ * whatever the client's are. A write that waits for a document gives up after 900 ms, or sooner if the client's operations
+ * time out sooner; but an insert, which never has to wait. Safe for many threads. Every command blocks for as long as the
+ * client's settings let it look for a server.
+ *
+ * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can both
+ * commit (write skew): a stage that depends on a document has to write to it, too.
+ *
+ * <table>
+ *   <caption>What an error means, by its type, code or label, anywhere among the causes and the suppressed</caption>
+ *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
+ *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
+ *   <td>busy: looked up, since it may land later</td><td>run again</td><td>sent again, then looked up</td></tr>
+ *   <tr><td>no server found in time, authentication failed</td><td>unavailable: nothing was sent</td><td>run again</td>
+ *   <td>sent again, then looked up</td></tr>
+ *   <tr><td>label TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225),
+ *   SnapshotTooOld (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td>
+ *   <td>run again</td><td>run again; looked up if an earlier answer was lost</td></tr>
+ *   <tr><td>connection lost, NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436),
+ *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001)</td><td>unknown:
+ *   looked up</td><td>run again</td><td>sent again, then looked up</td></tr>
+ *   <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's own</td><td>looked up</td></tr>
+ *   <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166, 10334</td><td>unavailable</td>
+ *   <td>the stage's own</td><td>looked up</td></tr>
+ *   <tr><td>any other</td><td>unknown: looked up</td><td>the stage's own</td><td>looked up</td></tr>
+ * </table>
+ *
+ * <p>A commit is sent up to three times while its answer carries UnknownTransactionCommitResult, then looked up. The next
+ * run of the stage uses the same session, which ends the transaction if it is still open: it can't commit any more.
+ *
+ * <p><b>What the dead leave behind.</b> The id of the session that a holder runs its stages in is stored with its lock. A
+ * server lets a transaction live for a minute after its owner is gone, and it would be in the way of whoever takes over. So
+ * a stage that meets a conflict after its key was taken over kills the former holders' sessions, once; and a write that
+ * waits in vain for the key's own document kills them if the lease is over by the server's time. On the ordinary way none
+ * of this costs a command. A former holder that is alive fails with NoSuchTransaction, and learns that its key is stale. If
+ * it has put the session to other use, that transaction is aborted, and fails with a label that says to run it again.
+ */
 public final class MongoKeyStore implements KeyStore<ClientSession> {
     /** How long a write may wait for a document that a transaction holds. */
     private static final Duration LONGEST_WAIT = Duration.ofMillis(900);
@@ -72,6 +116,19 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     private final HolderSessions sessions;
 
+    /**
+     * A store in a collection, which is made with the first key if it isn't there.
+     *
+     * <p>Asks the server what it is, and whether there is such a collection.
+     *
+     * @param client the application's; not closed by this store
+     * @param databaseName the name of a database, best the one of the stages' own documents
+     * @param collectionName the name of an ordinary collection for keys only, without a default collation or unique indexes
+     *     other than that of {@code _id}
+     * @throws IllegalArgumentException if the server is a standalone one, or the collection isn't ordinary; the message says
+     *     what to change
+     * @throws StoreFailure if the server can't be reached
+     */
     public MongoKeyStore(MongoClient client, String databaseName, String collectionName) {
         this.client = Objects.requireNonNull(client, "argument 'client' is null; the application's is required");
         this.database = client.getDatabase(databaseName);
@@ -109,26 +166,52 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             return;
         }
         Document options = found.get("options", new Document());
-        if (!"collection".equals(found.get("type")) || options.containsKey("collation") || options.containsKey("capped")) {
+        boolean ordinary = "collection".equals(found.get("type"))
+                && !options.containsKey("collation")
+                && !options.containsKey("capped");
+        // The driver doesn't tell which index a duplicate was found under.
+        if (!ordinary || command(() -> unique(keys.listIndexes()))) {
             throw new IllegalArgumentException("argument 'collectionName' is '" + name
-                    + "', which is a view, capped, or has a collation; allowed: an ordinary collection without a default"
-                    + " collation, or none yet");
+                    + "', which is a view, capped, has a default collation, or a unique index of its own; allowed: an"
+                    + " ordinary collection for keys only, or none yet");
         }
     }
 
+    private static boolean unique(Iterable<Document> indexes) {
+        for (Document index : indexes) {
+            if (index.getBoolean("unique", false) && !new Document(KeyDocument.ID, 1).equals(index.get("key"))) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /**
+     * Makes the indexes that completing, listing and reaping need. Can be repeated, also by many processes at once.
+     *
+     * @throws StoreFailure if they can't be made, such as for lack of the right to, or since there are other ones with the
+     *     same fields
+     */
     public void createIndexes() {
         createIndexes(new IndexOptions());
     }
 
-    public void createIndexesWithExpiry() {
+    /**
+     * Makes the indexes of {@link #createIndexes}, with the one by expiry as a TTL index: the server then removes finished
+     * keys by itself, within a minute or so of their expiry, and no reaper is needed. Unfinished keys don't have the field.
+     *
+     * <p>Can be repeated. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
+     *
+     * @throws StoreFailure if they can't be made
+     */
+    public void createIndexesWithTimeToLive() {
         createIndexes(new IndexOptions().expireAfter(0L, TimeUnit.SECONDS));
     }
 
     private void createIndexes(IndexOptions expiry) {
         List<IndexModel> indexes = List.of(
                 new IndexModel(
-                        BY_RESUMPTION,
-                        new IndexOptions().partialFilterExpression(exists(KeyDocument.RESUMABLE_FROM))),
+                        BY_RESUMPTION, new IndexOptions().partialFilterExpression(exists(KeyDocument.RESUMABLE_FROM))),
                 new IndexModel(
                         BY_QUARANTINE,
                         new IndexOptions().partialFilterExpression(eq(KeyDocument.STATE, KeyDocument.QUARANTINED))),
@@ -165,19 +248,13 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             try {
                 return keys.insertOne(KeyDocument.insert(key, holder)).wasAcknowledged();
             } catch (MongoWriteException e) {
-                if (isTaken(e)) {
+                // The collection has no other unique index than that of the identity.
+                if (Failure.of(e) == Failure.DUPLICATE) {
                     return false;
                 }
                 throw e;
             }
         });
-    }
-
-    /** A duplicate under another unique index than that of the identity says nothing of the key. */
-    private static boolean isTaken(MongoWriteException e) {
-        BsonDocument pattern = e.getError().getDetails().getDocument("keyPattern", new BsonDocument());
-        return Failure.of(e) == Failure.DUPLICATE
-                && (pattern.isEmpty() || pattern.keySet().equals(Set.of(KeyDocument.ID)));
     }
 
     @Override
@@ -284,7 +361,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             last.set(next);
             return next;
         });
-        StoredKey next = last.get();
+        StoredKey next = Objects.requireNonNull(last.get());
         // A transaction whose fate is open ends at the latest when the session begins its next one.
         boolean unused = end.match(
                 () -> keep(KeyDocument.isLocked(next), next, holder, KeyDocument.lease(next)),

@@ -27,8 +27,8 @@ final class StageSession implements InvocationHandler {
     }
 
     ClientSession handle() {
-        return (ClientSession) Proxy.newProxyInstance(
-                StageSession.class.getClassLoader(), new Class<?>[] {ClientSession.class}, this);
+        return (ClientSession)
+                Proxy.newProxyInstance(StageSession.class.getClassLoader(), new Class<?>[] {ClientSession.class}, this);
     }
 
     @Override

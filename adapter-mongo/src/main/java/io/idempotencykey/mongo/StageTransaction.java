@@ -9,6 +9,7 @@ import com.mongodb.client.MongoCollection;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.bson.BsonDocument;
@@ -97,16 +98,19 @@ record StageTransaction(MongoCollection<BsonDocument> keys, HolderSession holder
                 session.commitTransaction();
                 return StageCommit.committed();
             } catch (RuntimeException e) {
-                if (lost == null && Failure.saysRolledBack(e)) {
-                    return StageCommit.transientlyRolledBack(e);
+                if (lost == null) {
+                    if (Failure.saysRolledBack(e)) {
+                        return StageCommit.transientlyRolledBack(e);
+                    }
+                    lost = e;
+                } else {
+                    suppress(lost, e);
                 }
-                suppress(e, lost == null ? e : lost);
-                lost = e;
                 if (!Failure.isUnknownCommit(e)) {
                     break;
                 }
             }
         }
-        return StageCommit.unknown(lost == null ? new IllegalStateException("no commit was sent") : lost);
+        return StageCommit.unknown(Objects.requireNonNull(lost));
     }
 }

@@ -38,7 +38,8 @@ final class TestServer implements AutoCloseable {
 
     /** Whether the server is one that was started here. */
     static boolean isStandIn() {
-        return System.getenv("MONGODB_URI") == null || System.getenv("MONGODB_URI").isEmpty();
+        return System.getenv("MONGODB_URI") == null
+                || System.getenv("MONGODB_URI").isEmpty();
     }
 
     private static final class Shared {
