@@ -111,7 +111,7 @@ final class KeyDocument {
      * @param holder who holds the key then; {@code null} if nobody
      * @param former who held it before, if that was here; whoever else did may still have a transaction open
      */
-    static Bson replace(StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
+    static BsonDocument replace(StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
         BsonDocument set = creation(next.key());
         set.putAll(changing(next));
         BsonDocument update = update(set);

@@ -12,11 +12,16 @@ import static com.mongodb.client.model.Indexes.ascending;
 import static com.mongodb.client.model.Projections.include;
 
 import com.mongodb.MongoClientSettings;
+import com.mongodb.MongoCommandException;
 import com.mongodb.MongoException;
+import com.mongodb.MongoWriteConcernException;
 import com.mongodb.MongoWriteException;
 import com.mongodb.ReadConcern;
 import com.mongodb.ReadPreference;
+import com.mongodb.ServerAddress;
 import com.mongodb.WriteConcern;
+import com.mongodb.WriteConcernResult;
+import com.mongodb.bulk.WriteConcernError;
 import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
@@ -45,6 +50,9 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import org.bson.BsonArray;
 import org.bson.BsonDocument;
+import org.bson.BsonInt32;
+import org.bson.BsonInt64;
+import org.bson.BsonString;
 import org.bson.BsonValue;
 import org.bson.Document;
 import org.bson.conversions.Bson;
@@ -96,8 +104,10 @@ import org.jspecify.annotations.Nullable;
  * it has put the session to other use, that transaction is aborted, and fails with a label that says to run it again.
  */
 public final class MongoKeyStore implements KeyStore<ClientSession> {
-    /** How long a write may wait for a document that a transaction holds. */
-    private static final Duration LONGEST_WAIT = Duration.ofMillis(900);
+    /** How long a write may wait for a document that a transaction holds, in milliseconds. */
+    private static final long LONGEST_WAIT = 900;
+
+    private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
 
     private static final int MOST_SESSIONS = 10_000;
 
@@ -111,8 +121,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /** With our own concerns and codecs, whatever the client's are. */
     private final MongoCollection<BsonDocument> keys;
 
-    /** For writes that may have to wait. */
-    private final MongoCollection<BsonDocument> bounded;
+    /** For writes that may have to wait; has a time-out only where the client has one. */
+    private final MongoDatabase bounded;
 
     private final HolderSessions sessions;
 
@@ -136,17 +146,15 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry())
                 .withReadPreference(ReadPreference.primary())
                 .withReadConcern(ReadConcern.MAJORITY)
-                .withWriteConcern(WriteConcern.MAJORITY.withJournal(true));
-        this.bounded = keys.withTimeout(longestWait(keys), TimeUnit.MILLISECONDS);
+                .withWriteConcern(CONCERN);
+        Long timeout = database.getTimeout(TimeUnit.MILLISECONDS);
+        this.bounded = timeout == null
+                ? database
+                : database.withTimeout(
+                        timeout == 0 ? LONGEST_WAIT : Math.min(timeout, LONGEST_WAIT), TimeUnit.MILLISECONDS);
         this.sessions = new HolderSessions(client, MOST_SESSIONS, System::nanoTime);
         checkTopology();
         checkCollection(collectionName);
-    }
-
-    private static long longestWait(MongoCollection<BsonDocument> keys) {
-        Long ofClient = keys.getTimeout(TimeUnit.MILLISECONDS);
-        long ours = LONGEST_WAIT.toMillis();
-        return ofClient == null || ofClient == 0 ? ours : Math.min(ours, ofClient);
     }
 
     private void checkTopology() {
@@ -263,12 +271,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         HolderSession former = sessions.take(expected);
         HolderSession mine = proposed != null ? proposed : former;
         HolderSession holder = mine != null || !KeyDocument.isLocked(next) ? mine : sessions.open();
-        Bson filter = KeyDocument.withRevision(next.id(), expected);
+        BsonDocument filter = KeyDocument.withRevision(next.id(), expected);
         return write(next, holder, mine != null, () -> {
             try {
-                return bounded.updateOne(filter, KeyDocument.replace(next, holder, former))
-                                .getMatchedCount()
-                        == 1;
+                return bounded("update", filter, "u", KeyDocument.replace(next, holder, former)) == 1;
             } catch (MongoException e) {
                 if (Failure.of(e) == Failure.TIMED_OUT) {
                     endBlocking(filter, former, e);
@@ -276,6 +282,41 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 throw e;
             }
         });
+    }
+
+    /**
+     * Sends one update, or a delete, that gives up after a while; returns how many documents it met.
+     *
+     * <p>The driver's own methods have no such bound, and may send a command twice: if the first answer was lost, the second
+     * one's should tell of the first, which not every server keeps.
+     */
+    private int bounded(String command, Bson filter, String option, BsonValue value) {
+        BsonDocument statement = new BsonDocument("q", filter.toBsonDocument()).append(option, value);
+        BsonDocument text = new BsonDocument(
+                        command, new BsonString(keys.getNamespace().getCollectionName()))
+                .append(command + "s", new BsonArray(List.of(statement)))
+                .append("writeConcern", CONCERN.asDocument());
+        if (bounded == database) {
+            text.append("maxTimeMS", new BsonInt64(LONGEST_WAIT));
+        }
+        BsonDocument reply = bounded.runCommand(text, ReadPreference.primary(), BsonDocument.class);
+        for (BsonValue error : reply.getArray("writeErrors", new BsonArray())) {
+            throw new MongoCommandException(error.asDocument(), new ServerAddress());
+        }
+        int met = reply.getNumber("n").intValue();
+        if (reply.containsKey("writeConcernError")) {
+            BsonDocument error = reply.getDocument("writeConcernError");
+            throw new MongoWriteConcernException(
+                    new WriteConcernError(
+                            error.getNumber("code").intValue(),
+                            error.getString("codeName", new BsonString("")).getValue(),
+                            error.getString("errmsg", new BsonString("")).getValue(),
+                            error),
+                    WriteConcernResult.acknowledged(met, met > 0, null),
+                    new ServerAddress(),
+                    Set.of());
+        }
+        return met;
     }
 
     /** Makes a write. If the key is held then, or may be, its holder's session is kept for the next stage. */
@@ -301,7 +342,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      * Ends the transaction that a write waited for in vain, if that is an unresolved one of this holder, or of one whose
      * lease is over by the server's own time.
      */
-    private void endBlocking(Bson filter, @Nullable HolderSession former, MongoException failure) {
+    private void endBlocking(BsonDocument filter, @Nullable HolderSession former, MongoException failure) {
         try {
             if (former != null) {
                 kill(List.of(former.id()));
@@ -448,8 +489,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         // One that was created anew since then has no expiry, and stays.
         return ids.isEmpty()
                 ? 0
-                : (int) command(() -> bounded.deleteMany(and(in(KeyDocument.ID, ids), expired)))
-                        .getDeletedCount();
+                : command(() -> bounded("delete", and(in(KeyDocument.ID, ids), expired), "limit", new BsonInt32(0)));
     }
 
     private static int atLeastOne(int limit) {

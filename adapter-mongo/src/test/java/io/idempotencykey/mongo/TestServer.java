@@ -4,6 +4,7 @@ import com.mongodb.ConnectionString;
 import com.mongodb.MongoClientSettings;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
+import com.mongodb.connection.ServerMonitoringMode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
@@ -85,6 +87,11 @@ final class TestServer implements AutoCloseable {
         process.destroy();
     }
 
+    /** Waits until a closed server's process has ended. */
+    void awaitEnd() {
+        process.onExit().orTimeout(30, TimeUnit.SECONDS).join();
+    }
+
     static String newName() {
         return "test" + ProcessHandle.current().pid() + "_" + System.currentTimeMillis() + "_"
                 + NUMBER.incrementAndGet();
@@ -101,6 +108,11 @@ final class TestServer implements AutoCloseable {
     static MongoClient client(String url, Consumer<MongoClientSettings.Builder> settings) {
         MongoClientSettings.Builder builder =
                 MongoClientSettings.builder().applyConnectionString(new ConnectionString(url));
+        // After an error that says that the primary is gone, a client that polls asks at once who is; a client that is
+        // told
+        // waits for up to ten seconds for news, which a fail point doesn't make.
+        builder.applyToServerSettings(server -> server.serverMonitoringMode(ServerMonitoringMode.POLL)
+                .minHeartbeatFrequency(50, TimeUnit.MILLISECONDS));
         settings.accept(builder);
         return MongoClients.create(builder.build());
     }
