@@ -274,7 +274,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         BsonDocument filter = KeyDocument.withRevision(next.id(), expected);
         return write(next, holder, mine != null, () -> {
             try {
-                return bounded("update", filter, "u", KeyDocument.replace(next, holder, former)) == 1;
+                BsonDocument update = KeyDocument.replace(next, holder, former);
+                return bounded("update", List.of(new BsonDocument("q", filter).append("u", update))) == 1;
             } catch (MongoException e) {
                 if (Failure.of(e) == Failure.TIMED_OUT) {
                     endBlocking(filter, former, e);
@@ -285,16 +286,15 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Sends one update, or a delete, that gives up after a while; returns how many documents it met.
+     * Sends updates or deletes that give up after a while; returns how many documents they met.
      *
      * <p>The driver's own methods have no such bound, and may send a command twice: if the first answer was lost, the second
      * one's should tell of the first, which not every server keeps.
      */
-    private int bounded(String command, Bson filter, String option, BsonValue value) {
-        BsonDocument statement = new BsonDocument("q", filter.toBsonDocument()).append(option, value);
+    private int bounded(String command, List<BsonDocument> statements) {
         BsonDocument text = new BsonDocument(
                         command, new BsonString(keys.getNamespace().getCollectionName()))
-                .append(command + "s", new BsonArray(List.of(statement)))
+                .append(command + "s", new BsonArray(statements))
                 .append("writeConcern", CONCERN.asDocument());
         if (bounded == database) {
             text.append("maxTimeMS", new BsonInt64(LONGEST_WAIT));
@@ -478,7 +478,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        Bson expired = and(lte(KeyDocument.EXPIRES_AT, KeyDocument.date(at)), readable());
+        BsonDocument expired = new BsonDocument(KeyDocument.EXPIRES_AT, new BsonDocument("$lte", KeyDocument.date(at)))
+                .append(KeyDocument.FORMAT, new BsonDocument("$lte", new BsonInt32(KeyDocument.CURRENT_FORMAT)));
         List<BsonValue> ids = command(() -> keys.find(expired)
                 .projection(include(KeyDocument.ID))
                 .sort(BY_EXPIRY)
@@ -487,9 +488,14 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .map(found -> found.get(KeyDocument.ID))
                 .into(new ArrayList<>()));
         // One that was created anew since then has no expiry, and stays.
-        return ids.isEmpty()
-                ? 0
-                : command(() -> bounded("delete", and(in(KeyDocument.ID, ids), expired), "limit", new BsonInt32(0)));
+        List<BsonDocument> deletes = ids.stream()
+                .map(id -> {
+                    BsonDocument filter = new BsonDocument(KeyDocument.ID, id);
+                    filter.putAll(expired);
+                    return new BsonDocument("q", filter).append("limit", new BsonInt32(1));
+                })
+                .toList();
+        return deletes.isEmpty() ? 0 : command(() -> bounded("delete", deletes));
     }
 
     private static int atLeastOne(int limit) {
