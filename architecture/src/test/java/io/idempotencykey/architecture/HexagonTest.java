@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class HexagonTest {
-    private static final Hexagon HEXAGON = new Hexagon("io.idempotencykey", List.of("inmemory"));
+    private static final Hexagon HEXAGON = new Hexagon("io.idempotencykey", List.of("inmemory", "mongo"));
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
             .importPackages("io.idempotencykey");
@@ -61,7 +61,7 @@ class HexagonTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"inmemory"})
+    @ValueSource(strings = {"inmemory", "mongo"})
     void anAdapterStaysUnderFourPublicTypes(String adapter) {
         String name = "io.idempotencykey." + adapter;
 
@@ -85,7 +85,7 @@ class HexagonTest {
         Pattern block = Pattern.compile("\\bsynchronized\\s*\\(");
         assertThat(block.matcher("synchronized (this) {").find()).isTrue();
         List<Path> sources = new ArrayList<>();
-        for (String module : List.of("core", "adapter-inmemory")) {
+        for (String module : List.of("core", "adapter-inmemory", "adapter-mongo")) {
             try (Stream<Path> files = Files.walk(Path.of("..", module, "src", "main", "java"))) {
                 files.filter(file -> file.toString().endsWith(".java")).forEach(sources::add);
             }
