@@ -11,9 +11,7 @@ import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.util.Deque;
 import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -28,14 +26,13 @@ final class CuttingProxy implements AutoCloseable {
         COMMAND
     }
 
-    private record Held(byte[] message, Connection connection) {}
-
     /** A client's connection, and the one to the server that stands for it. */
     private static final class Connection {
         final Socket client;
         final Socket server;
         final AtomicInteger answersToCut = new AtomicInteger();
         final CountDownLatch lateAnswer = new CountDownLatch(1);
+        volatile byte[] held = new byte[0];
         volatile boolean late;
 
         Connection(Socket client, Socket server) {
@@ -47,7 +44,7 @@ final class CuttingProxy implements AutoCloseable {
     private final ServerSocket socket;
     private final ServerAddress target;
     private final AtomicInteger left = new AtomicInteger();
-    private final Deque<Held> held = new ConcurrentLinkedDeque<>();
+    private final Queue<Connection> held = new ConcurrentLinkedQueue<>();
     private final Queue<Socket> open = new ConcurrentLinkedQueue<>();
     private volatile Cut cut = Cut.ANSWER;
     private volatile byte[] command = new byte[0];
@@ -72,10 +69,10 @@ final class CuttingProxy implements AutoCloseable {
     /** Gives the server what was held back, and waits for its answers. */
     int deliver() throws IOException {
         int delivered = 0;
-        for (Held late = held.poll(); late != null; late = held.poll()) {
-            late.connection.late = true;
-            late.connection.server.getOutputStream().write(late.message);
-            Keys.await(late.connection.lateAnswer);
+        for (Connection next = held.poll(); next != null; next = held.poll()) {
+            next.late = true;
+            next.server.getOutputStream().write(next.held);
+            Keys.await(next.lateAnswer);
             delivered++;
         }
         return delivered;
@@ -99,7 +96,8 @@ final class CuttingProxy implements AutoCloseable {
                 byte[] message = read(input);
                 boolean met = contains(message, command) && left.getAndUpdate(n -> Math.max(0, n - 1)) > 0;
                 if (met && cut == Cut.COMMAND) {
-                    held.add(new Held(message, connection));
+                    connection.held = message;
+                    held.add(connection);
                     return;
                 }
                 if (met) {

@@ -31,7 +31,7 @@ class MongoContractTest extends KeyStoreContract<ClientSession> {
 
     @AfterAll
     void close() {
-        client.getDatabase(database).drop();
+        TestServer.drop(client.getDatabase(database));
         client.close();
     }
 

@@ -48,7 +48,7 @@ class MongoDocumentationTest {
 
     @AfterAll
     void close() {
-        client.getDatabase(shop).drop();
+        TestServer.drop(client.getDatabase(shop));
         client.close();
     }
 

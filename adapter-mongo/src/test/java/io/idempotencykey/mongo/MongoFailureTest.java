@@ -88,7 +88,7 @@ class MongoFailureTest {
 
     @AfterAll
     void close() {
-        steady.getDatabase(database.getName()).drop();
+        TestServer.drop(steady.getDatabase(database.getName()));
         client.close();
         steady.close();
     }

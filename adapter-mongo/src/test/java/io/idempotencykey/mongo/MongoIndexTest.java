@@ -71,7 +71,7 @@ class MongoIndexTest {
 
     @AfterAll
     void close() {
-        database.drop();
+        TestServer.drop(database);
         client.close();
     }
 
@@ -104,7 +104,9 @@ class MongoIndexTest {
         }
         Document explained = database.runCommand(
                 new BsonDocument("explain", command).append("verbosity", new BsonString("queryPlanner")));
-        return explained.get("queryPlanner", Document.class).get("winningPlan").toString();
+        return explained
+                .getEmbedded(List.of("queryPlanner", "winningPlan"), Document.class)
+                .toJson();
     }
 
     @Test

@@ -109,7 +109,7 @@ class MongoStoreTest {
 
     @AfterAll
     void close() {
-        database.drop();
+        TestServer.drop(database);
         client.close();
     }
 

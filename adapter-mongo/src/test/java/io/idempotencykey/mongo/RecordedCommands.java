@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.bson.BsonDocument;
 
@@ -15,11 +14,11 @@ final class RecordedCommands implements CommandListener {
     private record Command(String name, BsonDocument text) {}
 
     private final Queue<Command> commands = new ConcurrentLinkedQueue<>();
-    private final AtomicReference<Consumer<String>> before = new AtomicReference<>(name -> {});
+    private volatile Consumer<String> before = name -> {};
 
     @Override
     public void commandStarted(CommandStartedEvent event) {
-        before.get().accept(event.getCommandName());
+        before.accept(event.getCommandName());
         if (!event.getCommandName().equals("hello")) {
             commands.add(new Command(event.getCommandName(), event.getCommand().clone()));
         }
@@ -27,7 +26,7 @@ final class RecordedCommands implements CommandListener {
 
     /** What to do before each command, with its name, on the thread that sends it. */
     void before(Consumer<String> action) {
-        before.set(action);
+        before = action;
     }
 
     void forget() {
