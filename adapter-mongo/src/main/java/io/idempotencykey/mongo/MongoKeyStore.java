@@ -67,7 +67,7 @@ import org.jspecify.annotations.Nullable;
  * session refuses to begin, commit or abort, and to be used after the stage; the stage is then rolled back with that error.
  *
  * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
- * whatever the client's are. A write that waits for a document gives up after 900 ms, or sooner if the client's operations
+ * whatever the client's are. A write that waits for a document gives up after 600 ms, or sooner if the client's operations
  * time out sooner; but an insert, which never has to wait. Safe for many threads. Every command blocks for as long as the
  * client's settings let it look for a server.
  *
@@ -104,8 +104,8 @@ import org.jspecify.annotations.Nullable;
  * it has put the session to other use, that transaction is aborted, and fails with a label that says to run it again.
  */
 public final class MongoKeyStore implements KeyStore<ClientSession> {
-    /** How long a write may wait for a document that a transaction holds, in milliseconds. */
-    private static final long LONGEST_WAIT = 900;
+    /** How long a write may wait for a document that a transaction holds, in milliseconds: servers look at the clock now and then only. */
+    private static final long LONGEST_WAIT = 600;
 
     private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
 
