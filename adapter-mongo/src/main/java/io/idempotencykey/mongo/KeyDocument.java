@@ -28,7 +28,6 @@ import org.bson.BsonValue;
 import org.bson.RawBsonDocument;
 import org.bson.UuidRepresentation;
 import org.bson.codecs.BsonDocumentCodec;
-import org.bson.conversions.Bson;
 import org.jspecify.annotations.Nullable;
 
 /** A key as a document, and the filters and updates that single it out and change it. */
@@ -109,47 +108,47 @@ final class KeyDocument {
      * The update outside of a stage: everything but the identity.
      *
      * @param holder who holds the key then; {@code null} if nobody
-     * @param former who held it before, if that was here; whoever else did may still have a transaction open
+     * @param former who held it before, if that was here
      */
     static BsonDocument replace(StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
         BsonDocument set = creation(next.key());
         set.putAll(changing(next));
-        BsonDocument update = update(set);
-        if (isFinished(next)) {
-            return update;
-        }
-        update.getDocument("$unset").remove(SESSIONS);
-        if (isLocked(next) && holder != null && holder != former) {
-            BsonDocument newest = new BsonDocument("$each", new BsonArray(List.of(holder.id())))
-                    .append("$slice", new BsonInt32(-MOST_SESSIONS));
-            update.append("$push", new BsonDocument(SESSIONS, newest));
-        } else if (!isLocked(next) && former != null) {
-            update.append("$pull", new BsonDocument(SESSIONS, former.id()));
-        }
-        return update;
+        return update(set, next, holder, former);
     }
 
-    /** The update in a stage: what changes within one creation. Once it is committed, earlier sessions don't matter. */
-    static Bson advance(StoredKey held, StoredKey next, HolderSession holder) {
+    /**
+     * The update in a stage: what changes within one creation.
+     *
+     * @param holder whose stage it is
+     * @param former the same if its session is stored with the key; else {@code null}
+     */
+    static BsonDocument advance(StoredKey held, StoredKey next, HolderSession holder, @Nullable HolderSession former) {
         BsonDocument set = changing(next);
         if (!next.key().creationId().equals(held.key().creationId())) {
             set.putAll(creation(next.key()));
         }
-        if (isLocked(next)) {
-            set.append(SESSIONS, new BsonArray(List.of(holder.id())));
-        }
-        return update(set);
+        return update(set, next, holder, former);
     }
 
-    private static BsonDocument update(BsonDocument set) {
+    /** The sessions of others stay listed until the key is finished: each may still have a transaction open. */
+    private static BsonDocument update(
+            BsonDocument set, StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
         checkSize(set);
         BsonDocument unset = new BsonDocument();
         for (String field : OF_SOME_STATES) {
-            if (!set.containsKey(field)) {
+            if (!set.containsKey(field) && (isFinished(next) || !field.equals(SESSIONS))) {
                 unset.append(field, BsonBoolean.TRUE);
             }
         }
-        return new BsonDocument("$set", set).append("$unset", unset);
+        BsonDocument update = new BsonDocument("$set", set).append("$unset", unset);
+        if (isLocked(next) && holder != null && holder != former) {
+            BsonDocument newest = new BsonDocument("$each", new BsonArray(List.of(holder.id())))
+                    .append("$slice", new BsonInt32(-MOST_SESSIONS));
+            update.append("$push", new BsonDocument(SESSIONS, newest));
+        } else if (!isLocked(next) && !isFinished(next) && former != null) {
+            update.append("$pull", new BsonDocument(SESSIONS, former.id()));
+        }
+        return update;
     }
 
     static boolean isLocked(StoredKey key) {

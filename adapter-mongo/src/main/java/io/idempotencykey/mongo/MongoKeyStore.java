@@ -397,7 +397,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         HolderSession kept = sessions.take(held.revision());
         HolderSession holder = kept != null ? kept : sessions.open();
         AtomicReference<StoredKey> last = new AtomicReference<>(held);
-        StageCommit end = new StageTransaction(keys, holder, held).run(lease, session -> {
+        StageCommit end = new StageTransaction(keys, holder, kept, held).run(lease, session -> {
             StoredKey next = work.apply(session);
             last.set(next);
             return next;

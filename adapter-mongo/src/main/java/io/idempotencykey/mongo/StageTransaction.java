@@ -15,8 +15,17 @@ import java.util.function.Function;
 import org.bson.BsonDocument;
 import org.jspecify.annotations.Nullable;
 
-/** One run of a stage's work with its fence, in a transaction of its own. */
-record StageTransaction(MongoCollection<BsonDocument> keys, HolderSession holder, StoredKey held) {
+/**
+ * One run of a stage's work with its fence, in a transaction of its own.
+ *
+ * @param holder whose stage it is
+ * @param former the same if its session is stored with the key; else {@code null}
+ */
+record StageTransaction(
+        MongoCollection<BsonDocument> keys,
+        HolderSession holder,
+        @Nullable HolderSession former,
+        StoredKey held) {
     /** How long the server may work on one commit; the majority's answer to it usually takes milliseconds. */
     private static final Duration LONGEST_COMMIT = Duration.ofSeconds(10);
 
@@ -60,7 +69,7 @@ record StageTransaction(MongoCollection<BsonDocument> keys, HolderSession holder
         return keys.updateOne(
                                 new StageSession(session).handle(),
                                 KeyDocument.withRevision(held.id(), held.revision()),
-                                KeyDocument.advance(held, next, holder))
+                                KeyDocument.advance(held, next, holder, former))
                         .getMatchedCount()
                 == 1;
     }

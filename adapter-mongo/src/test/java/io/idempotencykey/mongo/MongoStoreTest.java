@@ -50,6 +50,7 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
+import io.idempotencykey.service.StageResult;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -733,6 +734,45 @@ class MongoStoreTest {
         }
         assertThat(rows.find(eq(name)).first()).containsEntry("value", "0+");
         assertThat(document(id)).containsEntry("state", "finished").doesNotContainKey("sessions");
+    }
+
+    /** The second of three workers dies before it did anything; what the first one left open ends all the same. */
+    @Test
+    void whatALaterHolderDidNotEndIsEndedByTheNext() {
+        String name = UUID.randomUUID().toString();
+        rows.insertOne(row(name));
+        KeyId id = KeyId.of(name);
+        CountDownLatch holds = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        try (Other zombie = other();
+                Other dead = other();
+                Other heir = other()) {
+            HeldKey held = held(zombie.service.claim(id, REQUEST));
+            Future<?> end = elsewhere(() -> zombie.service.workStage(held, stage -> {
+                add(zombie, stage.transaction(), name);
+                holds.countDown();
+                await(goOn);
+                return StageOutcome.respond(Response.of(500, new byte[0]));
+            }));
+            await(holds);
+            HeldKey unused = takeOver(dead, id);
+
+            HeldKey taken = takeOver(heir, id);
+            HeldKey later = heir.service
+                    .workStage(taken, stage -> StageOutcome.advanceTo(PAID))
+                    .match(StageResult.Held::key, finished -> {
+                        throw new AssertionError("the key is finished");
+                    });
+            heir.service.workStage(later, stage -> {
+                add(heir, stage.transaction(), name);
+                return StageOutcome.respond(RESPONSE);
+            });
+
+            assertThat(heir.commands.names()).containsOnlyOnce("killSessions");
+            goOn.countDown();
+            assertThatExceptionOfType(IdempotencyException.StaleKey.class).isThrownBy(() -> get(end));
+        }
+        assertThat(rows.find(eq(name)).first()).containsEntry("value", "0+");
     }
 
     private void add(Other process, ClientSession session, String name) {
