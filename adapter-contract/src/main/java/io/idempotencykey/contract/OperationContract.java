@@ -18,6 +18,7 @@ import io.idempotencykey.service.StageOption;
 import io.idempotencykey.service.StageOutcome;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -337,7 +338,7 @@ abstract class OperationContract<T> extends StageContract<T> {
                         world.inserting("b", World.respond()),
                         StageOption.isolation(Isolation.REPEATABLE_READ))
                 .build();
-        world.store.allow(EnumSet.of(Isolation.SERIALIZABLE));
+        world.store.allow(EnumSet.of(Collections.max(store().isolations())));
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST))

@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class HexagonTest {
-    private static final Hexagon HEXAGON = new Hexagon("io.idempotencykey", List.of("inmemory", "jpa"));
+    private static final Hexagon HEXAGON = new Hexagon("io.idempotencykey", List.of("inmemory", "jpa", "mongo"));
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
             .importPackages("io.idempotencykey");
@@ -62,7 +62,7 @@ class HexagonTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"inmemory", "jpa"})
+    @ValueSource(strings = {"inmemory", "jpa", "mongo"})
     void anAdapterStaysUnderFourPublicTypes(String adapter) {
         String name = "io.idempotencykey." + adapter;
 
@@ -86,7 +86,7 @@ class HexagonTest {
         Pattern block = Pattern.compile("\\bsynchronized\\s*\\(");
         assertThat(block.matcher("synchronized (this) {").find()).isTrue();
         List<Path> sources = new ArrayList<>();
-        for (String module : List.of("core", "adapter-inmemory", "adapter-jpa")) {
+        for (String module : List.of("core", "adapter-inmemory", "adapter-jpa", "adapter-mongo")) {
             try (Stream<Path> files = Files.walk(Path.of("..", module, "src", "main", "java"))) {
                 files.filter(file -> file.toString().endsWith(".java")).forEach(sources::add);
             }

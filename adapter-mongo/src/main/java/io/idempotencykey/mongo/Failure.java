@@ -1,0 +1,172 @@
+package io.idempotencykey.mongo;
+
+import com.mongodb.MongoConnectionPoolClearedException;
+import com.mongodb.MongoException;
+import com.mongodb.MongoExecutionTimeoutException;
+import com.mongodb.MongoNodeIsRecoveringException;
+import com.mongodb.MongoNotPrimaryException;
+import com.mongodb.MongoOperationTimeoutException;
+import com.mongodb.MongoSecurityException;
+import com.mongodb.MongoSocketException;
+import com.mongodb.MongoTimeoutException;
+import com.mongodb.MongoWriteConcernException;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import java.util.ArrayDeque;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.IdentityHashMap;
+import java.util.Set;
+
+/**
+ * What a driver's error means, by its type, code and labels; wrappers around it say little.
+ *
+ * <p>The order is that of precedence, where a chain of causes has several.
+ */
+enum Failure {
+    /** The server or the driver gave up waiting; the change may still land. */
+    TIMED_OUT,
+    /** The connection, the primary or the majority was lost: nobody says what became of the command. */
+    LOST,
+    /** The transaction met another, or is gone: its writes are, too. */
+    CONFLICT,
+    /** There was no server to send the command to. */
+    UNREACHABLE,
+    /** Another document has the same value under a unique index; nothing was done. */
+    DUPLICATE,
+    /** The server refused the command, which no repetition changes; nothing was done. */
+    REFUSED,
+    /** Nothing that is known here. */
+    NONE;
+
+    private static final Set<Integer> TIMED_OUT_CODES = Set.of(
+            24, // LockTimeout
+            50, // MaxTimeMSExpired
+            202, // NetworkInterfaceExceededTimeLimit
+            262); // ExceededTimeLimit
+
+    private static final Set<Integer> LOST_CODES = Set.of(
+            6, // HostUnreachable
+            7, // HostNotFound
+            64, // WriteConcernFailed
+            89, // NetworkTimeout
+            91, // ShutdownInProgress
+            189, // PrimarySteppedDown
+            9001, // SocketException
+            10107, // NotWritablePrimary
+            11600, // InterruptedAtShutdown
+            11602, // InterruptedDueToReplStateChange
+            13435, // NotPrimaryNoSecondaryOk
+            13436); // NotPrimaryOrSecondary
+
+    private static final Set<Integer> CONFLICT_CODES = Set.of(
+            112, // WriteConflict
+            225, // TransactionTooOld
+            239, // SnapshotTooOld
+            246, // SnapshotUnavailable
+            251, // NoSuchTransaction
+            267); // PreparedTransactionInProgress
+
+    private static final Set<Integer> REFUSED_CODES = Set.of(
+            2, // BadValue, a missing index among others
+            9, // FailedToParse
+            13, // Unauthorized
+            14, // TypeMismatch
+            18, // AuthenticationFailed
+            20, // IllegalOperation
+            59, // CommandNotFound
+            66, // ImmutableField
+            72, // InvalidOptions
+            73, // InvalidNamespace
+            85, // IndexOptionsConflict
+            86, // IndexKeySpecsConflict
+            121, // DocumentValidationFailure
+            166, // CommandNotSupportedOnView
+            10334); // BSONObjectTooLarge
+
+    private static final int DUPLICATE_KEY = 11000;
+
+    private static final String RETRYABLE_WRITE = "RetryableWriteError";
+
+    /** What a throwable means, by all the driver's errors among its causes and the suppressed. */
+    static Failure of(Throwable thrown) {
+        Failure found = NONE;
+        Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+        Deque<Throwable> open = new ArrayDeque<>();
+        open.add(thrown);
+        while (!open.isEmpty()) {
+            Throwable next = open.remove();
+            if (seen.add(next)) {
+                if (next instanceof MongoException error && of(error).compareTo(found) < 0) {
+                    found = of(error);
+                }
+                if (next.getCause() != null) {
+                    open.add(next.getCause());
+                }
+                Collections.addAll(open, next.getSuppressed());
+            }
+        }
+        return found;
+    }
+
+    private static Failure of(MongoException error) {
+        int code = error.getCode();
+        if (error instanceof MongoOperationTimeoutException
+                || error instanceof MongoExecutionTimeoutException
+                || TIMED_OUT_CODES.contains(code)) {
+            return TIMED_OUT;
+        }
+        if (error instanceof MongoTimeoutException || error instanceof MongoSecurityException) {
+            return UNREACHABLE;
+        }
+        if (error.hasErrorLabel(MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL) || CONFLICT_CODES.contains(code)) {
+            return CONFLICT;
+        }
+        if (error instanceof MongoSocketException
+                || error instanceof MongoNotPrimaryException
+                || error instanceof MongoNodeIsRecoveringException
+                || error instanceof MongoConnectionPoolClearedException
+                || error instanceof MongoWriteConcernException
+                || error.hasErrorLabel(RETRYABLE_WRITE)
+                || LOST_CODES.contains(code)) {
+            return LOST;
+        }
+        if (code == DUPLICATE_KEY) {
+            return DUPLICATE;
+        }
+        return REFUSED_CODES.contains(code) ? REFUSED : NONE;
+    }
+
+    /**
+     * What a failure of a single command means.
+     *
+     * <p>A conflict is unknown, since the driver may have sent the command twice, and its error is that of the second.
+     */
+    static StoreFailure ofCommand(RuntimeException thrown) {
+        StoreFailure.Kind kind = switch (of(thrown)) {
+            case TIMED_OUT -> StoreFailure.Kind.BUSY;
+            case UNREACHABLE, DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
+            case LOST, CONFLICT, NONE -> StoreFailure.Kind.UNKNOWN;
+        };
+        return new StoreFailure(kind, "MongoDB failed: " + kind, thrown);
+    }
+
+    /** What becomes of a stage that failed before its commit was sent: rolled back for certain. */
+    static StageCommit beforeCommit(Throwable thrown) {
+        return switch (of(thrown)) {
+            case TIMED_OUT, LOST, CONFLICT, UNREACHABLE -> StageCommit.transientlyRolledBack(thrown);
+            case DUPLICATE, REFUSED, NONE -> StageCommit.rolledBack(thrown);
+        };
+    }
+
+    /** Whether the server's answer to a commit is that the transaction is rolled back. */
+    static boolean saysRolledBack(RuntimeException thrown) {
+        return of(thrown) == CONFLICT && !isUnknownCommit(thrown);
+    }
+
+    /** Whether sending the commit once more may tell what became of it. */
+    static boolean isUnknownCommit(RuntimeException thrown) {
+        return thrown instanceof MongoException error
+                && error.hasErrorLabel(MongoException.UNKNOWN_TRANSACTION_COMMIT_RESULT_LABEL);
+    }
+}

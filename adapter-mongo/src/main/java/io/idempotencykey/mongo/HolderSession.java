@@ -1,0 +1,33 @@
+package io.idempotencykey.mongo;
+
+import com.mongodb.client.ClientSession;
+import org.bson.BsonBinary;
+
+/** The session that a key's holder runs its stages in; its id is stored with the key. Used by one thread at a time. */
+final class HolderSession {
+    private final ClientSession session;
+    private boolean killedOthers;
+
+    HolderSession(ClientSession session) {
+        this.session = session;
+    }
+
+    ClientSession session() {
+        return session;
+    }
+
+    BsonBinary id() {
+        return session.getServerSession().getIdentifier().getBinary("id");
+    }
+
+    /** Whether the sessions of earlier holders may still have to be killed; says so once. */
+    boolean mayKillOthers() {
+        boolean first = !killedOthers;
+        killedOthers = true;
+        return first;
+    }
+
+    void close() {
+        session.close();
+    }
+}

@@ -1,0 +1,89 @@
+package io.idempotencykey.mongo;
+
+import com.mongodb.client.MongoClient;
+import io.idempotencykey.port.Revision;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The sessions of the keys that are held here, by the key's revision.
+ *
+ * <p>A session is taken out while it is used, and goes back to the driver when its key is no longer held, when its lease
+ * has been over for a while, or when there are too many. A stage whose session is gone gets a new one, which is not the
+ * stored one: nobody could then end its transaction but the server, after a minute.
+ */
+final class HolderSessions {
+    private record Kept(HolderSession session, long until) {}
+
+    /** A lease that has run out still commits if nobody took over: the session is kept a little longer. */
+    private static final Duration GRACE = Duration.ofMinutes(1);
+
+    private final MongoClient client;
+    private final int most;
+    private final LongSupplier nanoTime;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Map<Revision, Kept> kept = new LinkedHashMap<>();
+
+    HolderSessions(MongoClient client, int most, LongSupplier nanoTime) {
+        this.client = client;
+        this.most = most;
+        this.nanoTime = nanoTime;
+    }
+
+    HolderSession open() {
+        return new HolderSession(client.startSession());
+    }
+
+    @Nullable
+    HolderSession take(Revision revision) {
+        lock.lock();
+        try {
+            Kept found = kept.remove(revision);
+            return found == null ? null : found.session;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void keep(Revision revision, HolderSession session, Duration lease) {
+        List<HolderSession> dropped = new ArrayList<>();
+        lock.lock();
+        try {
+            long now = nanoTime.getAsLong();
+            Kept before =
+                    kept.put(revision, new Kept(session, now + lease.plus(GRACE).toNanos()));
+            if (before != null && before.session != session) {
+                dropped.add(before.session);
+            }
+            // The eldest first: leases differ, so one that is over may hide behind one that isn't, until that goes.
+            Iterator<Kept> eldest = kept.values().iterator();
+            while (eldest.hasNext()) {
+                Kept next = eldest.next();
+                if (kept.size() <= most && next.until - now > 0) {
+                    break;
+                }
+                eldest.remove();
+                dropped.add(next.session);
+            }
+        } finally {
+            lock.unlock();
+        }
+        dropped.forEach(HolderSession::close);
+    }
+
+    int size() {
+        lock.lock();
+        try {
+            return kept.size();
+        } finally {
+            lock.unlock();
+        }
+    }
+}

@@ -1,0 +1,363 @@
+package io.idempotencykey.mongo;
+
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import org.bson.BsonArray;
+import org.bson.BsonBinary;
+import org.bson.BsonBoolean;
+import org.bson.BsonDateTime;
+import org.bson.BsonDocument;
+import org.bson.BsonInt32;
+import org.bson.BsonInt64;
+import org.bson.BsonString;
+import org.bson.BsonValue;
+import org.bson.RawBsonDocument;
+import org.bson.UuidRepresentation;
+import org.bson.codecs.BsonDocumentCodec;
+import org.jspecify.annotations.Nullable;
+
+/** A key as a document, and the filters and updates that single it out and change it. */
+final class KeyDocument {
+    static final String ID = "_id";
+    static final String FORMAT = "format";
+    static final String SCOPE = "scope";
+    static final String OPERATION = "operation";
+    static final String RECOVERY_POINT = "recoveryPoint";
+    static final String STATE = "state";
+    static final String RESUMABLE_FROM = "resumableFrom";
+    static final String EXPIRES_AT = "expiresAt";
+    static final String REVISION = "revision";
+    static final String SESSIONS = "sessions";
+
+    static final String LOCKED = "locked";
+    static final String QUARANTINED = "quarantined";
+
+    /** What is written, and the newest that can be read. */
+    static final int CURRENT_FORMAT = 1;
+
+    /** The server's limit. */
+    static final int MOST_BYTES = 16 * 1024 * 1024;
+
+    /** How many holders' sessions are kept: more takeovers than that within a minute are not to be expected. */
+    private static final int MOST_SESSIONS = 8;
+
+    /** The fields that only some states have. */
+    private static final List<String> OF_SOME_STATES = List.of(
+            RESUMABLE_FROM,
+            "lockedAt",
+            "finishedAt",
+            EXPIRES_AT,
+            "response",
+            "quarantinedAt",
+            "quarantineReason",
+            SESSIONS);
+
+    private KeyDocument() {}
+
+    /**
+     * Neither part can have a space, which sorts before every character that they can have: so ids differ as the keys do,
+     * and sort by scope and then by value.
+     */
+    static BsonString id(KeyId id) {
+        return new BsonString(id.scope() + " " + id.value());
+    }
+
+    static BsonDocument withId(KeyId id) {
+        return new BsonDocument(ID, id(id));
+    }
+
+    static BsonDocument withRevision(KeyId id, Revision revision) {
+        return withId(id).append(REVISION, binary(revision.value()));
+    }
+
+    static BsonDateTime date(Instant instant) {
+        return new BsonDateTime(instant.toEpochMilli());
+    }
+
+    private static BsonBinary binary(UUID uuid) {
+        return new BsonBinary(uuid, UuidRepresentation.STANDARD);
+    }
+
+    /** The document of a new key; if it is locked, its holder's session is stored with it. */
+    static BsonDocument insert(StoredKey key, @Nullable HolderSession holder) {
+        BsonDocument document = withId(key.id());
+        document.putAll(creation(key.key()));
+        document.putAll(changing(key));
+        if (holder != null) {
+            document.append(SESSIONS, new BsonArray(List.of(holder.id())));
+        }
+        checkSize(document);
+        return document;
+    }
+
+    /**
+     * The update outside of a stage: everything but the identity.
+     *
+     * @param holder who holds the key then; {@code null} if nobody
+     * @param former who held it before, if that was here
+     */
+    static BsonDocument replace(StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
+        BsonDocument set = creation(next.key());
+        set.putAll(changing(next));
+        return update(set, next, holder, former);
+    }
+
+    /**
+     * The update in a stage: what changes within one creation.
+     *
+     * @param holder whose stage it is
+     * @param former the same if its session is stored with the key; else {@code null}
+     */
+    static BsonDocument advance(StoredKey held, StoredKey next, HolderSession holder, @Nullable HolderSession former) {
+        BsonDocument set = changing(next);
+        if (!next.key().creationId().equals(held.key().creationId())) {
+            set.putAll(creation(next.key()));
+        }
+        return update(set, next, holder, former);
+    }
+
+    /** The sessions of others stay listed until the key is finished: each may still have a transaction open. */
+    private static BsonDocument update(
+            BsonDocument set, StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
+        checkSize(set);
+        BsonDocument unset = new BsonDocument();
+        for (String field : OF_SOME_STATES) {
+            if (!set.containsKey(field) && (isFinished(next) || !field.equals(SESSIONS))) {
+                unset.append(field, BsonBoolean.TRUE);
+            }
+        }
+        BsonDocument update = new BsonDocument("$set", set).append("$unset", unset);
+        if (isLocked(next) && holder != null && holder != former) {
+            BsonDocument newest = new BsonDocument("$each", new BsonArray(List.of(holder.id())))
+                    .append("$slice", new BsonInt32(-MOST_SESSIONS));
+            update.append("$push", new BsonDocument(SESSIONS, newest));
+        } else if (!isLocked(next) && !isFinished(next) && former != null) {
+            update.append("$pull", new BsonDocument(SESSIONS, former.id()));
+        }
+        return update;
+    }
+
+    static boolean isLocked(StoredKey key) {
+        return key.key().state().match(open -> false, locked -> true, finished -> false, aside -> false);
+    }
+
+    static Duration lease(StoredKey key) {
+        return key.key()
+                .state()
+                .match(
+                        open -> Duration.ZERO,
+                        locked -> Duration.between(locked.lockedAt(), locked.leaseEnds()),
+                        finished -> Duration.ZERO,
+                        aside -> Duration.ZERO);
+    }
+
+    /** Whether a document is that of a key whose holder's lease is over. */
+    static boolean isAbandoned(BsonDocument document, Instant now) {
+        return document.getString(STATE).getValue().equals(LOCKED)
+                && !Instant.ofEpochMilli(document.getDateTime(RESUMABLE_FROM).getValue())
+                        .isAfter(now);
+    }
+
+    /** The ids of the sessions that may have a transaction open for the key. */
+    static List<BsonValue> sessions(BsonDocument document) {
+        return document.getArray(SESSIONS, new BsonArray()).getValues();
+    }
+
+    private static boolean isFinished(StoredKey key) {
+        return key.key().state().match(open -> false, locked -> false, finished -> true, aside -> false);
+    }
+
+    private static BsonDocument creation(IdempotencyKey key) {
+        Request request = key.request();
+        return new BsonDocument(FORMAT, new BsonInt32(CURRENT_FORMAT))
+                .append(SCOPE, new BsonString(key.id().scope()))
+                .append("creationId", binary(key.creationId()))
+                .append(OPERATION, new BsonString(key.operation()))
+                .append(
+                        "request",
+                        new BsonDocument("method", new BsonString(request.method()))
+                                .append("path", new BsonString(request.path()))
+                                .append("parameters", new BsonString(request.parametersJson()))
+                                .append("complete", BsonBoolean.valueOf(request.isComplete())))
+                .append("fingerprint", new BsonString(key.fingerprint().value()))
+                .append("createdAt", date(key.createdAt()));
+    }
+
+    private static BsonDocument changing(StoredKey stored) {
+        IdempotencyKey key = stored.key();
+        BsonDocument document = new BsonDocument("updatedAt", date(key.updatedAt()))
+                .append("attempts", new BsonInt64(key.attempts()))
+                .append("failedAttempts", new BsonInt32(key.failedAttempts()))
+                .append("lastError", new BsonString(key.lastError()))
+                .append(RECOVERY_POINT, new BsonString(key.recoveryPoint().name()))
+                .append(REVISION, binary(stored.revision().value()));
+        return key.state()
+                .match(
+                        open -> document.append(STATE, new BsonString("open"))
+                                .append(RESUMABLE_FROM, date(open.resumableFrom())),
+                        locked -> document.append(STATE, new BsonString(LOCKED))
+                                .append("lockedAt", date(locked.lockedAt()))
+                                .append(RESUMABLE_FROM, date(locked.leaseEnds())),
+                        finished -> document.append(STATE, new BsonString("finished"))
+                                .append("finishedAt", date(finished.finishedAt()))
+                                .append(EXPIRES_AT, date(finished.expiresAt()))
+                                .append("response", response(finished.response())),
+                        aside -> document.append(STATE, new BsonString(QUARANTINED))
+                                .append("quarantinedAt", date(aside.since()))
+                                .append("quarantineReason", new BsonString(aside.reason())));
+    }
+
+    private static BsonDocument response(Response response) {
+        return new BsonDocument("status", new BsonInt32(response.status()))
+                .append("headers", new BsonString(response.headersJson()))
+                .append("body", new BsonBinary(response.body()));
+    }
+
+    /** Refuses what the server would refuse, before anything is sent. */
+    private static void checkSize(BsonDocument document) {
+        int bytes = new RawBsonDocument(document, new BsonDocumentCodec())
+                .getByteBuffer()
+                .remaining();
+        if (bytes > MOST_BYTES) {
+            throw new IllegalArgumentException(
+                    "argument 'key' is a document of " + bytes + " bytes; allowed: at most " + MOST_BYTES);
+        }
+    }
+
+    /**
+     * Reads a document that this library wrote.
+     *
+     * @throws StoreFailure if a newer version wrote it, or if it isn't as any version writes it
+     */
+    static StoredKey read(BsonDocument document) {
+        try {
+            Fields fields = new Fields(document);
+            int format = fields.integer(FORMAT);
+            if (format < 1 || format > CURRENT_FORMAT) {
+                throw new IllegalArgumentException(
+                        "its format is " + format + ", and this version of the library reads up to " + CURRENT_FORMAT);
+            }
+            StoredKey key = read(fields);
+            fields.end();
+            return key;
+        } catch (RuntimeException e) {
+            throw new StoreFailure(
+                    StoreFailure.Kind.UNAVAILABLE,
+                    "a stored key can't be read, and is left as it is: " + e.getMessage()
+                            + "; a newer version of the library or another program wrote it",
+                    e);
+        }
+    }
+
+    private static StoredKey read(Fields fields) {
+        String id = fields.text(ID);
+        String scope = fields.text(SCOPE);
+        if (!id.startsWith(scope + " ")) {
+            throw new IllegalArgumentException("its _id isn't its scope, a space and a value");
+        }
+        Fields request = new Fields(fields.get("request").asDocument());
+        IdempotencyKey key = new IdempotencyKey(
+                new KeyId(scope, id.substring(scope.length() + 1)),
+                fields.uuid("creationId"),
+                fields.text(OPERATION),
+                Request.restored(
+                        request.text("method"),
+                        request.text("path"),
+                        request.text("parameters"),
+                        request.get("complete").asBoolean().getValue()),
+                new Fingerprint(fields.text("fingerprint")),
+                fields.date("createdAt"),
+                fields.date("updatedAt"),
+                fields.get("attempts").asInt64().getValue(),
+                fields.integer("failedAttempts"),
+                fields.text("lastError"),
+                state(fields));
+        request.end();
+        fields.skip(SESSIONS);
+        return new StoredKey(key, new Revision(fields.uuid(REVISION)));
+    }
+
+    private static KeyState state(Fields fields) {
+        String state = fields.text(STATE);
+        String at = fields.text(RECOVERY_POINT);
+        return switch (state) {
+            case "open" -> new KeyState.Open(RecoveryPoint.named(at), fields.date(RESUMABLE_FROM));
+            case LOCKED ->
+                new KeyState.Locked(RecoveryPoint.named(at), fields.date("lockedAt"), fields.date(RESUMABLE_FROM));
+            case "finished" -> {
+                Fields response = new Fields(fields.get("response").asDocument());
+                Response restored = Response.restored(
+                        response.integer("status"),
+                        response.text("headers"),
+                        response.get("body").asBinary().getData());
+                response.end();
+                yield new KeyState.Finished(restored, fields.date("finishedAt"), fields.date(EXPIRES_AT));
+            }
+            case QUARANTINED ->
+                new KeyState.Quarantined(
+                        RecoveryPoint.named(at), fields.date("quarantinedAt"), fields.text("quarantineReason"));
+            default -> throw new IllegalArgumentException("its state is unknown");
+        };
+    }
+
+    /** A document's fields, each to be read; one that isn't means something that this version doesn't know. */
+    private static final class Fields {
+        private final BsonDocument document;
+        private final Set<String> known = new HashSet<>();
+
+        Fields(BsonDocument document) {
+            this.document = document;
+        }
+
+        BsonValue get(String field) {
+            known.add(field);
+            return document.containsKey(field) ? document.get(field) : missing(field);
+        }
+
+        private static BsonValue missing(String field) {
+            throw new IllegalArgumentException("it has no field '" + field + "'");
+        }
+
+        void skip(String field) {
+            known.add(field);
+        }
+
+        String text(String field) {
+            return get(field).asString().getValue();
+        }
+
+        int integer(String field) {
+            return get(field).asInt32().getValue();
+        }
+
+        Instant date(String field) {
+            return Instant.ofEpochMilli(get(field).asDateTime().getValue());
+        }
+
+        UUID uuid(String field) {
+            return get(field).asBinary().asUuid(UuidRepresentation.STANDARD);
+        }
+
+        void end() {
+            for (String field : document.keySet()) {
+                if (!known.contains(field)) {
+                    throw new IllegalArgumentException("it has the unknown field '" + field + "'");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,515 @@
+package io.idempotencykey.mongo;
+
+import static com.mongodb.client.model.Filters.and;
+import static com.mongodb.client.model.Filters.eq;
+import static com.mongodb.client.model.Filters.exists;
+import static com.mongodb.client.model.Filters.gt;
+import static com.mongodb.client.model.Filters.in;
+import static com.mongodb.client.model.Filters.lt;
+import static com.mongodb.client.model.Filters.lte;
+import static com.mongodb.client.model.Filters.or;
+import static com.mongodb.client.model.Indexes.ascending;
+import static com.mongodb.client.model.Projections.include;
+
+import com.mongodb.MongoClientSettings;
+import com.mongodb.MongoCommandException;
+import com.mongodb.MongoException;
+import com.mongodb.MongoWriteConcernException;
+import com.mongodb.MongoWriteException;
+import com.mongodb.ReadConcern;
+import com.mongodb.ReadPreference;
+import com.mongodb.ServerAddress;
+import com.mongodb.WriteConcern;
+import com.mongodb.WriteConcernResult;
+import com.mongodb.bulk.WriteConcernError;
+import com.mongodb.client.ClientSession;
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.MongoDatabase;
+import com.mongodb.client.model.IndexModel;
+import com.mongodb.client.model.IndexOptions;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.bson.BsonArray;
+import org.bson.BsonDocument;
+import org.bson.BsonInt32;
+import org.bson.BsonInt64;
+import org.bson.BsonString;
+import org.bson.BsonValue;
+import org.bson.Document;
+import org.bson.conversions.Bson;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps keys in a collection of the application's own MongoDB, so that a stage's documents and its key commit together.
+ *
+ * <p>Needs a replica set (of one member, if need be) or a sharded cluster, and the indexes of {@link #createIndexes}. A
+ * stage gets a {@link ClientSession} in a new transaction (read concern snapshot, write concern majority and journaled, on
+ * the primary) and passes it to each of its operations. The key's compare-and-set is the transaction's last write. The
+ * session refuses to begin, commit or abort, and to be used after the stage; the stage is then rolled back with that error.
+ *
+ * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
+ * whatever the client's are. A write that waits for a document gives up after 600 ms, or sooner if the client's operations
+ * time out sooner; but an insert, which never has to wait. Safe for many threads. Every command blocks for as long as the
+ * client's settings let it look for a server.
+ *
+ * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can both
+ * commit (write skew): a stage that depends on a document has to write to it, too.
+ *
+ * <table>
+ *   <caption>What an error means, by its type, code or label, anywhere among the causes and the suppressed</caption>
+ *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
+ *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
+ *   <td>busy: looked up, since it may land later</td><td>run again</td><td>sent again, then looked up</td></tr>
+ *   <tr><td>no server found in time, authentication failed</td><td>unavailable: nothing was sent</td><td>run again</td>
+ *   <td>sent again, then looked up</td></tr>
+ *   <tr><td>label TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225),
+ *   SnapshotTooOld (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td>
+ *   <td>run again</td><td>run again; looked up if an earlier answer was lost</td></tr>
+ *   <tr><td>connection lost, NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436),
+ *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001)</td><td>unknown:
+ *   looked up</td><td>run again</td><td>sent again, then looked up</td></tr>
+ *   <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's own</td><td>looked up</td></tr>
+ *   <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166, 10334</td><td>unavailable</td>
+ *   <td>the stage's own</td><td>looked up</td></tr>
+ *   <tr><td>any other</td><td>unknown: looked up</td><td>the stage's own</td><td>looked up</td></tr>
+ * </table>
+ *
+ * <p>A commit is sent up to three times while its answer carries UnknownTransactionCommitResult, then looked up. The next
+ * run of the stage uses the same session, which ends the transaction if it is still open: it can't commit any more.
+ *
+ * <p><b>What the dead leave behind.</b> The id of the session that a holder runs its stages in is stored with its lock. A
+ * server lets a transaction live for a minute after its owner is gone, and it would be in the way of whoever takes over. So
+ * a stage that meets a conflict after its key was taken over kills the former holders' sessions, once; and a write that
+ * waits in vain for the key's own document kills them if the lease is over by the server's time. On the ordinary way none
+ * of this costs a command. A former holder that is alive fails with NoSuchTransaction, and learns that its key is stale. If
+ * it has put the session to other use, that transaction is aborted, and fails with a label that says to run it again.
+ */
+public final class MongoKeyStore implements KeyStore<ClientSession> {
+    /** How long a write may wait for a document that a transaction holds, in milliseconds: servers look at the clock now and then only. */
+    private static final long LONGEST_WAIT = 600;
+
+    private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
+
+    private static final int MOST_SESSIONS = 10_000;
+
+    private static final Bson BY_RESUMPTION = ascending(KeyDocument.SCOPE, KeyDocument.RESUMABLE_FROM);
+    private static final Bson BY_QUARANTINE = ascending(KeyDocument.STATE, KeyDocument.ID);
+    private static final Bson BY_EXPIRY = ascending(KeyDocument.EXPIRES_AT);
+
+    private final MongoClient client;
+    private final MongoDatabase database;
+
+    /** With our own concerns and codecs, whatever the client's are. */
+    private final MongoCollection<BsonDocument> keys;
+
+    /** For writes that may have to wait; has a time-out only where the client has one. */
+    private final MongoDatabase bounded;
+
+    private final HolderSessions sessions;
+
+    /**
+     * A store in a collection, which is made with the first key if it isn't there.
+     *
+     * <p>Asks the server what it is, and whether there is such a collection.
+     *
+     * @param client the application's; not closed by this store
+     * @param databaseName the name of a database, best the one of the stages' own documents
+     * @param collectionName the name of an ordinary collection for keys only, without a default collation or unique indexes
+     *     other than that of {@code _id}
+     * @throws IllegalArgumentException if the server is a standalone one, or the collection isn't ordinary; the message says
+     *     what to change
+     * @throws StoreFailure if the server can't be reached
+     */
+    public MongoKeyStore(MongoClient client, String databaseName, String collectionName) {
+        this.client = Objects.requireNonNull(client, "argument 'client' is null; the application's is required");
+        this.database = client.getDatabase(databaseName);
+        this.keys = database.getCollection(collectionName, BsonDocument.class)
+                .withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry())
+                .withReadPreference(ReadPreference.primary())
+                .withReadConcern(ReadConcern.MAJORITY)
+                .withWriteConcern(CONCERN);
+        Long timeout = database.getTimeout(TimeUnit.MILLISECONDS);
+        this.bounded = timeout == null
+                ? database
+                : database.withTimeout(
+                        timeout == 0 ? LONGEST_WAIT : Math.min(timeout, LONGEST_WAIT), TimeUnit.MILLISECONDS);
+        this.sessions = new HolderSessions(client, MOST_SESSIONS, System::nanoTime);
+        checkTopology();
+        checkCollection(collectionName);
+    }
+
+    private void checkTopology() {
+        Document hello = hello();
+        if (!hello.containsKey("setName") && !"isdbgrid".equals(hello.get("msg"))) {
+            throw new IllegalArgumentException(
+                    "argument 'client' is connected to a standalone server, which has no transactions; allowed: a replica set"
+                            + " or a sharded cluster. Start the server with --replSet, run rs.initiate() once (one member is"
+                            + " enough), and connect with its replicaSet name");
+        }
+    }
+
+    private void checkCollection(String name) {
+        Document found = command(() ->
+                database.listCollections().filter(new Document("name", name)).first());
+        if (found == null) {
+            return;
+        }
+        Document options = found.get("options", new Document());
+        boolean ordinary = "collection".equals(found.get("type"))
+                && !options.containsKey("collation")
+                && !options.containsKey("capped");
+        // The driver doesn't tell which index a duplicate was found under.
+        if (!ordinary || command(() -> unique(keys.listIndexes()))) {
+            throw new IllegalArgumentException("argument 'collectionName' is '" + name
+                    + "', which is a view, capped, has a default collation, or a unique index of its own; allowed: an"
+                    + " ordinary collection for keys only, or none yet");
+        }
+    }
+
+    private static boolean unique(Iterable<Document> indexes) {
+        for (Document index : indexes) {
+            if (index.getBoolean("unique", false) && !new Document(KeyDocument.ID, 1).equals(index.get("key"))) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /**
+     * Makes the indexes that completing, listing and reaping need. Can be repeated, also by many processes at once.
+     *
+     * @throws StoreFailure if they can't be made, such as for lack of the right to, or since there are other ones with the
+     *     same fields
+     */
+    public void createIndexes() {
+        createIndexes(new IndexOptions());
+    }
+
+    /**
+     * Makes the indexes of {@link #createIndexes}, with the one by expiry as a TTL index: the server then removes finished
+     * keys by itself, within a minute or so of their expiry, and no reaper is needed. Unfinished keys don't have the field.
+     *
+     * <p>Can be repeated. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
+     *
+     * @throws StoreFailure if they can't be made
+     */
+    public void createIndexesWithTimeToLive() {
+        createIndexes(new IndexOptions().expireAfter(0L, TimeUnit.SECONDS));
+    }
+
+    private void createIndexes(IndexOptions expiry) {
+        List<IndexModel> indexes = List.of(
+                new IndexModel(
+                        BY_RESUMPTION, new IndexOptions().partialFilterExpression(exists(KeyDocument.RESUMABLE_FROM))),
+                new IndexModel(
+                        BY_QUARANTINE,
+                        new IndexOptions().partialFilterExpression(eq(KeyDocument.STATE, KeyDocument.QUARANTINED))),
+                new IndexModel(BY_EXPIRY, expiry.partialFilterExpression(exists(KeyDocument.EXPIRES_AT))));
+        command(() -> keys.createIndexes(indexes));
+    }
+
+    @Override
+    public Instant time() {
+        return hello().getDate("localTime").toInstant();
+    }
+
+    private Document hello() {
+        return command(() -> database.runCommand(new Document("hello", 1), ReadPreference.primary()));
+    }
+
+    @Override
+    public Set<Isolation> isolations() {
+        return Set.of(Isolation.SNAPSHOT);
+    }
+
+    @Override
+    public Optional<StoredKey> find(KeyId id) {
+        return Optional.ofNullable(
+                        command(() -> keys.find(KeyDocument.withId(id)).first()))
+                .map(KeyDocument::read);
+    }
+
+    @Override
+    public boolean insert(StoredKey key) {
+        HolderSession proposed = sessions.take(key.revision());
+        HolderSession holder = proposed != null || !KeyDocument.isLocked(key) ? proposed : sessions.open();
+        return write(key, holder, proposed != null, () -> {
+            try {
+                return keys.insertOne(KeyDocument.insert(key, holder)).wasAcknowledged();
+            } catch (MongoWriteException e) {
+                // The collection has no other unique index than that of the identity.
+                if (Failure.of(e) == Failure.DUPLICATE) {
+                    return false;
+                }
+                throw e;
+            }
+        });
+    }
+
+    @Override
+    public boolean replace(Revision expected, StoredKey next) {
+        HolderSession proposed = sessions.take(next.revision());
+        HolderSession former = sessions.take(expected);
+        HolderSession mine = proposed != null ? proposed : former;
+        HolderSession holder = mine != null || !KeyDocument.isLocked(next) ? mine : sessions.open();
+        BsonDocument filter = KeyDocument.withRevision(next.id(), expected);
+        return write(next, holder, mine != null, () -> {
+            try {
+                BsonDocument update = KeyDocument.replace(next, holder, former);
+                return bounded("update", List.of(new BsonDocument("q", filter).append("u", update))) == 1;
+            } catch (MongoException e) {
+                if (Failure.of(e) == Failure.TIMED_OUT) {
+                    endBlocking(filter, former, e);
+                }
+                throw e;
+            }
+        });
+    }
+
+    /**
+     * Sends updates or deletes that give up after a while; returns how many documents they met.
+     *
+     * <p>The driver's own methods have no such bound, and may send a command twice: if the first answer was lost, the second
+     * one's should tell of the first, which not every server keeps.
+     */
+    private int bounded(String command, List<BsonDocument> statements) {
+        BsonDocument text = new BsonDocument(
+                        command, new BsonString(keys.getNamespace().getCollectionName()))
+                .append(command + "s", new BsonArray(statements))
+                .append("writeConcern", CONCERN.asDocument());
+        if (bounded == database) {
+            text.append("maxTimeMS", new BsonInt64(LONGEST_WAIT));
+        }
+        BsonDocument reply = bounded.runCommand(text, ReadPreference.primary(), BsonDocument.class);
+        for (BsonValue error : reply.getArray("writeErrors", new BsonArray())) {
+            throw new MongoCommandException(error.asDocument(), new ServerAddress());
+        }
+        int met = reply.getNumber("n").intValue();
+        if (reply.containsKey("writeConcernError")) {
+            BsonDocument error = reply.getDocument("writeConcernError");
+            throw new MongoWriteConcernException(
+                    new WriteConcernError(
+                            error.getNumber("code").intValue(),
+                            error.getString("codeName", new BsonString("")).getValue(),
+                            error.getString("errmsg", new BsonString("")).getValue(),
+                            error),
+                    WriteConcernResult.acknowledged(met, met > 0, null),
+                    new ServerAddress(),
+                    Set.of());
+        }
+        return met;
+    }
+
+    /** Makes a write. If the key is held then, or may be, its holder's session is kept for the next stage. */
+    private boolean write(StoredKey next, @Nullable HolderSession holder, boolean known, Supplier<Boolean> write) {
+        boolean keep = known;
+        try {
+            boolean done = command(write);
+            keep |= done;
+            return done;
+        } catch (StoreFailure e) {
+            keep = true;
+            throw e;
+        } finally {
+            if (holder != null && keep && KeyDocument.isLocked(next)) {
+                sessions.keep(next.revision(), holder, KeyDocument.lease(next));
+            } else if (holder != null) {
+                holder.close();
+            }
+        }
+    }
+
+    /**
+     * Ends the transaction that a write waited for in vain, if that is an unresolved one of this holder, or of one whose
+     * lease is over by the server's own time.
+     */
+    private void endBlocking(BsonDocument filter, @Nullable HolderSession former, MongoException failure) {
+        try {
+            if (former != null) {
+                kill(List.of(former.id()));
+                return;
+            }
+            BsonDocument found = keys.find(filter)
+                    .projection(include(KeyDocument.STATE, KeyDocument.RESUMABLE_FROM, KeyDocument.SESSIONS))
+                    .first();
+            if (found != null && KeyDocument.isAbandoned(found, time())) {
+                kill(KeyDocument.sessions(found));
+            }
+        } catch (RuntimeException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    /** Kills the sessions of those who held the key before, once, if there are any: one of them may be in the way. */
+    private void endFormer(StoredKey held, HolderSession holder, Throwable failure) {
+        // The first attempt has nobody before it.
+        if (held.key().attempts() <= 1 || !holder.mayKillOthers()) {
+            return;
+        }
+        try {
+            BsonDocument found = keys.find(KeyDocument.withRevision(held.id(), held.revision()))
+                    .projection(include(KeyDocument.SESSIONS))
+                    .first();
+            if (found != null) {
+                List<BsonValue> others = new ArrayList<>(KeyDocument.sessions(found));
+                others.removeIf(holder.id()::equals);
+                kill(others);
+            }
+        } catch (RuntimeException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    private void kill(List<? extends BsonValue> ids) {
+        if (!ids.isEmpty()) {
+            List<BsonDocument> named =
+                    ids.stream().map(id -> new BsonDocument("id", id)).toList();
+            Document unused = client.getDatabase("admin")
+                    .runCommand(new BsonDocument("killSessions", new BsonArray(named)), ReadPreference.primary());
+        }
+    }
+
+    @Override
+    public StageCommit commitStage(
+            StoredKey held, Isolation isolation, Duration lease, Function<ClientSession, StoredKey> work) {
+        if (isolation != Isolation.SNAPSHOT) {
+            throw new IllegalArgumentException("argument 'isolation' is '" + isolation + "'; allowed: SNAPSHOT");
+        }
+        HolderSession kept = sessions.take(held.revision());
+        HolderSession holder = kept != null ? kept : sessions.open();
+        AtomicReference<StoredKey> last = new AtomicReference<>(held);
+        StageCommit end = new StageTransaction(keys, holder, kept, held).run(lease, session -> {
+            StoredKey next = work.apply(session);
+            last.set(next);
+            return next;
+        });
+        StoredKey next = Objects.requireNonNull(last.get());
+        // A transaction whose fate is open ends at the latest when the session begins its next one.
+        boolean unused = end.match(
+                () -> keep(KeyDocument.isLocked(next), next, holder, KeyDocument.lease(next)),
+                () -> keep(false, held, holder, lease),
+                failure -> keep(true, held, holder, lease),
+                failure -> {
+                    endFormer(held, holder, failure);
+                    return keep(true, held, holder, lease);
+                },
+                failure -> keep(true, held, holder, lease));
+        return end;
+    }
+
+    private boolean keep(boolean keep, StoredKey key, HolderSession holder, Duration lease) {
+        if (keep) {
+            sessions.keep(key.revision(), holder, lease);
+        } else {
+            holder.close();
+        }
+        return keep;
+    }
+
+    @Override
+    public List<StoredKey> findResumable(
+            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
+        List<Bson> filters = new ArrayList<>();
+        filters.add(lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before)));
+        filters.add(readable());
+        if (afterScope != null) {
+            filters.add(gt(KeyDocument.SCOPE, afterScope));
+        }
+        if (!operations.isEmpty()) {
+            filters.add(or(operations.entrySet().stream()
+                    .map(operation -> and(
+                            eq(KeyDocument.OPERATION, operation.getKey()),
+                            in(
+                                    KeyDocument.RECOVERY_POINT,
+                                    operation.getValue().stream()
+                                            .map(RecoveryPoint::name)
+                                            .toList())))
+                    .toList()));
+        }
+        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit);
+        return found.stream()
+                .takeWhile(key -> key.id().scope().equals(found.get(0).id().scope()))
+                .toList();
+    }
+
+    @Override
+    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+        Bson quarantined = and(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), readable());
+        return list(
+                after == null ? quarantined : and(quarantined, gt(KeyDocument.ID, KeyDocument.id(after))),
+                ascending(KeyDocument.ID),
+                BY_QUARANTINE,
+                limit);
+    }
+
+    /** The index is named, so that a missing one is an error and not a slow scan of all keys. */
+    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
+        return command(() -> keys.find(filter)
+                .sort(order)
+                .hint(index)
+                .limit(atLeastOne(limit))
+                .map(KeyDocument::read)
+                .into(new ArrayList<>()));
+    }
+
+    /** A process of an older version leaves alone what a newer one wrote. */
+    private static Bson readable() {
+        return lte(KeyDocument.FORMAT, KeyDocument.CURRENT_FORMAT);
+    }
+
+    @Override
+    public int deleteExpired(Instant at, int limit) {
+        BsonDocument expired = new BsonDocument(KeyDocument.EXPIRES_AT, new BsonDocument("$lte", KeyDocument.date(at)))
+                .append(KeyDocument.FORMAT, new BsonDocument("$lte", new BsonInt32(KeyDocument.CURRENT_FORMAT)));
+        List<BsonValue> ids = command(() -> keys.find(expired)
+                .projection(include(KeyDocument.ID))
+                .sort(BY_EXPIRY)
+                .hint(BY_EXPIRY)
+                .limit(atLeastOne(limit))
+                .map(found -> found.get(KeyDocument.ID))
+                .into(new ArrayList<>()));
+        // One that was created anew since then has no expiry, and stays.
+        List<BsonDocument> deletes = ids.stream()
+                .map(id -> {
+                    BsonDocument filter = new BsonDocument(KeyDocument.ID, id);
+                    filter.putAll(expired);
+                    return new BsonDocument("q", filter).append("limit", new BsonInt32(1));
+                })
+                .toList();
+        return deletes.isEmpty() ? 0 : command(() -> bounded("delete", deletes));
+    }
+
+    private static int atLeastOne(int limit) {
+        if (limit < 1) {
+            throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
+        }
+        return limit;
+    }
+
+    private static <R> R command(Supplier<R> command) {
+        try {
+            return command.get();
+        } catch (MongoException e) {
+            throw Failure.ofCommand(e);
+        }
+    }
+}

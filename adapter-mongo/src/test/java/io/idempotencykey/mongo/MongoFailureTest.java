@@ -1,0 +1,537 @@
+package io.idempotencykey.mongo;
+
+import static com.mongodb.client.model.Filters.eq;
+import static io.idempotencykey.mongo.Keys.FINISHED;
+import static io.idempotencykey.mongo.Keys.LEASE;
+import static io.idempotencykey.mongo.Keys.LOCKED;
+import static io.idempotencykey.mongo.Keys.OPEN;
+import static io.idempotencykey.mongo.Keys.REQUEST;
+import static io.idempotencykey.mongo.Keys.RESPONSE;
+import static io.idempotencykey.mongo.Keys.causeOf;
+import static io.idempotencykey.mongo.Keys.key;
+import static io.idempotencykey.mongo.Keys.kindOf;
+import static io.idempotencykey.mongo.Keys.nameOf;
+import static io.idempotencykey.mongo.Keys.next;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.mongodb.ConnectionString;
+import com.mongodb.MongoException;
+import com.mongodb.ServerAddress;
+import com.mongodb.client.ClientSession;
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.MongoDatabase;
+import com.mongodb.client.model.CreateCollectionOptions;
+import com.mongodb.client.model.Filters;
+import com.mongodb.client.model.Updates;
+import com.mongodb.client.model.ValidationOptions;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.StageOutcome;
+import io.idempotencykey.service.StageResult;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import org.bson.Document;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The table of failures in {@link MongoKeyStore}, row by row, by the server's fail points and by cut connections. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class MongoFailureTest {
+    private static final String APPLICATION = "failing";
+
+    /** Enough for a commit's every sending, and the driver's own repetition of each. */
+    private static final int EVERY_COMMIT = 6;
+
+    private final RecordedCommands commands = new RecordedCommands();
+    private MongoClient steady;
+    private MongoClient client;
+    private MongoDatabase database;
+    private MongoCollection<Document> rows;
+    private MongoKeyStore store;
+
+    @BeforeAll
+    void open() {
+        steady = TestServer.client();
+        client = TestServer.client(settings -> settings.applicationName(APPLICATION)
+                .retryWrites(false)
+                .retryReads(false)
+                .addCommandListener(commands));
+        database = client.getDatabase(TestServer.newName());
+        database.createCollection("rows");
+        rows = database.getCollection("rows");
+        store = new MongoKeyStore(client, database.getName(), "keys");
+        store.createIndexes();
+    }
+
+    @AfterAll
+    void close() {
+        TestServer.drop(steady.getDatabase(database.getName()));
+        client.close();
+        steady.close();
+    }
+
+    @AfterEach
+    void disarm() {
+        Document unused = steady.getDatabase("admin")
+                .runCommand(new Document("configureFailPoint", "failCommand").append("mode", "off"));
+    }
+
+    /** Lets the next commands of this name fail. */
+    private void fail(String command, int times, Document how) {
+        Document unused = steady.getDatabase("admin")
+                .runCommand(new Document("configureFailPoint", "failCommand")
+                        .append("mode", new Document("times", times))
+                        .append(
+                                "data",
+                                new Document(how)
+                                        .append("failCommands", List.of(command))
+                                        .append("appName", APPLICATION)));
+        commands.forget();
+    }
+
+    private static Document code(int code, String... labels) {
+        return new Document("errorCode", code).append("errorLabels", List.of(labels));
+    }
+
+    private static Document cut() {
+        return new Document("closeConnection", true);
+    }
+
+    private static Document concern(int code) {
+        return new Document("writeConcernError", new Document("code", code).append("errmsg", "not replicated in time"));
+    }
+
+    private StoredKey held() {
+        StoredKey key = key(LOCKED);
+        assertThat(store.insert(key)).isTrue();
+        return key;
+    }
+
+    private StageCommit commit(StoredKey held, Function<ClientSession, StoredKey> work) {
+        return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work);
+    }
+
+    static Stream<Arguments> single() {
+        Stream<Arguments> busy = Stream.of(50, 24, 202, 262).map(code -> expected(code, StoreFailure.Kind.BUSY));
+        Stream<Arguments> unknown = Stream.of(
+                        112, 225, 239, 246, 251, 267, // conflicts
+                        10107, 91, 189, 11600, 11602, 13435, 13436, 6, 7, 89, 9001, 64, // lost
+                        1, 8, 11601) // not known here
+                .map(code -> expected(code, StoreFailure.Kind.UNKNOWN));
+        Stream<Arguments> refused = Stream.of(2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 166, 10334)
+                .map(code -> expected(code, StoreFailure.Kind.UNAVAILABLE));
+        Stream<Arguments> others = Stream.of(
+                Arguments.of(code(100, "RetryableWriteError"), StoreFailure.Kind.UNKNOWN),
+                Arguments.of(cut(), StoreFailure.Kind.UNKNOWN));
+        return Stream.of(busy, unknown, refused, others).flatMap(all -> all);
+    }
+
+    private static Arguments expected(int code, StoreFailure.Kind kind) {
+        return Arguments.of(code(code), kind);
+    }
+
+    @ParameterizedTest
+    @MethodSource("single")
+    void aSingleCommandsFailureIsTranslated(Document how, StoreFailure.Kind kind) {
+        StoredKey held = held();
+        StoredKey fresh = key(OPEN);
+
+        fail("insert", 1, how);
+        assertThat(kindOf(() -> store.insert(fresh))).isEqualTo(kind);
+        fail("update", 1, how);
+        assertThat(kindOf(() -> store.replace(held.revision(), next(held, OPEN))))
+                .isEqualTo(kind);
+        fail("find", 1, how);
+        assertThat(kindOf(() -> store.find(held.id()))).isEqualTo(kind);
+        fail("find", 1, how);
+        assertThat(kindOf(() -> store.deleteExpired(Keys.AT, 1))).isEqualTo(kind);
+
+        assertThat(store.find(fresh.id())).isEmpty();
+        assertThat(store.find(held.id())).contains(held);
+    }
+
+    @Test
+    void aDocumentThatAValidatorRefusesIsRefused() {
+        database.createCollection(
+                "validated",
+                new CreateCollectionOptions()
+                        .validationOptions(new ValidationOptions().validator(Filters.exists("approvedBy"))));
+        MongoKeyStore validated = new MongoKeyStore(client, database.getName(), "validated");
+
+        assertThat(kindOf(() -> validated.insert(key(OPEN)))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+    }
+
+    @Test
+    void theTimeThatCanNotBeReadIsAFailure() {
+        fail("hello", 1, code(13));
+
+        assertThat(kindOf(store::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+    }
+
+    /** It is written, and may be rolled back with its primary. */
+    @Test
+    void aWriteThatTheMajorityDidNotConfirmIsUnknown() {
+        StoredKey held = held();
+        StoredKey next = next(held, OPEN);
+        StoredKey fresh = key(OPEN);
+
+        fail("insert", 1, concern(64));
+        assertThat(kindOf(() -> store.insert(fresh))).isEqualTo(StoreFailure.Kind.UNKNOWN);
+        fail("update", 1, concern(64));
+        assertThat(kindOf(() -> store.replace(held.revision(), next))).isEqualTo(StoreFailure.Kind.UNKNOWN);
+
+        assertThat(store.find(fresh.id())).contains(fresh);
+        assertThat(store.find(held.id())).contains(next);
+    }
+
+    @Test
+    void aClaimThatTheMajorityDidNotConfirmIsMine() {
+        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        KeyId id = KeyId.of(UUID.randomUUID().toString());
+        fail("insert", 1, concern(64));
+
+        assertThat(isMine(service.claim(id, REQUEST))).isTrue();
+
+        assertThat(commands.names()).containsExactly("insert", "insert", "find");
+    }
+
+    private static boolean isMine(Claim claim) {
+        return claim.match(claimed -> true, replay -> false, inFlight -> false);
+    }
+
+    @Test
+    void withoutAServerNothingIsSent() {
+        try (MongoClient lonely = TestServer.client(
+                "mongodb://127.0.0.1:1/?replicaSet=none",
+                settings -> settings.applyToClusterSettings(
+                        cluster -> cluster.serverSelectionTimeout(100, TimeUnit.MILLISECONDS)))) {
+            assertThat(kindOf(() -> new MongoKeyStore(lonely, "shop", "keys")))
+                    .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        }
+    }
+
+    @Test
+    void aStageWhoseServerIsGoneIsRolledBackToBeRunAgain() {
+        TestServer server = TestServer.start();
+        try (server;
+                MongoClient left = TestServer.client(
+                        server.ownUrl(),
+                        settings -> settings.applyToClusterSettings(
+                                cluster -> cluster.serverSelectionTimeout(200, TimeUnit.MILLISECONDS)))) {
+            MongoKeyStore itsStore = new MongoKeyStore(left, "shop", "keys");
+            StoredKey held = key(LOCKED);
+            itsStore.insert(held);
+
+            StageCommit end = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
+                server.close();
+                server.awaitEnd();
+                return next(held, FINISHED);
+            });
+
+            assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(kindOf(() -> itsStore.insert(key(OPEN)))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        }
+    }
+
+    // In a stage
+
+    static Stream<Arguments> inAStage() {
+        Stream<Arguments> again = Stream.of(
+                        50, 24, 202, 262, 112, 225, 239, 246, 251, 267, 10107, 91, 189, 11600, 11602, 13435, 13436, 6,
+                        7, 89, 9001)
+                .map(code -> Arguments.of(code(code), "transiently rolled back"));
+        Stream<Arguments> own = Stream.of(1, 2, 8, 13, 11000).map(code -> Arguments.of(code(code), "rolled back"));
+        Stream<Arguments> others = Stream.of(
+                Arguments.of(code(8, MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL), "transiently rolled back"),
+                Arguments.of(cut(), "transiently rolled back"));
+        return Stream.of(again, own, others).flatMap(all -> all);
+    }
+
+    @ParameterizedTest
+    @MethodSource("inAStage")
+    void aStagesFailureRollsItBackAndItsExceptionIsKept(Document how, String expected) {
+        StoredKey held = held();
+        String name = UUID.randomUUID().toString();
+        AtomicReference<MongoException> thrown = new AtomicReference<>();
+        fail("insert", 1, how);
+
+        StageCommit end = commit(held, session -> {
+            try {
+                rows.insertOne(session, new Document("_id", name));
+            } catch (MongoException e) {
+                thrown.set(e);
+                throw new IllegalStateException("as a framework wraps it", e);
+            }
+            return next(held, FINISHED);
+        });
+
+        assertThat(nameOf(end)).isEqualTo(expected);
+        assertThat(causeOf(end)).hasMessage("as a framework wraps it").hasCause(thrown.get());
+        assertThat(store.find(held.id())).contains(held);
+        assertThat(rows.find(eq(name)).first()).isNull();
+        assertThat(nameOf(commit(held, session -> next(held, FINISHED)))).isEqualTo("committed");
+    }
+
+    @ParameterizedTest
+    @MethodSource("inAStage")
+    void theFencesFailureRollsTheStageBack(Document how, String expected) {
+        StoredKey held = held();
+        String name = UUID.randomUUID().toString();
+        fail("update", 1, how);
+
+        StageCommit end = commit(held, session -> {
+            rows.insertOne(session, new Document("_id", name));
+            return next(held, FINISHED);
+        });
+
+        assertThat(nameOf(end)).isEqualTo(expected);
+        assertThat(store.find(held.id())).contains(held);
+        assertThat(rows.find(eq(name)).first()).isNull();
+    }
+
+    @Test
+    void anErrorThatTheRollbackMeetsDoesNotHideTheStages() {
+        StoredKey held = held();
+        fail("abortTransaction", 1, cut());
+        IllegalStateException thrown = new IllegalStateException("thrown by the stage");
+
+        StageCommit end = commit(held, session -> {
+            rows.insertOne(session, new Document("_id", UUID.randomUUID().toString()));
+            throw thrown;
+        });
+
+        assertThat(nameOf(end)).isEqualTo("rolled back");
+        assertThat(causeOf(end)).isSameAs(thrown);
+        assertThat(nameOf(commit(held, session -> next(held, FINISHED)))).isEqualTo("committed");
+    }
+
+    @Test
+    void whatCountsIsFoundAnywhereAmongCausesAndSuppressed() {
+        MongoException conflict = new MongoException(112, "conflict");
+        IllegalStateException suppressing = new IllegalStateException("on the way out");
+        suppressing.addSuppressed(new IOException("while closing", conflict));
+        IllegalStateException circle = new IllegalStateException("one");
+        circle.addSuppressed(new IllegalStateException("another", circle));
+
+        assertThat(Failure.of(new RuntimeException(new RuntimeException(conflict))))
+                .isEqualTo(Failure.CONFLICT);
+        assertThat(Failure.of(suppressing)).isEqualTo(Failure.CONFLICT);
+        assertThat(Failure.of(circle)).isEqualTo(Failure.NONE);
+        assertThat(Failure.of(new IllegalStateException("112: WriteConflict"))).isEqualTo(Failure.NONE);
+    }
+
+    // At the commit
+
+    static Stream<Arguments> atTheCommit() {
+        String again = MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL;
+        String unknown = MongoException.UNKNOWN_TRANSACTION_COMMIT_RESULT_LABEL;
+        return Stream.of(
+                Arguments.of(code(251, again), 1, "transiently rolled back"),
+                Arguments.of(code(112, again), 1, "transiently rolled back"),
+                Arguments.of(code(246, again), 1, "transiently rolled back"),
+                // The driver sends it again by itself, and so does the adapter, as long as nobody says how it ended.
+                Arguments.of(cut(), 1, "committed"),
+                Arguments.of(cut(), EVERY_COMMIT - 1, "committed"),
+                Arguments.of(cut(), EVERY_COMMIT, "unknown"),
+                Arguments.of(code(10107), 1, "committed"),
+                Arguments.of(code(189), EVERY_COMMIT, "unknown"),
+                Arguments.of(code(50), 1, "committed"),
+                Arguments.of(code(50), EVERY_COMMIT, "unknown"),
+                Arguments.of(code(8, unknown), 2, "committed"),
+                Arguments.of(code(8, unknown), EVERY_COMMIT, "unknown"),
+                Arguments.of(concern(64), 1, "committed"),
+                Arguments.of(concern(64), EVERY_COMMIT, "unknown"),
+                Arguments.of(code(8), 1, "unknown"),
+                Arguments.of(code(13), 1, "unknown"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("atTheCommit")
+    void aCommitsFailureIsResolvedOrUnknown(Document how, int times, String expected) {
+        StoredKey held = held();
+        StoredKey next = next(held, FINISHED);
+        fail("commitTransaction", times, how);
+
+        StageCommit end = commit(held, session -> next);
+
+        assertThat(nameOf(end)).isEqualTo(expected);
+        boolean made = expected.equals("committed") || how.containsKey("writeConcernError");
+        assertThat(store.find(held.id())).contains(made ? next : held);
+        if (!made) {
+            // The transaction may still be open: the next run ends it, and isn't kept waiting by it.
+            disarm();
+            assertThat(nameOf(commit(held, session -> next(held, FINISHED)))).isEqualTo("committed");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 1", "6, 2", "7, 2", "12, 3"})
+    void aCommitThatIsNotAnsweredIsResolvedByTheService(int times, int expectedRuns) {
+        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        KeyId id = KeyId.of(UUID.randomUUID().toString());
+        HeldKey held = claimed(service.claim(id, REQUEST));
+        AtomicInteger runs = new AtomicInteger();
+        fail("commitTransaction", times, cut());
+
+        StageResult result = service.workStage(held, stage -> {
+            runs.incrementAndGet();
+            rows.insertOne(stage.transaction(), new Document("_id", id.value()));
+            return StageOutcome.respond(RESPONSE);
+        });
+
+        assertThat(result).isInstanceOf(StageResult.Finished.class);
+        assertThat(runs).hasValue(expectedRuns);
+        assertThat(rows.find(eq(id.value())).first()).isNotNull();
+    }
+
+    private static HeldKey claimed(Claim claim) {
+        return claim.match(
+                        claimed -> Optional.of(claimed.key()),
+                        replay -> Optional.<HeldKey>empty(),
+                        inFlight -> Optional.<HeldKey>empty())
+                .orElseThrow();
+    }
+
+    // Answers that are lost on the way
+
+    @FunctionalInterface
+    interface CutTest {
+        void run(
+                CuttingProxy proxy,
+                MongoKeyStore itsStore,
+                IdempotencyKeyService<ClientSession> service,
+                MongoCollection<Document> itsRows)
+                throws IOException;
+    }
+
+    private void throughAProxy(boolean retryWrites, CutTest test) throws IOException {
+        Document hello = steady.getDatabase("admin").runCommand(new Document("hello", 1));
+        String primary = hello.containsKey("primary")
+                ? hello.getString("primary")
+                : new ConnectionString(TestServer.url()).getHosts().get(0);
+        try (CuttingProxy proxy = new CuttingProxy(new ServerAddress(primary));
+                MongoClient cutOff = TestServer.client(proxy.url(), settings -> settings.retryWrites(retryWrites))) {
+            MongoKeyStore itsStore = new MongoKeyStore(cutOff, database.getName(), "keys");
+            test.run(
+                    proxy,
+                    itsStore,
+                    new IdempotencyKeyService<>(itsStore),
+                    cutOff.getDatabase(database.getName()).getCollection("rows"));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aClaimWhoseAnswerIsLostIsMine(boolean retryWrites) throws IOException {
+        throughAProxy(retryWrites, (proxy, itsStore, service, itsRows) -> {
+            KeyId id = KeyId.of(UUID.randomUUID().toString());
+            proxy.cut(CuttingProxy.Cut.ANSWER, "insert", 1);
+
+            assertThat(isMine(service.claim(id, REQUEST))).isTrue();
+
+            assertThat(isMine(service.claim(id, REQUEST))).isFalse();
+        });
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aRenewalWhoseAnswerIsLostIsMade(boolean retryWrites) throws IOException {
+        throughAProxy(retryWrites, (proxy, itsStore, service, itsRows) -> {
+            KeyId id = KeyId.of(UUID.randomUUID().toString());
+            HeldKey held = claimed(service.claim(id, REQUEST));
+            proxy.cut(CuttingProxy.Cut.ANSWER, "update", 1);
+
+            HeldKey renewed = service.renew(held);
+
+            assertThat(service.workStage(renewed, stage -> StageOutcome.respond(RESPONSE)))
+                    .isInstanceOf(StageResult.Finished.class);
+        });
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, EVERY_COMMIT})
+    void aCommitWhoseAnswersAreLostIsMadeOnce(int lost) throws IOException {
+        throughAProxy(true, (proxy, itsStore, service, itsRows) -> {
+            KeyId id = KeyId.of(UUID.randomUUID().toString());
+            HeldKey held = claimed(service.claim(id, REQUEST));
+            itsRows.insertOne(new Document("_id", id.value()).append("count", 0));
+            proxy.cut(CuttingProxy.Cut.ANSWER, "commitTransaction", lost);
+
+            StageResult result = service.workStage(held, stage -> {
+                itsRows.updateOne(stage.transaction(), eq(id.value()), Updates.inc("count", 1));
+                return StageOutcome.respond(RESPONSE);
+            });
+
+            assertThat(result).isInstanceOf(StageResult.Finished.class);
+            assertThat(rows.find(eq(id.value())).first()).containsEntry("count", 1);
+        });
+    }
+
+    /** No commit reaches the server before the stage has run again; then they all do. */
+    @Test
+    void aLateCommitDoublesNothing() throws IOException {
+        throughAProxy(true, (proxy, itsStore, service, itsRows) -> {
+            KeyId id = KeyId.of(UUID.randomUUID().toString());
+            HeldKey held = claimed(service.claim(id, REQUEST));
+            itsRows.insertOne(new Document("_id", id.value()).append("count", 0));
+            AtomicInteger runs = new AtomicInteger();
+            proxy.cut(CuttingProxy.Cut.COMMAND, "commitTransaction", EVERY_COMMIT);
+
+            StageResult result = service.workStage(held, stage -> {
+                runs.incrementAndGet();
+                itsRows.updateOne(stage.transaction(), eq(id.value()), Updates.inc("count", 1));
+                return StageOutcome.respond(RESPONSE);
+            });
+            int late = proxy.deliver();
+
+            assertThat(late).isEqualTo(EVERY_COMMIT);
+            assertThat(result).isInstanceOf(StageResult.Finished.class);
+            assertThat(runs).hasValue(2);
+            assertThat(rows.find(eq(id.value())).first()).containsEntry("count", 1);
+        });
+    }
+
+    /** The holder's own unresolved transaction holds the key's document, and would for a minute. */
+    @Test
+    void aKeyCanBeGivenBackAlthoughItsHoldersUnresolvedCommitIsInTheWay() throws IOException {
+        throughAProxy(true, (proxy, itsStore, service, itsRows) -> {
+            StoredKey held = key(LOCKED);
+            itsStore.insert(held);
+            StoredKey finished = next(held, FINISHED);
+            StoredKey released = next(held, OPEN);
+            proxy.cut(CuttingProxy.Cut.COMMAND, "commitTransaction", EVERY_COMMIT);
+            assertThat(nameOf(itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> finished)))
+                    .isEqualTo("unknown");
+
+            assertThat(kindOf(() -> itsStore.replace(held.revision(), released)))
+                    .isEqualTo(StoreFailure.Kind.BUSY);
+            // The one that timed out may have landed by now, or this one does.
+            boolean unused = itsStore.replace(held.revision(), released);
+
+            assertThat(proxy.deliver()).isEqualTo(EVERY_COMMIT);
+            assertThat(itsStore.find(held.id())).contains(released);
+        });
+    }
+}

@@ -1,0 +1,164 @@
+package io.idempotencykey.mongo;
+
+import static io.idempotencykey.mongo.Keys.REQUEST;
+import static io.idempotencykey.mongo.Keys.RESPONSE;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.mongodb.client.ClientSession;
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoDatabase;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.StageOutcome;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import org.bson.BsonDocument;
+import org.bson.BsonInt32;
+import org.bson.BsonString;
+import org.bson.Document;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/** What the server does with the commands, among 5,000 keys, and among 100,000 in the profile {@code databases}. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class MongoIndexTest {
+    private static final int KEYS = Integer.getInteger("test.keys", 5_000);
+    private static final Instant NOW = Keys.AT.plusSeconds(30);
+
+    private final RecordedCommands commands = new RecordedCommands();
+    private MongoClient client;
+    private MongoDatabase database;
+    private MongoKeyStore store;
+
+    /** Finished keys for the most part, as in an application. */
+    @BeforeAll
+    void open() {
+        client = TestServer.client(settings -> settings.addCommandListener(commands));
+        database = client.getDatabase(TestServer.newName());
+        store = new MongoKeyStore(client, database.getName(), "keys");
+        List<BsonDocument> batch = new ArrayList<>();
+        for (int i = 0; i < KEYS; i++) {
+            KeyState state = switch (i % 1_000) {
+                case 0, 10, 20, 30, 40, 50, 60 -> new KeyState.Open(RecoveryPoint.STARTED, NOW.minusMillis(i));
+                case 1 -> new KeyState.Locked(RecoveryPoint.STARTED, NOW.minusSeconds(60), NOW.minusMillis(i));
+                case 2 -> new KeyState.Quarantined(RecoveryPoint.STARTED, NOW, "a reason");
+                case 3 -> new KeyState.Finished(RESPONSE, Keys.AT, NOW.minusMillis(i));
+                default -> new KeyState.Finished(RESPONSE, Keys.AT, NOW.plusMillis(i + 1));
+            };
+            BsonDocument document = KeyDocument.insert(Keys.key(state), null);
+            document.append("scope", new BsonString("scope" + i % 7));
+            document.append("_id", new BsonString("scope" + i % 7 + " " + i));
+            batch.add(document);
+            if (batch.size() == 5_000) {
+                database.getCollection("keys", BsonDocument.class).insertMany(batch);
+                batch.clear();
+            }
+        }
+        store.createIndexes();
+    }
+
+    @AfterAll
+    void close() {
+        TestServer.drop(database);
+        client.close();
+    }
+
+    @BeforeEach
+    void forget() {
+        commands.forget();
+    }
+
+    /** Every find that was sent used an index; every update singles out its document by the identity. */
+    private void assertThatNothingIsScanned() {
+        List<BsonDocument> sent = commands.texts();
+        for (BsonDocument command : sent) {
+            if (command.containsKey("find")) {
+                assertThat(plan(command)).containsPattern("IXSCAN|IDHACK").doesNotContain("COLLSCAN");
+            } else if (command.containsKey("updates") || command.containsKey("deletes")) {
+                String statements = command.containsKey("updates") ? "updates" : "deletes";
+                BsonDocument filter =
+                        command.getArray(statements).get(0).asDocument().getDocument("q");
+                assertThat(filter.getFirstKey()).isEqualTo("_id");
+            }
+        }
+        assertThat(sent).isNotEmpty();
+    }
+
+    private String plan(BsonDocument sent) {
+        BsonDocument command = new BsonDocument();
+        command.putAll(sent);
+        for (String ofTheEnvelope : Set.of("$db", "lsid", "$clusterTime", "$readPreference", "txnNumber")) {
+            command.remove(ofTheEnvelope);
+        }
+        Document explained = database.runCommand(
+                new BsonDocument("explain", command).append("verbosity", new BsonString("queryPlanner")));
+        return explained
+                .getEmbedded(List.of("queryPlanner", "winningPlan"), Document.class)
+                .toJson();
+    }
+
+    @Test
+    void aClaimAStageAndAReplayUseTheIdentity() {
+        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        KeyId id = new KeyId("scope3", UUID.randomUUID().toString());
+
+        HeldKey held = service.claim(id, REQUEST)
+                .match(
+                        claimed -> Optional.of(claimed.key()),
+                        replay -> Optional.<HeldKey>empty(),
+                        inFlight -> Optional.<HeldKey>empty())
+                .orElseThrow();
+        service.workStage(service.renew(held), stage -> StageOutcome.respond(RESPONSE));
+        service.claim(id, REQUEST);
+        service.retrieve(id);
+
+        assertThat(commands.names()).contains("insert", "find", "update");
+        assertThatNothingIsScanned();
+    }
+
+    @Test
+    void resumptionUsesItsIndex() {
+        List<StoredKey> any = store.findResumable(Map.of(), null, NOW, 10);
+        List<StoredKey> some = store.findResumable(
+                Map.of(
+                        "complete-cart", Set.of(RecoveryPoint.STARTED, RecoveryPoint.named("paid")),
+                        "cancel-cart", Set.of(RecoveryPoint.STARTED)),
+                "scope2",
+                NOW,
+                10);
+
+        assertThat(any).isNotEmpty().allMatch(key -> key.id().scope().equals("scope0"));
+        assertThat(some).isNotEmpty().allMatch(key -> key.id().scope().equals("scope3"));
+        assertThatNothingIsScanned();
+    }
+
+    @Test
+    void quarantineUsesItsIndex() {
+        assertThat(store.findQuarantined(null, 2)).hasSize(2);
+        assertThat(store.findQuarantined(new KeyId("scope1", "x"), 1_000))
+                .isNotEmpty()
+                .allMatch(key -> key.id().scope().compareTo("scope2") >= 0);
+        assertThatNothingIsScanned();
+    }
+
+    @Test
+    void reapingUsesItsIndex() {
+        assertThat(store.deleteExpired(NOW, 2)).isEqualTo(2);
+
+        assertThat(commands.names()).containsExactly("find", "delete");
+        assertThat(commands.texts().get(0).get("limit")).isEqualTo(new BsonInt32(2));
+        assertThatNothingIsScanned();
+    }
+}
