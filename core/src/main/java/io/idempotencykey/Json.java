@@ -31,10 +31,14 @@ final class Json {
 
     /** Copies the map into sorted, immutable maps, immutable lists and numbers without trailing zeros. */
     static Map<String, @Nullable Object> normalize(Map<?, ?> map, String argument) {
-        return normalizeMap(map, argument, 0);
+        return normalizeMap(map, argument, 0, new int[1]);
     }
 
-    private static @Nullable Object normalize(@Nullable Object value, String argument, int depth) {
+    private static @Nullable Object normalize(@Nullable Object value, String argument, int depth, int[] values) {
+        if (++values[0] > MAX_LENGTH) {
+            // One list that is in many places, itself in many: exponentially more to write than there is in memory.
+            throw Arguments.refused(argument, "longer", "at most " + MAX_LENGTH + " characters when written as JSON");
+        }
         if (value == null || value instanceof Boolean) {
             return value;
         }
@@ -42,26 +46,26 @@ final class Json {
             return wellFormed(text, argument);
         }
         if (value instanceof Map<?, ?> map) {
-            return normalizeMap(map, argument, deeper(depth, argument));
+            return normalizeMap(map, argument, deeper(depth, argument), values);
         }
         if (value instanceof List<?> list) {
             int next = deeper(depth, argument);
             List<@Nullable Object> copy = new ArrayList<>(list.size());
             for (Object element : list) {
-                copy.add(normalize(element, argument, next));
+                copy.add(normalize(element, argument, next, values));
             }
             return Collections.unmodifiableList(copy);
         }
         return number(value, argument);
     }
 
-    private static Map<String, @Nullable Object> normalizeMap(Map<?, ?> map, String argument, int depth) {
+    private static Map<String, @Nullable Object> normalizeMap(Map<?, ?> map, String argument, int depth, int[] values) {
         Map<String, @Nullable Object> copy = new TreeMap<>();
         for (Map.Entry<?, ?> entry : map.entrySet()) {
             if (!(entry.getKey() instanceof String name)) {
                 throw Arguments.refused(argument, entry.getKey(), "names that are strings");
             }
-            copy.put(wellFormed(name, argument), normalize(entry.getValue(), argument, depth));
+            copy.put(wellFormed(name, argument), normalize(entry.getValue(), argument, depth, values));
         }
         return Collections.unmodifiableMap(copy);
     }
@@ -105,10 +109,18 @@ final class Json {
         if (number.signum() == 0) {
             return BigDecimal.ZERO;
         }
+        // Twice: stripping a number at the edge of what a scale can be fails, and what is left is what is stored and
+        // read.
+        checkExponent(number, argument);
+        BigDecimal stripped = number.stripTrailingZeros();
+        checkExponent(stripped, argument);
+        return stripped;
+    }
+
+    private static void checkExponent(BigDecimal number, String argument) {
         if (Math.abs((long) number.scale()) > MAX_EXPONENT) {
             throw Arguments.refused(argument, number, "numbers with exponents of at most " + MAX_EXPONENT);
         }
-        return number.stripTrailingZeros();
     }
 
     /** Writes normalized values. */

@@ -57,7 +57,8 @@ public final class Response {
     public static Response of(int status, String contentType, String body) {
         Arguments.between(100, 599, status, "status");
         byte[] bytes = Arguments.required(body, "body").getBytes(StandardCharsets.UTF_8);
-        return new Response(status, Map.of(), bytes).withHeader("Content-Type", contentType);
+        return new Response(status, Map.of(), bytes)
+                .withHeader("Content-Type", Arguments.required(contentType, "contentType"));
     }
 
     /**
@@ -150,7 +151,7 @@ public final class Response {
      * @return the value; {@code null} if there is no such header
      */
     public @Nullable String header(String name) {
-        List<String> values = headers.get(name);
+        List<String> values = headers.get(Arguments.required(name, "name"));
         return values == null ? null : values.get(0);
     }
 

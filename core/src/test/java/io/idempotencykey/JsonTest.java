@@ -184,11 +184,24 @@ class JsonTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"1E+1000001", "1E-1000001", "1E+2147483647", "-1E-2147483647"})
+    @ValueSource(
+            strings = {"1E+1000001", "1E-1000001", "1E+2147483647", "-1E-2147483647", "10E+1000000", "500E+999999"})
     void largerExponentsAreRefused(String number) {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("n", new BigDecimal(number))))
                 .withMessageContaining("exponents of at most 1000000");
+    }
+
+    /** Written out, it would be sixteen million numbers. */
+    @Test
+    void aListInManyPlacesIsRefusedBeforeItIsWritten() {
+        List<?> list = List.of(1);
+        for (int i = 0; i < 24; i++) {
+            list = List.of(list, list);
+        }
+        Map<String, ?> shared = Map.of("list", list);
+
+        assertThatIllegalArgumentException().isThrownBy(() -> written(shared)).withMessageContaining("characters");
     }
 
     @Test

@@ -363,7 +363,23 @@ abstract class PortContract<T> extends StoreFixture<T> {
         return Stream.of(
                 Named.of("an exception", new IllegalStateException("thrown by the stage")),
                 Named.of("a checked exception", new IOException("thrown by the stage")),
-                Named.of("an error", new AssertionError("thrown by the stage")));
+                Named.of("an error", new AssertionError("thrown by the stage")),
+                Named.of("a circle of causes", circle()),
+                Named.of("an exception without a message to be had", new Unspeakable()));
+    }
+
+    private static Throwable circle() {
+        Throwable one = new IllegalStateException("thrown by the stage");
+        return one.initCause(new IllegalStateException("its cause, and the other way round", one));
+    }
+
+    private static final class Unspeakable extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String getMessage() {
+            throw new IllegalStateException("no message");
+        }
     }
 
     @ParameterizedTest

@@ -195,20 +195,23 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private StageCommit rollback(T transaction, @Nullable Throwable cause, StageCommit result) {
         try {
             transactions.rollback(transaction);
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             if (cause == null) {
                 return StageCommit.rolledBack(e);
             }
-            cause.addSuppressed(e);
+            if (cause != e) {
+                cause.addSuppressed(e);
+            }
         }
         return result;
     }
 
     private static StageCommit rolledBack(Throwable cause) {
-        for (Throwable e = cause; e != null; e = e.getCause()) {
-            if (e instanceof StoreFailure failure && failure.kind() == StoreFailure.Kind.TRANSIENT) {
-                return StageCommit.transientlyRolledBack(cause);
-            }
+        boolean passes = StoreFailure.chain(cause).stream()
+                .anyMatch(
+                        each -> each instanceof StoreFailure failure && failure.kind() == StoreFailure.Kind.TRANSIENT);
+        if (passes) {
+            return StageCommit.transientlyRolledBack(cause);
         }
         return StageCommit.rolledBack(cause);
     }

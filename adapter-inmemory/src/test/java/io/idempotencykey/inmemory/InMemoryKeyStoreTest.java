@@ -30,6 +30,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -73,6 +74,40 @@ class InMemoryKeyStoreTest {
                 }));
 
         assertThat(hooks.calls).containsExactly("begin", "rollback");
+    }
+
+    @Test
+    void aRollbackHookThatFailsDoesNotHideWhatTheStageThrew() {
+        HeldKey held = claim("a");
+        AssertionError failed = new AssertionError("of the hook");
+        hooks.onRollback = () -> {
+            throw failed;
+        };
+
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(() -> service().workStage(held, stage -> {
+                    throw new IllegalStateException("no stock");
+                }))
+                .satisfies(thrown -> assertThat(thrown.getSuppressed()).containsExactly(failed));
+
+        assertThat(service().retrieve(held.id()).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    @Test
+    void aTransientFailureAmongTheSuppressedHasTheStageRunAgain() {
+        HeldKey held = claim("a");
+        IllegalStateException wrapped = new IllegalStateException("wrapped");
+        wrapped.addSuppressed(new StoreFailure(StoreFailure.Kind.TRANSIENT, "passes", null));
+        AtomicInteger runs = new AtomicInteger();
+
+        service().workStage(held, stage -> {
+            if (runs.incrementAndGet() == 1) {
+                throw wrapped;
+            }
+            return StageOutcome.respond(DONE);
+        });
+
+        assertThat(runs).hasValue(2);
     }
 
     @Test

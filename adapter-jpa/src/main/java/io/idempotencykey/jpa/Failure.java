@@ -3,14 +3,6 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import java.sql.SQLException;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.Deque;
-import java.util.IdentityHashMap;
-import java.util.List;
-import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What an SQL error means, by SQL state and vendor code only; wrappers around it say little.
@@ -45,16 +37,26 @@ enum Failure {
     /** What a throwable means, by all SQL errors among its causes and the suppressed. */
     static Failure of(Throwable thrown) {
         Failure found = NONE;
-        for (Throwable each : chain(thrown)) {
+        for (Throwable each : StoreFailure.chain(thrown)) {
             Failure failure = NONE;
-            if (each instanceof SQLException sql) {
-                failure = of(sql);
+            if (each instanceof SQLException first) {
+                failure = ofAll(first);
             } else if (each.getClass().getName().startsWith("jakarta.transaction.Heuristic")) {
                 failure = HEURISTIC;
             }
             if (failure.compareTo(found) < 0) {
                 found = failure;
             }
+        }
+        return found;
+    }
+
+    /** A batch has one error after the other. */
+    private static Failure ofAll(SQLException first) {
+        Failure found = NONE;
+        for (SQLException next = first; next != null; next = next.getNextException()) {
+            Failure failure = of(next);
+            found = failure.compareTo(found) < 0 ? failure : found;
         }
         return found;
     }
@@ -85,30 +87,6 @@ enum Failure {
             case "08", "57", "58", "XX", "HY", "70" -> LOST;
             default -> REFUSED;
         };
-    }
-
-    private static List<Throwable> chain(Throwable thrown) {
-        Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
-        List<Throwable> chain = new ArrayList<>();
-        Deque<Throwable> open = new ArrayDeque<>(List.of(thrown));
-        while (!open.isEmpty()) {
-            Throwable next = open.remove();
-            if (seen.add(next)) {
-                chain.add(next);
-                add(open, next.getCause());
-                open.addAll(List.of(next.getSuppressed()));
-                if (next instanceof SQLException sql) {
-                    add(open, sql.getNextException());
-                }
-            }
-        }
-        return chain;
-    }
-
-    private static void add(Deque<Throwable> open, @Nullable Throwable next) {
-        if (next != null) {
-            open.add(next);
-        }
     }
 
     /** What a failure of a single statement means; nothing had been sent if it never got a connection. */
@@ -142,7 +120,7 @@ enum Failure {
 
     /** A version that another transaction has moved on: the next try reads it anew. */
     private static boolean isStale(Throwable thrown) {
-        return chain(thrown).stream()
+        return StoreFailure.chain(thrown).stream()
                 .anyMatch(each -> each instanceof jakarta.persistence.OptimisticLockException
                         || each instanceof org.hibernate.StaleStateException);
     }

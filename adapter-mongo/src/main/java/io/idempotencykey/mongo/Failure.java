@@ -12,10 +12,6 @@ import com.mongodb.MongoTimeoutException;
 import com.mongodb.MongoWriteConcernException;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
-import java.util.ArrayDeque;
-import java.util.Collections;
-import java.util.Deque;
-import java.util.IdentityHashMap;
 import java.util.Set;
 
 /**
@@ -91,19 +87,9 @@ enum Failure {
     /** What a throwable means, by all the driver's errors among its causes and the suppressed. */
     static Failure of(Throwable thrown) {
         Failure found = NONE;
-        Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
-        Deque<Throwable> open = new ArrayDeque<>();
-        open.add(thrown);
-        while (!open.isEmpty()) {
-            Throwable next = open.remove();
-            if (seen.add(next)) {
-                if (next instanceof MongoException error && of(error).compareTo(found) < 0) {
-                    found = of(error);
-                }
-                if (next.getCause() != null) {
-                    open.add(next.getCause());
-                }
-                Collections.addAll(open, next.getSuppressed());
+        for (Throwable each : StoreFailure.chain(thrown)) {
+            if (each instanceof MongoException error && of(error).compareTo(found) < 0) {
+                found = of(error);
             }
         }
         return found;

@@ -1,6 +1,7 @@
 package io.idempotencykey.internal;
 
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Checks of arguments, whose exceptions name the argument, show its value cut short, and say what is allowed. */
@@ -16,6 +17,14 @@ public final class Arguments {
             throw new NullPointerException("argument '" + argument + "' is null; a value is required");
         }
         return value;
+    }
+
+    /** Returns the elements, or throws a {@link NullPointerException} that names the argument. */
+    public static <V> List<V> listed(V @Nullable [] elements, String argument) {
+        for (V element : required(elements, argument)) {
+            required(element, argument);
+        }
+        return List.of(elements);
     }
 
     /** The exception for a refused value; to be thrown by the caller. */

@@ -1,6 +1,13 @@
 package io.idempotencykey.port;
 
 import io.idempotencykey.internal.Arguments;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,6 +55,32 @@ public final class StoreFailure extends RuntimeException {
      */
     public Kind kind() {
         return kind;
+    }
+
+    /**
+     * All that a throwable carries: itself, its causes, and whatever was suppressed on the way, each once.
+     *
+     * <p>What a driver's error means is to be looked for in all of them, since wrappers say little. Ends also where causes
+     * go in a circle.
+     *
+     * @param thrown what was thrown
+     * @return it first
+     */
+    public static List<Throwable> chain(Throwable thrown) {
+        Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+        List<Throwable> chain = new ArrayList<>();
+        Deque<Throwable> open = new ArrayDeque<>(List.of(thrown));
+        while (!open.isEmpty()) {
+            Throwable next = open.remove();
+            if (seen.add(next)) {
+                chain.add(next);
+                if (next.getCause() != null) {
+                    open.add(next.getCause());
+                }
+                Collections.addAll(open, next.getSuppressed());
+            }
+        }
+        return chain;
     }
 
     /**

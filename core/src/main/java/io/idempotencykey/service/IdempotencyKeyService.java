@@ -228,12 +228,13 @@ public final class IdempotencyKeyService<T> {
 
     /** The same for a declared operation, whose name is stored and whose recovery points are known. */
     Claim claim(@Nullable Operation<T> operation, KeyId id, Request request) {
+        Arguments.required(request, "request");
         String name = operation == null ? "" : operation.name();
         StoredKey fresh = Transitions.createLocked(
                 Arguments.required(id, "id"),
                 newUuid(),
                 name,
-                operation == null ? Arguments.required(request, "request") : operation.redact(request),
+                operation == null ? request : operation.redact(request),
                 Fingerprint.of(name, request),
                 clock.now(),
                 leaseAt(operation, RecoveryPoint.STARTED),
@@ -760,8 +761,9 @@ public final class IdempotencyKeyService<T> {
          */
         public Builder<T> pauses(Duration first, Duration longest) {
             Duration most = Duration.ofMinutes(1);
-            this.firstPause = Arguments.between(Duration.ofNanos(1000), most, first, "first");
+            Arguments.between(Duration.ofNanos(1000), most, first, "first");
             this.longestPause = Arguments.between(first, most, longest, "longest");
+            this.firstPause = first;
             return this;
         }
 

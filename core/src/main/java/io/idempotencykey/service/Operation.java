@@ -193,8 +193,10 @@ public final class Operation<T> {
          * @throws IllegalArgumentException if one of them is out of bounds
          */
         public Builder<T> backoff(Duration first, Duration longest) {
-            this.firstBackoff = Arguments.between(Duration.ofMillis(1), Duration.ofHours(24), first, "first");
-            this.longestBackoff = Arguments.between(first, Duration.ofHours(24), longest, "longest");
+            Duration most = Duration.ofHours(24);
+            Arguments.between(Duration.ofMillis(1), most, first, "first");
+            this.longestBackoff = Arguments.between(first, most, longest, "longest");
+            this.firstBackoff = first;
             return this;
         }
 
@@ -263,7 +265,7 @@ public final class Operation<T> {
 
         private Builder<T> declare(
                 RecoveryPoint at, Function<IdempotencyKey, WorkStage<T>> prepare, StageOption... options) {
-            List<StageOption> chosen = List.of(Arguments.required(options, "options"));
+            List<StageOption> chosen = Arguments.listed(options, "options");
             if (Arguments.required(at, "at").equals(RecoveryPoint.FINISHED)) {
                 throw Arguments.refused("at", at, "any but 'finished', where nothing is left to do");
             }

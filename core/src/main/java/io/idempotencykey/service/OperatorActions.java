@@ -80,7 +80,7 @@ public final class OperatorActions {
      */
     public IdempotencyKey finish(KeyId id, Response response, String by) {
         Settings settings = service.settings();
-        Transitions.checkLength(id, response, settings.maxResponseBytes());
+        Transitions.checkLength(id, Arguments.required(response, "response"), settings.maxResponseBytes());
         return service.operate(
                 id,
                 "finish",

@@ -5,7 +5,6 @@ import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
 import java.util.LinkedHashSet;
-import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -51,7 +50,6 @@ public final class StageOption {
      * @return the option
      */
     public static StageOption advancesTo(RecoveryPoint... recoveryPoints) {
-        return new StageOption(
-                null, null, new LinkedHashSet<>(List.of(Arguments.required(recoveryPoints, "recoveryPoints"))));
+        return new StageOption(null, null, new LinkedHashSet<>(Arguments.listed(recoveryPoints, "recoveryPoints")));
     }
 }

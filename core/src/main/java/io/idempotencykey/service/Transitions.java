@@ -16,6 +16,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.UUID;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** The key's state machine: pure functions from a key, an event and a time to the next key or an error. */
 final class Transitions {
@@ -228,7 +229,7 @@ final class Transitions {
     }
 
     private static String describe(Throwable failure) {
-        String message = failure.getMessage();
+        String message = messageOf(failure);
         StringBuilder line = new StringBuilder(failure.getClass().getName());
         if (message != null) {
             line.append(": ").append(message, 0, Math.min(message.length(), IdempotencyKey.MAX_ERROR_LENGTH));
@@ -240,6 +241,15 @@ final class Transitions {
             }
         }
         return line.toString();
+    }
+
+    /** Whatever an application's exception does when it is asked, its key is to be released. */
+    private static @Nullable String messageOf(Throwable failure) {
+        try {
+            return failure.getMessage();
+        } catch (RuntimeException e) {
+            return null;
+        }
     }
 
     /** The holder's lease begins anew. */

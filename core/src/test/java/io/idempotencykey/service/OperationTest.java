@@ -6,6 +6,7 @@ import static io.idempotencykey.service.StageOption.advancesTo;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.idempotencykey.Isolation;
 import io.idempotencykey.RecoveryPoint;
@@ -51,6 +52,29 @@ class OperationTest {
                         .build()
                         .recoveryPoints())
                 .hasSize(3);
+    }
+
+    @Test
+    @SuppressWarnings("NullAway")
+    void whatIsNullIsNamed() {
+        assertThatNullPointerException()
+                .isThrownBy(() -> named().stage(STARTED, WORK, (StageOption) null))
+                .withMessageContaining("'options'");
+        assertThatNullPointerException()
+                .isThrownBy(() -> advancesTo((RecoveryPoint) null))
+                .withMessageContaining("'recoveryPoints'");
+    }
+
+    @Test
+    void aRefusedBackoffChangesNothing() {
+        Operation.Builder<Object> builder =
+                named().stage(STARTED, WORK).backoff(Duration.ofSeconds(1), Duration.ofSeconds(2));
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> builder.backoff(Duration.ofSeconds(50), Duration.ofSeconds(1)))
+                .withMessageContaining("'longest'");
+
+        assertThat(builder.build().backoff(9, RandomGenerator.getDefault())).isLessThanOrEqualTo(Duration.ofSeconds(3));
     }
 
     @Test

@@ -71,7 +71,8 @@ final class Checkout<T> {
 
     /** Made outside any transaction; a later attempt sends the same key, so that the provider charges once. */
     private Optional<String> charge(IdempotencyKey key) {
-        Reservation reservation = shop.find(cart(key)).orElseThrow();
+        // Whoever slept past the lease may find the cart free by now, or another key's.
+        Reservation reservation = held(shop.find(cart(key)), key);
         return payments.charge(key.derivedKey("charge"), reservation.cart().name(), reservation.total());
     }
 
@@ -108,9 +109,12 @@ final class Checkout<T> {
     }
 
     private Reservation reservation(StageContext<T> stage) {
-        return shop.find(stage.transaction(), cart(stage.key()))
-                .filter(reservation -> reservation.heldBy().equals(holder(stage.key())))
-                .orElseThrow(() -> new IllegalStateException("the cart isn't reserved by " + stage.key()));
+        return held(shop.find(stage.transaction(), cart(stage.key())), stage.key());
+    }
+
+    private static Reservation held(Optional<Reservation> found, IdempotencyKey key) {
+        return found.filter(reservation -> reservation.heldBy().equals(holder(key)))
+                .orElseThrow(() -> new IllegalStateException("the cart isn't reserved by " + key));
     }
 
     private static CartId cart(IdempotencyKey key) {
