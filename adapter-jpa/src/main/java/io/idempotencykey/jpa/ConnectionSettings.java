@@ -16,16 +16,18 @@ import java.util.Set;
  *
  * @param database the database
  * @param isolation JDBC's number of the level that connections come with
- * @param idleTimeout whether a transaction that is idle for long is ended by the server already, as connections come
+ * @param idleTimeout after how many milliseconds a transaction that is idle is ended by the server, as connections come; 0 for
+ *     never
  */
-record ConnectionSettings(Database database, int isolation, boolean idleTimeout) {
+record ConnectionSettings(Database database, int isolation, long idleTimeout) {
     static ConnectionSettings of(Database database, Connection connection) throws SQLException {
-        boolean idleTimeout = switch (database) {
+        long idleTimeout = switch (database) {
             case POSTGRESQL ->
-                number(connection, "select setting from pg_settings where name = 'idle_in_transaction_session_timeout'")
-                        > 0;
-            case MARIADB -> number(connection, "select @@session.idle_transaction_timeout") > 0;
-            case H2 -> true; // in the application's own process there is nobody who could be waited for
+                number(
+                        connection,
+                        "select setting from pg_settings where name = 'idle_in_transaction_session_timeout'");
+            case MARIADB -> 1_000 * number(connection, "select @@session.idle_transaction_timeout");
+            case H2 -> 1; // in the application's own process there is nobody who could be waited for
         };
         return new ConnectionSettings(database, connection.getTransactionIsolation(), idleTimeout);
     }
@@ -35,6 +37,11 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
                 ResultSet result = statement.executeQuery(sql)) {
             return result.next() ? result.getLong(1) : 0;
         }
+    }
+
+    /** Whether a transaction that is left alone would outlive the lease, as connections come. */
+    private boolean outlives(Duration lease) {
+        return idleTimeout == 0 || idleTimeout > lease.toMillis();
     }
 
     boolean isGiven(Isolation wanted) {
@@ -61,11 +68,11 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
     }
 
     /**
-     * Whether a savepoint has to show that the transaction is still the same: where the server may roll back on its own and
-     * the connection can't be watched. H2 doesn't tell of a savepoint that is gone.
+     * Whether a savepoint has to show that the transaction is still the same: where the server, or the stage, may roll back
+     * and the connection can't be watched. H2 doesn't tell of a savepoint that is gone.
      */
     boolean needsSavepoint(Transactions transactions) {
-        return database == Database.MARIADB && transactions instanceof GivenTransactions;
+        return database != Database.H2 && transactions instanceof GivenTransactions;
     }
 
     /** The first statements of a transaction: they end with it. */
@@ -77,7 +84,7 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
         if (!isGiven(wanted)) {
             statements.add("set transaction isolation level " + database.name(wanted));
         }
-        if (database == Database.POSTGRESQL && !idleTimeout) {
+        if (database == Database.POSTGRESQL && outlives(lease)) {
             // In whole seconds, so that the texts are few and the driver keeps them prepared.
             statements.add("set local idle_in_transaction_session_timeout = '"
                     + lease.plusMillis(999).toSeconds() + "s'");
@@ -90,18 +97,18 @@ record ConnectionSettings(Database database, int isolation, boolean idleTimeout)
         if (database == Database.H2 && !isGiven(wanted)) {
             connection.setTransactionIsolation(database.number(wanted));
         }
-        if (database == Database.MARIADB && !idleTimeout) {
+        if (database == Database.MARIADB && outlives(lease)) {
             execute(connection, "set session idle_transaction_timeout = " + Math.max(1, lease.toSeconds()));
         }
     }
 
     /** Puts back what was changed. */
-    void restore(Connection connection, Isolation wanted) throws SQLException {
+    void restore(Connection connection, Isolation wanted, Duration lease) throws SQLException {
         if (database == Database.H2 && !isGiven(wanted)) {
             connection.setTransactionIsolation(isolation);
         }
-        if (database == Database.MARIADB && !idleTimeout) {
-            execute(connection, "set session idle_transaction_timeout = 0");
+        if (database == Database.MARIADB && outlives(lease)) {
+            execute(connection, "set session idle_transaction_timeout = " + idleTimeout / 1_000);
         }
     }
 

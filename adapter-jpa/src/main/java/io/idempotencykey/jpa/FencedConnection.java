@@ -6,6 +6,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -36,11 +37,16 @@ final class FencedConnection implements InvocationHandler {
             "toString");
 
     private final Connection target;
+    private final StageGuard guard = new StageGuard();
     private List<String> settings = List.of();
     private @Nullable Commit commit;
 
     private FencedConnection(Connection target) {
         this.target = target;
+    }
+
+    StageGuard guard() {
+        return guard;
     }
 
     static Connection of(Connection target) {
@@ -81,8 +87,11 @@ final class FencedConnection implements InvocationHandler {
         if (method.getName().equals("equals") && arguments != null) {
             return proxy == arguments[0];
         }
-        if (method.getName().equals("commit") && commit != null) {
-            commit.on(target);
+        guard.check(target, method, arguments);
+        Commit once = commit;
+        if (method.getName().equals("commit") && once != null) {
+            commit = null;
+            once.on(target);
             return null;
         }
         if (!settings.isEmpty() && !NEEDS_NO_SETTINGS.contains(method.getName())) {
@@ -93,6 +102,22 @@ final class FencedConnection implements InvocationHandler {
             settings = List.of();
             ConnectionSettings.execute(target, String.join("; ", now));
         }
+        Object result = call(target, method, arguments);
+        return method.getName().equals("createStatement") && result != null ? guarded(result) : result;
+    }
+
+    /** A statement whose text is looked at when it is executed. */
+    private Object guarded(Object statement) {
+        InvocationHandler handler = (proxy, method, arguments) -> {
+            guard.check(statement, method, arguments);
+            return call(statement, method, arguments);
+        };
+        return Proxy.newProxyInstance(
+                FencedConnection.class.getClassLoader(), new Class<?>[] {Statement.class}, handler);
+    }
+
+    private static @Nullable Object call(Object target, Method method, @Nullable Object @Nullable [] arguments)
+            throws Throwable {
         try {
             return method.invoke(target, arguments);
         } catch (InvocationTargetException e) {

@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * <p>What the driver can't do with several statements at once, such as a batch, sends the settings by themselves.
  */
 final class FirstStatement implements InvocationHandler {
-    private static final Set<String> NEEDS_ONE_STATEMENT = Set.of("addBatch", "getMetaData", "getParameterMetaData");
+    private static final Set<String> NEEDS_ONE_STATEMENT =
+            Set.of("addBatch", "getConnection", "getMetaData", "getParameterMetaData", "unwrap");
 
     /** Sets a parameter again. */
     @FunctionalInterface

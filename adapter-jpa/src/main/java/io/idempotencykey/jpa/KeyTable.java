@@ -9,6 +9,7 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -21,6 +22,7 @@ import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -36,6 +38,8 @@ import org.jspecify.annotations.Nullable;
  * text where the database allows it.
  */
 final class KeyTable {
+    private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
+
     private static final String IDENTITY = "scope, key_value";
     private static final String CREATION = "creation_id, operation, request_method, request_path, request_parameters,"
             + " request_complete, fingerprint, created_at";
@@ -250,7 +254,13 @@ final class KeyTable {
                 row.text(afterScope);
             }
             row.integer(limit);
-            return read(statements, statement);
+            Set<String> unreadable = new HashSet<>();
+            List<StoredKey> keys = readable(statements, statement, unreadable);
+            // Or the scopes behind one that has nothing else would never have their turn.
+            return keys.isEmpty() && !unreadable.isEmpty()
+                    ? findResumable(
+                            statements, operations, unreadable.iterator().next(), before, limit)
+                    : keys;
         }
     }
 
@@ -266,7 +276,7 @@ final class KeyTable {
                 row.identity(after);
             }
             row.integer(limit);
-            return read(statements, statement);
+            return readable(statements, statement, new HashSet<>());
         }
     }
 
@@ -303,6 +313,28 @@ final class KeyTable {
         try (ResultSet result = statements.query(statement)) {
             while (result.next()) {
                 keys.add(key(result));
+            }
+        }
+        return keys;
+    }
+
+    /** Leaves out a row that isn't a key, such as one that was edited by hand: the others are not to wait for it. */
+    private List<StoredKey> readable(Statements statements, PreparedStatement statement, Set<String> unreadableScopes)
+            throws SQLException {
+        List<StoredKey> keys = new ArrayList<>();
+        try (ResultSet result = statements.query(statement)) {
+            while (result.next()) {
+                try {
+                    keys.add(key(result));
+                } catch (RuntimeException e) {
+                    String scope = text(result, "scope");
+                    unreadableScopes.add(scope);
+                    LOGGER.log(
+                            Level.WARNING,
+                            "a key of scope ''{0}'' can''t be read, and is left out: {1}",
+                            scope,
+                            e.getClass().getName());
+                }
             }
         }
         return keys;

@@ -31,7 +31,7 @@ record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider c
                     run(session, work);
                 }
             } finally {
-                restore(connection, isolation, autoCommit);
+                restore(connection, isolation, lease, autoCommit);
             }
             return true;
         });
@@ -52,19 +52,20 @@ record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider c
         transaction.commit();
     }
 
-    private void restore(Connection connection, Isolation isolation, boolean autoCommit) throws SQLException {
+    private void restore(Connection connection, Isolation isolation, Duration lease, boolean autoCommit)
+            throws SQLException {
         try {
             if (!connection.isClosed()) {
                 if (!connection.getAutoCommit()) {
                     connection.rollback();
                     connection.setAutoCommit(autoCommit);
                 }
-                settings.restore(connection, isolation);
+                settings.restore(connection, isolation, lease);
             }
         } catch (SQLException e) {
-            // The transaction's fate is known, or is being told by another exception: a connection that can't be put
-            // back
-            // as it was must not be used again.
+            // The transaction's fate is known, or is being told by another exception. A connection that can't be put
+            // back as
+            // it was must not be used again.
             connection.abort(Runnable::run);
         }
     }

@@ -104,7 +104,14 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
     }
 
     private void stage(EntityManager entityManager, SessionImplementor session, TransactionCoordinator coordinator) {
-        StoredKey next = work.apply(entityManager);
+        Connection guarded = session.<Connection>doReturningWork(connection -> connection);
+        StoredKey next;
+        StageGuard.running(guarded, true);
+        try {
+            next = work.apply(entityManager);
+        } finally {
+            StageGuard.running(guarded, false);
+        }
         if (ended) {
             throw new IllegalStateException(
                     "the stage ended its transaction; only the library may commit or roll back");
@@ -144,6 +151,10 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         }
         if (committing != null) {
             return Failure.ofCommit(failure);
+        }
+        if (thrown == null && Failure.of(failure) != Failure.NONE) {
+            // There was no connection, or it couldn't be set up: the work has never run.
+            return StageCommit.transientlyRolledBack(failure);
         }
         Throwable cause = thrown == null ? failure : thrown;
         return cause instanceof NotCommitted ? StageCommit.transientlyRolledBack(cause) : Failure.beforeCommit(cause);

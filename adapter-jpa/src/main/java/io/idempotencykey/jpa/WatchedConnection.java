@@ -25,14 +25,20 @@ final class WatchedConnection implements InvocationHandler {
 
     private final Object target;
     private final AtomicReference<@Nullable SQLException> doom;
+    private final StageGuard guard;
 
-    private WatchedConnection(Object target, AtomicReference<@Nullable SQLException> doom) {
+    private WatchedConnection(Object target, AtomicReference<@Nullable SQLException> doom, StageGuard guard) {
         this.target = target;
         this.doom = doom;
+        this.guard = guard;
+    }
+
+    StageGuard guard() {
+        return guard;
     }
 
     static Connection watch(Connection connection) {
-        return (Connection) wrap(connection, Connection.class, new AtomicReference<>());
+        return (Connection) wrap(connection, Connection.class, new AtomicReference<>(), new StageGuard());
     }
 
     /** The error that doomed the connection's transaction; {@code null} if there is none, or nobody watches. */
@@ -43,9 +49,12 @@ final class WatchedConnection implements InvocationHandler {
                 : null;
     }
 
-    private static Object wrap(Object target, Class<?> type, AtomicReference<@Nullable SQLException> doom) {
+    private static Object wrap(
+            Object target, Class<?> type, AtomicReference<@Nullable SQLException> doom, StageGuard guard) {
         return Proxy.newProxyInstance(
-                WatchedConnection.class.getClassLoader(), new Class<?>[] {type}, new WatchedConnection(target, doom));
+                WatchedConnection.class.getClassLoader(),
+                new Class<?>[] {type},
+                new WatchedConnection(target, doom, guard));
     }
 
     @Override
@@ -54,6 +63,7 @@ final class WatchedConnection implements InvocationHandler {
         if (method.getName().equals("equals") && arguments != null) {
             return proxy == arguments[0];
         }
+        guard.check(target, method, arguments);
         Object result;
         try {
             result = method.invoke(target, arguments);
@@ -67,7 +77,7 @@ final class WatchedConnection implements InvocationHandler {
         if (result != null) {
             for (Class<?> type : WRAPPED) {
                 if (method.getReturnType() == type) {
-                    return wrap(result, type, doom);
+                    return wrap(result, type, doom, guard);
                 }
             }
         }

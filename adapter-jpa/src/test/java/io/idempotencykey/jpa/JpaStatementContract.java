@@ -124,8 +124,8 @@ abstract class JpaStatementContract {
         String settings = switch (database) {
             case POSTGRESQL ->
                 "&options=-c%20default_transaction_isolation=serializable"
-                        + "%20-c%20idle_in_transaction_session_timeout=60s";
-            case MARIADB -> "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=60";
+                        + "%20-c%20idle_in_transaction_session_timeout=10s";
+            case MARIADB -> "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=10";
             case H2 -> ";INIT=set session characteristics as transaction isolation level serializable";
         };
         with(settings, world -> {

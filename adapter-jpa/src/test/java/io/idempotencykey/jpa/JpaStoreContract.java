@@ -238,6 +238,58 @@ abstract class JpaStoreContract {
                         assertThat(keysMovedWithoutTheirWrites(store)).isEqualTo(database == TestDatabase.H2 ? 1 : 0));
     }
 
+    /** What ends a transaction on the stage's raw connection, so that the fence would run in the next one. */
+    enum End {
+        ROLLBACK(Connection::rollback),
+        COMMIT(Connection::commit),
+        AUTO_COMMIT(connection -> connection.setAutoCommit(true)),
+        SQL(connection -> TestDatabase.execute(connection, "rollback"));
+
+        private final Use use;
+
+        End(Use use) {
+            this.use = use;
+        }
+
+        interface Use {
+            void on(Connection connection) throws SQLException;
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(End.class)
+    void aStageThatEndsItsTransactionOnTheRawConnectionNeverMovesTheKeyWithoutItsWrites(End end) {
+        with((store, factory, pool) -> assertThat(isHalfCommitted(store, end)).isFalse());
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = End.class,
+            names = {"ROLLBACK", "SQL"})
+    void aRollbackBehindSpringsBackNeverMovesTheKeyButOnH2(End end) {
+        spring(
+                TransactionDefinition.PROPAGATION_REQUIRES_NEW,
+                (store, outer, em) -> assertThat(isHalfCommitted(store, end)).isEqualTo(database == TestDatabase.H2));
+    }
+
+    private static boolean isHalfCommitted(JpaKeyStore store, End end) {
+        Isolation isolation = Collections.max(store.isolations());
+        StoredKey held = held(store);
+        store.commitStage(held, isolation, LEASE, em -> {
+            em.unwrap(Session.class).doWork(connection -> {
+                TestDatabase.execute(connection, "insert into contract_row values ('row', '1')");
+                try {
+                    end.use.on(connection);
+                } catch (SQLException swallowed) {
+                    assertThat((Throwable) swallowed).isNotNull();
+                }
+            });
+            return next(held);
+        });
+        boolean moved = !store.find(held.id()).orElseThrow().equals(held);
+        return moved != contents(store, isolation).containsKey("row");
+    }
+
     /** Two stages meet in a deadlock: the server rolls one of them back, and its session doesn't know. */
     private static long keysMovedWithoutTheirWrites(JpaKeyStore store) throws Exception {
         Isolation isolation = Collections.max(store.isolations());

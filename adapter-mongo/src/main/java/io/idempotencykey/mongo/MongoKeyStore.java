@@ -36,6 +36,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -104,6 +105,8 @@ import org.jspecify.annotations.Nullable;
  * it has put the session to other use, that transaction is aborted, and fails with a label that says to run it again.
  */
 public final class MongoKeyStore implements KeyStore<ClientSession> {
+    private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
+
     /** How long a write may wait for a document that a transaction holds, in milliseconds: servers look at the clock now and then only. */
     private static final long LONGEST_WAIT = 600;
 
@@ -461,14 +464,29 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 limit);
     }
 
-    /** The index is named, so that a missing one is an error and not a slow scan of all keys. */
+    /**
+     * The index is named, so that a missing one is an error and not a slow scan of all keys. What isn't a key, such as a
+     * document that was edited by hand, is left out: the others are not to wait for it.
+     */
     private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
-        return command(() -> keys.find(filter)
+        List<BsonDocument> documents = command(() -> keys.find(filter)
                 .sort(order)
                 .hint(index)
                 .limit(atLeastOne(limit))
-                .map(KeyDocument::read)
                 .into(new ArrayList<>()));
+        List<StoredKey> found = new ArrayList<>();
+        for (BsonDocument document : documents) {
+            try {
+                found.add(KeyDocument.read(document));
+            } catch (RuntimeException e) {
+                LOGGER.log(
+                        Level.WARNING,
+                        "a key of scope ''{0}'' can''t be read, and is left out: {1}",
+                        document.get(KeyDocument.SCOPE),
+                        e.getClass().getName());
+            }
+        }
+        return found;
     }
 
     /** A process of an older version leaves alone what a newer one wrote. */

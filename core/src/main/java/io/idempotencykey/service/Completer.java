@@ -1,6 +1,7 @@
 package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.StoredKey;
@@ -9,6 +10,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,6 +20,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -98,47 +101,94 @@ public final class Completer<T> {
      * Takes up to a batch of abandoned requests and brings them to their end, as far as they get; then looks for keys that
      * nobody knows.
      *
-     * <p>Blocks until all of them are through. What a stage throws is told to the listeners only.
+     * <p>Blocks until all of them are through, or until this thread is interrupted (which it then still is): no further key
+     * is then taken. What a stage throws is told to the listeners only.
      *
      * @return how many requests were finished
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public int runOnce() {
         Instant now = service.clock().now();
-        Instant before = now.minus(abandonedAfter);
         AtomicInteger finished = new AtomicInteger();
-        int left = resumable.isEmpty() ? 0 : batchSize;
-        // A key that fails rests at least until the next run, since its time is then past the instant.
-        while (left > 0) {
-            List<StoredKey> turn = nextTurn(resumable, lastScope, before, Math.min(left, share()));
-            if (turn.isEmpty()) {
-                break;
+        List<CountDownLatch> running = new ArrayList<>();
+        try {
+            if (!resumable.isEmpty()) {
+                inTurns(
+                        resumable,
+                        lastScope,
+                        now.minus(abandonedAfter),
+                        turn -> turn.forEach(found -> running.add(start(found, finished))));
             }
-            completeAll(turn, finished);
-            left -= turn.size();
+            inTurns(Map.of(), lastUnknownScope, now.minus(unknownAfter), turn -> turn.forEach(this::quarantineUnknown));
+        } finally {
+            await(running);
         }
-        nextTurn(Map.of(), lastUnknownScope, now.minus(unknownAfter), batchSize).forEach(this::quarantineUnknown);
         return finished.get();
+    }
+
+    private static void await(List<CountDownLatch> running) {
+        try {
+            for (CountDownLatch each : running) {
+                each.await();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private int share() {
         return Math.max(1, batchSize / 4);
     }
 
-    /** Some keys of the next scope in turn that has any, not always the longest waiting. */
-    private List<StoredKey> nextTurn(
+    /**
+     * Hands out up to a batch of keys, each once, some of each scope in turn, until no scope has another one. What is handed
+     * out may still be under way when the next turn begins: a slow scope holds nobody up.
+     */
+    private void inTurns(
             Map<String, Set<RecoveryPoint>> operations,
             AtomicReference<@Nullable String> lastScope,
             Instant before,
-            int count) {
-        int candidates = Math.max(LEAST_CANDIDATES, 4 * count);
+            Consumer<List<StoredKey>> work) {
+        Set<KeyId> handedOut = new HashSet<>();
+        Set<String> withoutMore = new HashSet<>();
+        while (handedOut.size() < batchSize && !Thread.currentThread().isInterrupted()) {
+            int count = Math.min(batchSize - handedOut.size(), share());
+            List<StoredKey> found =
+                    nextScope(operations, lastScope, before, Math.max(LEAST_CANDIDATES, 4 * count) + handedOut.size());
+            if (found.isEmpty()) {
+                return;
+            }
+            String scope = found.get(0).id().scope();
+            List<StoredKey> turn = someOf(found, handedOut, count);
+            if (!turn.isEmpty()) {
+                withoutMore.clear();
+                turn.forEach(key -> handedOut.add(key.id()));
+                work.accept(turn);
+            } else if (!withoutMore.add(scope)) {
+                return;
+            }
+        }
+    }
+
+    /** The longest waiting keys of the next scope in turn that has any. */
+    private List<StoredKey> nextScope(
+            Map<String, Set<RecoveryPoint>> operations,
+            AtomicReference<@Nullable String> lastScope,
+            Instant before,
+            int candidates) {
         String after = lastScope.get();
         List<StoredKey> found = service.findResumable(operations, after, before, candidates);
         if (found.isEmpty() && after != null) {
             found = service.findResumable(operations, null, before, candidates);
         }
         lastScope.set(found.isEmpty() ? null : found.get(0).id().scope());
+        return found;
+    }
+
+    /** Picked at random, so that instances rarely reach for the same key. */
+    private List<StoredKey> someOf(List<StoredKey> found, Set<KeyId> handedOut, int count) {
         List<StoredKey> shuffled = new ArrayList<>(found);
+        shuffled.removeIf(key -> handedOut.contains(key.id()));
         RandomGenerator random = service.settings().environment().random();
         for (int i = shuffled.size() - 1; i > 0; i--) {
             Collections.swap(shuffled, i, random.nextInt(i + 1));
@@ -146,29 +196,24 @@ public final class Completer<T> {
         return shuffled.subList(0, Math.min(count, shuffled.size()));
     }
 
-    private void completeAll(List<StoredKey> turn, AtomicInteger finished) {
-        CountDownLatch done = new CountDownLatch(turn.size());
-        for (StoredKey found : turn) {
-            Runnable task = () -> {
+    private CountDownLatch start(StoredKey found, AtomicInteger finished) {
+        Thread caller = Thread.currentThread();
+        CountDownLatch done = new CountDownLatch(1);
+        try {
+            executor.execute(() -> {
                 try {
-                    if (complete(found)) {
+                    // Whoever is stopped takes no further key: none is to fail for it.
+                    if (!caller.isInterrupted() && !Thread.currentThread().isInterrupted() && complete(found)) {
                         finished.incrementAndGet();
                     }
                 } finally {
                     done.countDown();
                 }
-            };
-            try {
-                executor.execute(task);
-            } catch (RejectedExecutionException e) {
-                done.countDown();
-            }
+            });
+        } catch (RejectedExecutionException e) {
+            done.countDown();
         }
-        try {
-            done.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        return done;
     }
 
     private boolean complete(StoredKey found) {

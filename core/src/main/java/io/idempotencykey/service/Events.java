@@ -23,7 +23,7 @@ final class Events {
         for (KeyListener listener : listeners) {
             try {
                 listener.onEvent(event);
-            } catch (RuntimeException | LinkageError | AssertionError e) {
+            } catch (Throwable e) {
                 LOGGER.log(Level.WARNING, "a listener failed", e);
             }
         }

@@ -453,6 +453,10 @@ public final class IdempotencyKeyService<T> {
 
     private StoredKey afterFailure(@Nullable Operation<T> operation, StoredKey held, Throwable failure) {
         Instant now = clock.now();
+        if (Thread.currentThread().isInterrupted()) {
+            // The process is stopping: that says nothing against the request.
+            return Transitions.release(held, now, newRevision());
+        }
         return operation == null
                 ? Transitions.fail(held, now, failure, now, Integer.MAX_VALUE, newRevision())
                 : Transitions.fail(
