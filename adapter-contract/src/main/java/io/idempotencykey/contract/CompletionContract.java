@@ -45,7 +45,9 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -261,6 +263,64 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         for (int i = 0; i < requests; i++) {
             assertThat(world.read("order-key-" + i)).isPresent();
         }
+    }
+
+    @Test
+    void aSlowScopeDoesNotHoldUpTheOthers() {
+        World<T> world = World.emptyOf(this);
+        CountDownLatch quickIsDone = new CountDownLatch(1);
+        Operation<T> operation = Operation.<T>named(NAME)
+                .stage(STARTED, stage -> {
+                    if (stage.key().id().value().equals("quick")) {
+                        quickIsDone.countDown();
+                    } else {
+                        Threads.await(quickIsDone);
+                    }
+                    return World.respond();
+                })
+                .build();
+        world.put(new KeyId("a-" + world.scope, "slow"), State.OPEN, NAME, STARTED);
+        world.put(new KeyId("b-" + world.scope, "quick"), State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+        int finished = Completer.builder(
+                        world.builder(world.store).maxTries(200).build())
+                .operation(operation)
+                .abandonedAfter(THRESHOLD)
+                .executor(Threads::start)
+                .build()
+                .runOnce();
+
+        assertThat(finished).isEqualTo(2);
+    }
+
+    @Test
+    void aCompleterThatIsInterruptedTakesNoFurtherKeyAndCountsNoFailure() {
+        World<T> world = World.emptyOf(this);
+        AtomicInteger runs = new AtomicInteger();
+        Operation<T> operation = Operation.<T>named(NAME)
+                .stage(STARTED, stage -> {
+                    runs.incrementAndGet();
+                    Thread.currentThread().interrupt();
+                    throw new IllegalStateException("interrupted");
+                })
+                .build();
+        for (String name : List.of("a", "b", "c")) {
+            world.put(new KeyId(name + world.scope, "key"), State.OPEN, NAME, STARTED);
+        }
+        world.pass(THRESHOLD.plusMillis(1));
+
+        boolean interrupted = Threads.elsewhere(() -> {
+            completer(world, operation).runOnce();
+            return Thread.interrupted();
+        });
+
+        assertThat(interrupted).isTrue();
+        assertThat(runs).hasValue(1);
+        assertThat(List.of("a", "b", "c"))
+                .allSatisfy(name -> assertThat(world.other
+                                .retrieve(new KeyId(name + world.scope, "key"))
+                                .failedAttempts())
+                        .isEqualTo(1));
     }
 
     @Test

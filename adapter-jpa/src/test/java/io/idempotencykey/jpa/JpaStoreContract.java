@@ -557,6 +557,27 @@ abstract class JpaStoreContract {
     }
 
     @Test
+    void aRowThatCannotBeReadHoldsNobodyUp() {
+        with((store, factory, pool) -> {
+            StoredKey bad = held(store);
+            StoredKey good = sample("scope-b");
+            assertThat(store.insert(good)).isTrue();
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(
+                        connection,
+                        "update idempotency_key set attempts = -1 where key_value = '"
+                                + bad.id().value() + "'");
+            }
+
+            Instant later = Instant.parse("2050-01-01T00:00:00Z");
+            assertThat(store.findResumable(Map.of(), null, later, 9)).containsExactly(good);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> store.find(bad.id()))
+                    .withMessageContaining("'attempts'");
+        });
+    }
+
+    @Test
     void theTableMayBeInAnotherSchema() throws Exception {
         String url = database.create();
         String use = switch (database) {
@@ -605,11 +626,15 @@ abstract class JpaStoreContract {
     }
 
     private static StoredKey sample() {
+        return sample("scope");
+    }
+
+    private static StoredKey sample(String scope) {
         Instant at = Instant.parse("2039-12-31T23:59:59.001Z");
         Request request = Request.of("POST", "/carts", Map.of());
         return new StoredKey(
                 new IdempotencyKey(
-                        new KeyId("scope", UUID.randomUUID().toString()),
+                        new KeyId(scope, UUID.randomUUID().toString()),
                         UUID.randomUUID(),
                         "",
                         request,

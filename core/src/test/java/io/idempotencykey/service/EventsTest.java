@@ -9,6 +9,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -97,7 +98,7 @@ class EventsTest {
     void aListenerThatThrowsIsLoggedAndTheNextOneIsTold() {
         List<KeyEvent> told = new ArrayList<>();
         KeyListener broken = event -> {
-            throw new IllegalStateException("broken");
+            throw EventsTest.<RuntimeException>asItIs(new IOException("broken"));
         };
 
         new Events(List.of(broken, told::add)).emit(new KeyEvent.TakenOver(KEY));
@@ -129,5 +130,11 @@ class EventsTest {
                 1,
                 "an error with a secret",
                 new KeyState.Open(RecoveryPoint.STARTED, Instant.EPOCH));
+    }
+
+    /** As languages without checked exceptions do it. */
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
+    private static <X extends Throwable> X asItIs(Throwable failure) throws X {
+        throw (X) failure;
     }
 }
