@@ -10,7 +10,9 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -25,7 +27,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -95,23 +96,23 @@ class KillTest {
     @Test
     void whenMongodbIsKilledEveryRequestRunsOnceAndNoAnswerChanges() throws Exception {
         String data = directory.resolve("mongo").toString();
-        AtomicReference<MongoServer> server = new AtomicReference<>(MongoServer.start("--data", data));
+        Deque<MongoServer> servers = new ArrayDeque<>(List.of(MongoServer.start("--data", data)));
         try {
-            String url = server.get().url();
+            String url = servers.getFirst().url();
             String port = Integer.toString(URI.create(url).getPort());
             test(MONGO_SERVER_KILLS, MongoDatabases.in(url, "shop"), (serve, untilAMoment) -> {
                 try (Program living = Program.start(directory, serve)) {
                     shop.complete(living.url());
                     for (int i = 0; i < MONGO_SERVER_KILLS; i++) {
                         untilAMoment.call();
-                        server.get().process().destroyForcibly().waitFor();
-                        server.set(MongoServer.start("--data", data, "--port", port));
+                        servers.getFirst().process().destroyForcibly().waitFor();
+                        servers.push(MongoServer.start("--data", data, "--port", port));
                     }
                     shop = new CompletableFuture<>();
                 }
             });
         } finally {
-            server.get().close();
+            servers.forEach(MongoServer::close);
         }
     }
 

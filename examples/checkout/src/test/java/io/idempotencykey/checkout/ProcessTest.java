@@ -38,7 +38,8 @@ class ProcessTest {
     @CsvSource({
         "jpa, its process is killed in mid-stage",
         "mongo, its process is killed in mid-stage",
-        "inmemory, its worker stops for good"})
+        "inmemory, its worker stops for good"
+    })
     void theDemoEndsWell(String store, String crash) throws Exception {
         try (Program demo = start("demo", "--store", store)) {
             assertThat(demo.output()).contains("As it should be", crash).doesNotContain("WRONG");
@@ -165,7 +166,8 @@ class ProcessTest {
             URI url = restarted.url();
             long begin = System.nanoTime();
             await(() -> key(url).body().contains("finished"));
-            assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(2).plus(afterTheLease(database)));
+            assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                    .isLessThan(Duration.ofSeconds(2).plus(afterTheLease(database)));
             assertReplayed(complete(url));
             assertOneOrderAndOneCharge(url);
         }
@@ -180,8 +182,8 @@ class ProcessTest {
     @ValueSource(strings = {"postgresql", "mongo"})
     void aProcessThatIsPausedWithItsTransactionOpenHoldsNobodyUpAndIsFencedOff(String database) throws Exception {
         try (Program payments = start("payments", "--data", directory.toString())) {
-            String[] serve = with(
-                    serve(database, "5s"), "--payments", payments.url().toString());
+            String[] serve =
+                    with(serve(database, "5s"), "--payments", payments.url().toString());
             try (Program paused = start(with(serve, "--stage-delay", "1s"));
                     Program other = start(serve)) {
                 URI pausedUrl = paused.url();
@@ -191,7 +193,8 @@ class ProcessTest {
                 paused.signal("STOP");
                 long begin = System.nanoTime();
                 await(() -> key(otherUrl).body().contains("finished"));
-                assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(5).plus(afterTheLease(database)));
+                assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                        .isLessThan(Duration.ofSeconds(5).plus(afterTheLease(database)));
                 paused.signal("CONT");
                 HttpResponse<String> late = asleep.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
                 assertThat(late.statusCode()).as(late.body()).isEqualTo(409);
