@@ -13,10 +13,12 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -207,9 +209,10 @@ class KillTest {
     /** As a client does it: sends the request again until there is an answer that isn't "later". */
     private Answer answerTo(Sent sent) throws Exception {
         long begin = System.nanoTime();
+        Set<String> refusals = new LinkedHashSet<>();
         while (true) {
             assertThat(System.nanoTime() - begin)
-                    .as("nanoseconds without an answer to %s", sent)
+                    .as("nanoseconds without an answer to %s but %s", sent, refusals)
                     .isLessThan(PATIENCE.toNanos());
             URI url = shop.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
             HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/" + sent.cart() + "/complete"))
@@ -222,6 +225,7 @@ class KillTest {
                 response = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
             } catch (IOException e) {
                 // Killed.
+                refusals.add(String.valueOf(e));
                 pause(5);
                 continue;
             }
@@ -239,6 +243,7 @@ class KillTest {
                         body);
             }
             assertThat(response.statusCode()).isIn(409, 503);
+            refusals.add(new String(response.body(), StandardCharsets.UTF_8));
             pause(20);
         }
     }
