@@ -67,16 +67,24 @@ final class Demo implements AutoCloseable {
     static int run(Options options) throws IOException, InterruptedException {
         // The story tells itself what the library would log.
         System.setProperty("org.slf4j.simpleLogger.log.io.idempotencykey", "off");
-        try (DataDirectory data = DataDirectory.of(options)) {
+        try (DataDirectory data = DataDirectory.of(options);
+                MongoServer server = needsServer(options) ? MongoServer.start() : null) {
             List<String> serve = new ArrayList<>(List.of(
                     "--port", "0", "--lease", LEASE, "--data", data.path().toString()));
             for (String name : List.of("store", "url", "payments")) {
                 options.value(name).ifPresent(value -> serve.addAll(List.of("--" + name, value)));
             }
+            if (server != null) {
+                serve.addAll(List.of("--url", server.url()));
+            }
             try (Demo demo = new Demo(serve, !Store.kind(options).equals("inmemory"))) {
                 return demo.tell();
             }
         }
+    }
+
+    private static boolean needsServer(Options options) {
+        return Store.kind(options).equals("mongo") && options.value("url").isEmpty();
     }
 
     /** A shop in this process, whose workers can be stopped; nothing is completed in the background. */

@@ -17,6 +17,7 @@ final class Main {
                    run keys     discard VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
                    run keys     finish  VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
                                 --body TEXT [--status 200] [--content-type application/json]
+            U is jdbc:postgresql://… or jdbc:mariadb://…, and with --store mongo mongodb://HOST:PORT/DATABASE?replicaSet=NAME
             """;
 
     private Main() {}

@@ -19,6 +19,7 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
         String kind = kind(options);
         return switch (kind) {
             case "jpa" -> Database.open(options, data);
+            case "mongo" -> MongoShopData.open(options);
             case "inmemory" -> inMemory();
             default -> throw refused(kind);
         };
@@ -29,9 +30,10 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
         String kind = kind(options);
         return switch (kind) {
             case "jpa" -> Database.join(options);
+            case "mongo" -> MongoShopData.join(options);
             case "inmemory" ->
                 throw new Options.Refused(
-                        "--store is 'inmemory', whose keys only the process that serves can reach; allowed: jpa");
+                        "--store is 'inmemory', whose keys only the process that serves can reach; allowed: jpa, mongo");
             default -> throw refused(kind);
         };
     }
@@ -41,10 +43,7 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
     }
 
     private static Options.Refused refused(String kind) {
-        return new Options.Refused(
-                kind.equals("mongo")
-                        ? "--store mongo comes with its adapter, which isn't there yet; use jpa or inmemory"
-                        : "--store is '" + kind + "'; allowed: jpa, inmemory, mongo");
+        return new Options.Refused("--store is '" + kind + "'; allowed: jpa, inmemory, mongo");
     }
 
     private static Store<InMemoryShopData.Transaction> inMemory() {

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the shop answers over HTTP, line by line, over each store. */
 @ParameterizedClass
-@ValueSource(strings = {"jpa", "inmemory"})
+@ValueSource(strings = {"jpa", "mongo", "inmemory"})
 class CheckoutHttpTest {
     private static final int MEBIBYTE = 1024 * 1024;
     private static final String PROBLEM = "application/problem+json";
@@ -42,7 +42,7 @@ class CheckoutHttpTest {
 
     @BeforeParameterizedClassInvocation
     static void start(String store) throws IOException {
-        shop = new RunningShop(stage -> {}, "--store", store);
+        shop = RunningShop.on(store, stage -> {});
     }
 
     @AfterParameterizedClassInvocation

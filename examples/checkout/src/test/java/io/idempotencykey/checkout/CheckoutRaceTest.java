@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Requests that meet, over each store. */
 @ParameterizedClass
-@ValueSource(strings = {"jpa", "inmemory"})
+@ValueSource(strings = {"jpa", "mongo", "inmemory"})
 class CheckoutRaceTest {
     @Parameter
     String store = "";
@@ -30,7 +30,7 @@ class CheckoutRaceTest {
             reached.countDown();
             await(released);
         };
-        try (RunningShop shop = new RunningShop(hook, "--store", store)) {
+        try (RunningShop shop = RunningShop.on(store, hook)) {
             CompletableFuture<HttpResponse<String>> first = shop.send("cart", "key", ONE_MUG);
             await(reached);
             HttpResponse<String> duplicate = shop.complete("cart", "key", ONE_MUG);
@@ -49,7 +49,7 @@ class CheckoutRaceTest {
 
     @Test
     void fortyDuplicatesMakeOneOrderAndOneCharge() throws Exception {
-        try (RunningShop shop = new RunningShop(key -> {}, "--store", store)) {
+        try (RunningShop shop = RunningShop.on(store, key -> {})) {
             List<HttpResponse<String>> responses = all(IntStream.range(0, 40)
                     .mapToObj(i -> shop.send("cart", "key", ONE_MUG))
                     .toList());
@@ -75,7 +75,7 @@ class CheckoutRaceTest {
 
     @Test
     void differentRequestsDoNotDisturbEachOther() throws Exception {
-        try (RunningShop shop = new RunningShop(key -> {}, "--store", store)) {
+        try (RunningShop shop = RunningShop.on(store, key -> {})) {
             List<HttpResponse<String>> responses = all(IntStream.range(0, 300)
                     .mapToObj(i -> shop.send("cart-" + i, "key-" + i, ONE_MUG))
                     .toList());

@@ -10,12 +10,17 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -29,13 +34,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * A shop that is killed again and again at random moments, while clients send their requests until they have an answer:
- * every request has one order and one charge, and no answer ever changes.
+ * A shop, or its database, that is killed again and again at random moments, while clients send their requests until they
+ * have an answer: every request has one order and one charge, and no answer ever changes.
  *
- * <p>How many kills: the system property {@code kills}; the moments and the requests come from {@code seed}.
+ * <p>How many kills: the system properties {@code kills}, {@code kills.mongo} and {@code kills.mongo.server}; the moments
+ * and the requests come from {@code seed}.
  */
 class KillTest {
     private static final int KILLS = Integer.getInteger("kills", 20);
+    private static final int MONGO_KILLS = Integer.getInteger("kills.mongo", 10);
+    private static final int MONGO_SERVER_KILLS = Integer.getInteger("kills.mongo.server", 2);
     private static final long SEED = Long.getLong("seed", System.nanoTime());
     private static final int CLIENTS = 8;
     /** A life ends after so many answers, at most, and then so many milliseconds. */
@@ -61,19 +69,66 @@ class KillTest {
 
     @Test
     void onPostgresqlEveryRequestRunsOnceAndNoAnswerChanges() throws Exception {
-        run("--url", PostgresqlServer.newDatabase());
+        killTheShop(KILLS, "--url", PostgresqlServer.newDatabase());
+    }
+
+    @Test
+    void onMongodbEveryRequestRunsOnceAndNoAnswerChanges() throws Exception {
+        killTheShop(MONGO_KILLS, MongoDatabases.newDatabase());
     }
 
     @Test
     void onH2InAFileEveryRequestRunsOnceAndNoAnswerChanges() throws Exception {
-        run("--data", directory.resolve("shop").toString());
+        killTheShop(KILLS, "--data", directory.resolve("shop").toString());
     }
 
-    private void run(String... store) throws Exception {
-        System.out.println("KillTest: " + KILLS + " kills, -Dseed=" + SEED);
+    private void killTheShop(int kills, String... store) throws Exception {
+        test(kills, store, (serve, untilAMoment) -> {
+            for (int i = 0; i < kills; i++) {
+                try (Program killed = Program.start(directory, serve)) {
+                    shop.complete(killed.url());
+                    untilAMoment.call();
+                    shop = new CompletableFuture<>();
+                }
+            }
+        });
+    }
+
+    /** The shop lives on. */
+    @Test
+    void whenMongodbIsKilledEveryRequestRunsOnceAndNoAnswerChanges() throws Exception {
+        String data = directory.resolve("mongo").toString();
+        Deque<MongoServer> servers = new ArrayDeque<>(List.of(MongoServer.start("--data", data)));
+        try {
+            String url = servers.getFirst().url();
+            String port = Integer.toString(URI.create(url).getPort());
+            test(MONGO_SERVER_KILLS, MongoDatabases.in(url, "shop"), (serve, untilAMoment) -> {
+                try (Program living = Program.start(directory, serve)) {
+                    shop.complete(living.url());
+                    for (int i = 0; i < MONGO_SERVER_KILLS; i++) {
+                        untilAMoment.call();
+                        servers.getFirst().process().destroyForcibly().waitFor();
+                        servers.push(MongoServer.start("--data", data, "--port", port));
+                    }
+                    shop = new CompletableFuture<>();
+                }
+            });
+        } finally {
+            servers.forEach(MongoServer::close);
+        }
+    }
+
+    /** What is killed. */
+    @FunctionalInterface
+    private interface Kills {
+        void run(String[] serve, Callable<Void> untilAMoment) throws Exception;
+    }
+
+    private void test(int number, String[] store, Kills kills) throws Exception {
+        System.out.println("KillTest: " + number + " kills, -Dseed=" + SEED);
         ExecutorService clients = Executors.newFixedThreadPool(CLIENTS);
         try (Program payments = Program.start(directory, "payments", "--data", directory.toString())) {
-            List<String> serve = new ArrayList<>(List.of(
+            List<String> arguments = new ArrayList<>(List.of(
                     "serve",
                     "--port",
                     "0",
@@ -81,31 +136,29 @@ class KillTest {
                     "500ms",
                     "--payments",
                     payments.url().toString()));
-            serve.addAll(List.of(store));
+            arguments.addAll(List.of(store));
+            String[] serve = arguments.toArray(String[]::new);
             List<Future<?>> running = new ArrayList<>();
             for (int i = 0; i < CLIENTS; i++) {
                 Random random = new Random(SEED + i);
                 running.add(clients.submit(() -> send(random)));
             }
             Random moments = new Random(SEED);
-            for (int i = 0; i < KILLS; i++) {
-                try (Program killed = Program.start(directory, serve.toArray(String[]::new))) {
-                    shop.complete(killed.url());
-                    answered.drainPermits();
-                    boolean progress =
-                            answered.tryAcquire(moments.nextInt(MOST_ANSWERS), PATIENCE.toSeconds(), TimeUnit.SECONDS);
-                    assertThat(running).as("a client that gave up").allMatch(each -> progress && !each.isDone());
-                    pause(moments.nextLong(MOST_MILLIS));
-                    shop = new CompletableFuture<>();
-                }
-            }
-            try (Program last = Program.start(directory, serve.toArray(String[]::new))) {
+            kills.run(serve, () -> {
+                answered.drainPermits();
+                boolean progress =
+                        answered.tryAcquire(moments.nextInt(MOST_ANSWERS), PATIENCE.toSeconds(), TimeUnit.SECONDS);
+                assertThat(running).as("a client that gave up").allMatch(each -> progress && !each.isDone());
+                pause(moments.nextLong(MOST_MILLIS));
+                return null;
+            });
+            try (Program last = Program.start(directory, serve)) {
                 shop.complete(last.url());
                 enough.countDown();
                 for (Future<?> each : running) {
                     each.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
                 }
-                check();
+                check(number);
             }
         } finally {
             enough.countDown();
@@ -114,7 +167,7 @@ class KillTest {
         }
     }
 
-    private void check() throws Exception {
+    private void check(int kills) throws Exception {
         for (Map.Entry<Sent, Answer> each : answers.entrySet()) {
             assertThat(answerTo(each.getKey())).isEqualTo(each.getValue());
         }
@@ -122,7 +175,7 @@ class KillTest {
                 .filter(each -> each.getValue().status() == 201)
                 .map(each -> each.getKey().cart())
                 .toList();
-        assertThat(completed).as("there was something to kill").hasSizeGreaterThan(KILLS);
+        assertThat(completed).as("there was something to kill").hasSizeGreaterThan(kills);
         assertThat(carts("/orders")).containsExactlyInAnyOrderElementsOf(completed);
         assertThat(carts("/payments")).containsExactlyInAnyOrderElementsOf(completed);
     }
@@ -156,9 +209,10 @@ class KillTest {
     /** As a client does it: sends the request again until there is an answer that isn't "later". */
     private Answer answerTo(Sent sent) throws Exception {
         long begin = System.nanoTime();
+        Set<String> refusals = new LinkedHashSet<>();
         while (true) {
             assertThat(System.nanoTime() - begin)
-                    .as("nanoseconds without an answer to %s", sent)
+                    .as("nanoseconds without an answer to %s but %s", sent, refusals)
                     .isLessThan(PATIENCE.toNanos());
             URI url = shop.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
             HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/" + sent.cart() + "/complete"))
@@ -171,6 +225,7 @@ class KillTest {
                 response = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
             } catch (IOException e) {
                 // Killed.
+                refusals.add(String.valueOf(e));
                 pause(5);
                 continue;
             }
@@ -188,6 +243,7 @@ class KillTest {
                         body);
             }
             assertThat(response.statusCode()).isIn(409, 503);
+            refusals.add(new String(response.body(), StandardCharsets.UTF_8));
             pause(20);
         }
     }

@@ -35,7 +35,11 @@ class ProcessTest {
     Path directory = Path.of("");
 
     @ParameterizedTest
-    @CsvSource({"jpa, its process is killed in mid-stage", "inmemory, its worker stops for good"})
+    @CsvSource({
+        "jpa, its process is killed in mid-stage",
+        "mongo, its process is killed in mid-stage",
+        "inmemory, its worker stops for good"
+    })
     void theDemoEndsWell(String store, String crash) throws Exception {
         try (Program demo = start("demo", "--store", store)) {
             assertThat(demo.output()).contains("As it should be", crash).doesNotContain("WRONG");
@@ -142,7 +146,9 @@ class ProcessTest {
         "h2, started",
         "h2, payment_authorized",
         "postgresql, tax_lines_created",
-        "postgresql, payment_authorized"
+        "postgresql, payment_authorized",
+        "mongo, tax_lines_created",
+        "mongo, payment_authorized"
     })
     void aRequestWhoseClientAndProcessAreGoneIsCompletedAfterTheRestart(String database, String stage)
             throws Exception {
@@ -160,27 +166,24 @@ class ProcessTest {
             URI url = restarted.url();
             long begin = System.nanoTime();
             await(() -> key(url).body().contains("finished"));
-            assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(2 + 3));
+            assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                    .isLessThan(Duration.ofSeconds(2).plus(afterTheLease(database)));
             assertReplayed(complete(url));
             assertOneOrderAndOneCharge(url);
         }
     }
 
-    @Test
-    void aProcessThatIsPausedWithItsTransactionOpenHoldsNobodyUpAndIsFencedOff() throws Exception {
-        String url = PostgresqlServer.newDatabase();
+    /** Until a request is completed that nobody comes back for. */
+    private static Duration afterTheLease(String database) {
+        return Duration.ofSeconds(database.equals("mongo") ? 5 : 3);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"postgresql", "mongo"})
+    void aProcessThatIsPausedWithItsTransactionOpenHoldsNobodyUpAndIsFencedOff(String database) throws Exception {
         try (Program payments = start("payments", "--data", directory.toString())) {
-            String[] serve = {
-                "serve",
-                "--port",
-                "0",
-                "--lease",
-                "5s",
-                "--url",
-                url,
-                "--payments",
-                payments.url().toString()
-            };
+            String[] serve =
+                    with(serve(database, "5s"), "--payments", payments.url().toString());
             try (Program paused = start(with(serve, "--stage-delay", "1s"));
                     Program other = start(serve)) {
                 URI pausedUrl = paused.url();
@@ -190,7 +193,8 @@ class ProcessTest {
                 paused.signal("STOP");
                 long begin = System.nanoTime();
                 await(() -> key(otherUrl).body().contains("finished"));
-                assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(5 + 3));
+                assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                        .isLessThan(Duration.ofSeconds(5).plus(afterTheLease(database)));
                 paused.signal("CONT");
                 HttpResponse<String> late = asleep.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
                 assertThat(late.statusCode()).as(late.body()).isEqualTo(409);
@@ -202,7 +206,11 @@ class ProcessTest {
 
     private String[] serve(String database, String lease) {
         String[] serve = {"serve", "--port", "0", "--lease", lease, "--data", directory.toString()};
-        return database.equals("h2") ? serve : with(serve, "--url", PostgresqlServer.newDatabase());
+        return switch (database) {
+            case "mongo" -> with(serve, MongoDatabases.newDatabase());
+            case "postgresql" -> with(serve, "--url", PostgresqlServer.newDatabase());
+            default -> serve;
+        };
     }
 
     private static String[] with(String[] arguments, String... more) {
@@ -251,7 +259,7 @@ class ProcessTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"h2", "postgresql"})
+    @ValueSource(strings = {"h2", "postgresql", "mongo"})
     void anOperatorActsOnKeysBesideARunningShop(String database) throws Exception {
         String[] serve = serve(database, "30s");
         String[] store = List.of(serve).subList(5, serve.length).toArray(String[]::new);
@@ -315,13 +323,22 @@ class ProcessTest {
                     .startsWith("checkout: the database can't be opened")
                     .hasLineCount(1);
         }
+        String nowhere = "mongodb://127.0.0.1:1/shop?replicaSet=none&serverSelectionTimeoutMS=300";
+        try (Program keys = start("keys", "list", "--store", "mongo", "--url", nowhere)) {
+            assertThat(keys.exitCode()).isEqualTo(1);
+            assertThat(keys.errors())
+                    .startsWith("checkout: the database can't be used: no MongoDB server")
+                    .hasLineCount(1);
+        }
     }
 
     @Test
-    void aStoreThatIsNotThereYetEndsWithStatusTwo() throws Exception {
+    void mongodbWithoutItsUrlEndsWithStatusTwo() throws Exception {
         try (Program serve = start("serve", "--store", "mongo")) {
             assertThat(serve.exitCode()).isEqualTo(2);
-            assertThat(serve.errors()).startsWith("checkout: --store mongo").contains("usage: run demo");
+            assertThat(serve.errors())
+                    .startsWith("checkout: --store mongo needs --url")
+                    .contains("tools/mongo-server", "usage: run demo");
         }
     }
 
@@ -331,6 +348,10 @@ class ProcessTest {
                 "",
                 "sell",
                 "serve --store mongo",
+                "serve --store mongo --url jdbc:postgresql://127.0.0.1/shop?password=secret",
+                "serve --store mongo --url mongodb://user:secret@127.0.0.1@/shop",
+                "serve --store mongo --url mongodb://user:secret@/shop",
+                "serve --url mongodb://user:secret@127.0.0.1/shop",
                 "serve --store disk",
                 "serve --url mysql://user:secret@127.0.0.1/",
                 "serve --url jdbc:h2:mem:shop",
@@ -348,7 +369,6 @@ class ProcessTest {
                 "serve now",
                 "payments --lease 1s",
                 "demo now",
-                "demo --store mongo",
                 "keys",
                 "keys sell",
                 "keys list",

@@ -28,9 +28,10 @@ class ReservationRaceTest {
     Path directory = Path.of("");
 
     @ParameterizedTest
-    @ValueSource(strings = {"inmemory", "h2", "postgresql"})
+    @ValueSource(strings = {"inmemory", "h2", "postgresql", "mongo"})
     void ofTwoKeysForOneCartOneIsCharged(String database) throws Exception {
         List<String> options = switch (database) {
+            case "mongo" -> List.of(MongoDatabases.newDatabase());
             case "postgresql" -> List.of("--url", PostgresqlServer.newDatabase());
             case "h2" -> List.of("--store", "jpa");
             default -> List.of("--store", "inmemory");

@@ -28,6 +28,12 @@ final class RunningShop implements AutoCloseable {
         application = new Application(Options.parse(all, Application.OPTIONS), hook);
     }
 
+    /** A shop on a new store of the kind. */
+    static RunningShop on(String store, StageHook hook) throws IOException {
+        return new RunningShop(
+                hook, store.equals("mongo") ? MongoDatabases.newDatabase() : new String[] {"--store", store});
+    }
+
     URI url() {
         return application.url();
     }
