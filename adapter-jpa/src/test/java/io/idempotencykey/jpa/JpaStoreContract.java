@@ -240,19 +240,18 @@ abstract class JpaStoreContract {
 
     /** What ends a transaction on the stage's raw connection, so that the fence would run in the next one. */
     enum End {
-        ROLLBACK(Connection::rollback),
-        COMMIT(Connection::commit),
-        AUTO_COMMIT(connection -> connection.setAutoCommit(true)),
-        SQL(connection -> TestDatabase.execute(connection, "rollback"));
+        ROLLBACK,
+        COMMIT,
+        AUTO_COMMIT,
+        SQL;
 
-        private final Use use;
-
-        End(Use use) {
-            this.use = use;
-        }
-
-        interface Use {
-            void on(Connection connection) throws SQLException;
+        void on(Connection connection) throws SQLException {
+            switch (this) {
+                case ROLLBACK -> connection.rollback();
+                case COMMIT -> connection.commit();
+                case AUTO_COMMIT -> connection.setAutoCommit(true);
+                case SQL -> TestDatabase.execute(connection, "rollback");
+            }
         }
     }
 
@@ -279,7 +278,7 @@ abstract class JpaStoreContract {
             em.unwrap(Session.class).doWork(connection -> {
                 TestDatabase.execute(connection, "insert into contract_row values ('row', '1')");
                 try {
-                    end.use.on(connection);
+                    end.on(connection);
                 } catch (SQLException swallowed) {
                     assertThat((Throwable) swallowed).isNotNull();
                 }
