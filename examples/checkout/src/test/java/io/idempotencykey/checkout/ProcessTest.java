@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import io.idempotencykey.Response;
 import io.idempotencykey.checkout.WebServer.Route;
 import java.io.IOException;
-import java.net.ConnectException;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -437,7 +437,7 @@ class ProcessTest {
     private static boolean isAccepting(URI url) throws IOException {
         try (Socket socket = new Socket(url.getHost(), url.getPort())) {
             return socket.isConnected();
-        } catch (ConnectException e) {
+        } catch (SocketException e) {
             return false;
         }
     }
