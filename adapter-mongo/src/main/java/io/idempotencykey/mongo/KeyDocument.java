@@ -45,6 +45,7 @@ final class KeyDocument {
 
     static final String LOCKED = "locked";
     static final String QUARANTINED = "quarantined";
+    static final String FINISHED = "finished";
 
     /** What is written, and the newest that can be read. */
     static final int CURRENT_FORMAT = 1;
@@ -212,7 +213,7 @@ final class KeyDocument {
                         locked -> document.append(STATE, new BsonString(LOCKED))
                                 .append("lockedAt", date(locked.lockedAt()))
                                 .append(RESUMABLE_FROM, date(locked.leaseEnds())),
-                        finished -> document.append(STATE, new BsonString("finished"))
+                        finished -> document.append(STATE, new BsonString(FINISHED))
                                 .append("finishedAt", date(finished.finishedAt()))
                                 .append(EXPIRES_AT, date(finished.expiresAt()))
                                 .append("response", response(finished.response())),
@@ -298,7 +299,7 @@ final class KeyDocument {
             case "open" -> new KeyState.Open(RecoveryPoint.named(at), fields.date(RESUMABLE_FROM));
             case LOCKED ->
                 new KeyState.Locked(RecoveryPoint.named(at), fields.date("lockedAt"), fields.date(RESUMABLE_FROM));
-            case "finished" -> {
+            case FINISHED -> {
                 Fields response = new Fields(fields.get("response").asDocument());
                 Response restored = Response.restored(
                         response.integer("status"),

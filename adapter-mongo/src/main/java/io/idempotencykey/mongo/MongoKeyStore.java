@@ -39,7 +39,9 @@ import io.idempotencykey.port.StoredKey;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -144,9 +146,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      */
     public MongoKeyStore(MongoClient client, String databaseName, String collectionName) {
         this.client = Objects.requireNonNull(client, "argument 'client' is null; the application's is required");
-        this.database = client.getDatabase(databaseName);
+        this.database = database(databaseName);
         this.keys = database.getCollection(collectionName, BsonDocument.class)
-                .withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry())
                 .withReadPreference(ReadPreference.primary())
                 .withReadConcern(ReadConcern.MAJORITY)
                 .withWriteConcern(CONCERN);
@@ -158,6 +159,11 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         this.sessions = new HolderSessions(client, MOST_SESSIONS, System::nanoTime);
         checkTopology();
         checkCollection(collectionName);
+    }
+
+    /** With our own codecs, whatever the client's are. */
+    private MongoDatabase database(String name) {
+        return client.getDatabase(name).withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry());
     }
 
     private void checkTopology() {
@@ -386,7 +392,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         if (!ids.isEmpty()) {
             List<BsonDocument> named =
                     ids.stream().map(id -> new BsonDocument("id", id)).toList();
-            Document unused = client.getDatabase("admin")
+            Document unused = database("admin")
                     .runCommand(new BsonDocument("killSessions", new BsonArray(named)), ReadPreference.primary());
         }
     }
@@ -448,7 +454,12 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                                             .toList())))
                     .toList()));
         }
-        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit);
+        Deque<String> unreadable = new ArrayDeque<>();
+        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit, unreadable);
+        if (found.isEmpty() && !unreadable.isEmpty()) {
+            // Or the scopes behind those that have nothing else would never have their turn.
+            return findResumable(operations, unreadable.getLast(), before, limit);
+        }
         return found.stream()
                 .takeWhile(key -> key.id().scope().equals(found.get(0).id().scope()))
                 .toList();
@@ -461,14 +472,15 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 after == null ? quarantined : and(quarantined, gt(KeyDocument.ID, KeyDocument.id(after))),
                 ascending(KeyDocument.ID),
                 BY_QUARANTINE,
-                limit);
+                limit,
+                new ArrayDeque<>());
     }
 
     /**
      * The index is named, so that a missing one is an error and not a slow scan of all keys. What isn't a key, such as a
      * document that was edited by hand, is left out: the others are not to wait for it.
      */
-    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
+    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit, Deque<String> unreadableScopes) {
         List<BsonDocument> documents = command(() -> keys.find(filter)
                 .sort(order)
                 .hint(index)
@@ -479,6 +491,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             try {
                 found.add(KeyDocument.read(document));
             } catch (RuntimeException e) {
+                if (document.get(KeyDocument.SCOPE) instanceof BsonString scope) {
+                    unreadableScopes.add(scope.getValue());
+                }
                 LOGGER.log(
                         Level.WARNING,
                         "a key of scope ''{0}'' can''t be read, and is left out: {1}",
@@ -497,6 +512,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public int deleteExpired(Instant at, int limit) {
         BsonDocument expired = new BsonDocument(KeyDocument.EXPIRES_AT, new BsonDocument("$lte", KeyDocument.date(at)))
+                .append(KeyDocument.STATE, new BsonString(KeyDocument.FINISHED))
                 .append(KeyDocument.FORMAT, new BsonDocument("$lte", new BsonInt32(KeyDocument.CURRENT_FORMAT)));
         List<BsonValue> ids = command(() -> keys.find(expired)
                 .projection(include(KeyDocument.ID))

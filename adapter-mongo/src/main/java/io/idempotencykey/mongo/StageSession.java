@@ -1,5 +1,6 @@
 package io.idempotencykey.mongo;
 
+import com.mongodb.MongoException;
 import com.mongodb.client.ClientSession;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
@@ -20,6 +21,7 @@ final class StageSession implements InvocationHandler {
 
     private final ClientSession session;
     private volatile boolean over;
+    private volatile boolean doomed;
     private volatile @Nullable IllegalStateException refusal;
 
     StageSession(ClientSession session) {
@@ -43,6 +45,12 @@ final class StageSession implements InvocationHandler {
             refusal = refused;
             throw refused;
         }
+        if (method.getName().equals("clearTransactionContext")) {
+            // The driver's own call, after each error that it labels as transient: what was sent may be missing, while
+            // the
+            // server may still have the transaction.
+            doomed = true;
+        }
         if (method.getName().equals("setSnapshotTimestamp")) {
             // Some servers name a transaction's snapshot in their answers. The driver takes it for that of a snapshot
             // session, which this isn't, and would refuse the session's next transaction another one.
@@ -55,11 +63,16 @@ final class StageSession implements InvocationHandler {
         }
     }
 
-    /** Ends the stage's use of the session, and throws what the stage was refused, even if it swallowed that. */
+    /** Ends the stage's use of the session, and throws what the stage was refused or met, even if it swallowed that. */
     void end() {
         over = true;
         if (refusal != null) {
             throw refusal;
+        }
+        if (doomed) {
+            MongoException swallowed = new MongoException("the stage swallowed an error that ends its transaction");
+            swallowed.addLabel(MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL);
+            throw swallowed;
         }
     }
 }

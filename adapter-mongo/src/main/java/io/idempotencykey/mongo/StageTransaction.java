@@ -77,7 +77,7 @@ record StageTransaction(
     private static void rollBack(ClientSession session, StageSession stage, @Nullable Throwable cause) {
         try {
             stage.end();
-        } catch (IllegalStateException refused) {
+        } catch (RuntimeException refused) {
             suppress(cause, refused);
         }
         try {

@@ -1,6 +1,7 @@
 package io.idempotencykey.mongo;
 
 import static com.mongodb.client.model.Filters.eq;
+import static com.mongodb.client.model.Filters.in;
 import static io.idempotencykey.mongo.Keys.FINISHED;
 import static io.idempotencykey.mongo.Keys.LEASE;
 import static io.idempotencykey.mongo.Keys.LOCKED;
@@ -134,6 +135,32 @@ class MongoFailureTest {
 
     private StageCommit commit(StoredKey held, Function<ClientSession, StoredKey> work) {
         return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work);
+    }
+
+    /** The server still has the transaction: it would take the fence, without the write that was cut off. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1})
+    void aLostConnectionThatAStageSwallowsNeverMovesTheKey(int writesBefore) {
+        StoredKey held = held();
+        List<String> names =
+                List.of(UUID.randomUUID().toString(), UUID.randomUUID().toString());
+
+        StageCommit end = commit(held, session -> {
+            for (String name : names.subList(0, writesBefore)) {
+                rows.insertOne(session, new Document("_id", name));
+            }
+            fail("insert", 1, cut());
+            try {
+                rows.insertOne(session, new Document("_id", names.get(1)));
+            } catch (MongoException swallowed) {
+                assertThat(swallowed).isNotNull();
+            }
+            return next(held, FINISHED);
+        });
+
+        assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+        assertThat(store.find(held.id())).contains(held);
+        assertThat(rows.countDocuments(in("_id", names))).isZero();
     }
 
     static Stream<Arguments> single() {

@@ -73,7 +73,11 @@ import java.util.stream.Stream;
 import org.bson.BsonBoolean;
 import org.bson.BsonDocument;
 import org.bson.BsonString;
+import org.bson.BsonType;
 import org.bson.Document;
+import org.bson.codecs.BsonTypeClassMap;
+import org.bson.codecs.DocumentCodecProvider;
+import org.bson.codecs.configuration.CodecRegistries;
 import org.bson.types.Binary;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -220,6 +224,12 @@ class MongoStoreTest {
                 Named.of("writes that aren't retried", s -> s.retryWrites(false).retryReads(false)),
                 Named.of("operations that time out", s -> s.timeout(20, TimeUnit.SECONDS)),
                 Named.of(
+                        "dates as instants",
+                        s -> s.codecRegistry(CodecRegistries.fromRegistries(
+                                CodecRegistries.fromProviders(new DocumentCodecProvider(
+                                        new BsonTypeClassMap(Map.of(BsonType.DATE_TIME, Instant.class)))),
+                                MongoClientSettings.getDefaultCodecRegistry()))),
+                Named.of(
                         "another UUID representation",
                         s -> s.uuidRepresentation(org.bson.UuidRepresentation.JAVA_LEGACY)));
     }
@@ -235,6 +245,7 @@ class MongoStoreTest {
             MongoKeyStore weakStore = new MongoKeyStore(weak, database.getName(), "keys");
             IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(weakStore);
             KeyId id = KeyId.of(UUID.randomUUID().toString());
+            assertThat(weakStore.time()).isAfter(Instant.EPOCH);
             sent.forget();
 
             HeldKey held = held(service.claim(id, REQUEST));
@@ -609,6 +620,24 @@ class MongoStoreTest {
         assertThat(nameOf(end)).isEqualTo("transiently rolled back");
         assertThat(store.find(held.id())).contains(held);
         assertThat(rows.find(eq(mine)).first()).isNull();
+    }
+
+    @Test
+    void documentsThatCannotBeReadHoldNoOtherScopeUp() {
+        MongoCollection<Document> keys = database.getCollection("keys");
+        String scope = "a-" + UUID.randomUUID();
+        for (int i = 0; i < 3; i++) {
+            keys.insertOne(new Document("_id", scope + "+ bad-" + i)
+                    .append("scope", scope + "+")
+                    .append("format", 1)
+                    .append("resumableFrom", Date.from(Instant.EPOCH)));
+        }
+        inserted(OPEN);
+
+        List<StoredKey> found = store.findResumable(Map.of(), scope, Instant.parse("2100-01-01T00:00:00Z"), 2);
+
+        keys.deleteMany(eq("scope", scope + "+"));
+        assertThat(found).isNotEmpty();
     }
 
     @Test
