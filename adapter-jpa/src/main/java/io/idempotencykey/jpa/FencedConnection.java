@@ -116,7 +116,8 @@ final class FencedConnection implements InvocationHandler {
                 FencedConnection.class.getClassLoader(), new Class<?>[] {Statement.class}, handler);
     }
 
-    private static @Nullable Object call(Object target, Method method, @Nullable Object @Nullable [] arguments)
+    /** Calls a method, and throws what it throws as it is. */
+    static @Nullable Object call(Object target, Method method, @Nullable Object @Nullable [] arguments)
             throws Throwable {
         try {
             return method.invoke(target, arguments);

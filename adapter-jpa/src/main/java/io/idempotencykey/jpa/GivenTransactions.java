@@ -2,7 +2,6 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
 import jakarta.persistence.EntityManager;
-import java.sql.Connection;
 import java.time.Duration;
 import java.util.function.Consumer;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
@@ -16,12 +15,7 @@ record GivenTransactions(ConnectionProvider connections, NewTransaction transact
 
     @Override
     public <R> R outside(Work<R> work) throws Exception {
-        Connection connection = connections.getConnection();
-        try {
-            return work.on(connection);
-        } finally {
-            connections.closeConnection(connection);
-        }
+        return Transactions.borrowing(connections, work);
     }
 
     @Override

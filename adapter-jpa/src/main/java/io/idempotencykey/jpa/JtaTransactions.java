@@ -65,12 +65,7 @@ record JtaTransactions(
     public <R> R outside(Work<R> work) throws Exception {
         Transaction outer = manager.suspend();
         try {
-            Connection connection = connections.getConnection();
-            try {
-                return work.on(connection);
-            } finally {
-                connections.closeConnection(connection);
-            }
+            return Transactions.borrowing(connections, work);
         } finally {
             if (outer != null) {
                 manager.resume(outer);

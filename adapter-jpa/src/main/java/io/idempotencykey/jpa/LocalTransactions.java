@@ -72,12 +72,7 @@ record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider c
 
     @Override
     public <R> R outside(Work<R> work) throws Exception {
-        Connection connection = connections.getConnection();
-        try {
-            return work.on(connection);
-        } finally {
-            connections.closeConnection(connection);
-        }
+        return Transactions.borrowing(connections, work);
     }
 
     @Override

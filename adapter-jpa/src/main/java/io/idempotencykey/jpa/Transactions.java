@@ -2,16 +2,28 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
 import jakarta.persistence.EntityManager;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.function.Consumer;
+import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 
 /** Where a stage's transaction and a single statement's connection come from. */
 sealed interface Transactions permits LocalTransactions, JtaTransactions, GivenTransactions {
     /** Something that is done on a connection. */
     @FunctionalInterface
     interface Work<R> {
-        R on(java.sql.Connection connection) throws SQLException;
+        R on(Connection connection) throws SQLException;
+    }
+
+    /** Does something on a connection that goes back to where it came from. */
+    static <R> R borrowing(ConnectionProvider connections, Work<R> work) throws SQLException {
+        Connection connection = connections.getConnection();
+        try {
+            return work.on(connection);
+        } finally {
+            connections.closeConnection(connection);
+        }
     }
 
     /** Runs work in a new top-level transaction and commits it; throws what the work or the commit throws. */
