@@ -110,8 +110,7 @@ final class TestServer implements AutoCloseable {
     static MongoClient client(String url, Consumer<MongoClientSettings.Builder> settings) {
         MongoClientSettings.Builder builder =
                 MongoClientSettings.builder().applyConnectionString(new ConnectionString(url));
-        // After an error that says that the primary is gone, a client that polls asks at once who is; a client that is
-        // told
+        // After an error that says that the primary is gone, a client that polls asks at once who is; one that is told
         // waits for up to ten seconds for news, which a fail point doesn't make.
         builder.applyToServerSettings(server -> server.serverMonitoringMode(ServerMonitoringMode.POLL)
                 .minHeartbeatFrequency(50, TimeUnit.MILLISECONDS));
