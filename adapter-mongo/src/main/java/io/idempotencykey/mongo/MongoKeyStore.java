@@ -15,7 +15,6 @@ import com.mongodb.MongoClientSettings;
 import com.mongodb.MongoCommandException;
 import com.mongodb.MongoException;
 import com.mongodb.MongoWriteConcernException;
-import com.mongodb.MongoWriteException;
 import com.mongodb.ReadConcern;
 import com.mongodb.ReadPreference;
 import com.mongodb.ServerAddress;
@@ -70,9 +69,9 @@ import org.jspecify.annotations.Nullable;
  * session refuses to begin, commit or abort, and to be used after the stage; the stage is then rolled back with that error.
  *
  * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
- * whatever the client's are. A write that waits for a document gives up after 600 ms, or sooner if the client's operations
- * time out sooner; but an insert, which never has to wait. Safe for many threads. Every command blocks for as long as the
- * client's settings let it look for a server.
+ * whatever the client's are. A write that waits for a document or for the majority gives up after 600 ms, or sooner if the
+ * client's operations time out sooner; but an insert, which waits for the majority only, after 10 s. Safe for many threads.
+ * Every command blocks for as long as the client's settings let it look for a server.
  *
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can both
  * commit (write skew): a stage that depends on a document has to write to it, too.
@@ -112,6 +111,15 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /** How long a write may wait for a document that a transaction holds, in milliseconds: servers look at the clock now and then only. */
     private static final long LONGEST_WAIT = 600;
 
+    /**
+     * How long an insert may wait for the majority, in milliseconds: no document is ever in its way, and a key that landed
+     * after its claim gave up would be locked by nobody until its lease is over.
+     */
+    private static final long LONGEST_INSERT = 10_000;
+
+    /** How many keys one command deletes: they have the bound of a single write. */
+    private static final int DELETES = 100;
+
     private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
 
     private static final int MOST_SESSIONS = 10_000;
@@ -125,9 +133,6 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     /** With our own concerns and codecs, whatever the client's are. */
     private final MongoCollection<BsonDocument> keys;
-
-    /** For writes that may have to wait; has a time-out only where the client has one. */
-    private final MongoDatabase bounded;
 
     private final HolderSessions sessions;
 
@@ -151,11 +156,6 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .withReadPreference(ReadPreference.primary())
                 .withReadConcern(ReadConcern.MAJORITY)
                 .withWriteConcern(CONCERN);
-        Long timeout = database.getTimeout(TimeUnit.MILLISECONDS);
-        this.bounded = timeout == null
-                ? database
-                : database.withTimeout(
-                        timeout == 0 ? LONGEST_WAIT : Math.min(timeout, LONGEST_WAIT), TimeUnit.MILLISECONDS);
         this.sessions = new HolderSessions(client, MOST_SESSIONS, System::nanoTime);
         checkTopology();
         checkCollection(collectionName);
@@ -263,8 +263,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         HolderSession holder = proposed != null || !KeyDocument.isLocked(key) ? proposed : sessions.open();
         return write(key, holder, proposed != null, () -> {
             try {
-                return keys.insertOne(KeyDocument.insert(key, holder)).wasAcknowledged();
-            } catch (MongoWriteException e) {
+                BsonDocument document = KeyDocument.insert(key, holder);
+                return bounded("insert", "documents", List.of(document), LONGEST_INSERT) == 1;
+            } catch (MongoException e) {
                 // The collection has no other unique index than that of the identity.
                 if (Failure.of(e) == Failure.DUPLICATE) {
                     return false;
@@ -284,7 +285,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return write(next, holder, mine != null, () -> {
             try {
                 BsonDocument update = KeyDocument.replace(next, holder, former);
-                return bounded("update", List.of(new BsonDocument("q", filter).append("u", update))) == 1;
+                BsonDocument statement = new BsonDocument("q", filter).append("u", update);
+                return bounded("update", "updates", List.of(statement), LONGEST_WAIT) == 1;
             } catch (MongoException e) {
                 if (Failure.of(e) == Failure.TIMED_OUT) {
                     endBlocking(filter, former, e);
@@ -295,18 +297,22 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Sends updates or deletes that give up after a while; returns how many documents they met.
+     * Sends writes that give up after a while, in milliseconds; returns how many documents they met.
      *
      * <p>The driver's own methods have no such bound, and may send a command twice: if the first answer was lost, the second
      * one's should tell of the first, which not every server keeps.
      */
-    private int bounded(String command, List<BsonDocument> statements) {
+    private int bounded(String command, String field, List<BsonDocument> statements, long longest) {
         BsonDocument text = new BsonDocument(
                         command, new BsonString(keys.getNamespace().getCollectionName()))
-                .append(command + "s", new BsonArray(statements))
+                .append(field, new BsonArray(statements))
                 .append("writeConcern", CONCERN.asDocument());
-        if (bounded == database) {
-            text.append("maxTimeMS", new BsonInt64(LONGEST_WAIT));
+        Long timeout = database.getTimeout(TimeUnit.MILLISECONDS);
+        MongoDatabase bounded = database;
+        if (timeout == null) {
+            text.append("maxTimeMS", new BsonInt64(longest));
+        } else {
+            bounded = database.withTimeout(timeout == 0 ? longest : Math.min(timeout, longest), TimeUnit.MILLISECONDS);
         }
         BsonDocument reply = bounded.runCommand(text, ReadPreference.primary(), BsonDocument.class);
         for (BsonValue error : reply.getArray("writeErrors", new BsonArray())) {
@@ -529,7 +535,20 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                     return new BsonDocument("q", filter).append("limit", new BsonInt32(1));
                 })
                 .toList();
-        return deletes.isEmpty() ? 0 : command(() -> bounded("delete", deletes));
+        int deleted = 0;
+        for (int from = 0; from < deletes.size(); from += DELETES) {
+            List<BsonDocument> some = deletes.subList(from, Math.min(from + DELETES, deletes.size()));
+            try {
+                deleted += command(() -> bounded("delete", "deletes", some, LONGEST_WAIT));
+            } catch (StoreFailure e) {
+                if (deleted == 0 || e.kind() != StoreFailure.Kind.BUSY) {
+                    throw e;
+                }
+                // The rest is met again by the next call, but what is deleted can't be counted any more.
+                return deleted;
+            }
+        }
+        return deleted;
     }
 
     private static int atLeastOne(int limit) {
