@@ -20,11 +20,13 @@ final class HolderSession {
         return session.getServerSession().getIdentifier().getBinary("id");
     }
 
-    /** Whether the sessions of earlier holders may still have to be killed; says so once. */
-    boolean mayKillOthers() {
-        boolean first = !killedOthers;
+    /** Whether the sessions of earlier holders are killed; there can't be more of them later. */
+    boolean hasKilledOthers() {
+        return killedOthers;
+    }
+
+    void othersAreKilled() {
         killedOthers = true;
-        return first;
     }
 
     void close() {

@@ -278,7 +278,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public boolean replace(Revision expected, StoredKey next) {
         HolderSession proposed = sessions.take(next.revision());
-        HolderSession former = sessions.take(expected);
+        // Whatever else runs under the old revision goes on being kept under it.
+        HolderSession former = proposed != null ? null : sessions.take(expected);
         HolderSession mine = proposed != null ? proposed : former;
         HolderSession holder = mine != null || !KeyDocument.isLocked(next) ? mine : sessions.open();
         BsonDocument filter = KeyDocument.withRevision(next.id(), expected);
@@ -377,7 +378,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /** Kills the sessions of those who held the key before, once, if there are any: one of them may be in the way. */
     private void endFormer(StoredKey held, HolderSession holder, Throwable failure) {
         // The first attempt has nobody before it.
-        if (held.key().attempts() <= 1 || !holder.mayKillOthers()) {
+        if (held.key().attempts() <= 1 || holder.hasKilledOthers()) {
             return;
         }
         try {
@@ -389,6 +390,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 others.removeIf(holder.id()::equals);
                 kill(others);
             }
+            holder.othersAreKilled();
         } catch (RuntimeException e) {
             failure.addSuppressed(e);
         }
