@@ -36,6 +36,10 @@ final class StageSession implements InvocationHandler {
     @Override
     public @Nullable Object invoke(Object proxy, Method method, @Nullable Object @Nullable [] arguments)
             throws Throwable {
+        if (method.getName().equals("equals")) {
+            // Frameworks look sessions up, and the driver's would not equal its proxy.
+            return arguments != null && proxy == arguments[0];
+        }
         if (over && method.getDeclaringClass() != Object.class) {
             throw new IllegalStateException("the stage is over, and its session with it");
         }
@@ -46,7 +50,7 @@ final class StageSession implements InvocationHandler {
             throw refused;
         }
         if (method.getName().equals("clearTransactionContext")) {
-            // The driver's own call, after each error that it labels as transient: what was sent may be missing, while
+            // The driver's own call, after each error that it labels as transient: what was sent may be missing, and
             // the
             // server may still have the transaction.
             doomed = true;

@@ -22,6 +22,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import com.mongodb.MongoClientSettings;
+import com.mongodb.MongoException;
 import com.mongodb.MongoWriteException;
 import com.mongodb.ReadConcern;
 import com.mongodb.ReadPreference;
@@ -604,6 +605,52 @@ class MongoStoreTest {
                 .withMessageContaining("the stage is over");
 
         assertThat(rows.find(eq(name)).first()).isNull();
+    }
+
+    /** The adapter can't see such a command. What it can is to leave the key where it was, and to say what happened. */
+    @Test
+    void aStageThatCommitsByACommandFailsAndNeverMovesTheKey() {
+        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        KeyId id = KeyId.of(UUID.randomUUID().toString());
+        HeldKey held = held(service.claim(id, REQUEST));
+        AtomicInteger runs = new AtomicInteger();
+
+        assertThatExceptionOfType(MongoException.class)
+                .isThrownBy(() -> service.workStage(held, stage -> {
+                    runs.incrementAndGet();
+                    rows.insertOne(stage.transaction(), row(id.value()));
+                    Document unused = client.getDatabase("admin")
+                            .runCommand(stage.transaction(), new Document("commitTransaction", 1));
+                    return StageOutcome.respond(RESPONSE);
+                }))
+                .withMessageContaining("TransactionCommitted")
+                .satisfies(e -> assertThat(e.getCode()).isEqualTo(256));
+
+        assertThat(runs).hasValue(1);
+        assertThat(document(id)).containsEntry("state", "open").containsEntry("recoveryPoint", "started");
+        assertThat(rows.find(eq(id.value())).first()).isNotNull();
+    }
+
+    /** As Spring does, which finds a resource by its session. */
+    @Test
+    void aSessionEqualsItselfAlone() {
+        StoredKey held = inserted(LOCKED);
+        List<ClientSession> sessions = new ArrayList<>();
+        for (StoredKey next : List.of(held, next(held, FINISHED))) {
+            commit(held, session -> {
+                assertThat(new HashMap<>(Map.of(session, "")).containsKey(session))
+                        .isTrue();
+                assertThat(session.toString()).isNotEmpty();
+                sessions.add(session);
+                if (next == held) {
+                    throw new IllegalStateException("to be run again");
+                }
+                return next;
+            });
+        }
+
+        assertThat(sessions).hasSize(2).doesNotHaveDuplicates();
+        assertThat(sessions.get(0)).isEqualTo(sessions.get(0)).isNotEqualTo(null);
     }
 
     @Test
