@@ -80,23 +80,25 @@ import org.jspecify.annotations.Nullable;
  *   <caption>What an error means, by its type, code or label, anywhere among the causes and the suppressed</caption>
  *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
- *   <td>busy: looked up, since it may land later</td><td>run again</td><td>sent again, then looked up</td></tr>
+ *   <td>busy: looked up, since it may land later</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>no server found in time, authentication failed</td><td>unavailable: nothing was sent</td><td>run again</td>
- *   <td>sent again, then looked up</td></tr>
+ *   <td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>label TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225),
  *   SnapshotTooOld (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td>
  *   <td>run again</td><td>run again; looked up if an earlier answer was lost</td></tr>
  *   <tr><td>connection lost, NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436),
  *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001)</td><td>unknown:
- *   looked up</td><td>run again</td><td>sent again, then looked up</td></tr>
+ *   looked up</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's own</td><td>looked up</td></tr>
  *   <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166, 10334</td><td>unavailable</td>
  *   <td>the stage's own</td><td>looked up</td></tr>
  *   <tr><td>any other</td><td>unknown: looked up</td><td>the stage's own</td><td>looked up</td></tr>
  * </table>
  *
- * <p>A commit is sent up to three times while its answer carries UnknownTransactionCommitResult, then looked up. The next
- * run of the stage uses the same session, which ends the transaction if it is still open: it can't commit any more.
+ * <p>A commit is sent up to three times while its error carries the label UnknownTransactionCommitResult, then looked up.
+ * It is given to lost connections and primaries, to "no server found in time", to 50, 262 and the driver's time-out, and to
+ * a majority that didn't confirm; not to 24, 202 and a failed authentication. The next run of the stage uses the same
+ * session, which ends the transaction if it is still open: it can't commit any more.
  *
  * <p><b>What the dead leave behind.</b> The id of the session that a holder runs its stages in is stored with its lock. A
  * server lets a transaction live for a minute after its owner is gone, and it would be in the way of whoever takes over. So

@@ -8,15 +8,20 @@ import static io.idempotencykey.mongo.Keys.LOCKED;
 import static io.idempotencykey.mongo.Keys.OPEN;
 import static io.idempotencykey.mongo.Keys.REQUEST;
 import static io.idempotencykey.mongo.Keys.RESPONSE;
+import static io.idempotencykey.mongo.Keys.await;
 import static io.idempotencykey.mongo.Keys.causeOf;
 import static io.idempotencykey.mongo.Keys.key;
 import static io.idempotencykey.mongo.Keys.kindOf;
 import static io.idempotencykey.mongo.Keys.nameOf;
 import static io.idempotencykey.mongo.Keys.next;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.mongodb.ConnectionString;
+import com.mongodb.MongoCredential;
 import com.mongodb.MongoException;
+import com.mongodb.MongoSecurityException;
+import com.mongodb.MongoTimeoutException;
 import com.mongodb.ServerAddress;
 import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoClient;
@@ -26,6 +31,9 @@ import com.mongodb.client.model.CreateCollectionOptions;
 import com.mongodb.client.model.Filters;
 import com.mongodb.client.model.Updates;
 import com.mongodb.client.model.ValidationOptions;
+import com.mongodb.event.ClusterDescriptionChangedEvent;
+import com.mongodb.event.ClusterListener;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
@@ -37,14 +45,19 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import org.bson.BsonDocument;
 import org.bson.Document;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -67,6 +80,15 @@ class MongoFailureTest {
 
     /** Enough for a commit's every sending, and the driver's own repetition of each. */
     private static final int EVERY_COMMIT = 6;
+
+    /** The client's monitor asks the same as the store does, and may be faster. */
+    private static final int EVERY_HELLO = 10_000;
+
+    private static final Duration HURRY = Duration.ofSeconds(3);
+
+    private static final String RETRYABLE = "RetryableWriteError";
+
+    private static final List<Integer> REFUSED = List.of(2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 166, 10334);
 
     private final RecordedCommands commands = new RecordedCommands();
     private MongoClient steady;
@@ -98,6 +120,7 @@ class MongoFailureTest {
 
     @AfterEach
     void disarm() {
+        commands.before(name -> {});
         Document unused = steady.getDatabase("admin")
                 .runCommand(new Document("configureFailPoint", "failCommand").append("mode", "off"));
     }
@@ -117,6 +140,12 @@ class MongoFailureTest {
 
     private static Document code(int code, String... labels) {
         return new Document("errorCode", code).append("errorLabels", List.of(labels));
+    }
+
+    /** For longer than a client of {@link #HURRY} waits; done all the same. */
+    private static Document blocked() {
+        return new Document("blockConnection", true)
+                .append("blockTimeMS", HURRY.plusSeconds(1).toMillis());
     }
 
     private static Document cut() {
@@ -170,10 +199,10 @@ class MongoFailureTest {
                         10107, 91, 189, 11600, 11602, 13435, 13436, 6, 7, 89, 9001, 64, // lost
                         1, 8, 11601) // not known here
                 .map(code -> expected(code, StoreFailure.Kind.UNKNOWN));
-        Stream<Arguments> refused = Stream.of(2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 166, 10334)
-                .map(code -> expected(code, StoreFailure.Kind.UNAVAILABLE));
+        Stream<Arguments> refused = REFUSED.stream().map(code -> expected(code, StoreFailure.Kind.UNAVAILABLE));
         Stream<Arguments> others = Stream.of(
-                Arguments.of(code(100, "RetryableWriteError"), StoreFailure.Kind.UNKNOWN),
+                Arguments.of(code(100, MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL), StoreFailure.Kind.UNKNOWN),
+                Arguments.of(code(100, RETRYABLE), StoreFailure.Kind.UNKNOWN),
                 Arguments.of(cut(), StoreFailure.Kind.UNKNOWN));
         return Stream.of(busy, unknown, refused, others).flatMap(all -> all);
     }
@@ -211,40 +240,168 @@ class MongoFailureTest {
         MongoKeyStore validated = new MongoKeyStore(client, database.getName(), "validated");
 
         assertThat(kindOf(() -> validated.insert(key(OPEN)))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        StoredKey held = held();
+        StageCommit end = commit(held, session -> {
+            database.getCollection("validated").insertOne(session, new Document());
+            return next(held, FINISHED);
+        });
+        assertThat(nameOf(end)).isEqualTo("rolled back");
     }
 
     @Test
     void theTimeThatCanNotBeReadIsAFailure() {
-        fail("hello", 1, code(13));
+        fail("hello", EVERY_HELLO, code(13));
 
         assertThat(kindOf(store::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
     }
 
     /** It is written, and may be rolled back with its primary. */
-    @Test
-    void aWriteThatTheMajorityDidNotConfirmIsUnknown() {
+    @ParameterizedTest
+    @CsvSource({"64, UNKNOWN", "50, BUSY"})
+    void aWriteThatTheMajorityDidNotConfirmIsLookedUp(int code, StoreFailure.Kind kind) {
         StoredKey held = held();
         StoredKey next = next(held, OPEN);
         StoredKey fresh = key(OPEN);
 
-        fail("insert", 1, concern(64));
-        assertThat(kindOf(() -> store.insert(fresh))).isEqualTo(StoreFailure.Kind.UNKNOWN);
-        fail("update", 1, concern(64));
-        assertThat(kindOf(() -> store.replace(held.revision(), next))).isEqualTo(StoreFailure.Kind.UNKNOWN);
+        fail("insert", 1, concern(code));
+        assertThat(kindOf(() -> store.insert(fresh))).isEqualTo(kind);
+        fail("update", 1, concern(code));
+        assertThat(kindOf(() -> store.replace(held.revision(), next))).isEqualTo(kind);
 
         assertThat(store.find(fresh.id())).contains(fresh);
         assertThat(store.find(held.id())).contains(next);
     }
 
-    @Test
-    void aClaimThatTheMajorityDidNotConfirmIsMine() {
+    @ParameterizedTest
+    @CsvSource({"64, insert insert find", "50, insert find"})
+    void aClaimThatTheMajorityDidNotConfirmIsMine(int code, String expected) {
         IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
-        fail("insert", 1, concern(64));
+        fail("insert", 1, concern(code));
 
         assertThat(isMine(service.claim(id, REQUEST))).isTrue();
 
-        assertThat(commands.names()).containsExactly("insert", "insert", "find");
+        assertThat(String.join(" ", commands.names())).isEqualTo(expected);
+    }
+
+    @Test
+    void aClaimWhoseInsertTimesOutGivesUp() {
+        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        KeyId id = KeyId.of(UUID.randomUUID().toString());
+        fail("insert", 1, code(50));
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class).isThrownBy(() -> service.claim(id, REQUEST));
+
+        assertThat(commands.names()).containsExactly("insert", "find", "find");
+    }
+
+    /** What timed out is still done by the server, or has been. */
+    @Test
+    void theDriversOwnTimeOutMeansWhatTheServersDoes() {
+        try (MongoClient hurried = TestServer.client(
+                settings -> settings.applicationName(APPLICATION).timeout(HURRY.toMillis(), TimeUnit.MILLISECONDS))) {
+            MongoKeyStore itsStore = new MongoKeyStore(hurried, database.getName(), "keys");
+            MongoCollection<Document> itsRows =
+                    hurried.getDatabase(database.getName()).getCollection("rows");
+            StoredKey held = key(LOCKED);
+            itsStore.insert(held);
+            StoredKey finished = next(held, FINISHED);
+            String name = UUID.randomUUID().toString();
+
+            fail("insert", 1, blocked());
+            assertThat(kindOf(() -> itsStore.insert(key(OPEN)))).isEqualTo(StoreFailure.Kind.BUSY);
+            fail("insert", 1, blocked());
+            StageCommit late = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
+                itsRows.insertOne(session, new Document("_id", name));
+                return finished;
+            });
+            fail("commitTransaction", 1, blocked());
+            StageCommit sentAgain = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> finished);
+
+            assertThat(nameOf(late)).isEqualTo("transiently rolled back");
+            assertThat(nameOf(sentAgain)).isEqualTo("committed");
+            assertThat(store.find(held.id())).contains(finished);
+            assertThat(rows.find(eq(name)).first()).isNull();
+        }
+    }
+
+    // Reaping
+
+    @ParameterizedTest
+    @CsvSource({"50, 100", "13, UNAVAILABLE"})
+    void aBatchOfDeletionsThatTimesOutTellsWhatWasDeleted(int code, String expected) {
+        Instant at = Keys.AT.plusSeconds(60);
+        MongoCollection<BsonDocument> documents = database.getCollection("expired" + code, BsonDocument.class);
+        MongoKeyStore expiring = new MongoKeyStore(client, database.getName(), "expired" + code);
+        expiring.createIndexes();
+        documents.insertMany(Stream.generate(() -> KeyDocument.insert(key(FINISHED), null))
+                .limit(120)
+                .toList());
+        AtomicInteger deletes = new AtomicInteger();
+        commands.before(command -> {
+            if (command.equals("delete") && deletes.incrementAndGet() == 2) {
+                fail(command, 1, code(code));
+            }
+        });
+
+        String end;
+        try {
+            end = String.valueOf(expiring.deleteExpired(at, 500));
+        } catch (StoreFailure e) {
+            end = e.kind().name();
+        }
+
+        assertThat(end).isEqualTo(expected);
+        assertThat(documents.countDocuments()).isEqualTo(20);
+        assertThat(expiring.deleteExpired(at, 500)).isEqualTo(20);
+    }
+
+    // A holder's sessions
+
+    /** Whoever cannot be killed now may be in the way again. */
+    @ParameterizedTest
+    @ValueSource(strings = {"find", "killSessions"})
+    void theSessionsOfFormerHoldersAreKilledOnceAndAgainOnlyIfThatFailed(String command) {
+        StoredKey first = held();
+        StoredKey held = next(first, LOCKED);
+        MongoKeyStore heir = new MongoKeyStore(client, database.getName(), "keys");
+        assertThat(heir.replace(first.revision(), held)).isTrue();
+        MongoException conflict = new MongoException(112, "conflict");
+        Runnable conflicting = () -> {
+            StageCommit end = heir.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
+                throw conflict;
+            });
+            assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+        };
+
+        fail(command, 1, code(13));
+        conflicting.run();
+        assertThat(conflict.getSuppressed()).hasSize(1);
+        commands.forget();
+        conflicting.run();
+        conflicting.run();
+
+        assertThat(commands.names()).containsExactly("find", "killSessions");
+    }
+
+    /** One is proposed with the new revision, since the first try may yet land, and one runs stages under the old. */
+    @Test
+    void aWriteThatIsRepeatedLosesNoSession() {
+        StoredKey held = held();
+        StoredKey renewed = next(held, LOCKED);
+        List<Object> used = new ArrayList<>();
+        Runnable stage = () -> commit(held, session -> {
+            used.add(session.getServerSession().getIdentifier());
+            throw new IllegalStateException("thrown by the stage");
+        });
+        for (int i = 0; i < 2; i++) {
+            fail("update", 1, cut());
+            assertThat(kindOf(() -> store.replace(held.revision(), renewed))).isEqualTo(StoreFailure.Kind.UNKNOWN);
+            stage.run();
+        }
+
+        assertThat(used).hasSize(2);
+        assertThat(used.get(1)).isEqualTo(used.get(0));
     }
 
     private static boolean isMine(Claim claim) {
@@ -262,14 +419,30 @@ class MongoFailureTest {
         }
     }
 
+    /** A client that has found the server, and doesn't look for one for long. */
+    private static MongoClient impatient(TestServer server, RecordedCommands sent) {
+        CountDownLatch found = new CountDownLatch(1);
+        MongoClient client = TestServer.client(
+                server.ownUrl(),
+                settings -> settings.addCommandListener(sent)
+                        .applyToClusterSettings(cluster -> cluster.serverSelectionTimeout(200, TimeUnit.MILLISECONDS)
+                                .addClusterListener(new ClusterListener() {
+                                    @Override
+                                    public void clusterDescriptionChanged(ClusterDescriptionChangedEvent event) {
+                                        if (event.getNewDescription().hasWritableServer()) {
+                                            found.countDown();
+                                        }
+                                    }
+                                })));
+        await(found);
+        return client;
+    }
+
     @Test
     void aStageWhoseServerIsGoneIsRolledBackToBeRunAgain() {
         TestServer server = TestServer.start();
         try (server;
-                MongoClient left = TestServer.client(
-                        server.ownUrl(),
-                        settings -> settings.applyToClusterSettings(
-                                cluster -> cluster.serverSelectionTimeout(200, TimeUnit.MILLISECONDS)))) {
+                MongoClient left = impatient(server, new RecordedCommands())) {
             MongoKeyStore itsStore = new MongoKeyStore(left, "shop", "keys");
             StoredKey held = key(LOCKED);
             itsStore.insert(held);
@@ -277,11 +450,75 @@ class MongoFailureTest {
             StageCommit end = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
                 server.close();
                 server.awaitEnd();
+                // The first to find out loses its connection, and isn't what is tested.
+                assertThatExceptionOfType(StoreFailure.class).isThrownBy(() -> itsStore.find(held.id()));
                 return next(held, FINISHED);
             });
 
             assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(causeOf(end)).isExactlyInstanceOf(MongoTimeoutException.class);
             assertThat(kindOf(() -> itsStore.insert(key(OPEN)))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        }
+    }
+
+    @Test
+    void aCommitWhoseServerIsGoneIsSentAgainAndThenUnknown() {
+        RecordedCommands sent = new RecordedCommands();
+        TestServer server = TestServer.start();
+        try (server;
+                MongoClient left = impatient(server, sent)) {
+            MongoKeyStore itsStore = new MongoKeyStore(left, "shop", "keys");
+            StoredKey held = key(LOCKED);
+            itsStore.insert(held);
+            sent.before(command -> {
+                if (command.equals("commitTransaction")) {
+                    server.close();
+                    server.awaitEnd();
+                }
+            });
+
+            StageCommit end = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> next(held, FINISHED));
+
+            assertThat(nameOf(end)).isEqualTo("unknown");
+            assertThat(causeOf(end).getSuppressed()).hasSize(2).hasOnlyElementsOfType(MongoTimeoutException.class);
+        }
+    }
+
+    /** Each command needs a connection of its own, and there is none for a user who is gone. */
+    @ParameterizedTest
+    @CsvSource({"insert, transiently rolled back", "update, unknown"})
+    void aUserWhoIsGoneAfterACommandSendsNoOther(String last, String expected) {
+        MongoDatabase admin = steady.getDatabase("admin");
+        String user = TestServer.newName();
+        Document created = admin.runCommand(new Document("createUser", user)
+                .append("pwd", "a password")
+                .append("roles", List.of(new Document("role", "readWrite").append("db", database.getName()))));
+        assertThat(created).containsEntry("ok", 1.0);
+        RecordedCommands sent = new RecordedCommands();
+        try (MongoClient itsClient = TestServer.client(settings -> settings.addCommandListener(sent)
+                .credential(MongoCredential.createCredential(user, "admin", "a password".toCharArray()))
+                .applyToConnectionPoolSettings(pool -> pool.maxConnectionLifeTime(1, TimeUnit.MILLISECONDS)))) {
+            MongoKeyStore itsStore = new MongoKeyStore(itsClient, database.getName(), "keys");
+            MongoCollection<Document> itsRows =
+                    itsClient.getDatabase(database.getName()).getCollection("rows");
+            StoredKey held = key(LOCKED);
+            itsStore.insert(held);
+            sent.before(command -> {
+                if (command.equals(last)) {
+                    assertThat(admin.runCommand(new Document("dropUser", user))).containsEntry("ok", 1.0);
+                }
+            });
+
+            StageCommit end = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
+                itsRows.insertOne(session, new Document("_id", UUID.randomUUID().toString()));
+                return next(held, FINISHED);
+            });
+
+            assertThat(nameOf(end)).isEqualTo(expected);
+            assertThat(causeOf(end)).isInstanceOf(MongoSecurityException.class).hasNoSuppressedExceptions();
+            assertThat(sent.names()).doesNotContain("commitTransaction");
+            assertThat(kindOf(() -> itsStore.find(held.id()))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+            assertThat(store.find(held.id())).contains(held);
         }
     }
 
@@ -290,10 +527,12 @@ class MongoFailureTest {
     static Stream<Arguments> inAStage() {
         Stream<Arguments> again = Stream.of(
                         50, 24, 202, 262, 112, 225, 239, 246, 251, 267, 10107, 91, 189, 11600, 11602, 13435, 13436, 6,
-                        7, 89, 9001)
+                        7, 89, 9001, 64)
                 .map(code -> Arguments.of(code(code), "transiently rolled back"));
-        Stream<Arguments> own = Stream.of(1, 2, 8, 13, 11000).map(code -> Arguments.of(code(code), "rolled back"));
+        Stream<Arguments> own = Stream.concat(REFUSED.stream(), Stream.of(11000, 1, 8))
+                .map(code -> Arguments.of(code(code), "rolled back"));
         Stream<Arguments> others = Stream.of(
+                Arguments.of(code(100, RETRYABLE), "transiently rolled back"),
                 Arguments.of(code(8, MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL), "transiently rolled back"),
                 Arguments.of(cut(), "transiently rolled back"));
         return Stream.of(again, own, others).flatMap(all -> all);
@@ -377,24 +616,34 @@ class MongoFailureTest {
     static Stream<Arguments> atTheCommit() {
         String again = MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL;
         String unknown = MongoException.UNKNOWN_TRANSACTION_COMMIT_RESULT_LABEL;
-        return Stream.of(
-                Arguments.of(code(251, again), 1, "transiently rolled back"),
-                Arguments.of(code(112, again), 1, "transiently rolled back"),
-                Arguments.of(code(246, again), 1, "transiently rolled back"),
-                // The driver sends it again by itself, and so does the adapter, as long as nobody says how it ended.
-                Arguments.of(cut(), 1, "committed"),
-                Arguments.of(cut(), EVERY_COMMIT - 1, "committed"),
-                Arguments.of(cut(), EVERY_COMMIT, "unknown"),
-                Arguments.of(code(10107), 1, "committed"),
-                Arguments.of(code(189), EVERY_COMMIT, "unknown"),
-                Arguments.of(code(50), 1, "committed"),
-                Arguments.of(code(50), EVERY_COMMIT, "unknown"),
-                Arguments.of(code(8, unknown), 2, "committed"),
-                Arguments.of(code(8, unknown), EVERY_COMMIT, "unknown"),
-                Arguments.of(concern(64), 1, "committed"),
-                Arguments.of(concern(64), EVERY_COMMIT, "unknown"),
-                Arguments.of(code(8), 1, "unknown"),
-                Arguments.of(code(13), 1, "unknown"));
+        Stream<Arguments> conflicts = Stream.of(112, 225, 239, 246, 251, 267, 8)
+                .map(code -> Arguments.of(code(code, again), 1, "transiently rolled back"));
+        // The driver sends it again by itself, and so does the adapter, as long as nobody says how it ended.
+        Stream<Arguments> sentAgain = Stream.of(
+                        code(50),
+                        code(262, RETRYABLE),
+                        code(10107),
+                        code(91),
+                        code(189),
+                        code(11600),
+                        code(11602),
+                        code(13435),
+                        code(13436),
+                        code(6, RETRYABLE),
+                        code(7, RETRYABLE),
+                        code(89, RETRYABLE),
+                        code(9001, RETRYABLE),
+                        code(100, RETRYABLE),
+                        concern(64),
+                        cut())
+                .map(how -> Arguments.of(how, 1, "committed"));
+        Stream<Arguments> unanswered = Stream.of(code(50), code(189), concern(64), cut(), code(8, unknown))
+                .map(how -> Arguments.of(how, EVERY_COMMIT, "unknown"));
+        Stream<Arguments> unlabelled = Stream.concat(REFUSED.stream(), Stream.of(24, 202, 64, 11000, 1, 8))
+                .map(code -> Arguments.of(code(code), 1, "unknown"));
+        Stream<Arguments> others = Stream.of(
+                Arguments.of(cut(), EVERY_COMMIT - 1, "committed"), Arguments.of(code(8, unknown), 2, "committed"));
+        return Stream.of(conflicts, sentAgain, unanswered, unlabelled, others).flatMap(all -> all);
     }
 
     @ParameterizedTest
@@ -414,6 +663,24 @@ class MongoFailureTest {
             disarm();
             assertThat(nameOf(commit(held, session -> next(held, FINISHED)))).isEqualTo("committed");
         }
+    }
+
+    /** An earlier sending, whose answer was lost, may have committed. */
+    @Test
+    void aCommitThatConflictsAfterALostAnswerIsUnknown() {
+        StoredKey held = held();
+        AtomicInteger sent = new AtomicInteger();
+        fail("commitTransaction", 2, cut());
+        commands.before(command -> {
+            if (command.equals("commitTransaction") && sent.incrementAndGet() == 3) {
+                fail(command, 1, code(251, MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL));
+            }
+        });
+
+        StageCommit end = commit(held, session -> next(held, FINISHED));
+
+        assertThat(nameOf(end)).isEqualTo("unknown");
+        assertThat(sent).hasValue(3);
     }
 
     @ParameterizedTest
