@@ -50,9 +50,8 @@ final class StageSession implements InvocationHandler {
             throw refused;
         }
         if (method.getName().equals("clearTransactionContext")) {
-            // The driver's own call, after each error that it labels as transient: what was sent may be missing, and
-            // the
-            // server may still have the transaction.
+            // The driver's own call, after each error that it labels as transient: what was sent may be missing,
+            // and the server may still have the transaction.
             doomed = true;
         }
         if (method.getName().equals("setSnapshotTimestamp")) {
