@@ -164,14 +164,14 @@ final class Json {
         return json.toString();
     }
 
-    /** Writes no further value once there are more characters than are enough. */
+    /** Leaves off once there are more characters than are enough. */
     private static void write(@Nullable Object value, StringBuilder json, int enough) {
-        if (json.length() > enough) {
-            return;
-        }
         if (value instanceof Map<?, ?> map) {
             char separator = '{';
             for (Map.Entry<?, ?> entry : map.entrySet()) {
+                if (json.length() > enough) {
+                    return;
+                }
                 json.append(separator);
                 separator = ',';
                 write(entry.getKey(), json, enough);
@@ -182,6 +182,9 @@ final class Json {
         } else if (value instanceof List<?> list) {
             char separator = '[';
             for (Object element : list) {
+                if (json.length() > enough) {
+                    return;
+                }
                 json.append(separator);
                 separator = ',';
                 write(element, json, enough);

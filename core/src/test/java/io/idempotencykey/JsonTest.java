@@ -5,13 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -246,6 +249,22 @@ class JsonTest {
             manyTimes = List.of(manyTimes, manyTimes);
         }
         Map<String, Object> tooMany = Map.of("v", manyTimes);
+        List<Object> endless = new AbstractList<>() {
+            @Override
+            public Object get(int index) {
+                return true;
+            }
+
+            @Override
+            public int size() {
+                return 1;
+            }
+
+            @Override
+            public Iterator<Object> iterator() {
+                return Stream.<Object>generate(() -> true).iterator();
+            }
+        };
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", inItself)))
@@ -255,6 +274,9 @@ class JsonTest {
                 .isThrownBy(() -> written(tooMany))
                 .withMessageStartingWith("argument 'parameters' is '{\"v\":[[[[")
                 .withMessageContaining("...'; allowed: at most 2097152 characters when written as JSON");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", endless)))
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":[true,true,");
     }
 
     @Test
