@@ -37,9 +37,12 @@ public record Fingerprint(String value) {
      * @param operation the name of the declared operation; empty if there is none
      * @param request the request
      * @return the fingerprint
+     * @throws IllegalArgumentException if the operation's name is neither empty nor one that {@code Operation.named} takes
      */
     public static Fingerprint of(String operation, Request request) {
-        Arguments.required(operation, "operation");
+        if (!Arguments.required(operation, "operation").isEmpty()) {
+            Arguments.name(operation, "operation");
+        }
         Arguments.required(request, "request");
         MessageDigest digest;
         try {

@@ -270,8 +270,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
                     "recovery point '" + recoveryPoint + "' of key " + keyId + " is none of " + known
                             + "; run a version of the application that declares it",
                     null);
-            this.recoveryPoint = recoveryPoint;
-            this.known = Set.copyOf(known);
+            this.recoveryPoint = Arguments.required(recoveryPoint, "recoveryPoint");
+            this.known = Set.copyOf(Arguments.required(known, "known"));
         }
 
         /**

@@ -27,54 +27,82 @@ final class Json {
             "String, Boolean, null, Byte, Short, Integer, Long, BigInteger, BigDecimal, finite Float and Double, List, Map"
                     + " with String names";
 
+    private static final String EXPONENTS = "numbers with exponents of at most " + MAX_EXPONENT;
+
     private Json() {}
 
     /** Copies the map into sorted, immutable maps, immutable lists and numbers without trailing zeros. */
     static Map<String, @Nullable Object> normalize(Map<?, ?> map, String argument) {
-        return normalizeMap(map, argument, 0, new int[1]);
+        return new Normalizer(map, argument).map(map, 0);
     }
 
-    private static @Nullable Object normalize(@Nullable Object value, String argument, int depth, int[] values) {
-        if (++values[0] > MAX_LENGTH) {
-            // One list that is in many places, itself in many: exponentially more to write than there is in memory.
-            throw Arguments.refused(argument, "longer", "at most " + MAX_LENGTH + " characters when written as JSON");
+    private static final class Normalizer {
+        private final Map<?, ?> whole;
+        private final String argument;
+        private int values;
+
+        Normalizer(Map<?, ?> whole, String argument) {
+            this.whole = whole;
+            this.argument = argument;
         }
-        if (value == null || value instanceof Boolean) {
-            return value;
-        }
-        if (value instanceof String text) {
-            return wellFormed(text, argument);
-        }
-        if (value instanceof Map<?, ?> map) {
-            return normalizeMap(map, argument, deeper(depth, argument), values);
-        }
-        if (value instanceof List<?> list) {
-            int next = deeper(depth, argument);
-            List<@Nullable Object> copy = new ArrayList<>(list.size());
-            for (Object element : list) {
-                copy.add(normalize(element, argument, next, values));
+
+        private @Nullable Object value(@Nullable Object value, int depth) {
+            if (++values > MAX_LENGTH) {
+                // One list that is in many places, itself in many: exponentially more to write than there is in memory.
+                throw tooLong(argument, beginning(whole));
             }
-            return Collections.unmodifiableList(copy);
-        }
-        return number(value, argument);
-    }
-
-    private static Map<String, @Nullable Object> normalizeMap(Map<?, ?> map, String argument, int depth, int[] values) {
-        Map<String, @Nullable Object> copy = new TreeMap<>();
-        for (Map.Entry<?, ?> entry : map.entrySet()) {
-            if (!(entry.getKey() instanceof String name)) {
-                throw Arguments.refused(argument, entry.getKey(), "names that are strings");
+            if (value == null || value instanceof Boolean) {
+                return value;
             }
-            copy.put(wellFormed(name, argument), normalize(entry.getValue(), argument, depth, values));
+            if (value instanceof String text) {
+                return wellFormed(text, argument);
+            }
+            if (value instanceof Map<?, ?> map) {
+                return map(map, deeper(depth));
+            }
+            if (value instanceof List<?> list) {
+                int next = deeper(depth);
+                List<@Nullable Object> copy = new ArrayList<>(list.size());
+                for (Object element : list) {
+                    copy.add(value(element, next));
+                }
+                return Collections.unmodifiableList(copy);
+            }
+            return number(value, argument);
         }
-        return Collections.unmodifiableMap(copy);
+
+        Map<String, @Nullable Object> map(Map<?, ?> map, int depth) {
+            Map<String, @Nullable Object> copy = new TreeMap<>();
+            for (Map.Entry<?, ?> entry : map.entrySet()) {
+                if (!(entry.getKey() instanceof String name)) {
+                    throw Arguments.refused(argument, entry.getKey(), "names that are strings");
+                }
+                copy.put(wellFormed(name, argument), value(entry.getValue(), depth));
+            }
+            return Collections.unmodifiableMap(copy);
+        }
+
+        private int deeper(int depth) {
+            if (depth == MAX_DEPTH) {
+                throw tooDeep(argument, beginning(whole));
+            }
+            return depth + 1;
+        }
     }
 
-    private static int deeper(int depth, String argument) {
-        if (depth == MAX_DEPTH) {
-            throw Arguments.refused(argument, "nested deeper", "at most " + MAX_DEPTH + " levels of lists and maps");
-        }
-        return depth + 1;
+    /** Only the beginning, since a value that is refused may never come to an end. */
+    private static String beginning(Map<?, ?> map) {
+        StringBuilder json = new StringBuilder();
+        write(map, json, Arguments.SHOWN_CHARACTERS);
+        return json.substring(0, Math.min(json.length(), Arguments.SHOWN_CHARACTERS - 3)) + "...";
+    }
+
+    private static IllegalArgumentException tooLong(String argument, CharSequence value) {
+        return Arguments.refused(argument, value, "at most " + MAX_LENGTH + " characters when written as JSON");
+    }
+
+    private static IllegalArgumentException tooDeep(String argument, CharSequence value) {
+        return Arguments.refused(argument, value, "at most " + MAX_DEPTH + " levels of lists and maps");
     }
 
     private static String wellFormed(String text, String argument) {
@@ -104,7 +132,10 @@ final class Json {
     private static BigDecimal normalizeNumber(BigDecimal number, String argument) {
         // Counting bits first, since counting the digits of a number of many megabytes takes minutes.
         if (number.unscaledValue().bitLength() > 4 * MAX_DIGITS || number.precision() > MAX_DIGITS) {
-            throw Arguments.refused(argument, "a longer number", "numbers of at most " + MAX_DIGITS + " digits");
+            throw Arguments.refused(
+                    argument,
+                    "a number of " + number.unscaledValue().bitLength() + " bits",
+                    "numbers of at most " + MAX_DIGITS + " digits");
         }
         if (number.signum() == 0) {
             return BigDecimal.ZERO;
@@ -119,34 +150,44 @@ final class Json {
 
     private static void checkExponent(BigDecimal number, String argument) {
         if (Math.abs((long) number.scale()) > MAX_EXPONENT) {
-            throw Arguments.refused(argument, number, "numbers with exponents of at most " + MAX_EXPONENT);
+            throw Arguments.refused(argument, number, EXPONENTS);
         }
     }
 
     /** Writes normalized values. */
     static String write(Map<String, ? extends @Nullable Object> normalized, String argument) {
         StringBuilder json = new StringBuilder();
-        write(normalized, json, argument);
+        write(normalized, json, MAX_LENGTH);
+        if (json.length() > MAX_LENGTH) {
+            throw tooLong(argument, json);
+        }
         return json.toString();
     }
 
-    private static void write(@Nullable Object value, StringBuilder json, String argument) {
+    /** Leaves off once there are more characters than are enough. */
+    private static void write(@Nullable Object value, StringBuilder json, int enough) {
         if (value instanceof Map<?, ?> map) {
             char separator = '{';
             for (Map.Entry<?, ?> entry : map.entrySet()) {
+                if (json.length() > enough) {
+                    return;
+                }
                 json.append(separator);
                 separator = ',';
-                write(entry.getKey(), json, argument);
+                write(entry.getKey(), json, enough);
                 json.append(':');
-                write(entry.getValue(), json, argument);
+                write(entry.getValue(), json, enough);
             }
             json.append(map.isEmpty() ? "{}" : "}");
         } else if (value instanceof List<?> list) {
             char separator = '[';
             for (Object element : list) {
+                if (json.length() > enough) {
+                    return;
+                }
                 json.append(separator);
                 separator = ',';
-                write(element, json, argument);
+                write(element, json, enough);
             }
             json.append(list.isEmpty() ? "[]" : "]");
         } else if (value instanceof String text) {
@@ -155,9 +196,6 @@ final class Json {
             json.append(spell(number));
         } else {
             json.append(value);
-        }
-        if (json.length() > MAX_LENGTH) {
-            throw Arguments.refused(argument, "longer", "at most " + MAX_LENGTH + " characters when written as JSON");
         }
     }
 
@@ -184,10 +222,11 @@ final class Json {
     /**
      * Reads a JSON object in any legal spelling (RFC 8259), strictly: no duplicate names, no trailing text.
      *
+     * @param argument what the text is called where it came in
      * @throws IllegalArgumentException if the text isn't one, or passes a limit
      */
-    static Map<String, @Nullable Object> read(String text) {
-        Reader reader = new Reader(text);
+    static Map<String, @Nullable Object> read(String text, String argument) {
+        Reader reader = new Reader(text, argument);
         Map<String, @Nullable Object> object = reader.object(0);
         reader.skipBlanks();
         if (reader.position != text.length()) {
@@ -198,10 +237,12 @@ final class Json {
 
     private static final class Reader {
         private final String text;
+        private final String argument;
         private int position;
 
-        Reader(String text) {
+        Reader(String text, String argument) {
             this.text = text;
+            this.argument = argument;
         }
 
         Map<String, @Nullable Object> object(int depth) {
@@ -213,7 +254,7 @@ final class Json {
                     String name = string();
                     expect(':');
                     if (object.containsKey(name)) {
-                        throw Arguments.refused("json", name, "every name once per object");
+                        throw Arguments.refused(argument, name, "every name once per object");
                     }
                     object.put(name, value(depth));
                 } while (skips(','));
@@ -237,14 +278,21 @@ final class Json {
         private @Nullable Object value(int depth) {
             skipBlanks();
             return switch (position < text.length() ? text.charAt(position) : 0) {
-                case '{' -> object(deeper(depth, "json"));
-                case '[' -> array(deeper(depth, "json"));
+                case '{' -> object(deeper(depth));
+                case '[' -> array(deeper(depth));
                 case '"' -> string();
                 case 't' -> literal("true", true);
                 case 'f' -> literal("false", false);
                 case 'n' -> literal("null", null);
                 default -> number();
             };
+        }
+
+        private int deeper(int depth) {
+            if (depth == MAX_DEPTH) {
+                throw tooDeep(argument, text);
+            }
+            return depth + 1;
         }
 
         private @Nullable Object literal(String spelling, @Nullable Object value) {
@@ -271,12 +319,13 @@ final class Json {
                 digits();
             }
             if (position - start > MAX_DIGITS + 20) {
-                throw Arguments.refused("json", "a longer number", "numbers of at most " + MAX_DIGITS + " digits");
+                throw Arguments.refused(
+                        argument, text.substring(start, position), "numbers of at most " + MAX_DIGITS + " digits");
             }
             try {
-                return normalizeNumber(new BigDecimal(text.substring(start, position)), "json");
+                return normalizeNumber(new BigDecimal(text.substring(start, position)), argument);
             } catch (NumberFormatException e) {
-                throw Arguments.refused("json", text.substring(start, position), "numbers with smaller exponents");
+                throw Arguments.refused(argument, text.substring(start, position), EXPONENTS);
             }
         }
 
@@ -298,7 +347,7 @@ final class Json {
             while (true) {
                 char c = next();
                 if (c == '"') {
-                    return wellFormed(string.toString(), "json");
+                    return wellFormed(string.toString(), argument);
                 }
                 if (c < ' ') {
                     throw malformed();
@@ -364,7 +413,7 @@ final class Json {
         }
 
         IllegalArgumentException malformed() {
-            return new IllegalArgumentException("malformed JSON at character " + position + " of " + text.length());
+            return Arguments.refused(argument, text, "a JSON object; malformed at character " + position);
         }
     }
 }

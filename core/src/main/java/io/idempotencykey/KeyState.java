@@ -57,7 +57,7 @@ public sealed interface KeyState {
                 Function<? super Locked, ? extends R> locked,
                 Function<? super Finished, ? extends R> finished,
                 Function<? super Quarantined, ? extends R> quarantined) {
-            return open.apply(this);
+            return Arguments.required(open, "open").apply(this);
         }
     }
 
@@ -88,7 +88,7 @@ public sealed interface KeyState {
                 Function<? super Locked, ? extends R> locked,
                 Function<? super Finished, ? extends R> finished,
                 Function<? super Quarantined, ? extends R> quarantined) {
-            return locked.apply(this);
+            return Arguments.required(locked, "locked").apply(this);
         }
     }
 
@@ -124,7 +124,7 @@ public sealed interface KeyState {
                 Function<? super Locked, ? extends R> locked,
                 Function<? super Finished, ? extends R> finished,
                 Function<? super Quarantined, ? extends R> quarantined) {
-            return finished.apply(this);
+            return Arguments.required(finished, "finished").apply(this);
         }
     }
 
@@ -158,7 +158,7 @@ public sealed interface KeyState {
                 Function<? super Locked, ? extends R> locked,
                 Function<? super Finished, ? extends R> finished,
                 Function<? super Quarantined, ? extends R> quarantined) {
-            return quarantined.apply(this);
+            return Arguments.required(quarantined, "quarantined").apply(this);
         }
     }
 

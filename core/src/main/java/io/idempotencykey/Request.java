@@ -119,7 +119,7 @@ public final class Request {
         Map<String, @Nullable Object> read = parameters;
         if (read == null) {
             try {
-                read = Json.read(json);
+                read = Json.read(json, "parametersJson");
             } catch (IllegalArgumentException e) {
                 throw new IllegalStateException("the stored parameters can't be read: " + e.getMessage(), e);
             }

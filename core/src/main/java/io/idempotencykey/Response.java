@@ -50,15 +50,18 @@ public final class Response {
      *
      * @param status 100 to 599
      * @param contentType such as {@code application/json}
-     * @param body the text; may be empty
+     * @param body the text, without unpaired surrogates; may be empty
      * @return the response
-     * @throws IllegalArgumentException if the status or the content type is illegal
+     * @throws IllegalArgumentException if one of them is illegal
      */
     public static Response of(int status, String contentType, String body) {
         Arguments.between(100, 599, status, "status");
-        byte[] bytes = Arguments.required(body, "body").getBytes(StandardCharsets.UTF_8);
-        return new Response(status, Map.of(), bytes)
-                .withHeader("Content-Type", Arguments.required(contentType, "contentType"));
+        headerValue(contentType, "contentType");
+        if (!Arguments.isWellFormed(Arguments.required(body, "body"))) {
+            throw Arguments.refused("body", body, "text without unpaired surrogates");
+        }
+        return new Response(status, Map.of(), body.getBytes(StandardCharsets.UTF_8))
+                .withHeader("Content-Type", contentType);
     }
 
     /**
@@ -72,16 +75,24 @@ public final class Response {
      */
     public static Response restored(int status, String headersJson, byte[] body) {
         Response response = of(status, body);
-        for (Map.Entry<String, @Nullable Object> header :
-                Json.read(Arguments.required(headersJson, "headersJson")).entrySet()) {
-            if (!(header.getValue() instanceof List<?> values)) {
-                throw Arguments.refused("headersJson", header.getKey(), "a list of strings for each name");
+        for (Map.Entry<String, @Nullable Object> header : Json.read(
+                        Arguments.required(headersJson, "headersJson"), "headersJson")
+                .entrySet()) {
+            if (!(header.getValue() instanceof List<?> values) || values.isEmpty()) {
+                throw notAList(headersJson);
             }
             for (Object value : values) {
-                response = response.withHeader(header.getKey(), String.valueOf(value));
+                if (!(value instanceof String text)) {
+                    throw notAList(headersJson);
+                }
+                response = response.withHeader(header.getKey(), text);
             }
         }
         return response;
+    }
+
+    private static IllegalArgumentException notAList(String headersJson) {
+        return Arguments.refused("headersJson", headersJson, "a list of strings for each name");
     }
 
     /**
@@ -94,12 +105,9 @@ public final class Response {
      */
     public Response withHeader(String name, String value) {
         Arguments.required(name, "name");
-        Arguments.required(value, "value");
+        headerValue(value, "value");
         if (name.isEmpty() || name.length() > 256 || !name.chars().allMatch(Response::isTokenCharacter)) {
             throw Arguments.refused("name", name, "an HTTP token of 1 to 256 characters");
-        }
-        if (value.chars().anyMatch(c -> c != '\t' && Character.isISOControl(c)) || !Arguments.isWellFormed(value)) {
-            throw Arguments.refused("value", value, "text without control characters");
         }
         Map<String, List<String>> more = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
         more.putAll(headers);
@@ -116,6 +124,13 @@ public final class Response {
                     "value", value, "headers of together at most " + MAX_HEADER_CHARACTERS + " characters");
         }
         return new Response(status, Collections.unmodifiableMap(more), body);
+    }
+
+    private static void headerValue(String value, String argument) {
+        Arguments.required(value, argument);
+        if (value.chars().anyMatch(c -> c != '\t' && Character.isISOControl(c)) || !Arguments.isWellFormed(value)) {
+            throw Arguments.refused(argument, value, "text without control characters");
+        }
     }
 
     private static boolean isTokenCharacter(int c) {

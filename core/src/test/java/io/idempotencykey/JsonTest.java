@@ -5,13 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -52,7 +55,8 @@ class JsonTest {
     })
     void everyNumberHasOneSpelling(String given, String spelled) {
         assertThat(written(Map.of("n", new BigDecimal(given)))).isEqualTo("{\"n\":" + spelled + "}");
-        assertThat(Json.write(Json.read("{\"n\":" + given + "}"), "json")).isEqualTo("{\"n\":" + spelled + "}");
+        assertThat(Json.write(Json.read("{\"n\":" + given + "}", "json"), "json"))
+                .isEqualTo("{\"n\":" + spelled + "}");
     }
 
     @Test
@@ -84,9 +88,9 @@ class JsonTest {
                 "{\"a\":\"\\uD83D\\uDE00\"}"
             })
     void legalJsonIsReadAndWrittenToTheSameValues(String json) {
-        Map<String, @Nullable Object> read = Json.read(json);
+        Map<String, @Nullable Object> read = Json.read(json, "json");
 
-        assertThat(Json.read(Json.write(read, "json"))).isEqualTo(read);
+        assertThat(Json.read(Json.write(read, "json"), "json")).isEqualTo(read);
     }
 
     @ParameterizedTest
@@ -133,7 +137,7 @@ class JsonTest {
                 "{\"a\":1,\"a\":2}"
             })
     void anythingElseIsRefused(String json) {
-        assertThatIllegalArgumentException().isThrownBy(() -> Json.read(json));
+        assertThatIllegalArgumentException().isThrownBy(() -> Json.read(json, "json"));
     }
 
     @Test
@@ -141,12 +145,12 @@ class JsonTest {
         String legal = "{\"a\":" + "[".repeat(100) + "]".repeat(100) + "}";
         String illegal = "{\"a\":" + "[".repeat(101) + "]".repeat(101) + "}";
 
-        assertThat(Json.write(Json.read(legal), "json")).isEqualTo(legal);
+        assertThat(Json.write(Json.read(legal, "json"), "json")).isEqualTo(legal);
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> Json.read(illegal))
+                .isThrownBy(() -> Json.read(illegal, "json"))
                 .withMessageContaining("at most 100 levels");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> Json.read("{\"a\":".repeat(102) + "1" + "}".repeat(102)))
+                .isThrownBy(() -> Json.read("{\"a\":".repeat(102) + "1" + "}".repeat(102), "json"))
                 .withMessageContaining("at most 100 levels");
     }
 
@@ -171,7 +175,7 @@ class JsonTest {
     void aThousandDigitsAreTakenAndOneMoreIsNot() {
         BigDecimal longest = new BigDecimal("1." + "3".repeat(999));
 
-        assertThat(Json.read(written(Map.of("n", longest)))).containsEntry("n", longest);
+        assertThat(Json.read(written(Map.of("n", longest)), "json")).containsEntry("n", longest);
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("n", new BigDecimal("1." + "3".repeat(1000)))))
                 .withMessageContaining("at most 1000 digits");
@@ -179,7 +183,7 @@ class JsonTest {
                 .isThrownBy(() -> written(Map.of("n", BigInteger.ONE.shiftLeft(80_000_000))))
                 .withMessageContaining("at most 1000 digits");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> Json.read("{\"n\":" + "9".repeat(1_000_000) + "}"))
+                .isThrownBy(() -> Json.read("{\"n\":" + "9".repeat(1_000_000) + "}", "json"))
                 .withMessageContaining("at most 1000 digits");
     }
 
@@ -237,11 +241,76 @@ class JsonTest {
     }
 
     @Test
+    void whatIsTooDeepOrHasTooManyValuesIsShownByItsBeginning() {
+        List<Object> inItself = new ArrayList<>(List.of("ada"));
+        inItself.add(inItself);
+        Object manyTimes = List.of("bob");
+        for (int i = 0; i < 30; i++) {
+            manyTimes = List.of(manyTimes, manyTimes);
+        }
+        Map<String, Object> tooMany = Map.of("v", manyTimes);
+        List<Object> endless = new AbstractList<>() {
+            @Override
+            public Object get(int index) {
+                return true;
+            }
+
+            @Override
+            public int size() {
+                return 1;
+            }
+
+            @Override
+            public Iterator<Object> iterator() {
+                return Stream.<Object>generate(() -> true).iterator();
+            }
+        };
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", inItself)))
+                .withMessage("argument 'parameters' is '{\"v\":" + "[\"ada\",".repeat(8) + "...';"
+                        + " allowed: at most 100 levels of lists and maps");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(tooMany))
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":[[[[")
+                .withMessageContaining("...'; allowed: at most 2097152 characters when written as JSON");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", endless)))
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":[true,true,");
+    }
+
+    @Test
+    void whatIsTooLongIsShown() {
+        String digits = "9".repeat(1_001);
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", "x".repeat(Json.MAX_LENGTH))))
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":\"xxx");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", new BigInteger(digits))))
+                .withMessage(
+                        "argument 'parameters' is 'a number of 3326 bits'; allowed: numbers of at most 1000 digits");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Json.read("{\"v\":" + digits + digits + "}", "json"))
+                .withMessageStartingWith("argument 'json' is '999");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Json.read("{\"v\":1e99999999999}", "json"))
+                .withMessage("argument 'json' is '1e99999999999'; allowed: numbers with exponents of at most 1000000");
+    }
+
+    @Test
+    void malformedTextIsShownWithThePlace() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Json.read("{\"v\":[1 2]}", "json"))
+                .withMessage("argument 'json' is '{\"v\":[1 2]}'; allowed: a JSON object; malformed at character 8");
+    }
+
+    @Test
     void randomValuesSurviveWritingAndReading() {
         for (long seed = 0; seed < 500; seed++) {
             Map<String, @Nullable Object> value = Json.normalize(randomMap(new Random(seed), 4), "value");
 
-            assertThat(Json.read(Json.write(value, "value")))
+            assertThat(Json.read(Json.write(value, "value"), "json"))
                     .as("seed %d", seed)
                     .isEqualTo(value);
         }
@@ -256,11 +325,11 @@ class JsonTest {
                 json.setCharAt(random.nextInt(json.length()), "{}[]\",:\\u0-e.t ".charAt(random.nextInt(15)));
             }
             try {
-                Json.read(json.toString());
+                Json.read(json.toString(), "json");
             } catch (IllegalArgumentException refused) {
                 assertThat(refused.getMessage())
-                        .matches(message -> message.startsWith("malformed JSON at character ")
-                                || message.startsWith("argument 'json' is "));
+                        .startsWith("argument 'json' is '")
+                        .contains("; allowed: ");
             }
         }
     }

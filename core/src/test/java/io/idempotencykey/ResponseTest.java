@@ -127,9 +127,31 @@ class ResponseTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "[]", "{\"a\":\"b\"}", "{\"a\":{}}", "{\"a b\":[\"c\"]}"})
+    @ValueSource(strings = {"", "[]", "{\"a\":\"b\"}", "{\"a\":{}}", "{\"a\":[]}", "{\"a\":[1]}", "{\"a\":[null]}"})
     void headersThatTheStoreGarbledAreRefused(String json) {
-        assertThatIllegalArgumentException().isThrownBy(() -> Response.restored(200, json, BODY));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.restored(200, json, BODY))
+                .withMessageStartingWith("argument 'headersJson' is '" + json + "'; allowed: ");
+    }
+
+    @Test
+    void aGarbledHeaderNameIsRefused() {
+        assertThatIllegalArgumentException().isThrownBy(() -> Response.restored(200, "{\"a b\":[\"c\"]}", BODY));
+    }
+
+    @Test
+    void aTextThatCanNotBeWrittenInUtf8IsRefused() {
+        assertThat(Response.of(200, "text/plain", "\ud83d\ude00").body()).hasSize(4);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, "text/plain", "\ud800"))
+                .withMessage("argument 'body' is '\\ud800'; allowed: text without unpaired surrogates");
+    }
+
+    @Test
+    void anIllegalContentTypeIsRefusedByItsName() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, "text/plain\n", ""))
+                .withMessage("argument 'contentType' is 'text/plain\\u000a'; allowed: text without control characters");
     }
 
     @Test

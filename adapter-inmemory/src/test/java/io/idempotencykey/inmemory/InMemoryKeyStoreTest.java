@@ -352,7 +352,7 @@ class InMemoryKeyStoreTest {
 
     private static void await(CountDownLatch latch) {
         try {
-            if (!latch.await(10, TimeUnit.SECONDS)) {
+            if (!latch.await(60, TimeUnit.SECONDS)) {
                 throw new AssertionError("waited too long");
             }
         } catch (InterruptedException e) {

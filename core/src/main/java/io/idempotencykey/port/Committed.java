@@ -1,5 +1,6 @@
 package io.idempotencykey.port;
 
+import io.idempotencykey.internal.Arguments;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -13,6 +14,6 @@ enum Committed implements StageCommit {
             Function<? super Throwable, ? extends R> rolledBack,
             Function<? super Throwable, ? extends R> transientlyRolledBack,
             Function<? super Throwable, ? extends R> unknown) {
-        return committed.get();
+        return Arguments.required(committed, "committed").get();
     }
 }

@@ -69,7 +69,7 @@ public final class StoreFailure extends RuntimeException {
     public static List<Throwable> chain(Throwable thrown) {
         Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
         List<Throwable> chain = new ArrayList<>();
-        Deque<Throwable> open = new ArrayDeque<>(List.of(thrown));
+        Deque<Throwable> open = new ArrayDeque<>(List.of(Arguments.required(thrown, "thrown")));
         while (!open.isEmpty()) {
             Throwable next = open.remove();
             if (seen.add(next)) {
@@ -90,6 +90,6 @@ public final class StoreFailure extends RuntimeException {
      * @return its kind if it is a {@link StoreFailure}, else {@link Kind#UNKNOWN}
      */
     public static Kind kindOf(RuntimeException failure) {
-        return failure instanceof StoreFailure known ? known.kind : Kind.UNKNOWN;
+        return Arguments.required(failure, "failure") instanceof StoreFailure known ? known.kind : Kind.UNKNOWN;
     }
 }

@@ -1,5 +1,6 @@
 package io.idempotencykey.port;
 
+import io.idempotencykey.internal.Arguments;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -11,6 +12,6 @@ record Unknown(Throwable cause) implements StageCommit {
             Function<? super Throwable, ? extends R> rolledBack,
             Function<? super Throwable, ? extends R> transientlyRolledBack,
             Function<? super Throwable, ? extends R> unknown) {
-        return unknown.apply(cause);
+        return Arguments.required(unknown, "unknown").apply(cause);
     }
 }

@@ -15,6 +15,6 @@ record Advance(RecoveryPoint recoveryPoint) implements StageOutcome {
     @Override
     public <R> R match(
             Function<? super RecoveryPoint, ? extends R> advance, Function<? super Response, ? extends R> respond) {
-        return advance.apply(recoveryPoint);
+        return Arguments.required(advance, "advance").apply(recoveryPoint);
     }
 }

@@ -2,6 +2,7 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Response;
+import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
 import java.util.function.Function;
 
@@ -32,7 +33,7 @@ public sealed interface Claim {
                 Function<? super Claimed, ? extends R> claimed,
                 Function<? super Replay, ? extends R> replay,
                 Function<? super InFlight, ? extends R> inFlight) {
-            return claimed.apply(this);
+            return Arguments.required(claimed, "claimed").apply(this);
         }
     }
 
@@ -48,7 +49,7 @@ public sealed interface Claim {
                 Function<? super Claimed, ? extends R> claimed,
                 Function<? super Replay, ? extends R> replay,
                 Function<? super InFlight, ? extends R> inFlight) {
-            return replay.apply(this);
+            return Arguments.required(replay, "replay").apply(this);
         }
     }
 
@@ -64,7 +65,7 @@ public sealed interface Claim {
                 Function<? super Claimed, ? extends R> claimed,
                 Function<? super Replay, ? extends R> replay,
                 Function<? super InFlight, ? extends R> inFlight) {
-            return inFlight.apply(this);
+            return Arguments.required(inFlight, "inFlight").apply(this);
         }
     }
 }

@@ -222,11 +222,16 @@ public final class Completer<T> {
             return false;
         }
         try {
+            Environment environment = service.settings().environment();
+            long begin = environment.nanoTime();
             Optional<HeldKey> held = service.takeAbandoned(operation, found);
             if (held.isPresent()) {
                 Execution execution =
                         runner.proceed(operation, held.get(), found.key().request());
-                service.settings().events().emit(new KeyEvent.Completed(execution.key()));
+                service.settings()
+                        .events()
+                        .emit(new KeyEvent.Completed(
+                                execution.key(), Duration.ofNanos(environment.nanoTime() - begin)));
             }
             return held.isPresent();
         } catch (Throwable e) {

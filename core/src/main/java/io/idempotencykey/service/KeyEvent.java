@@ -108,8 +108,9 @@ public sealed interface KeyEvent {
      * @param key as it is held
      * @param tries how many times the stage ran so far
      * @param cause the failure
+     * @param duration from before the outside call
      */
-    record StageRetried(IdempotencyKey key, int tries, Throwable cause) implements KeyEvent {
+    record StageRetried(IdempotencyKey key, int tries, Throwable cause, Duration duration) implements KeyEvent {
         @Override
         public Level level() {
             return Level.DEBUG;
@@ -119,7 +120,7 @@ public sealed interface KeyEvent {
         @Override
         public String toString() {
             return "StageRetried[" + key + ", tries=" + tries + ", "
-                    + cause.getClass().getName() + "]";
+                    + cause.getClass().getName() + ", " + duration + "]";
         }
     }
 
@@ -173,8 +174,9 @@ public sealed interface KeyEvent {
      * The completer brought a request to its end.
      *
      * @param key the finished key
+     * @param duration since the completer took it
      */
-    record Completed(IdempotencyKey key) implements KeyEvent {
+    record Completed(IdempotencyKey key, Duration duration) implements KeyEvent {
         @Override
         public Level level() {
             return Level.INFO;

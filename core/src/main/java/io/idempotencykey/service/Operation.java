@@ -31,6 +31,9 @@ public final class Operation<T> {
     /** After how many failed attempts since the last committed stage a key is quarantined. */
     public static final int DEFAULT_MAX_ATTEMPTS = 100;
 
+    /** The most stages that an operation may have. */
+    public static final int MAX_STAGES = 1_000;
+
     /** How long the completer waits after a first failed attempt. */
     public static final Duration DEFAULT_FIRST_BACKOFF = Duration.ofSeconds(1);
 
@@ -232,7 +235,8 @@ public final class Operation<T> {
          * @param work what it does
          * @param options what it does otherwise than the other stages
          * @return this
-         * @throws IllegalArgumentException if a stage begins there already, or it is {@code finished}
+         * @throws IllegalArgumentException if a stage begins there already, it is {@code finished}, or there are {@link
+         *     Operation#MAX_STAGES} already
          */
         public Builder<T> stage(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
             Arguments.required(work, "work");
@@ -248,7 +252,8 @@ public final class Operation<T> {
          * @param work what it does with the call's result
          * @param options what it does otherwise than the other stages
          * @return this
-         * @throws IllegalArgumentException if a stage begins there already, or it is {@code finished}
+         * @throws IllegalArgumentException if a stage begins there already, it is {@code finished}, or there are {@link
+         *     Operation#MAX_STAGES} already
          */
         public <I extends @Nullable Object> Builder<T> stage(
                 RecoveryPoint at, OutsideCall<I> outsideCall, WorkStage.WithInput<T, I> work, StageOption... options) {
@@ -268,6 +273,10 @@ public final class Operation<T> {
             List<StageOption> chosen = Arguments.listed(options, "options");
             if (Arguments.required(at, "at").equals(RecoveryPoint.FINISHED)) {
                 throw Arguments.refused("at", at, "any but 'finished', where nothing is left to do");
+            }
+            if (declarations.size() == MAX_STAGES) {
+                // Graphs are walked, and stages run, one level deeper for each.
+                throw Arguments.refused("at", at, "at most " + MAX_STAGES + " stages");
             }
             if (declarations.putIfAbsent(at, new Declaration<>(prepare, chosen)) != null) {
                 throw Arguments.refused("at", at, "one stage per recovery point");
@@ -310,7 +319,7 @@ public final class Operation<T> {
             visit(RecoveryPoint.STARTED, stages, reached, new ArrayDeque<>());
             for (RecoveryPoint at : stages.keySet()) {
                 if (!reached.contains(at)) {
-                    throw illegal("has a stage at '" + at + "' that no other stage advances to");
+                    throw illegal("has a stage at '" + at + "' that no way from 'started' leads to");
                 }
             }
         }

@@ -8,6 +8,7 @@ import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,6 +19,9 @@ import org.jspecify.annotations.Nullable;
  * KeyEvent.Operated}. Safe for many threads.
  */
 public final class OperatorActions {
+    /** More than any lease or rest that a key may have before it. */
+    private static final Duration LONGEST_WAIT = Duration.ofDays(366);
+
     private final IdempotencyKeyService<?> service;
 
     /**
@@ -41,6 +45,25 @@ public final class OperatorActions {
     public List<IdempotencyKey> listQuarantined(@Nullable KeyId after, int limit) {
         Arguments.between(1, 10_000, limit, "limit");
         return service.findQuarantined(after, limit).stream()
+                .map(StoredKey::key)
+                .toList();
+    }
+
+    /**
+     * Lists unfinished keys that aren't quarantined: those that a worker holds, that wait for their client or the completer,
+     * or that nobody here knows how to go on with.
+     *
+     * <p>All are of one scope, the first in order that has any: ask for the next with the scope that came back.
+     *
+     * @param afterScope scopes up to this one are left out; {@code null} leaves out none
+     * @param limit the most keys to return, 1 to 10,000; a scope's further ones can't be listed until these are done
+     * @return what is known of them, the longest waiting first
+     * @throws IllegalArgumentException if the limit is out of bounds
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public List<IdempotencyKey> listUnfinished(@Nullable String afterScope, int limit) {
+        Arguments.between(1, 10_000, limit, "limit");
+        return service.findResumable(Map.of(), afterScope, service.clock().now().plus(LONGEST_WAIT), limit).stream()
                 .map(StoredKey::key)
                 .toList();
     }

@@ -13,6 +13,6 @@ record Respond(Response response) implements StageOutcome {
     @Override
     public <R> R match(
             Function<? super RecoveryPoint, ? extends R> advance, Function<? super Response, ? extends R> respond) {
-        return respond.apply(response);
+        return Arguments.required(respond, "respond").apply(response);
     }
 }

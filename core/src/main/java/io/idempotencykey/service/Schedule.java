@@ -17,6 +17,8 @@ import java.util.concurrent.TimeUnit;
 public final class Schedule implements AutoCloseable {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
+    private static final Duration LONGEST = Duration.ofHours(24);
+
     private final ScheduledExecutorService executor;
 
     /**
@@ -29,7 +31,7 @@ public final class Schedule implements AutoCloseable {
      */
     public Schedule(String name, Duration every, Runnable task) {
         Arguments.required(name, "name");
-        Arguments.between(Duration.ofMillis(1), Duration.ofHours(24), every, "every");
+        Arguments.between(Duration.ofMillis(1), LONGEST, every, "every");
         Arguments.required(task, "task");
         this.executor = Executors.newSingleThreadScheduledExecutor(runnable -> {
             Thread thread = new Thread(runnable, name);
@@ -52,10 +54,12 @@ public final class Schedule implements AutoCloseable {
     /**
      * Stops: no call begins any more, and one that runs is waited for and then interrupted.
      *
-     * @param deadline how long to wait
+     * @param deadline how long to wait: 0 to 24 hours
      * @return whether nothing runs any more
+     * @throws IllegalArgumentException if the deadline is out of bounds; the schedule goes on
      */
     public boolean stop(Duration deadline) {
+        Arguments.between(Duration.ZERO, LONGEST, deadline, "deadline");
         executor.shutdown();
         try {
             if (!executor.awaitTermination(deadline.toNanos(), TimeUnit.NANOSECONDS)) {

@@ -134,7 +134,7 @@ final class StageExecution<T> {
         }
         Optional<StoredKey> committed = look(cause);
         if (committed.isEmpty()) {
-            events.emit(new KeyEvent.StageRetried(held.key(), tries.used() - 1, cause));
+            events.emit(new KeyEvent.StageRetried(held.key(), tries.used() - 1, cause, sinceBegin.get()));
         }
         return committed;
     }

@@ -2,6 +2,7 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Response;
+import io.idempotencykey.internal.Arguments;
 import java.util.function.Function;
 
 /** Where a key stands after a change by its holder. */
@@ -24,7 +25,7 @@ public sealed interface StageResult {
     record Held(HeldKey key) implements StageResult {
         @Override
         public <R> R match(Function<? super Held, ? extends R> held, Function<? super Finished, ? extends R> finished) {
-            return held.apply(this);
+            return Arguments.required(held, "held").apply(this);
         }
     }
 
@@ -37,7 +38,7 @@ public sealed interface StageResult {
     record Finished(IdempotencyKey key, Response response) implements StageResult {
         @Override
         public <R> R match(Function<? super Held, ? extends R> held, Function<? super Finished, ? extends R> finished) {
-            return finished.apply(this);
+            return Arguments.required(finished, "finished").apply(this);
         }
     }
 }

@@ -64,7 +64,7 @@ class EventsTest {
         Events events = new Events(List.of());
         for (KeyEvent event : List.of(
                 new KeyEvent.Created(KEY),
-                new KeyEvent.StageRetried(KEY, 2, secret),
+                new KeyEvent.StageRetried(KEY, 2, secret, Duration.ofMillis(5)),
                 new KeyEvent.StageRolledBack(KEY, secret, Duration.ofMillis(5)),
                 new KeyEvent.Refused(new IdempotencyException.InvalidKey("a secret value")),
                 new KeyEvent.Refused(new IdempotencyException.StoreUnavailable(KEY.id(), secret)),
@@ -76,7 +76,7 @@ class EventsTest {
         assertThat(lines)
                 .containsExactly(
                         "FINE Created[key=" + KEY + "]",
-                        "FINE StageRetried[" + KEY + ", tries=2, java.lang.IllegalStateException]",
+                        "FINE StageRetried[" + KEY + ", tries=2, java.lang.IllegalStateException, PT0.005S]",
                         "INFO StageRolledBack[" + KEY + ", java.lang.IllegalStateException, PT0.005S]",
                         "FINE Refused[InvalidKey]",
                         "INFO Refused[StoreUnavailable, 12345678…]",

@@ -92,7 +92,7 @@ class OperationTest {
                         .stage(A, WORK)
                         .stage(B, WORK)
                         .build())
-                .withMessage("operation 'op' has a stage at 'a' that no other stage advances to");
+                .withMessage("operation 'op' has a stage at 'a' that no way from 'started' leads to");
         assertThatIllegalStateException()
                 .isThrownBy(() -> named().stage(STARTED, WORK, advancesTo())
                         .stage(A, WORK)
@@ -107,6 +107,29 @@ class OperationTest {
         assertThatIllegalStateException()
                 .isThrownBy(
                         () -> named().stage(STARTED, WORK, advancesTo(FINISHED)).build());
+    }
+
+    @Test
+    void aCircleThatNoWayLeadsToIsRefused() {
+        assertThatIllegalStateException()
+                .isThrownBy(() -> named().stage(STARTED, WORK, advancesTo())
+                        .stage(A, WORK)
+                        .stage(B, WORK, advancesTo(A))
+                        .build())
+                .withMessage("operation 'op' has a stage at 'a' that no way from 'started' leads to");
+    }
+
+    @Test
+    void anOperationHasAtMostAThousandStages() {
+        Operation.Builder<Object> builder = named().stage(STARTED, WORK);
+        for (int i = 1; i < Operation.MAX_STAGES; i++) {
+            builder.stage(RecoveryPoint.named("stage-" + i), WORK);
+        }
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> builder.stage(A, WORK))
+                .withMessage("argument 'at' is 'a'; allowed: at most 1000 stages");
+        assertThat(builder.build().recoveryPoints()).hasSize(1000);
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -105,5 +106,19 @@ class ScheduleTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> new Schedule("completer", Duration.ZERO, () -> {}).close())
                 .withMessageContaining("argument 'every'");
+    }
+
+    @Test
+    void aDeadlineOutOfBoundsIsRefusedAndTheScheduleGoesOn() throws InterruptedException {
+        CountDownLatch calls = new CountDownLatch(3);
+        try (Schedule schedule = new Schedule("completer", Duration.ofMillis(1), calls::countDown)) {
+            for (Duration deadline : List.of(Duration.ofMillis(-1), Duration.ofSeconds(Long.MAX_VALUE))) {
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> schedule.stop(deadline))
+                        .withMessageContaining("argument 'deadline'");
+            }
+
+            assertThat(calls.await(30, TimeUnit.SECONDS)).isTrue();
+        }
     }
 }

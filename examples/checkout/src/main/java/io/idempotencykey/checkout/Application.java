@@ -47,7 +47,7 @@ final class Application implements AutoCloseable {
         int port = options.port(8080);
         Duration lease = options.duration("lease", "30s");
         Duration timeToLive = options.duration("ttl", "24h");
-        StageHook delay = StageHook.delay(options.duration("stage-delay", "0ms"));
+        StageHook delay = StageHook.delay(options.text("stage-delay", "0ms"));
         StageHook failure = StageHook.failAt(options.text("fail-at", "started:0"));
         int attempts = options.number("attempts", Operation.DEFAULT_MAX_ATTEMPTS, 1, 1_000_000);
         Optional<URI> provider = options.url("payments");

@@ -1,5 +1,6 @@
 package io.idempotencykey.checkout;
 
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
@@ -71,7 +72,8 @@ final class Checkout<T> {
 
     /** Made outside any transaction; a later attempt sends the same key, so that the provider charges once. */
     private Optional<String> charge(IdempotencyKey key) {
-        // Whoever slept past the lease may find the cart free by now, or another key's.
+        // Whoever slept past the lease may find the cart free by now, or another key's: nobody is to be charged for
+        // that.
         Reservation reservation = held(shop.find(cart(key)), key);
         return payments.charge(key.derivedKey("charge"), reservation.cart().name(), reservation.total());
     }
@@ -114,7 +116,8 @@ final class Checkout<T> {
 
     private static Reservation held(Optional<Reservation> found, IdempotencyKey key) {
         return found.filter(reservation -> reservation.heldBy().equals(holder(key)))
-                .orElseThrow(() -> new IllegalStateException("the cart isn't reserved by " + key));
+                // From its second stage on a request has the cart, until another worker ends it.
+                .orElseThrow(() -> new IdempotencyException.StaleKey(key.id(), null));
     }
 
     private static CartId cart(IdempotencyKey key) {

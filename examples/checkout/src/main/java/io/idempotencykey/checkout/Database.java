@@ -35,6 +35,9 @@ final class Database implements AutoCloseable {
     /** How long a database that starts, or is still open in a process that ends, is waited for. */
     private static final Duration START_PATIENCE = Duration.ofSeconds(5);
 
+    /** What the SQL states begin with that say so, of all three databases. */
+    private static final String NO_TABLE = "42";
+
     /** None: a first failure is the last one. */
     private static final Duration NO_PATIENCE = Duration.ofMillis(1);
 
@@ -83,7 +86,7 @@ final class Database implements AutoCloseable {
     static Store<EntityManager> join(Options options) throws IOException {
         Optional<String> url = serverUrl(options);
         if (url.isPresent()) {
-            return new Database(url.get(), OPERATING_CONNECTIONS, NO_PATIENCE).store();
+            return new Database(url.get(), OPERATING_CONNECTIONS, NO_PATIENCE).joined();
         }
         FileDatabase file = new FileDatabase(options.directory("data")
                 .orElseThrow(() -> new Options.Refused("keys needs the --data or --url that serve has")));
@@ -94,7 +97,22 @@ final class Database implements AutoCloseable {
             String shared = file.sharedUrl().orElseThrow(() -> e);
             database = new Database(shared, OPERATING_CONNECTIONS, NO_PATIENCE);
         }
-        return database.store();
+        return database.joined();
+    }
+
+    private Store<EntityManager> joined() throws IOException {
+        try (Connection connection = dataSource.getConnection();
+                Statement statement = connection.createStatement()) {
+            if (hasTables(statement)) {
+                return store();
+            }
+        } catch (SQLException e) {
+            close();
+            throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
+        }
+        close();
+        throw new IOException(
+                "the database can't be used: no shop has served from it, since it has no table customer_order");
     }
 
     private Store<EntityManager> store() throws IOException {
@@ -154,11 +172,14 @@ final class Database implements AutoCloseable {
     }
 
     /** Looks for the table that is made last. */
-    private static boolean hasTables(Statement statement) {
+    private static boolean hasTables(Statement statement) throws SQLException {
         try {
             return statement.execute("select 1 from customer_order where 1 = 0");
         } catch (SQLException e) {
-            return false;
+            if (String.valueOf(e.getSQLState()).startsWith(NO_TABLE)) {
+                return false;
+            }
+            throw e;
         }
     }
 

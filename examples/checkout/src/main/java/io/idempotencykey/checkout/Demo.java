@@ -26,7 +26,11 @@ import java.util.concurrent.TimeUnit;
 final class Demo implements AutoCloseable {
     static final Set<String> OPTIONS = Set.of("store", "url", "data", "payments");
 
-    private static final String LEASE = "2s";
+    private static final String LEASE = "1s";
+
+    /** Of the process that is killed: it must not run out before the shop is started again. */
+    private static final String LONG_LEASE = "2s";
+
     private static final Duration PATIENCE = Duration.ofSeconds(10);
     private static final String ONE_MUG =
             "{\"email\": \"ada@example.org\", \"items\": [{\"sku\": \"mug\", \"quantity\": 1}]}";
@@ -69,8 +73,8 @@ final class Demo implements AutoCloseable {
         System.setProperty("org.slf4j.simpleLogger.log.io.idempotencykey", "off");
         try (DataDirectory data = DataDirectory.of(options);
                 MongoServer server = needsServer(options) ? MongoServer.start() : null) {
-            List<String> serve = new ArrayList<>(List.of(
-                    "--port", "0", "--lease", LEASE, "--data", data.path().toString()));
+            List<String> serve =
+                    new ArrayList<>(List.of("--port", "0", "--data", data.path().toString()));
             for (String name : List.of("store", "url", "payments")) {
                 options.value(name).ifPresent(value -> serve.addAll(List.of("--" + name, value)));
             }
@@ -89,7 +93,13 @@ final class Demo implements AutoCloseable {
 
     /** A shop in this process, whose workers can be stopped; nothing is completed in the background. */
     private Application open() throws IOException {
-        return new Application(Options.parse(options, Application.OPTIONS), workers);
+        return new Application(Options.parse(with("--lease", LEASE), Application.OPTIONS), workers);
+    }
+
+    private List<String> with(String... more) {
+        List<String> all = new ArrayList<>(options);
+        all.addAll(List.of(more));
+        return all;
     }
 
     @Override
@@ -168,7 +178,7 @@ final class Demo implements AutoCloseable {
         rows.put(cart, new Row("its process is killed in mid-stage"));
         heading("5. The card is charged, then the process is killed (SIGKILL) in the middle of the next stage");
         application.close();
-        Process serve = serve("--stage-delay", "700ms");
+        Process serve = serve("--lease", LONG_LEASE, "--stage-delay", Checkout.PAYMENT_AUTHORIZED + ":1h");
         CompletableFuture<HttpResponse<byte[]>> lost;
         try {
             shop = listening(serve);
@@ -182,7 +192,7 @@ final class Demo implements AutoCloseable {
         line("process " + serve.pid() + " is dead; the shop is started again on the same data");
         application = open();
         shop = application.url();
-        resume(cart, key);
+        resume(cart, key, LONG_LEASE);
     }
 
     /** Starts a shop in a process of its own. */
@@ -190,12 +200,12 @@ final class Demo implements AutoCloseable {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
                 "-cp",
                 System.getProperty("java.class.path"),
                 Main.class.getName(),
                 "serve"));
-        command.addAll(options);
-        command.addAll(List.of(more));
+        command.addAll(with(more));
         Process process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
@@ -228,12 +238,12 @@ final class Demo implements AutoCloseable {
         CompletableFuture<HttpResponse<byte[]>> lost = send(cart, key, ONE_MUG);
         workers.awaitStopped(key);
         showKey(key);
-        resume(cart, key);
+        resume(cart, key, LEASE);
         check(!lost.isDone(), "the first attempt never ended");
     }
 
-    private void resume(String cart, String key) throws IOException, InterruptedException {
-        line("the client has heard nothing and sends the request again, until the lease of " + LEASE + " has run out:");
+    private void resume(String cart, String key, String lease) throws IOException, InterruptedException {
+        line("the client has heard nothing and sends the request again, until the lease of " + lease + " has run out:");
         HttpResponse<byte[]> resumed = retry(cart, key);
         check(resumed.statusCode() == 201 && !isReplay(resumed), "the retry takes over and is answered with 201");
         showKey(key);

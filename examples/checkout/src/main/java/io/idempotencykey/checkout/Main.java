@@ -9,9 +9,9 @@ final class Main {
     private static final String USAGE = """
             usage: run demo     [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
                    run serve    [--port 8080|0] [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
-                                [--lease 30s] [--ttl 24h] [--stage-delay 0ms] [--attempts 100] [--fail-at STAGE:N]
+                                [--lease 30s] [--ttl 24h] [--stage-delay [STAGE:]0ms] [--attempts 100] [--fail-at STAGE:N]
                    run payments [--port 0] [--data DIR]
-                   run keys     list                     [--store jpa|mongo] [--url U] [--data DIR]
+                   run keys     list [--state quarantined|unfinished] [--store jpa|mongo] [--url U] [--data DIR]
                    run keys     show    VALUE [--scope S]             [--store …] [--url U] [--data DIR]
                    run keys     retry   VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
                    run keys     discard VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]

@@ -33,6 +33,7 @@ import org.jspecify.annotations.Nullable;
 /** The shop's data as documents, written with the stage's own session, in the database of the keys. */
 final class MongoShopData implements ShopData<ClientSession> {
     private static final String URLS = "mongodb://HOST:PORT/DATABASE?replicaSet=NAME";
+    private static final String KEYS = "idempotency_keys";
     private static final String DEFAULT_DATABASE = "checkout";
 
     /** How long a server is looked for, unless the URL says it. */
@@ -69,13 +70,16 @@ final class MongoShopData implements ShopData<ClientSession> {
                 .applyConnectionString(url)
                 .build());
         try {
-            MongoKeyStore keys = new MongoKeyStore(client, name, "idempotency_keys");
+            MongoKeyStore keys = new MongoKeyStore(client, name, KEYS);
             MongoDatabase database = client.getDatabase(name);
             MongoShopData shop = new MongoShopData(database);
             if (make) {
                 keys.createIndexes();
                 create(database, shop.reservations);
                 create(database, shop.orders);
+            } else if (!database.listCollectionNames().into(new ArrayList<>()).contains(KEYS)) {
+                throw new IllegalArgumentException(
+                        "no shop has served from '" + name + "', since it has no collection " + KEYS);
             }
             return new Store<>(keys, shop, client::close);
         } catch (StoreFailure | MongoException | IllegalArgumentException e) {

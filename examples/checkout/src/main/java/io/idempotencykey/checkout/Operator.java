@@ -50,7 +50,7 @@ final class Operator {
     private static Set<String> options(String action) {
         Set<String> options = new HashSet<>(Set.of("store", "url", "data"));
         switch (action) {
-            case "list" -> {}
+            case "list" -> options.add("state");
             case "show" -> options.add("scope");
             case "retry", "discard" -> options.addAll(Set.of("scope", "by"));
             case "finish" -> options.addAll(Set.of("scope", "by", "status", "content-type", "body"));
@@ -62,7 +62,12 @@ final class Operator {
 
     private static Action action(String action, Options options) {
         if (action.equals("list")) {
-            return (keys, actions) -> list(actions);
+            String state = options.text("state", "quarantined");
+            return switch (state) {
+                case "quarantined" -> (keys, actions) -> listQuarantined(actions);
+                case "unfinished" -> (keys, actions) -> listUnfinished(actions);
+                default -> throw new Options.Refused("--state is '" + state + "'; allowed: quarantined, unfinished");
+            };
         }
         KeyId id = KeyId.of(
                 options.text("scope", ""),
@@ -82,11 +87,19 @@ final class Operator {
         };
     }
 
-    private static void list(OperatorActions actions) {
+    private static void listQuarantined(OperatorActions actions) {
         List<IdempotencyKey> page = actions.listQuarantined(null, PAGE);
         while (!page.isEmpty()) {
             page.forEach(Operator::print);
             page = actions.listQuarantined(page.get(page.size() - 1).id(), PAGE);
+        }
+    }
+
+    private static void listUnfinished(OperatorActions actions) {
+        List<IdempotencyKey> scope = actions.listUnfinished(null, PAGE);
+        while (!scope.isEmpty()) {
+            scope.forEach(Operator::print);
+            scope = actions.listUnfinished(scope.get(0).id().scope(), PAGE);
         }
     }
 

@@ -96,20 +96,28 @@ final class Options {
         return Integer.parseInt(text);
     }
 
+    /** Reads an option's duration; what it may be besides is whoever uses it to say. */
     Duration duration(String name, String otherwise) {
-        String text = text(name, otherwise);
+        return duration(name, text(name, otherwise), Duration.ofSeconds(Long.MAX_VALUE));
+    }
+
+    static Duration duration(String name, String text, Duration most) {
         Matcher matcher = DURATION.matcher(text);
         if (!matcher.matches()) {
             throw new Refused("--" + name + " is '" + text + "'; allowed: a whole number and ms, s, m, h or d");
         }
         long amount = Long.parseLong(matcher.group(1));
-        return switch (matcher.group(2)) {
+        Duration duration = switch (matcher.group(2)) {
             case "ms" -> Duration.ofMillis(amount);
             case "s" -> Duration.ofSeconds(amount);
             case "m" -> Duration.ofMinutes(amount);
             case "h" -> Duration.ofHours(amount);
             default -> Duration.ofDays(amount);
         };
+        if (duration.compareTo(most) > 0) {
+            throw new Refused("--" + name + " is '" + text + "'; allowed: at most " + most.toHours() + "h");
+        }
+        return duration;
     }
 
     Optional<URI> url(String name) {
@@ -129,6 +137,11 @@ final class Options {
     }
 
     Optional<Path> directory(String name) {
-        return value(name).map(Path::of);
+        return value(name).map(path -> {
+            if (path.isBlank()) {
+                throw new Refused("--" + name + " is '" + path + "'; allowed: a folder's path");
+            }
+            return Path.of(path);
+        });
     }
 }

@@ -7,12 +7,20 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** Something that happens inside each stage's transaction, after its writes: a delay, or a crash for the demo. */
 @FunctionalInterface
 interface StageHook {
+    Duration LONGEST_DELAY = Duration.ofHours(24);
+
     /** Called on the stage's thread; {@code key} is as of the beginning of the stage. */
     void beforeCommit(IdempotencyKey key);
 
-    /** Makes each stage take longer. */
-    static StageHook delay(Duration delay) {
+    /** Makes each stage take longer; or one, {@code STAGE:DURATION}, named by the recovery point at which it begins. */
+    static StageHook delay(String text) {
+        int colon = text.lastIndexOf(':');
+        String stage = text.substring(0, Math.max(0, colon));
+        Duration delay = Options.duration("stage-delay", text.substring(colon + 1), LONGEST_DELAY);
         return key -> {
+            if (!stage.isEmpty() && !stage.equals(key.recoveryPoint().name())) {
+                return;
+            }
             try {
                 Thread.sleep(delay.toMillis());
             } catch (InterruptedException e) {

@@ -20,7 +20,7 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
         return switch (kind) {
             case "jpa" -> Database.open(options, data);
             case "mongo" -> MongoShopData.open(options);
-            case "inmemory" -> inMemory();
+            case "inmemory" -> inMemory(options);
             default -> throw refused(kind);
         };
     }
@@ -46,7 +46,10 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
         return new Options.Refused("--store is '" + kind + "'; allowed: jpa, inmemory, mongo");
     }
 
-    private static Store<InMemoryShopData.Transaction> inMemory() {
+    private static Store<InMemoryShopData.Transaction> inMemory(Options options) {
+        if (options.value("url").isPresent()) {
+            throw new Options.Refused("--url is given with --store inmemory, which has none; allowed with: jpa, mongo");
+        }
         InMemoryShopData shop = new InMemoryShopData();
         return new Store<>(new InMemoryKeyStore<>(shop), shop, () -> {});
     }

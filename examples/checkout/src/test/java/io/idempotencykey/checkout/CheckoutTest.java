@@ -1,0 +1,81 @@
+package io.idempotencykey.checkout;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.inmemory.InMemoryKeyStore;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.KeyEvent;
+import io.idempotencykey.service.KeyListener;
+import io.idempotencykey.service.OperationRunner;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
+class CheckoutTest {
+    private final InMemoryShopData shop = new InMemoryShopData();
+    private final List<String> charges = new ArrayList<>();
+    private Instant now = Instant.EPOCH;
+    private final InMemoryKeyStore<InMemoryShopData.Transaction> store = new InMemoryKeyStore<>(shop, 100, () -> now);
+
+    @Test
+    void aChargeIsMadeOnlyByTheKeyThatReservedTheCart() {
+        List<Integer> meanwhile = new ArrayList<>();
+        KeyListener sleep = event -> {
+            if (event instanceof KeyEvent.StageCommitted && meanwhile.isEmpty()) {
+                now = now.plusSeconds(60);
+                meanwhile.add(complete("key-1", false, other -> {}));
+                meanwhile.add(complete("key-2", true, other -> {}));
+            }
+        };
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class).isThrownBy(() -> complete("key-1", true, sleep));
+
+        assertThat(meanwhile).as("declined, then another key's").containsExactly(402, 201);
+        assertThat(charges).hasSize(1);
+        assertThat(shop.orders()).hasSize(1);
+    }
+
+    /** As a process of its own does it. */
+    private int complete(String key, boolean accepted, KeyListener listener) {
+        Payments payments = new Payments() {
+            @Override
+            public Optional<String> charge(String idempotencyKey, String cart, long amount) {
+                if (accepted) {
+                    charges.add(idempotencyKey);
+                }
+                return accepted ? Optional.of("ch_1") : Optional.empty();
+            }
+
+            @Override
+            public List<Map<String, @Nullable Object>> charges() {
+                return List.of();
+            }
+        };
+        IdempotencyKeyService<InMemoryShopData.Transaction> keys =
+                IdempotencyKeyService.builder(store).listener(listener).build();
+        return new OperationRunner<>(keys)
+                .run(
+                        new Checkout<>(shop, payments, stage -> {}).operation(1),
+                        KeyId.of(key),
+                        CompleteCart.request("cart", body()))
+                .response()
+                .status();
+    }
+
+    private static Object body() {
+        try {
+            return Objects.requireNonNull(Json.read(RunningShop.ONE_MUG.getBytes(StandardCharsets.UTF_8)));
+        } catch (Json.Malformed e) {
+            throw new AssertionError(e);
+        }
+    }
+}
