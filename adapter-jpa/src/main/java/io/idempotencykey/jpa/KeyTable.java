@@ -237,10 +237,10 @@ final class KeyTable {
                                 + points.stream().map(point -> "?").collect(Collectors.joining(", ")) + ")")
                         .collect(Collectors.collectingAndThen(
                                 Collectors.joining(" or "), any -> any.isEmpty() ? "" : " and (" + any + ")"));
-        String sql =
-                "select " + ALL + " from " + table + " where " + unfinished + " and scope = (select min(scope) from "
-                        + table + " where " + unfinished + (afterScope == null ? "" : " and scope > ?")
-                        + ") order by due_at, key_value limit ?";
+        // By its primary key, MariaDB would go through all keys of the scope, finished ones too.
+        String from = " from " + table + (database == Database.MARIADB ? " ignore index (primary)" : "") + " where ";
+        String sql = "select " + ALL + from + unfinished + " and scope = (select min(scope)" + from + unfinished
+                + (afterScope == null ? "" : " and scope > ?") + ") order by due_at, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
             for (int part = 0; part < 2; part++) {
