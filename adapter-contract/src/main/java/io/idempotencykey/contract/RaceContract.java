@@ -185,17 +185,14 @@ abstract class RaceContract<T> extends ListingContract<T> {
     @Test
     void ofTwoStagesOfOneKeyOneCommits() {
         World<T> world = new World<>(this);
-        // Whoever meets a conflict before the other has committed has to wait for it.
-        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
-        service.create(world.scope, world.id.value(), World.REQUEST);
-        HeldKey held = service.lock(world.id);
+        HeldKey held = world.hold();
         CountDownLatch bothRun = new CountDownLatch(2);
         AtomicInteger names = new AtomicInteger();
 
         List<Boolean> committed = Threads.atOnce(2, () -> {
             String row = "row " + names.incrementAndGet();
             try {
-                service.workStage(held, stage -> {
+                world.service.workStage(held, stage -> {
                     world.insert(stage, row);
                     bothRun.countDown();
                     Threads.await(bothRun);
@@ -264,8 +261,9 @@ abstract class RaceContract<T> extends ListingContract<T> {
             for (int i = 0; i < 5 * GROUP; i++) {
                 try {
                     deleted += store.deleteExpired(World.START, 1);
-                } catch (StoreFailure conflict) {
-                    assertThat(conflict.kind()).isIn(StoreFailure.Kind.TRANSIENT, StoreFailure.Kind.BUSY);
+                } catch (StoreFailure e) {
+                    // A deadlock with who creates a key anew, of which either may be the victim: a reaper comes again.
+                    assertThat(e.kind()).isIn(StoreFailure.Kind.TRANSIENT, StoreFailure.Kind.BUSY);
                 }
             }
             return deleted;

@@ -7,8 +7,9 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -18,8 +19,14 @@ import org.jspecify.annotations.Nullable;
  * <p>What the driver can't do with several statements at once, such as a batch, sends the settings by themselves.
  */
 final class FirstStatement implements InvocationHandler {
-    private static final Set<String> NEEDS_ONE_STATEMENT =
-            Set.of("addBatch", "getConnection", "getMetaData", "getParameterMetaData", "unwrap");
+    private static final Set<String> NEEDS_ONE_STATEMENT = Set.of(
+            "addBatch",
+            "executeBatch",
+            "executeLargeBatch",
+            "getConnection",
+            "getMetaData",
+            "getParameterMetaData",
+            "unwrap");
 
     /** Sets a parameter again. */
     @FunctionalInterface
@@ -31,8 +38,12 @@ final class FirstStatement implements InvocationHandler {
     private final List<String> settings;
     private final String sql;
     private final Runnable sent;
-    private final List<Parameter> parameters = new ArrayList<>();
+    private final PreparedStatement first;
+    /** By their indexes; what else is set for the statement, such as a limit, by its method's name. */
+    private final Map<Object, Parameter> parameters = new HashMap<>();
+
     private PreparedStatement target;
+    private boolean executed;
     private boolean alone;
 
     private FirstStatement(Connection connection, List<String> settings, String sql, Runnable sent)
@@ -41,7 +52,8 @@ final class FirstStatement implements InvocationHandler {
         this.settings = settings;
         this.sql = sql;
         this.sent = sent;
-        this.target = connection.prepareStatement(String.join("; ", settings) + "; " + sql);
+        this.first = connection.prepareStatement(String.join("; ", settings) + "; " + sql);
+        this.target = first;
     }
 
     /** Prepares a statement; tells when the settings are sent. */
@@ -60,6 +72,9 @@ final class FirstStatement implements InvocationHandler {
         if (name.equals("equals") && arguments != null) {
             return proxy == arguments[0];
         }
+        if (name.equals("close")) {
+            first.close();
+        }
         if (!alone && NEEDS_ONE_STATEMENT.contains(name)) {
             sendAlone();
         }
@@ -69,14 +84,18 @@ final class FirstStatement implements InvocationHandler {
         if (arguments == null && name.startsWith("execute")) {
             return execute(name);
         }
-        if (name.startsWith("set") || name.equals("clearParameters")) {
-            parameters.add(() -> call(method, arguments));
+        Object result = call(method, arguments);
+        if (name.startsWith("set") && arguments != null) {
+            parameters.put(arguments.length == 1 ? name : arguments[0], () -> call(method, arguments));
+        } else if (name.equals("clearParameters")) {
+            parameters.keySet().removeIf(Integer.class::isInstance);
         }
-        return call(method, arguments);
+        return result;
     }
 
     private @Nullable Object execute(String name) throws SQLException {
         boolean unused = target.execute();
+        executed = true;
         sent.run();
         boolean rows = false;
         for (String ignored : settings) {
@@ -97,13 +116,15 @@ final class FirstStatement implements InvocationHandler {
         return rows;
     }
 
+    /** Leaves the first statement open: it may have rows that are being read. */
     private void sendAlone() throws Throwable {
-        ConnectionSettings.execute(connection, String.join("; ", settings));
-        sent.run();
-        target.close();
+        if (!executed) {
+            ConnectionSettings.execute(connection, String.join("; ", settings));
+            sent.run();
+        }
         target = connection.prepareStatement(sql);
         alone = true;
-        for (Parameter each : parameters) {
+        for (Parameter each : parameters.values()) {
             each.set();
         }
     }

@@ -67,6 +67,9 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>any other</td><td colspan="3">such as 23505, 1062</td><td>the stage's own</td><td>the stage's own</td></tr>
  * </table>
  *
+ * <p>What the application has registered with the transaction counts as the stage's where it fails before the commit is sent.
+ * Where it fails after the commit, the stage is committed all the same, and the error is lost.
+ *
  * <p>Safe for many threads.
  */
 public final class JpaKeyStore implements KeyStore<EntityManager> {

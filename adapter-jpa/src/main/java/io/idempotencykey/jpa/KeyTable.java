@@ -49,7 +49,8 @@ final class KeyTable {
     private static final String ALL = IDENTITY + ", " + CREATION + ", " + CHANGING;
     private static final String THIS_REVISION = " scope = ? and key_value = ? and revision = ?";
 
-    private static final String DIVISION_BY_ZERO = "22012";
+    /** PostgreSQL's {@code width_bucket} of no buckets: an error that hardly any trigger of an application raises. */
+    private static final String NO_BUCKETS = "2201G";
 
     private static final int LOCK_MILLIS = 900;
 
@@ -68,8 +69,9 @@ final class KeyTable {
         this.insert = insertSql();
         this.replace = updateSql(CREATION + ", " + CHANGING);
         this.advance = updateSql(CHANGING);
-        // Without a row, the division fails and nothing is committed.
-        this.advanceAndCommit = "with fenced as (" + advance + " returning 1) select 1 / count(*) from fenced; commit";
+        // Without a row, this fails and nothing is committed.
+        this.advanceAndCommit = "with fenced as (" + advance
+                + " returning 1) select width_bucket(0, 0, 1, count(*)::int) from fenced; commit";
         this.find = "select " + ALL + " from " + table + " where scope = ? and key_value = ?";
         String expired = "state = 'finished' and due_at <= ?";
         this.deleteExpired = switch (database) {
@@ -201,7 +203,7 @@ final class KeyTable {
             statement.execute();
             return true;
         } catch (SQLException e) {
-            if (DIVISION_BY_ZERO.equals(e.getSQLState())) {
+            if (NO_BUCKETS.equals(e.getSQLState())) {
                 return false;
             }
             throw e;
@@ -235,10 +237,10 @@ final class KeyTable {
                                 + points.stream().map(point -> "?").collect(Collectors.joining(", ")) + ")")
                         .collect(Collectors.collectingAndThen(
                                 Collectors.joining(" or "), any -> any.isEmpty() ? "" : " and (" + any + ")"));
-        String sql =
-                "select " + ALL + " from " + table + " where " + unfinished + " and scope = (select min(scope) from "
-                        + table + " where " + unfinished + (afterScope == null ? "" : " and scope > ?")
-                        + ") order by due_at, key_value limit ?";
+        // By its primary key, MariaDB would go through all keys of the scope, finished ones too.
+        String from = " from " + table + (database == Database.MARIADB ? " ignore index (primary)" : "") + " where ";
+        String sql = "select " + ALL + from + unfinished + " and scope = (select min(scope)" + from + unfinished
+                + (afterScope == null ? "" : " and scope > ?") + ") order by due_at, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
             for (int part = 0; part < 2; part++) {

@@ -24,6 +24,9 @@ public interface NewTransaction {
      * <p>An open transaction of this thread is suspended or refused, never joined. If the work throws, everything is rolled
      * back and the exception thrown on; if the commit fails, its exception is thrown on with its causes.
      *
+     * <p>Whoever does otherwise loses errors, but no stage: when the work has thrown, its transaction is marked for rollback;
+     * a commit whose error was swallowed is looked up; a second call of the work is refused.
+     *
      * @param work called once
      */
     void run(Consumer<EntityManager> work);

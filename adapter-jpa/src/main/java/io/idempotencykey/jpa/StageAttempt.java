@@ -3,19 +3,22 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
+import jakarta.transaction.Status;
+import jakarta.transaction.Synchronization;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.hibernate.engine.spi.SessionImplementor;
+import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
 import org.hibernate.resource.transaction.spi.TransactionCoordinator;
 import org.hibernate.resource.transaction.spi.TransactionObserver;
 import org.hibernate.resource.transaction.spi.TransactionStatus;
 import org.jspecify.annotations.Nullable;
 
 /** One run of a stage's work with its fence, inside a transaction; remembers how far it came. */
-final class StageAttempt implements Consumer<EntityManager>, TransactionObserver {
+final class StageAttempt implements Consumer<EntityManager> {
     private static final String SAVEPOINT = "savepoint idempotency_key_stage";
 
     private final KeyTable table;
@@ -24,11 +27,47 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
     private final boolean savepoint;
     private final Function<EntityManager, StoredKey> work;
 
+    private boolean called;
     private @Nullable Throwable thrown;
     private boolean fencedOff;
     private @Nullable TransactionCoordinator committing;
+    private boolean commitBegun;
     private boolean ended;
     private boolean saidCommitted;
+
+    private final Last last = new Last();
+
+    /** Called before what the stage registers, so that no error there hides what became of the transaction. */
+    private final Synchronization first = new Synchronization() {
+        @Override
+        public void beforeCompletion() {}
+
+        @Override
+        public void afterCompletion(int status) {
+            ended = true;
+            saidCommitted = status == Status.STATUS_COMMITTED;
+            if (committing != null) {
+                committing.removeObserver(last);
+            }
+        }
+    };
+
+    /** Called after what the stage registers: from here on, the commit may have been sent. */
+    private final class Last implements TransactionObserver, Synchronization {
+        @Override
+        public void afterBegin() {}
+
+        @Override
+        public void beforeCompletion() {
+            commitBegun = true;
+        }
+
+        @Override
+        public void afterCompletion(boolean successful, boolean delayed) {}
+
+        @Override
+        public void afterCompletion(int status) {}
+    }
 
     /** Ends the transaction of a stage that isn't to be committed. */
     private static final class NotCommitted extends RuntimeException {
@@ -54,6 +93,11 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
 
     @Override
     public void accept(EntityManager entityManager) {
+        if (called) {
+            throw new IllegalStateException(
+                    "the stage's work is called once in a transaction; the library runs it again");
+        }
+        called = true;
         try {
             SessionImplementor session = entityManager.unwrap(SessionImplementor.class);
             TransactionCoordinator coordinator = session.getTransactionCoordinator();
@@ -62,19 +106,28 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
                         "the new transaction has no part in this entity manager; its factory and"
                                 + " the transaction manager have to belong together");
             }
-            coordinator.addObserver(this);
+            coordinator.getLocalSynchronizations().registerSynchronization(first);
             try {
                 if (!begin.isEmpty() || savepoint) {
                     session.doWork(this::begin);
                 }
                 stage(entityManager, session, coordinator);
             } catch (Throwable e) {
-                coordinator.removeObserver(this);
+                forbidCommit(coordinator, e);
                 throw e;
             }
         } catch (Throwable e) {
             thrown = e;
             throw e;
+        }
+    }
+
+    /** A transaction manager may swallow the error, and commit. */
+    private static void forbidCommit(TransactionCoordinator coordinator, Throwable cause) {
+        try {
+            coordinator.getTransactionDriverControl().markRollbackOnly();
+        } catch (RuntimeException e) {
+            cause.addSuppressed(e);
         }
     }
 
@@ -134,6 +187,14 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
                                 : table.replace(statements, held.revision(), next));
             }
         });
+        if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
+            session.getFactory()
+                    .getServiceRegistry()
+                    .requireService(JtaPlatform.class)
+                    .registerSynchronization(last);
+        } else {
+            coordinator.addObserver(last);
+        }
         committing = coordinator;
     }
 
@@ -149,10 +210,14 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
         if (fencedOff) {
             return StageCommit.fencedOff();
         }
-        if (committing != null) {
+        if (saidCommitted) {
+            // Something failed after the commit. JTA also calls committed what only a part of its resources is.
+            return StageCommit.unknown(failure);
+        }
+        if (commitBegun) {
             return Failure.ofCommit(failure);
         }
-        if (thrown == null && Failure.of(failure) != Failure.NONE) {
+        if (thrown == null && committing == null && Failure.of(failure) != Failure.NONE) {
             // There was no connection, or it couldn't be set up: the work has never run.
             return StageCommit.transientlyRolledBack(failure);
         }
@@ -162,6 +227,9 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
 
     /** What became of the transaction, which seems to have been committed. */
     StageCommit ended() {
+        if (thrown != null) {
+            return failed(thrown);
+        }
         if (committing == null) {
             return StageCommit.rolledBack(
                     new IllegalStateException("the transaction manager didn't run the stage's work"));
@@ -170,23 +238,13 @@ final class StageAttempt implements Consumer<EntityManager>, TransactionObserver
             // The outer transaction must not take the stage along.
             committing.getTransactionDriverControl().markRollbackOnly();
             return StageCommit.rolledBack(new IllegalStateException(
-                    "the stage has joined an outer transaction, which is now marked for rollback: the transaction"
-                            + " given to JpaKeyStore must begin a new one, or refuse"));
+                    "the stage has joined an outer transaction, or its own was left open; it is now marked for rollback:"
+                            + " the transaction given to JpaKeyStore must begin a new one, or refuse, and commit it"));
         }
-        return saidCommitted
-                ? StageCommit.committed()
-                : StageCommit.transientlyRolledBack(new NotCommitted("the commit rolled back", null));
-    }
-
-    @Override
-    public void afterBegin() {}
-
-    @Override
-    public void beforeCompletion() {}
-
-    @Override
-    public void afterCompletion(boolean successful, boolean delayed) {
-        ended = true;
-        saidCommitted = successful;
+        if (saidCommitted) {
+            return StageCommit.committed();
+        }
+        NotCommitted swallowed = new NotCommitted("the commit rolled back, or its error was swallowed", null);
+        return commitBegun ? StageCommit.unknown(swallowed) : StageCommit.transientlyRolledBack(swallowed);
     }
 }

@@ -12,12 +12,14 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Runs each prepared statement a first time under {@code explain analyze}, and keeps the plan; PostgreSQL only. */
+/** Runs each prepared statement a first time under the database's {@code explain analyze}, and keeps the plan. */
 final class ExplainingConnection {
+    private final TestDatabase database;
     private final Connection target;
     private final StringBuilder plan = new StringBuilder();
 
-    ExplainingConnection(Connection target) {
+    ExplainingConnection(TestDatabase database, Connection target) {
+        this.database = database;
         this.target = target;
     }
 
@@ -37,8 +39,12 @@ final class ExplainingConnection {
 
     private PreparedStatement explained(String sql) throws SQLException {
         PreparedStatement statement = target.prepareStatement(sql);
-        PreparedStatement explain =
-                target.prepareStatement("explain (analyze, costs off, timing off, summary off, buffers off) " + sql);
+        PreparedStatement explain = target.prepareStatement(
+                switch (database) {
+                    case POSTGRESQL -> "explain (analyze, costs off, timing off, summary off, buffers off) " + sql;
+                    case MARIADB -> sql.replaceFirst("^(set statement \\S+ = \\S+ for )?", "$1analyze format=json ");
+                    case H2 -> "explain analyze " + sql;
+                });
         return (PreparedStatement) Proxy.newProxyInstance(
                 getClass().getClassLoader(), new Class<?>[] {PreparedStatement.class}, (proxy, method, arguments) -> {
                     if (method.getName().startsWith("set") || method.getName().equals("close")) {

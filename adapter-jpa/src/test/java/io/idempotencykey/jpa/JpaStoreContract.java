@@ -22,6 +22,9 @@ import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.RollbackException;
+import jakarta.transaction.Synchronization;
+import jakarta.transaction.SystemException;
 import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -49,11 +52,13 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
 import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.support.TransactionSynchronization;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /** What the contract can't ask of every adapter: transactions, isolation, half commits, connections. */
 abstract class JpaStoreContract {
-    private static final Duration LEASE = Duration.ofSeconds(30);
+    static final Duration LEASE = Duration.ofSeconds(30);
 
     private final TestDatabase database;
 
@@ -465,6 +470,100 @@ abstract class JpaStoreContract {
     }
 
     @Test
+    void aCallbackThatFailsBeforeTheCommitRollsTheStageBack() throws Exception {
+        Synchronization failing = synchronization(JpaStoreContract::fail, () -> {});
+        with((store, factory, pool) -> assertThat(callbackFails(
+                        store,
+                        false,
+                        em -> em.unwrap(Session.class).getTransaction().registerSynchronization(failing)))
+                .isEqualTo("rolled back"));
+        jta((store, factory, manager) -> assertThat(callbackFails(store, false, em -> register(manager, failing)))
+                .isEqualTo("rolled back"));
+        spring(
+                TransactionDefinition.PROPAGATION_REQUIRES_NEW,
+                (store, outer, shared) -> assertThat(callbackFails(
+                                store,
+                                false,
+                                em -> register(new TransactionSynchronization() {
+                                    @Override
+                                    public void beforeCommit(boolean readOnly) {
+                                        fail();
+                                    }
+                                })))
+                        .isEqualTo("rolled back"));
+    }
+
+    @Test
+    void aCallbackThatFailsAfterTheCommitIsNoRollback() throws Exception {
+        Synchronization failing = synchronization(() -> {}, JpaStoreContract::failOfADuplicate);
+        with((store, factory, pool) -> assertThat(callbackFails(
+                        store,
+                        true,
+                        em -> em.unwrap(Session.class).getTransaction().registerSynchronization(failing)))
+                .isEqualTo("unknown"));
+        jta((store, factory, manager) -> assertThat(callbackFails(store, true, em -> register(manager, failing)))
+                .isEqualTo("committed"));
+        spring(
+                TransactionDefinition.PROPAGATION_REQUIRES_NEW,
+                (store, outer, shared) -> assertThat(callbackFails(
+                                store,
+                                true,
+                                em -> register(new TransactionSynchronization() {
+                                    @Override
+                                    public void afterCommit() {
+                                        failOfADuplicate();
+                                    }
+                                })))
+                        .isEqualTo("unknown"));
+    }
+
+    private static String callbackFails(JpaKeyStore store, boolean committed, Consumer<EntityManager> registration) {
+        StoredKey held = held(store);
+        StoredKey next = next(held);
+        StageCommit end = store.commitStage(held, Collections.max(store.isolations()), LEASE, em -> {
+            registration.accept(em);
+            return next;
+        });
+        assertThat(store.find(held.id())).contains(committed ? next : held);
+        return nameOf(end);
+    }
+
+    private static void fail() {
+        throw new IllegalStateException("thrown by a callback");
+    }
+
+    /** As a callback fails whose own statement, on another connection, met a duplicate. */
+    private static void failOfADuplicate() {
+        throw new IllegalStateException("thrown by a callback", new SQLException("a duplicate", "23505"));
+    }
+
+    private static Synchronization synchronization(Runnable before, Runnable after) {
+        return new Synchronization() {
+            @Override
+            public void beforeCompletion() {
+                before.run();
+            }
+
+            @Override
+            public void afterCompletion(int status) {
+                after.run();
+            }
+        };
+    }
+
+    private static void register(TransactionManager manager, Synchronization synchronization) {
+        try {
+            manager.getTransaction().registerSynchronization(synchronization);
+        } catch (SystemException | RollbackException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void register(TransactionSynchronization synchronization) {
+        TransactionSynchronizationManager.registerSynchronization(synchronization);
+    }
+
+    @Test
     void anIsolationThatATransactionManagerCannotGiveIsRefused() {
         if (database != TestDatabase.H2) {
             return;
@@ -608,7 +707,11 @@ abstract class JpaStoreContract {
     }
 
     private void with(StoreTest test) {
-        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+        with(database.create(), test);
+    }
+
+    static void with(String url, StoreTest test) {
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             test.run(new JpaKeyStore(factory), factory, pool);
         } catch (RuntimeException e) {
@@ -618,7 +721,7 @@ abstract class JpaStoreContract {
         }
     }
 
-    private static StoredKey held(JpaKeyStore store) {
+    static StoredKey held(JpaKeyStore store) {
         StoredKey key = sample();
         assertThat(store.insert(key)).isTrue();
         return key;
@@ -647,7 +750,7 @@ abstract class JpaStoreContract {
                 new Revision(UUID.randomUUID()));
     }
 
-    private static StoredKey next(StoredKey held) {
+    static StoredKey next(StoredKey held) {
         return new StoredKey(held.key(), new Revision(UUID.randomUUID()));
     }
 
@@ -690,7 +793,7 @@ abstract class JpaStoreContract {
         throw new AssertionError("nothing failed");
     }
 
-    private static String nameOf(StageCommit end) {
+    static String nameOf(StageCommit end) {
         Function<Throwable, String> transientFailure = e -> "transiently rolled back";
         return end.match(() -> "committed", () -> "fenced off", e -> "rolled back", transientFailure, e -> "unknown");
     }

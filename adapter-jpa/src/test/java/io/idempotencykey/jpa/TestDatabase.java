@@ -62,12 +62,16 @@ enum TestDatabase {
     /** A new database with the keys' table and one for the application's rows; returns its URL. */
     String create() {
         try {
-            String url = newDatabase("test" + NUMBER.incrementAndGet());
-            execute(url, schema(), "create table contract_row (name varchar(200) primary key, content varchar(200))");
-            return url;
+            return fill(newDatabase("test" + NUMBER.incrementAndGet()));
         } catch (SQLException e) {
             throw new IllegalStateException("the database can't be made", e);
         }
+    }
+
+    /** The same in a database that is there. */
+    String fill(String url) throws SQLException {
+        execute(url, schema(), "create table contract_row (name varchar(200) primary key, content varchar(200))");
+        return url;
     }
 
     String schema() {

@@ -1,0 +1,123 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoredKey;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The plans by which the statements are really run among a million keys. */
+@Tag("databases")
+@Timeout(value = 10, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class IndexTest {
+    private static final int MOST_ROWS_TOUCHED = 1_000;
+    private static final int UNFINISHED = 15_001;
+
+    @ParameterizedTest
+    @EnumSource
+    void everyStatementUsesAnIndexAmongAMillionKeys(TestDatabase database, @TempDir Path directory) throws Exception {
+        // In a file, since a million rows in memory take more of it than a test should.
+        String url = database == TestDatabase.H2
+                ? database.fill("jdbc:h2:file:" + directory.resolve("keys"))
+                : database.create();
+        try (ScaleWorld world = new ScaleWorld(database, url, 2)) {
+            world.fill("finished", Duration.ofDays(1), 960_000, "finished");
+            world.fill("expired", Duration.ofDays(-1), 20_000, "finished");
+            world.fill("held", Duration.ofHours(1), 5_000, "stuck");
+            world.fill("abandoned", Duration.ofHours(-1), 10_000, "stuck");
+            world.fill("aside", Duration.ofHours(-1), 5_000, "quarantined");
+            world.execute(
+                    switch (database) {
+                        case POSTGRESQL -> "vacuum analyze idempotency_key";
+                        case MARIADB -> "analyze table idempotency_key";
+                        case H2 -> "analyze";
+                    });
+            StoredKey stored =
+                    world.store.find(KeyId.of("scope-0", "finished-000007")).orElseThrow();
+            StoredKey fresh = new StoredKey(stored.key(), new Revision(UUID.randomUUID()));
+            Instant now = world.store.time();
+            Map<String, Set<RecoveryPoint>> known =
+                    Map.of("complete-cart", Set.of(RecoveryPoint.STARTED, ScaleWorld.PAID));
+            KeyId after = KeyId.of("scope-5", "aside-002750");
+            KeyTable table = new KeyTable(Database.valueOf(database.name()), "idempotency_key");
+            Map<String, Statements.Work<?>> single = Map.of(
+                    "find", s -> table.find(s, stored.id()),
+                    "insert", s -> table.insert(s, stored),
+                    "replace", s -> table.replace(s, stored.revision(), fresh),
+                    "advance", s -> table.advance(s, stored.revision(), fresh),
+                    "reap", s -> table.deleteExpired(s, now, 500));
+            Map<String, Statements.Work<?>> listing = Map.of(
+                    "resumable, any", s -> table.findResumable(s, Map.of(), null, now, 100),
+                    "resumable, known", s -> table.findResumable(s, known, null, now, 100),
+                    "resumable, next", s -> table.findResumable(s, known, "scope-5", now, 100),
+                    "quarantined", s -> table.findQuarantined(s, null, 100),
+                    "quarantined, next", s -> table.findQuarantined(s, after, 100));
+
+            check(database, world, single, MOST_ROWS_TOUCHED);
+            // Only PostgreSQL's indexes find the first scope without looking at all unfinished keys.
+            check(database, world, listing, database == TestDatabase.POSTGRESQL ? MOST_ROWS_TOUCHED : UNFINISHED);
+        }
+    }
+
+    private static void check(
+            TestDatabase database, ScaleWorld world, Map<String, Statements.Work<?>> statements, int mostRows)
+            throws SQLException {
+        for (Map.Entry<String, Statements.Work<?>> statement : statements.entrySet()) {
+            String plan = plan(database, world, statement.getValue());
+            assertThat(plan).as(statement.getKey()).doesNotContainPattern(scan(database));
+            List<Double> rows = rows(plan);
+            assertThat(rows)
+                    .as("%s:%n%s", statement.getKey(), plan)
+                    .isNotEmpty()
+                    .allMatch(each -> each <= mostRows);
+        }
+    }
+
+    /** How a plan says that it goes through the whole table. */
+    private static String scan(TestDatabase database) {
+        return switch (database) {
+            case POSTGRESQL -> "Seq Scan";
+            case MARIADB -> "\"access_type\": \"(ALL|index)\"";
+            case H2 -> "tableScan";
+        };
+    }
+
+    /** How many rows each step of a plan really gave, or read and left out; MariaDB counts none that it finds by its key. */
+    private static List<Double> rows(String plan) {
+        return Pattern.compile("(?:actual rows=|Rows Removed by Filter: |\"r_rows\": (?:null)?|scanCount: )([0-9.]*)")
+                .matcher(plan)
+                .results()
+                .map(match -> match.group(1).isEmpty() ? 0 : Double.parseDouble(match.group(1)))
+                .toList();
+    }
+
+    /** The plan that a statement was really run by; what it did is undone. */
+    private static String plan(TestDatabase database, ScaleWorld world, Statements.Work<?> statement)
+            throws SQLException {
+        try (Connection connection = world.pool.getConnection()) {
+            connection.setAutoCommit(false);
+            ExplainingConnection explaining = new ExplainingConnection(database, connection);
+            statement.with(new Statements(explaining.connection()));
+            connection.rollback();
+            connection.setAutoCommit(true);
+            return explaining.plan();
+        }
+    }
+}

@@ -1,0 +1,206 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.Synchronization;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.function.Consumer;
+import org.hibernate.Session;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Whatever a transaction manager of one's own does wrong, a stage and its key stay together, and the store knows. */
+class NewTransactionTest {
+    private static final Duration LEASE = Duration.ofSeconds(30);
+
+    /** How a manager runs the work; the transaction is begun before. */
+    private enum Manager {
+        RIGHT {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                work.accept(em);
+                em.getTransaction().commit();
+            }
+        },
+        SWALLOWS_THE_WORKS_ERROR {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                swallowing(() -> work.accept(em));
+                em.getTransaction().commit();
+            }
+        },
+        SWALLOWS_THE_COMMITS_ERROR {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                work.accept(em);
+                swallowing(() -> em.getTransaction().commit());
+            }
+        },
+        ROLLS_BACK {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                work.accept(em);
+                em.getTransaction().rollback();
+            }
+        },
+        LEAVES_IT_OPEN {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                work.accept(em);
+            }
+        },
+        RUNS_TWICE {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                RIGHT.run(em, work);
+                em.getTransaction().begin();
+                RIGHT.run(em, work);
+            }
+        },
+        TRIES_AGAIN {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                try {
+                    work.accept(em);
+                } catch (RuntimeException e) {
+                    em.getTransaction().rollback();
+                    em.getTransaction().begin();
+                    work.accept(em);
+                }
+                em.getTransaction().commit();
+            }
+        },
+        FORGETS_THE_WORK {
+            @Override
+            void run(EntityManager em, Consumer<EntityManager> work) {
+                em.getTransaction().commit();
+            }
+        };
+
+        abstract void run(EntityManager em, Consumer<EntityManager> work);
+
+        NewTransaction over(EntityManagerFactory factory) {
+            return work -> {
+                try (EntityManager em = factory.createEntityManager()) {
+                    em.getTransaction().begin();
+                    run(em, work);
+                }
+            };
+        }
+
+        private static void swallowing(Runnable step) {
+            try {
+                step.run();
+            } catch (RuntimeException swallowed) {
+                assertThat(swallowed).isNotNull();
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "RIGHT, committed, rolled back, fenced off, rolled back",
+        "SWALLOWS_THE_WORKS_ERROR, committed, rolled back, fenced off, rolled back",
+        "SWALLOWS_THE_COMMITS_ERROR, committed, rolled back, fenced off, transiently rolled back",
+        "ROLLS_BACK, transiently rolled back, rolled back, fenced off, transiently rolled back",
+        "LEAVES_IT_OPEN, rolled back, rolled back, fenced off, rolled back",
+        "RUNS_TWICE, unknown, rolled back, fenced off, rolled back",
+        "TRIES_AGAIN, committed, rolled back, fenced off, rolled back",
+        "FORGETS_THE_WORK, rolled back, rolled back, rolled back, rolled back"
+    })
+    void theStoreSaysWhatBecameOfTheStage(
+            Manager manager, String ofGood, String ofThrowing, String ofOvertaken, String ofFailingAtTheEnd) {
+        for (TestDatabase database : new TestDatabase[] {TestDatabase.H2, TestDatabase.POSTGRESQL}) {
+            IllegalStateException thrown = new IllegalStateException("thrown by the application");
+            assertThat(end(database, manager, (store, held, em) -> {}))
+                    .as("good, on %s", database)
+                    .isEqualTo(ofGood);
+            assertThat(end(database, manager, (store, held, em) -> {
+                        throw thrown;
+                    }))
+                    .as("throwing, on %s", database)
+                    .isEqualTo(ofThrowing);
+            assertThat(end(
+                            database,
+                            manager,
+                            (store, held, em) -> assertThat(store.replace(held.revision(), JpaStoreContract.next(held)))
+                                    .isTrue()))
+                    .as("overtaken, on %s", database)
+                    .isEqualTo(ofOvertaken);
+            assertThat(end(
+                            database,
+                            manager,
+                            (store, held, em) -> em.unwrap(Session.class)
+                                    .getTransaction()
+                                    .registerSynchronization(new Synchronization() {
+                                        @Override
+                                        public void beforeCompletion() {
+                                            throw thrown;
+                                        }
+
+                                        @Override
+                                        public void afterCompletion(int status) {}
+                                    })))
+                    .as("failing at the end, on %s", database)
+                    .isEqualTo(ofFailingAtTheEnd);
+        }
+    }
+
+    /** The commit was sent, and nobody says what the server answered. */
+    @Test
+    void aSwallowedErrorOfTheServersCommitIsUnknown() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        TestDatabase.execute(url, "alter table contract_row add unique (content) deferrable initially deferred");
+
+        assertThat(end(url, Manager.RIGHT, (store, held, em) -> em.persist(new ContractRow("other", "1"))))
+                .isEqualTo("rolled back");
+        assertThat(end(
+                        url,
+                        Manager.SWALLOWS_THE_COMMITS_ERROR,
+                        (store, held, em) -> em.persist(new ContractRow("other", "1"))))
+                .isEqualTo("unknown");
+    }
+
+    @FunctionalInterface
+    private interface Stage {
+        void run(JpaKeyStore store, StoredKey held, EntityManager em);
+    }
+
+    private static String end(TestDatabase database, Manager manager, Stage stage) {
+        return end(database.create(), manager, stage);
+    }
+
+    /** Runs a stage that also writes a row, and returns how it ended: the row is there if the stage's key is, and only then. */
+    private static String end(String url, Manager manager, Stage stage) {
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaKeyStore store = new JpaKeyStore(factory, manager.over(factory), Isolation.READ_COMMITTED);
+            StoredKey held = JpaStoreContract.held(store);
+            StoredKey next = JpaStoreContract.next(held);
+
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, LEASE, em -> {
+                em.persist(new ContractRow("row", "1"));
+                em.flush();
+                stage.run(store, held, em);
+                return next;
+            });
+
+            boolean moved = store.find(held.id()).orElseThrow().equals(next);
+            boolean kept = factory.callInTransaction(em -> em.find(ContractRow.class, "row") != null);
+            assertThat(kept).isEqualTo(moved);
+            String name = JpaStoreContract.nameOf(end);
+            if (!name.equals("unknown")) {
+                assertThat(moved).isEqualTo(name.equals("committed"));
+            }
+            return name;
+        }
+    }
+}
