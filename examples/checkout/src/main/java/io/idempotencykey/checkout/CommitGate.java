@@ -10,6 +10,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -17,23 +18,37 @@ import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Keeps H2's commits apart from all other statements.
+ * Keeps the ends of H2's transactions apart from all other statements.
  *
- * <p>A commit writes H2's tables to the file one after the other. What other sessions change meanwhile gets into some of them
- * and not into others, nor into the log that would undo it; and if the process is killed before the next commit, that is how
- * the file is opened: a key has moved on without its stage's writes, or can't be inserted any more.
+ * <p>A commit, or a rollback, writes H2's tables to the file one after the other. What other sessions change meanwhile gets into
+ * some of them and not into others, nor into the log that would undo it; and if the process is killed before the next commit,
+ * that is how the file is opened: a key has moved on without its stage's writes, or the other way round, or can't be inserted
+ * any more.
  */
 final class CommitGate {
+    /** Whatever else is asked of a connection may end a transaction. */
+    private static final Set<String> ENDS_NOTHING = Set.of(
+            "createStatement",
+            "prepareStatement",
+            "getAutoCommit",
+            "getMetaData",
+            "isClosed",
+            "isWrapperFor",
+            "unwrap",
+            "equals",
+            "hashCode",
+            "toString");
+
     private final ReadWriteLock gate = new ReentrantReadWriteLock();
 
-    /** The data source, whose commits each happen while no other connection does anything. */
+    /** The data source, where each transaction ends while no other connection does anything. */
     DataSource around(DataSource target) {
         return proxy(DataSource.class, target, null);
     }
 
     private <T> T proxy(Class<T> type, T target, @Nullable Connection connection) {
         InvocationHandler handler = (proxy, method, arguments) -> {
-            Optional<Lock> lock = lock(method.getName(), connection);
+            Optional<Lock> lock = lock(target, method.getName(), connection);
             lock.ifPresent(Lock::lock);
             try {
                 return wrapped(method, method.invoke(target, arguments), connection);
@@ -46,14 +61,14 @@ final class CommitGate {
         return type.cast(Proxy.newProxyInstance(CommitGate.class.getClassLoader(), new Class<?>[] {type}, handler));
     }
 
-    private Optional<Lock> lock(String method, @Nullable Connection connection) throws SQLException {
-        return switch (method) {
-            case "commit", "setAutoCommit" -> Optional.of(gate.writeLock());
-            case "execute", "executeUpdate", "executeLargeUpdate", "executeBatch", "executeLargeBatch" ->
-                Optional.of(connection != null && connection.getAutoCommit() ? gate.writeLock() : gate.readLock());
-            case "executeQuery", "rollback", "close" -> Optional.of(gate.readLock());
-            default -> Optional.empty();
-        };
+    private Optional<Lock> lock(Object target, String method, @Nullable Connection connection) throws SQLException {
+        if (target instanceof Statement) {
+            return !method.startsWith("execute")
+                    ? Optional.empty()
+                    : Optional.of(
+                            connection != null && connection.getAutoCommit() ? gate.writeLock() : gate.readLock());
+        }
+        return ENDS_NOTHING.contains(method) ? Optional.empty() : Optional.of(gate.writeLock());
     }
 
     private @Nullable Object wrapped(Method method, @Nullable Object result, @Nullable Connection connection) {

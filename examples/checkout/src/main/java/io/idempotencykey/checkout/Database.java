@@ -21,6 +21,7 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import javax.sql.DataSource;
+import org.h2.jdbcx.JdbcDataSource;
 
 /**
  * The database that {@code --store jpa} keeps keys and orders in: a server's, or one in a file.
@@ -51,8 +52,15 @@ final class Database implements AutoCloseable {
 
     private Database(String url, int connections, Duration patience) throws IOException {
         HikariDataSource pool = new HikariDataSource();
-        dataSource = url.startsWith("jdbc:h2:file:") ? new CommitGate().around(pool) : pool;
-        pool.setJdbcUrl(url);
+        dataSource = pool;
+        if (url.startsWith("jdbc:h2:file:")) {
+            JdbcDataSource file = new JdbcDataSource();
+            file.setURL(url);
+            // Below the pool, which opens, checks and resets connections whenever it likes.
+            pool.setDataSource(new CommitGate().around(file));
+        } else {
+            pool.setJdbcUrl(url);
+        }
         pool.setMaximumPoolSize(connections);
         pool.setInitializationFailTimeout(patience.toMillis());
         closing.push(pool::close);
