@@ -235,10 +235,12 @@ class JsonTest {
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", List.of(endless))))
-                .withMessageStartingWith("argument 'parameters' is 'a " + endless.getClass().getName() + "'");
+                .withMessageStartingWith(
+                        "argument 'parameters' is 'a " + endless.getClass().getName() + "'");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Json.normalize(Map.of(endless, "v"), "parameters"))
-                .withMessageStartingWith("argument 'parameters' is 'a " + endless.getClass().getName() + "'");
+                .withMessageStartingWith(
+                        "argument 'parameters' is 'a " + endless.getClass().getName() + "'");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", Double.NaN)))
                 .withMessageStartingWith("argument 'parameters' is 'NaN'; allowed: ");
