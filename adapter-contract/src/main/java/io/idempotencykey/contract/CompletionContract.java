@@ -772,6 +772,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
                         world.id,
                         Response.of(200, new byte[IdempotencyKeyService.Builder.DEFAULT_MAX_RESPONSE_BYTES + 1]),
                         "a"));
+        for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.listUnfinished(scope, 1))
+                    .withMessageContaining("argument 'afterScope'");
+        }
 
         assertThat(world.find()).isEqualTo(before);
     }

@@ -321,6 +321,27 @@ class ProcessTest {
         assertThat(keys(0, store, "show", "key")).contains("finished");
     }
 
+    @Test
+    void anOperatorListsTheUnfinishedKeysOfEveryShop() throws Exception {
+        StageHook failing = key -> {
+            throw new IllegalStateException("nobody goes on with it");
+        };
+        String[] store = {"--data", directory.toString()};
+        try (RunningShop shop = new RunningShop(failing, store)) {
+            for (String name : List.of("shop-1", "shop-2")) {
+                HttpRequest.Builder request = shop.post("cart", RunningShop.ONE_MUG)
+                        .header("X-Shop", name)
+                        .header("Idempotency-Key", "key");
+                assertThat(shop.send(request).join().statusCode()).isEqualTo(500);
+            }
+            assertThat(keys(0, store, "list", "--state", "unfinished"))
+                    .hasLineCount(2)
+                    .containsOnlyOnce("\"shop\":\"shop-1\"")
+                    .containsOnlyOnce("\"shop\":\"shop-2\"")
+                    .contains("\"state\":\"open\"");
+        }
+    }
+
     private String keys(int exitCode, String[] store, String... arguments) throws Exception {
         try (Program keys = start(with(with(new String[] {"keys"}, arguments), store))) {
             String output = keys.output();
