@@ -114,7 +114,7 @@ public final class OperatorActions {
                 "finish",
                 by(by),
                 (stored, now, next) -> Transitions.close(
-                        stored, response, now, settings.timeToLive(), record("finish", by, stored), next));
+                        stored, response, now, now.plus(settings.timeToLive()), record("finish", by, stored), next));
     }
 
     /**
@@ -135,8 +135,9 @@ public final class OperatorActions {
                 id,
                 "discard",
                 by(by),
-                (stored, now, next) ->
-                        Transitions.close(stored, gone, now, Duration.ZERO, record("discard", by, stored), next));
+                // Expired since long ago, for servers whose reading of the clock is behind this one's, too.
+                (stored, now, next) -> Transitions.close(
+                        stored, gone, now, stored.key().createdAt(), record("discard", by, stored), next));
     }
 
     private static String by(String by) {
