@@ -445,7 +445,11 @@ class ProcessTest {
                 "keys show a\u00e9 --data /tmp",
                 "keys show a --by me",
                 "keys finish a --data /tmp",
-                "keys finish a --body b --status 199 --data /tmp"
+                "keys finish a --body b --status 199 --data /tmp",
+                "keys finish a --body b --status 204 --data /tmp",
+                "keys finish a --body b --status 205 --data /tmp",
+                "keys finish a --body b --status 304 --data /tmp",
+                "keys finish a --body b --content-type text/\u00e9 --data /tmp"
             })
     void aWrongCommandLineIsRefused(String arguments) {
         List<String> words = arguments.isEmpty() ? List.of() : List.of(arguments.split(" "));
