@@ -87,7 +87,7 @@ public abstract sealed class IdempotencyException extends RuntimeException {
          * @param keyId the key that isn't there
          */
         public NotFound(KeyId keyId) {
-            super(keyId, 404, null, "there is no key " + keyId + ", or it has expired; create it first", null);
+            super(keyId, 404, null, "there is no key " + keyId + ", or it has expired", null);
         }
     }
 

@@ -62,7 +62,8 @@ final class Json {
             }
             if (value instanceof List<?> list) {
                 int next = deeper(depth);
-                List<@Nullable Object> copy = new ArrayList<>(list.size());
+                // Not as long as the list says that it is, which may be two thousand million.
+                List<@Nullable Object> copy = new ArrayList<>();
                 for (Object element : list) {
                     copy.add(value(element, next));
                 }
@@ -75,7 +76,7 @@ final class Json {
             Map<String, @Nullable Object> copy = new TreeMap<>();
             for (Map.Entry<?, ?> entry : map.entrySet()) {
                 if (!(entry.getKey() instanceof String name)) {
-                    throw Arguments.refused(argument, entry.getKey(), "names that are strings");
+                    throw Arguments.refused(argument, typeOf(entry.getKey()), "names that are strings");
                 }
                 copy.put(wellFormed(name, argument), value(entry.getValue(), depth));
             }
@@ -122,11 +123,19 @@ final class Json {
         if (value instanceof Long || value instanceof Integer || value instanceof Short || value instanceof Byte) {
             return normalizeNumber(BigDecimal.valueOf(((Number) value).longValue()), argument);
         }
-        if ((value instanceof Double d && Double.isFinite(d)) || (value instanceof Float f && Float.isFinite(f))) {
+        if (value instanceof Double || value instanceof Float) {
+            if (!Double.isFinite(((Number) value).doubleValue())) {
+                throw Arguments.refused(argument, value, ALLOWED);
+            }
             // The shortest decimal that stands for the value, not the binary fraction's fifty digits.
             return normalizeNumber(new BigDecimal(value.toString()), argument);
         }
-        throw Arguments.refused(argument, value.getClass().getName() + " " + value, ALLOWED);
+        throw Arguments.refused(argument, typeOf(value), ALLOWED);
+    }
+
+    /** In place of a value of a type that isn't known, whose text may have no end, or throw. */
+    private static String typeOf(@Nullable Object value) {
+        return value == null ? "null" : "a " + value.getClass().getName();
     }
 
     private static BigDecimal normalizeNumber(BigDecimal number, String argument) {
@@ -191,7 +200,7 @@ final class Json {
             }
             json.append(list.isEmpty() ? "[]" : "]");
         } else if (value instanceof String text) {
-            write(text, json);
+            write(text, json, enough);
         } else if (value instanceof BigDecimal number) {
             json.append(spell(number));
         } else {
@@ -204,9 +213,9 @@ final class Json {
         return isShort ? number.toPlainString() : number.toString();
     }
 
-    private static void write(String text, StringBuilder json) {
+    private static void write(String text, StringBuilder json, int enough) {
         json.append('"');
-        for (int i = 0; i < text.length(); i++) {
+        for (int i = 0; i < text.length() && json.length() <= enough; i++) {
             char c = text.charAt(i);
             if (c == '"' || c == '\\') {
                 json.append('\\').append(c);

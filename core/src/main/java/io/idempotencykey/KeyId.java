@@ -27,11 +27,11 @@ public record KeyId(String scope, String value) {
     public KeyId {
         Arguments.required(scope, "scope");
         Arguments.required(value, "value");
-        if (!isVisible(scope)) {
+        if (!Arguments.isVisible(MAX_LENGTH, scope)) {
             throw new IdempotencyException.InvalidKey(
                     Arguments.refusal("scope", scope, "0 to " + MAX_LENGTH + VISIBLE_ASCII));
         }
-        if (value.isEmpty() || !isVisible(value)) {
+        if (value.isEmpty() || !Arguments.isVisible(MAX_LENGTH, value)) {
             throw new IdempotencyException.InvalidKey(
                     Arguments.refusal("value", value, "1 to " + MAX_LENGTH + VISIBLE_ASCII));
         }
@@ -126,18 +126,6 @@ public record KeyId(String scope, String value) {
     private static IdempotencyException.InvalidKey badQuoting(String field) {
         return new IdempotencyException.InvalidKey(Arguments.refusal(
                 "Idempotency-Key", field, "one quoted string in which only '\\\"' and '\\\\' are escaped"));
-    }
-
-    private static boolean isVisible(String text) {
-        if (text.length() > MAX_LENGTH) {
-            return false;
-        }
-        for (int i = 0; i < text.length(); i++) {
-            if (text.charAt(i) < '!' || text.charAt(i) > '~') {
-                return false;
-            }
-        }
-        return true;
     }
 
     /** Returns scope and value, the value cut to eight characters since it may be a secret. */

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * What a caller gets: status, headers and body; a replay gets the same, byte for byte.
  *
  * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 100 to 599; header names are HTTP tokens of
- * at most 256 characters and are compared without regard to case; header values are text without control characters;
+ * at most 256 characters and are compared without regard to case; header values are visible ASCII characters, spaces and tabs;
  * all headers together have at most 65,536 characters. How long a body may be, the service says.
  */
 public final class Response {
@@ -99,7 +99,7 @@ public final class Response {
      * The same response with one more header; a name that it has already gets one more value.
      *
      * @param name an HTTP token of at most 256 characters
-     * @param value text without control characters
+     * @param value visible ASCII characters, spaces and tabs
      * @return the new response
      * @throws IllegalArgumentException if one of them is illegal, or the headers become too long
      */
@@ -128,8 +128,8 @@ public final class Response {
 
     private static void headerValue(String value, String argument) {
         Arguments.required(value, argument);
-        if (value.chars().anyMatch(c -> c != '\t' && Character.isISOControl(c)) || !Arguments.isWellFormed(value)) {
-            throw Arguments.refused(argument, value, "text without control characters");
+        if (!value.chars().allMatch(c -> c == '\t' || (c >= ' ' && c <= '~'))) {
+            throw Arguments.refused(argument, value, "visible ASCII characters, spaces and tabs");
         }
     }
 

@@ -8,6 +8,7 @@ import java.math.BigInteger;
 import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -221,6 +222,36 @@ class JsonTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Json.normalize(Map.of(1, "a"), "parameters"))
                 .withMessageContaining("names that are strings");
+    }
+
+    @Test
+    void aValueOfAnUnknownTypeIsNotAskedForItsText() {
+        Object endless = new Object() {
+            @Override
+            public String toString() {
+                return this + "...";
+            }
+        };
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", List.of(endless))))
+                .withMessageStartingWith(
+                        "argument 'parameters' is 'a " + endless.getClass().getName() + "'");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Json.normalize(Map.of(endless, "v"), "parameters"))
+                .withMessageStartingWith(
+                        "argument 'parameters' is 'a " + endless.getClass().getName() + "'");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", Double.NaN)))
+                .withMessageStartingWith("argument 'parameters' is 'NaN'; allowed: ");
+    }
+
+    @Test
+    void whatSaysThatItIsEndlessIsRefused() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", Collections.nCopies(Integer.MAX_VALUE, "x"))))
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":[\"x\",")
+                .withMessageContaining("at most 2097152 characters");
     }
 
     @ParameterizedTest

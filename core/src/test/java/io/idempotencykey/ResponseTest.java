@@ -49,7 +49,7 @@ class ResponseTest {
     void aRestoredResponseEqualsTheStoredOne() {
         Response response = Response.of(200, BODY)
                 .withHeader("Set-Cookie", "a=\"1\"\t")
-                .withHeader("set-cookie", "b=é")
+                .withHeader("set-cookie", "b=~")
                 .withHeader("ETag", "x");
 
         Response restored = Response.restored(200, response.headersJson(), BODY);
@@ -108,7 +108,7 @@ class ResponseTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"a\nb", "a\rb", "\u0000", "\u007f", "\ud800"})
+    @ValueSource(strings = {"a\nb", "a\rb", "\u0000", "\u001f", "\u007f", "\u00e9", "\u20ac", "\ud800"})
     void anIllegalHeaderValueIsRefused(String value) {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Response.of(200, BODY).withHeader("n", value))
@@ -151,7 +151,8 @@ class ResponseTest {
     void anIllegalContentTypeIsRefusedByItsName() {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Response.of(200, "text/plain\n", ""))
-                .withMessage("argument 'contentType' is 'text/plain\\u000a'; allowed: text without control characters");
+                .withMessage(
+                        "argument 'contentType' is 'text/plain\\u000a'; allowed: visible ASCII characters, spaces and tabs");
     }
 
     @Test

@@ -654,8 +654,13 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         IdempotencyKey before =
                 world.put(State.QUARANTINED, NAME, TAXED).orElseThrow().key();
 
-        new OperatorActions(world.service).discard(world.id, "alice");
+        IdempotencyKey discarded = new OperatorActions(world.service).discard(world.id, "alice");
 
+        // Past for whoever reads the clock, however far behind the operator's reading that may be.
+        assertThat(discarded.state())
+                .isInstanceOfSatisfying(
+                        KeyState.Finished.class,
+                        finished -> assertThat(finished.expiresAt()).isEqualTo(before.createdAt()));
         assertThatExceptionOfType(IdempotencyException.NotFound.class)
                 .isThrownBy(() -> world.service.retrieve(world.id));
         assertThat(world.runner.run(twoStages(world), world.id, REQUEST).replayed())
@@ -767,6 +772,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         assertThatIllegalArgumentException().isThrownBy(() -> actions.discard(world.id, "x".repeat(101)));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, 0));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, 10_001));
+        for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.listUnfinished(scope, 1))
+                    .withMessageContaining("argument 'afterScope'");
+        }
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
                 .isThrownBy(() -> actions.finish(
                         world.id,

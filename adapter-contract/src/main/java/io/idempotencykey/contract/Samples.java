@@ -271,7 +271,7 @@ final class Samples {
                 named(
                         "odd names and values of headers",
                         Response.of(200, new byte[0])
-                                .withHeader("!#$%&'*+-.^_`|~", "\t\"\\ \u00e4 \u20ac \ud83d\ude00")
+                                .withHeader("!#$%&'*+-.^_`|~", "\t\"\\ ~")
                                 .withHeader("$Set.a.b", "")
                                 .withHeader("x".repeat(256), " a ")),
                 named(

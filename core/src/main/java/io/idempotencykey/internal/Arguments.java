@@ -78,6 +78,11 @@ public final class Arguments {
         return text;
     }
 
+    /** Says whether the text isn't too long and all its characters are visible ones of ASCII. */
+    public static boolean isVisible(int mostCharacters, String text) {
+        return text.length() <= mostCharacters && text.chars().allMatch(c -> c >= '!' && c <= '~');
+    }
+
     /** Says whether every surrogate in the text has its partner. */
     public static boolean isWellFormed(CharSequence text) {
         for (int i = 0; i < text.length(); i++) {

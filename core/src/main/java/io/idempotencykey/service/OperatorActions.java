@@ -55,13 +55,18 @@ public final class OperatorActions {
      *
      * <p>All are of one scope, the first in order that has any: ask for the next with the scope that came back.
      *
-     * @param afterScope scopes up to this one are left out; {@code null} leaves out none
+     * @param afterScope scopes up to this one, of 0 to 255 visible ASCII characters, are left out; {@code null} leaves out
+     *     none
      * @param limit the most keys to return, 1 to 10,000; a scope's further ones can't be listed until these are done
      * @return what is known of them, the longest waiting first
-     * @throws IllegalArgumentException if the limit is out of bounds
+     * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public List<IdempotencyKey> listUnfinished(@Nullable String afterScope, int limit) {
+        if (afterScope != null && !Arguments.isVisible(KeyId.MAX_LENGTH, afterScope)) {
+            throw Arguments.refused(
+                    "afterScope", afterScope, "0 to " + KeyId.MAX_LENGTH + " visible ASCII characters ('!' to '~')");
+        }
         Arguments.between(1, 10_000, limit, "limit");
         return service.findResumable(Map.of(), afterScope, service.clock().now().plus(LONGEST_WAIT), limit).stream()
                 .map(StoredKey::key)
@@ -109,7 +114,7 @@ public final class OperatorActions {
                 "finish",
                 by(by),
                 (stored, now, next) -> Transitions.close(
-                        stored, response, now, settings.timeToLive(), record("finish", by, stored), next));
+                        stored, response, now, now.plus(settings.timeToLive()), record("finish", by, stored), next));
     }
 
     /**
@@ -130,8 +135,9 @@ public final class OperatorActions {
                 id,
                 "discard",
                 by(by),
-                (stored, now, next) ->
-                        Transitions.close(stored, gone, now, Duration.ZERO, record("discard", by, stored), next));
+                // Expired since long ago, for servers whose reading of the clock is behind this one's, too.
+                (stored, now, next) -> Transitions.close(
+                        stored, gone, now, stored.key().createdAt(), record("discard", by, stored), next));
     }
 
     private static String by(String by) {

@@ -52,18 +52,21 @@ public final class Schedule implements AutoCloseable {
     }
 
     /**
-     * Stops: no call begins any more, and one that runs is waited for and then interrupted.
+     * Stops: no call begins any more, and one that runs is waited for. The last tenth of the time, but not more than a
+     * second, is for a call that had to be interrupted, so that it can give back what it holds.
      *
-     * @param deadline how long to wait: 0 to 24 hours
+     * @param deadline how long to wait in all: 0 to 24 hours
      * @return whether nothing runs any more
      * @throws IllegalArgumentException if the deadline is out of bounds; the schedule goes on
      */
     public boolean stop(Duration deadline) {
         Arguments.between(Duration.ZERO, LONGEST, deadline, "deadline");
         executor.shutdown();
+        long interrupted = Math.min(deadline.toNanos() / 10, TimeUnit.SECONDS.toNanos(1));
         try {
-            if (!executor.awaitTermination(deadline.toNanos(), TimeUnit.NANOSECONDS)) {
+            if (!executor.awaitTermination(deadline.toNanos() - interrupted, TimeUnit.NANOSECONDS)) {
                 executor.shutdownNow();
+                return executor.awaitTermination(interrupted, TimeUnit.NANOSECONDS);
             }
         } catch (InterruptedException e) {
             executor.shutdownNow();

@@ -222,9 +222,9 @@ final class Transitions {
 
     /** An operator answers in the stages' place. */
     static StoredKey close(
-            StoredKey stored, Response response, Instant now, Duration timeToLive, String record, Revision next) {
+            StoredKey stored, Response response, Instant now, Instant expiresAt, String record, Revision next) {
         IdempotencyKey key = stored.key();
-        KeyState state = new KeyState.Finished(response, now, millis(now.plus(timeToLive)));
+        KeyState state = new KeyState.Finished(response, now, millis(expiresAt));
         return changed(key, key.attempts(), key.failedAttempts(), record, now, state, next);
     }
 

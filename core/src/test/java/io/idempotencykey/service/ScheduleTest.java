@@ -84,6 +84,25 @@ class ScheduleTest {
     }
 
     @Test
+    void aCallThatIsInterruptedHasTimeToEndBeforeTheDeadline() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        Schedule schedule = new Schedule("completer", Duration.ofMillis(1), () -> {
+            running.countDown();
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException e) {
+                // What it holds is given back.
+                for (int i = 0; i < 10_000; i++) {
+                    Thread.onSpinWait();
+                }
+            }
+        });
+        assertThat(running.await(30, TimeUnit.SECONDS)).isTrue();
+
+        assertThat(schedule.stop(Duration.ofSeconds(3))).isTrue();
+    }
+
+    @Test
     void itSaysIfSomethingStillRunsAtTheDeadline() throws InterruptedException {
         CountDownLatch running = new CountDownLatch(1);
         CountDownLatch proceed = new CountDownLatch(1);

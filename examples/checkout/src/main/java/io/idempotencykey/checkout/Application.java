@@ -13,6 +13,9 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 
 /** The running shop: a store, a payment provider of its own unless it is told of another one, and the server. */
 final class Application implements AutoCloseable {
@@ -23,6 +26,9 @@ final class Application implements AutoCloseable {
     private static final Duration EVERY = Duration.ofSeconds(1);
 
     private static final Duration ABANDONED_AFTER = Duration.ofMillis(500);
+
+    /** How many requests are completed at once; half of a {@link Database}'s connections, the rest being its clients'. */
+    private static final int COMPLETING = 10;
 
     private final Deque<Runnable> closing = new ArrayDeque<>();
     private Runnable background = () -> {};
@@ -101,13 +107,32 @@ final class Application implements AutoCloseable {
     }
 
     private <T> void completeAndReap(IdempotencyKeyService<T> keys, Operation<T> operation) {
+        ExecutorService workers = Executors.newFixedThreadPool(COMPLETING, task -> {
+            Thread thread = new Thread(task, "completing");
+            thread.setDaemon(true);
+            return thread;
+        });
+        closing.push(() -> stop(workers));
         Completer<T> completer = Completer.builder(keys)
                 .operation(operation)
                 .abandonedAfter(ABANDONED_AFTER)
+                .executor(workers)
                 .build();
         Reaper reaper = new Reaper(keys);
-        closing.push(new Schedule("completer", EVERY, completer::runOnce)::close);
+        // Two, since a run ends only with its slowest request: meanwhile the other one finds what is new.
+        closing.push(new Schedule("completer-1", EVERY, completer::runOnce)::close);
+        closing.push(new Schedule("completer-2", EVERY, completer::runOnce)::close);
         closing.push(new Schedule("reaper", EVERY, reaper::runOnce)::close);
+    }
+
+    /** The schedules have waited for them: what still runs is interrupted, and gives its key back. */
+    private static void stop(ExecutorService workers) {
+        workers.shutdownNow();
+        try {
+            workers.awaitTermination(1, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private URI embeddedProvider(Path data) throws IOException {

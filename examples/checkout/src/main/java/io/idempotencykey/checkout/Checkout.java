@@ -25,6 +25,9 @@ final class Checkout<T> {
     static final RecoveryPoint TAX_LINES_CREATED = RecoveryPoint.named("tax_lines_created");
     static final RecoveryPoint PAYMENT_AUTHORIZED = RecoveryPoint.named("payment_authorized");
 
+    /** Where a stage of the operation begins. */
+    static final List<RecoveryPoint> STAGES = List.of(RecoveryPoint.STARTED, TAX_LINES_CREATED, PAYMENT_AUTHORIZED);
+
     private final ShopData<T> shop;
     private final Payments payments;
     private final StageHook hook;

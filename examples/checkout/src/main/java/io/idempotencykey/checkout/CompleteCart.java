@@ -42,9 +42,8 @@ record CompleteCart(String email, List<Item> items) {
         try {
             return Request.of("POST", PREFIX + cart + SUFFIX, Json.members(members));
         } catch (IllegalArgumentException e) {
-            throw refused(
-                    "The body has a text with an unpaired surrogate or a number with too many digits or too large an"
-                            + " exponent.");
+            // Which of the library's limits it is, only the library knows.
+            throw refused("The body can't be stored: " + e.getMessage() + ".");
         }
     }
 

@@ -16,6 +16,9 @@ import java.util.Set;
 final class Operator {
     private static final int PAGE = 1_000;
 
+    /** What HTTP gives no body. */
+    private static final Set<Integer> WITHOUT_BODY = Set.of(204, 205, 304);
+
     private Operator() {}
 
     /** Something that is done with the store's keys. */
@@ -78,10 +81,12 @@ final class Operator {
             case "retry" -> (keys, actions) -> print(actions.retry(id, by));
             case "discard" -> (keys, actions) -> print(actions.discard(id, by));
             default -> {
-                Response response = Response.of(
-                        options.number("status", 200, 200, 599),
-                        options.text("content-type", Json.CONTENT_TYPE),
-                        options.value("body").orElseThrow(() -> new Options.Refused("keys finish needs --body")));
+                int status = options.number("status", 200, 200, 599);
+                String body = options.value("body").orElseThrow(() -> new Options.Refused("keys finish needs --body"));
+                if (WITHOUT_BODY.contains(status) && !body.isEmpty()) {
+                    throw new Options.Refused("--status is '" + status + "', which has no body; allowed: --body ''");
+                }
+                Response response = Response.of(status, options.text("content-type", Json.CONTENT_TYPE), body);
                 yield (keys, actions) -> print(actions.finish(id, response, by));
             }
         };

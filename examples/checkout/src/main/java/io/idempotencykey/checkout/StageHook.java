@@ -1,7 +1,9 @@
 package io.idempotencykey.checkout;
 
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.RecoveryPoint;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Something that happens inside each stage's transaction, after its writes: a delay, or a crash for the demo. */
@@ -15,10 +17,11 @@ interface StageHook {
     /** Makes each stage take longer; or one, {@code STAGE:DURATION}, named by the recovery point at which it begins. */
     static StageHook delay(String text) {
         int colon = text.lastIndexOf(':');
-        String stage = text.substring(0, Math.max(0, colon));
+        Optional<RecoveryPoint> only =
+                colon < 0 ? Optional.empty() : Optional.of(stage("stage-delay", text.substring(0, colon)));
         Duration delay = Options.duration("stage-delay", text.substring(colon + 1), LONGEST_DELAY);
         return key -> {
-            if (!stage.isEmpty() && !stage.equals(key.recoveryPoint().name())) {
+            if (only.isPresent() && !only.get().equals(key.recoveryPoint())) {
                 return;
             }
             try {
@@ -38,12 +41,20 @@ interface StageHook {
             throw new Options.Refused(
                     "--fail-at is '" + stageAndTimes + "'; allowed: a recovery point, a colon and a number");
         }
-        String stage = stageAndTimes.substring(0, colon);
+        RecoveryPoint stage = stage("fail-at", stageAndTimes.substring(0, colon));
         AtomicInteger left = new AtomicInteger(Integer.parseInt(times));
         return key -> {
-            if (key.recoveryPoint().name().equals(stage) && left.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
+            if (key.recoveryPoint().equals(stage) && left.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
                 throw new IllegalStateException("the stage at " + stage + " fails, as --fail-at asks");
             }
         };
+    }
+
+    private static RecoveryPoint stage(String option, String name) {
+        return Checkout.STAGES.stream()
+                .filter(stage -> stage.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new Options.Refused(
+                        "--" + option + " names the stage '" + name + "'; allowed: " + Checkout.STAGES));
     }
 }

@@ -212,6 +212,19 @@ class CheckoutHttpTest {
         assertThat(shop.complete(cart, key, ONE_MUG).statusCode()).isEqualTo(201);
     }
 
+    /** Each line's end is six characters when it is stored. */
+    @Test
+    void aBodyThatIsTooLongWhenItIsStoredIsToldSo() {
+        String lines = ONE_MUG.replace("{\"email\"", "{\"more\":\"" + "\\n".repeat(360_000) + "\",\"email\"");
+
+        HttpResponse<String> response = shop.complete(cart, key, lines);
+
+        assertProblem(response, 400);
+        assertThat(response.body())
+                .contains("at most 2097152 characters when written as JSON")
+                .doesNotContain("surrogate", "digits");
+    }
+
     @Test
     void aMemberThatTheShopDoesNotKnowIsPartOfTheRequest() {
         String more = ONE_MUG.replace("{\"email\"", "{\"more\":1,\"email\"");

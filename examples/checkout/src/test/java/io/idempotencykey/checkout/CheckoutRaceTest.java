@@ -102,4 +102,33 @@ class CheckoutRaceTest {
             throw new AssertionError(e);
         }
     }
+
+    @Test
+    void aRequestThatHangsKeepsNoOtherFromBeingCompleted() throws Exception {
+        CountDownLatch hanging = new CountDownLatch(1);
+        CountDownLatch other = new CountDownLatch(1);
+        CountDownLatch end = new CountDownLatch(1);
+        StageHook hook = key -> {
+            if (key.attempts() == 1) {
+                throw new IllegalStateException("nobody comes back for it");
+            }
+            if (key.id().value().equals("hanging")) {
+                hanging.countDown();
+                await(end);
+            } else if (key.recoveryPoint().equals(Checkout.PAYMENT_AUTHORIZED)) {
+                other.countDown();
+            }
+        };
+        try (RunningShop shop = RunningShop.on(store, hook)) {
+            shop.runInBackground();
+            assertThat(shop.complete("cart-1", "hanging", ONE_MUG).statusCode()).isEqualTo(500);
+            await(hanging);
+
+            assertThat(shop.complete("cart-2", "other", ONE_MUG).statusCode()).isEqualTo(500);
+            await(other);
+            end.countDown();
+        } finally {
+            end.countDown();
+        }
+    }
 }

@@ -9,6 +9,7 @@ import io.idempotencykey.inmemory.InMemoryKeyStore;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.KeyListener;
+import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.OperationRunner;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -62,11 +63,10 @@ class CheckoutTest {
         };
         IdempotencyKeyService<InMemoryShopData.Transaction> keys =
                 IdempotencyKeyService.builder(store).listener(listener).build();
+        Operation<InMemoryShopData.Transaction> operation = new Checkout<>(shop, payments, stage -> {}).operation(1);
+        assertThat(operation.recoveryPoints()).containsExactlyElementsOf(Checkout.STAGES);
         return new OperationRunner<>(keys)
-                .run(
-                        new Checkout<>(shop, payments, stage -> {}).operation(1),
-                        KeyId.of(key),
-                        CompleteCart.request("cart", body()))
+                .run(operation, KeyId.of(key), CompleteCart.request("cart", body()))
                 .response()
                 .status();
     }

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -151,27 +152,42 @@ class ProcessTest {
         "mongo, tax_lines_created",
         "mongo, payment_authorized"
     })
-    void aRequestWhoseClientAndProcessAreGoneIsCompletedAfterTheRestart(String database, String stage)
+    void requestsWhoseClientsAndProcessAreGoneAreCompletedTogetherAfterTheRestart(String database, String stage)
             throws Exception {
         String[] serve = serve(database, "2s");
+        List<String> names = IntStream.range(0, 10).mapToObj(i -> "lost-" + i).toList();
         try (Program killed = start(with(serve, "--stage-delay", stage + ":1h"))) {
             URI url = killed.url();
-            CompletableFuture<HttpResponse<String>> lost = send(url);
-            await(() -> key(url).body().contains('"' + stage + '"'));
+            List<CompletableFuture<HttpResponse<String>>> lost =
+                    names.stream().map(name -> send(url, name, name)).toList();
+            await(() -> allKeys(url, names, '"' + stage + '"'));
             killed.kill();
-            assertThat(lost.handle((response, failure) -> failure))
-                    .succeedsWithin(PATIENCE)
-                    .isNotNull();
+            assertThat(lost)
+                    .allSatisfy(request -> assertThat(request.handle((response, failure) -> failure))
+                            .succeedsWithin(PATIENCE)
+                            .isNotNull());
         }
-        try (Program restarted = start(serve)) {
+        // One after the other they would take five seconds more.
+        try (Program restarted = start(with(serve, "--stage-delay", "payment_authorized:500ms"))) {
             URI url = restarted.url();
             long begin = System.nanoTime();
-            await(() -> key(url).body().contains("finished"));
+            await(() -> allKeys(url, names, "finished"));
             assertThat(Duration.ofNanos(System.nanoTime() - begin))
                     .isLessThan(Duration.ofSeconds(2).plus(afterTheLease(database)));
-            assertReplayed(complete(url));
-            assertOneOrderAndOneCharge(url);
+            for (String name : names) {
+                assertReplayed(send(url, name, name).join());
+                assertOneOrderAndOneCharge(url, name);
+            }
         }
+    }
+
+    private boolean allKeys(URI url, List<String> names, String contain) throws Exception {
+        for (String name : names) {
+            if (!get(url, "/keys/" + name).body().contains(contain)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Until a request is completed that nobody comes back for. */
@@ -305,6 +321,27 @@ class ProcessTest {
         assertThat(keys(0, store, "show", "key")).contains("finished");
     }
 
+    @Test
+    void anOperatorListsTheUnfinishedKeysOfEveryShop() throws Exception {
+        StageHook failing = key -> {
+            throw new IllegalStateException("nobody goes on with it");
+        };
+        String[] store = {"--data", directory.toString()};
+        try (RunningShop shop = new RunningShop(failing, store)) {
+            for (String name : List.of("shop-1", "shop-2")) {
+                HttpRequest.Builder request = shop.post("cart", RunningShop.ONE_MUG)
+                        .header("X-Shop", name)
+                        .header("Idempotency-Key", "key");
+                assertThat(shop.send(request).join().statusCode()).isEqualTo(500);
+            }
+            assertThat(keys(0, store, "list", "--state", "unfinished"))
+                    .hasLineCount(2)
+                    .containsOnlyOnce("\"shop\":\"shop-1\"")
+                    .containsOnlyOnce("\"shop\":\"shop-2\"")
+                    .contains("\"state\":\"open\"");
+        }
+    }
+
     private String keys(int exitCode, String[] store, String... arguments) throws Exception {
         try (Program keys = start(with(with(new String[] {"keys"}, arguments), store))) {
             String output = keys.output();
@@ -388,6 +425,10 @@ class ProcessTest {
                 "serve --port 0 --attempts 0",
                 "serve --port 0 --fail-at started",
                 "serve --port 0 --fail-at started:x",
+                "serve --port 0 --fail-at foo:3",
+                "serve --port 0 --fail-at finished:3",
+                "serve --port 0 --stage-delay foo:5s",
+                "serve --port 0 --stage-delay :5s",
                 "serve --port 0 --port 0",
                 "serve now",
                 "payments --lease 1s",
@@ -404,7 +445,11 @@ class ProcessTest {
                 "keys show a\u00e9 --data /tmp",
                 "keys show a --by me",
                 "keys finish a --data /tmp",
-                "keys finish a --body b --status 199 --data /tmp"
+                "keys finish a --body b --status 199 --data /tmp",
+                "keys finish a --body b --status 204 --data /tmp",
+                "keys finish a --body b --status 205 --data /tmp",
+                "keys finish a --body b --status 304 --data /tmp",
+                "keys finish a --body b --content-type text/\u00e9 --data /tmp"
             })
     void aWrongCommandLineIsRefused(String arguments) {
         List<String> words = arguments.isEmpty() ? List.of() : List.of(arguments.split(" "));
@@ -452,8 +497,12 @@ class ProcessTest {
     }
 
     private void assertOneOrderAndOneCharge(URI url) throws Exception {
+        assertOneOrderAndOneCharge(url, "cart");
+    }
+
+    private void assertOneOrderAndOneCharge(URI url, String cart) throws Exception {
         for (String path : List.of("/orders", "/payments")) {
-            assertThat(get(url, path).body()).as(path).containsOnlyOnce("\"cart\":\"cart\"");
+            assertThat(get(url, path).body()).as(path).containsOnlyOnce("\"cart\":\"" + cart + "\"");
         }
     }
 

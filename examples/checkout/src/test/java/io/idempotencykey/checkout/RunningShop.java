@@ -34,6 +34,11 @@ final class RunningShop implements AutoCloseable {
                 hook, store.equals("mongo") ? MongoDatabases.newDatabase() : new String[] {"--store", store});
     }
 
+    /** Completes, as the program does, what nobody comes back for. */
+    void runInBackground() {
+        application.runInBackground();
+    }
+
     URI url() {
         return application.url();
     }
