@@ -31,6 +31,7 @@ final class Application implements AutoCloseable {
     private static final int COMPLETING = 10;
 
     private final Deque<Runnable> closing = new ArrayDeque<>();
+    private final Deque<Runnable> closingBackground = new ArrayDeque<>();
     private Runnable background = () -> {};
     private final WebServer server;
 
@@ -96,6 +97,7 @@ final class Application implements AutoCloseable {
         }
         Operation<T> completeCart = new Checkout<>(store.shop(), payments, hook).operation(attempts);
         WebServer started = ShopServer.start(port, keys, completeCart, store.shop(), payments);
+        closing.push(() -> close(closingBackground));
         closing.push(started::close);
         background = () -> completeAndReap(keys, completeCart);
         return started;
@@ -112,7 +114,7 @@ final class Application implements AutoCloseable {
             thread.setDaemon(true);
             return thread;
         });
-        closing.push(() -> stop(workers));
+        closingBackground.push(() -> stop(workers));
         Completer<T> completer = Completer.builder(keys)
                 .operation(operation)
                 .abandonedAfter(ABANDONED_AFTER)
@@ -120,9 +122,9 @@ final class Application implements AutoCloseable {
                 .build();
         Reaper reaper = new Reaper(keys);
         // Two, since a run ends only with its slowest request: meanwhile the other one finds what is new.
-        closing.push(new Schedule("completer-1", EVERY, completer::runOnce)::close);
-        closing.push(new Schedule("completer-2", EVERY, completer::runOnce)::close);
-        closing.push(new Schedule("reaper", EVERY, reaper::runOnce)::close);
+        closingBackground.push(new Schedule("completer-1", EVERY, completer::runOnce)::close);
+        closingBackground.push(new Schedule("completer-2", EVERY, completer::runOnce)::close);
+        closingBackground.push(new Schedule("reaper", EVERY, reaper::runOnce)::close);
     }
 
     /** The schedules have waited for them: what still runs is interrupted, and gives its key back. */
@@ -149,9 +151,13 @@ final class Application implements AutoCloseable {
         server.join();
     }
 
-    /** Stops in the opposite order of the start: first of all come the requests that still run. */
+    /** Stops in the opposite order of the start: first of all come the requests that still run; new ones are refused. */
     @Override
     public void close() {
+        close(closing);
+    }
+
+    private static void close(Deque<Runnable> closing) {
         while (!closing.isEmpty()) {
             closing.pop().run();
         }

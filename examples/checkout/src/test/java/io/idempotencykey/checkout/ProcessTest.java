@@ -21,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -451,6 +452,7 @@ class ProcessTest {
                 "keys finish a --body b --status 304 --data /tmp",
                 "keys finish a --body b --content-type text/\u00e9 --data /tmp"
             })
+    @Timeout(60)
     void aWrongCommandLineIsRefused(String arguments) {
         List<String> words = arguments.isEmpty() ? List.of() : List.of(arguments.split(" "));
         assertThatExceptionOfType(Options.Refused.class)
