@@ -183,7 +183,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredKey> work) {
         StageAttempt attempt = new StageAttempt(
-                table, held, settings.begin(isolation, lease), settings.needsSavepoint(transactions), work);
+                table, held, settings, settings.begin(isolation, lease, transactions), transactions, work);
         try {
             transactions.run(isolation, lease, attempt);
         } catch (Throwable e) {

@@ -296,14 +296,20 @@ abstract class JpaStoreContract {
 
     /** Two stages meet in a deadlock: the server rolls one of them back, and its session doesn't know. */
     private static long keysMovedWithoutTheirWrites(JpaKeyStore store) throws Exception {
+        return keysMovedWithoutTheirWrites(store, "update contract_row set content = '1' where name = ");
+    }
+
+    static long keysMovedWithoutTheirWrites(JpaKeyStore store, String update) throws Exception {
         Isolation isolation = Collections.max(store.isolations());
         rows(store, isolation, "x", "y");
         StoredKey one = held(store);
         StoredKey two = held(store);
         CountDownLatch bothHold = new CountDownLatch(2);
 
-        CompletableFuture<StageCommit> first = elsewhere(() -> deadlock(store, one, isolation, "x", "y", bothHold));
-        CompletableFuture<StageCommit> second = elsewhere(() -> deadlock(store, two, isolation, "y", "x", bothHold));
+        CompletableFuture<StageCommit> first =
+                elsewhere(() -> deadlock(store, one, isolation, "x", update + "('y')", bothHold));
+        CompletableFuture<StageCommit> second =
+                elsewhere(() -> deadlock(store, two, isolation, "y", update + "('x')", bothHold));
         first.get(60, TimeUnit.SECONDS);
         second.get(60, TimeUnit.SECONDS);
 
@@ -346,7 +352,7 @@ abstract class JpaStoreContract {
             StoredKey held,
             Isolation isolation,
             String mine,
-            String theirs,
+            String updateOfTheirs,
             CountDownLatch bothHold) {
         return store.commitStage(held, isolation, LEASE, em -> {
             em.unwrap(Session.class).doWork(connection -> {
@@ -356,7 +362,7 @@ abstract class JpaStoreContract {
                     statement.execute("update contract_row set content = '1' where name = '" + mine + "'");
                     bothHold.countDown();
                     await(bothHold);
-                    statement.execute("update contract_row set content = '1' where name = '" + theirs + "'");
+                    statement.execute(updateOfTheirs);
                 } catch (SQLException swallowed) {
                     assertThat((Throwable) swallowed).isNotNull();
                 }
@@ -452,7 +458,7 @@ abstract class JpaStoreContract {
         void run(JpaKeyStore store, TransactionTemplate outer, EntityManager shared) throws Exception;
     }
 
-    private void spring(int propagation, SpringTest test) {
+    void spring(int propagation, SpringTest test) {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaTransactionManager manager = new JpaTransactionManager(factory);
@@ -617,7 +623,7 @@ abstract class JpaStoreContract {
         void run(JpaKeyStore store, EntityManagerFactory factory, TransactionManager manager) throws Exception;
     }
 
-    private void jta(JtaTest test) throws Exception {
+    void jta(JtaTest test) throws Exception {
         TransactionManager manager = com.arjuna.ats.jta.TransactionManager.transactionManager();
         NarayanaTransactionIntegration integration = new NarayanaTransactionIntegration(
                 manager, jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry());
@@ -706,7 +712,7 @@ abstract class JpaStoreContract {
         with((store, factory, pool) -> test.accept(store));
     }
 
-    private void with(StoreTest test) {
+    void with(StoreTest test) {
         with(database.create(), test);
     }
 
