@@ -3,6 +3,8 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import java.sql.SQLException;
+import java.util.EnumSet;
+import java.util.Set;
 
 /**
  * What an SQL error means, by SQL state and vendor code only; wrappers around it say little.
@@ -36,27 +38,21 @@ enum Failure {
 
     /** What a throwable means, by all SQL errors among its causes and the suppressed. */
     static Failure of(Throwable thrown) {
-        Failure found = NONE;
-        for (Throwable each : StoreFailure.chain(thrown)) {
-            Failure failure = NONE;
-            if (each instanceof SQLException first) {
-                failure = ofAll(first);
-            } else if (each.getClass().getName().startsWith("jakarta.transaction.Heuristic")) {
-                failure = HEURISTIC;
-            }
-            if (failure.compareTo(found) < 0) {
-                found = failure;
-            }
-        }
-        return found;
+        return all(thrown).stream().findFirst().orElse(NONE);
     }
 
-    /** A batch has one error after the other. */
-    private static Failure ofAll(SQLException first) {
-        Failure found = NONE;
-        for (SQLException next = first; next != null; next = next.getNextException()) {
-            Failure failure = of(next);
-            found = failure.compareTo(found) < 0 ? failure : found;
+    /** In the order of precedence. */
+    private static Set<Failure> all(Throwable thrown) {
+        Set<Failure> found = EnumSet.noneOf(Failure.class);
+        for (Throwable each : StoreFailure.chain(thrown)) {
+            if (each instanceof SQLException first) {
+                // A batch has one error after the other.
+                for (SQLException next = first; next != null; next = next.getNextException()) {
+                    found.add(of(next));
+                }
+            } else if (each.getClass().getName().startsWith("jakarta.transaction.Heuristic")) {
+                found.add(HEURISTIC);
+            }
         }
         return found;
     }
@@ -111,6 +107,10 @@ enum Failure {
 
     /** What becomes of a stage whose commit failed: only the server's own word says that it rolled back. */
     static StageCommit ofCommit(Throwable thrown) {
+        if (all(thrown).contains(LOST)) {
+            // Another error may be that of a callback, which says nothing of the commit.
+            return StageCommit.unknown(thrown);
+        }
         return switch (of(thrown)) {
             case CONFLICT, LOCKED -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
