@@ -157,10 +157,10 @@ final class StageAttempt implements Consumer<EntityManager> {
             throw new IllegalStateException(
                     "the stage ended its transaction; only the library may commit or roll back");
         }
+        // Before the flush, too, which fails in a transaction that JTA ended when its time was up.
+        checkActive(coordinator);
         session.flush();
-        if (coordinator.getTransactionDriverControl().getStatus() != TransactionStatus.ACTIVE) {
-            throw new NotCommitted("the transaction is marked for rollback", null);
-        }
+        checkActive(coordinator);
         boolean sameCreation = next.key().creationId().equals(held.key().creationId());
         session.doWork(connection -> {
             SQLException doom = WatchedConnection.doom(connection);
@@ -183,6 +183,12 @@ final class StageAttempt implements Consumer<EntityManager> {
             coordinator.addObserver(last);
         }
         committing = coordinator;
+    }
+
+    private static void checkActive(TransactionCoordinator coordinator) {
+        if (coordinator.getTransactionDriverControl().getStatus() != TransactionStatus.ACTIVE) {
+            throw new NotCommitted("the transaction is marked for rollback, or has timed out", null);
+        }
     }
 
     private boolean last(Connection connection, boolean sameCreation, StoredKey next) throws SQLException {

@@ -612,6 +612,28 @@ abstract class JpaStoreContract {
     }
 
     @Test
+    void aStageWhoseJtaTransactionTimesOutIsRunAgain() throws Exception {
+        jta((store, factory, manager) -> {
+            StoredKey held = held(store);
+            CountDownLatch timedOut = new CountDownLatch(1);
+            manager.setTransactionTimeout(1);
+            try {
+                StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                    em.persist(new ContractRow("row", "1"));
+                    register(manager, synchronization(() -> {}, timedOut::countDown));
+                    await(timedOut);
+                    return next(held);
+                });
+
+                assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+                assertThat(store.find(held.id())).contains(held);
+            } finally {
+                manager.setTransactionTimeout(0);
+            }
+        });
+    }
+
+    @Test
     void aTransactionBesideThoseOfAJtaFactoryIsRefused() throws Exception {
         jta((store, factory, manager) -> assertThatIllegalArgumentException()
                 .isThrownBy(() -> new JpaKeyStore(factory, work -> {}, Isolation.SERIALIZABLE))
@@ -737,7 +759,7 @@ abstract class JpaStoreContract {
         return sample("scope");
     }
 
-    private static StoredKey sample(String scope) {
+    static StoredKey sample(String scope) {
         Instant at = Instant.parse("2039-12-31T23:59:59.001Z");
         Request request = Request.of("POST", "/carts", Map.of());
         return new StoredKey(
