@@ -2,6 +2,8 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import java.sql.Connection;
 import java.time.Instant;
@@ -10,6 +12,8 @@ import java.util.Map;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class H2StoreTest extends JpaStoreContract {
     H2StoreTest() {
@@ -35,6 +39,28 @@ class H2StoreTest extends JpaStoreContract {
             thread.start();
 
             assertThat(search.get(60, TimeUnit.SECONDS)).containsExactly(good);
+        });
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "PostgreSQL;DATABASE_TO_LOWER=TRUE;DEFAULT_NULL_ORDERING=HIGH",
+                "MySQL;DATABASE_TO_LOWER=TRUE",
+                "MariaDB;DATABASE_TO_LOWER=TRUE",
+                "MSSQLServer",
+                "DB2",
+                "LEGACY"
+            })
+    void theSchemaWorksInOtherModes(String mode) throws Exception {
+        String url = TestDatabase.H2.newDatabase("mode_" + mode.replaceAll(";.*", "")) + ";MODE=" + mode;
+        with(TestDatabase.H2.fill(url), (store, factory, pool) -> {
+            StoredKey held = held(store);
+            StoredKey next = next(held);
+
+            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next))
+                    .isEqualTo(StageCommit.committed());
+            assertThat(store.find(held.id())).contains(next);
         });
     }
 }
