@@ -22,6 +22,8 @@ enum Failure {
     DUPLICATE,
     /** The server refused the statement, or the commit, and did nothing. */
     REFUSED,
+    /** MariaDB refused the statement, by a number that has no SQL state; of a commit, it may say anything. */
+    NUMBERED,
     /** The connection was lost, or the server says nothing of what became of the statement. */
     LOST,
     /** There is no SQL error at all. */
@@ -66,6 +68,9 @@ enum Failure {
         if (code == MARIADB_DEADLOCK || code == MARIADB_RECORD_CHANGED || code == H2_CONCURRENT_UPDATE) {
             return CONFLICT;
         }
+        if (state.equals("HY000") && isOfMariadbsServer(code)) {
+            return NUMBERED;
+        }
         if (state.length() != 5 || state.equals("40003") || state.equals("HY000")) {
             return LOST;
         }
@@ -85,13 +90,18 @@ enum Failure {
         };
     }
 
+    /** Apart from the numbers that are the client's. */
+    private static boolean isOfMariadbsServer(int code) {
+        return code >= 1_000 && code < 2_000 || code >= 3_000 && code < 5_000;
+    }
+
     /** What a failure of a single statement means; nothing had been sent if it never got a connection. */
     static StoreFailure ofStatement(Throwable thrown) {
         StoreFailure.Kind kind = switch (of(thrown)) {
             case CONFLICT -> StoreFailure.Kind.TRANSIENT;
             case LOCKED -> StoreFailure.Kind.BUSY;
             case DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
-            case HEURISTIC, LOST, NONE -> StoreFailure.Kind.UNKNOWN;
+            case HEURISTIC, NUMBERED, LOST, NONE -> StoreFailure.Kind.UNKNOWN;
         };
         return new StoreFailure(kind, "the database failed: " + kind, thrown);
     }
@@ -100,7 +110,7 @@ enum Failure {
     static StageCommit beforeCommit(Throwable thrown) {
         return switch (of(thrown)) {
             case CONFLICT, LOCKED, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
-            case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
+            case DUPLICATE, REFUSED, NUMBERED -> StageCommit.rolledBack(thrown);
             case NONE -> isStale(thrown) ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown);
         };
     }
@@ -114,7 +124,7 @@ enum Failure {
         return switch (of(thrown)) {
             case CONFLICT, LOCKED -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
-            case HEURISTIC, LOST, NONE -> StageCommit.unknown(thrown);
+            case HEURISTIC, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
         };
     }
 

@@ -17,6 +17,12 @@ class FailureTest {
         }
     }
 
+    /** 1180: "Got error … during COMMIT". */
+    @Test
+    void aCommitThatMariadbRefusesByANumberAloneIsUnknown() {
+        assertThat(ofCommit(new SQLException("refused", "HY000", 1180))).isEqualTo("unknown");
+    }
+
     private static String ofCommit(Throwable thrown) {
         return JpaStoreContract.nameOf(Failure.ofCommit(thrown));
     }

@@ -2,7 +2,11 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
 import org.junit.jupiter.api.Tag;
@@ -13,6 +17,24 @@ import org.springframework.transaction.TransactionDefinition;
 class MariadbStoreTest extends JpaStoreContract {
     MariadbStoreTest() {
         super(TestDatabase.MARIADB);
+    }
+
+    /** 1364, which has no SQL state but HY000. */
+    @Test
+    void aMissingValueIsTheStagesOwnError() {
+        with((store, factory, pool) -> {
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(connection, "create table strict (a int not null, b int)");
+            }
+            StoredKey held = held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                em.createNativeQuery("insert into strict (b) values (1)").executeUpdate();
+                return next(held);
+            });
+
+            assertThat(nameOf(end)).isEqualTo("rolled back");
+        });
     }
 
     @Test
