@@ -85,6 +85,12 @@ enum Failure {
                     default -> REFUSED;
                 };
             case "23" -> state.equals("23505") || code == 1062 ? DUPLICATE : REFUSED;
+            case "90" ->
+                switch (state) {
+                    // H2: the connection is broken, the database closed.
+                    case "90067", "90098", "90121" -> LOST;
+                    default -> REFUSED;
+                };
             case "08", "57", "58", "XX", "HY", "70" -> LOST;
             default -> REFUSED;
         };

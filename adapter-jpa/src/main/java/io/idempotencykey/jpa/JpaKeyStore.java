@@ -59,7 +59,7 @@ import org.jspecify.annotations.Nullable;
  *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
  *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run again</td></tr>
  *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx, 58xxx, XXxxx, 25P03, 25P04</td>
- *   <td>08xxx, 70xxx</td><td>08xxx</td><td>run again</td><td>unknown: the key is read</td></tr>
+ *   <td>08xxx, 70xxx</td><td>90067, 90098, 90121</td><td>run again</td><td>unknown: the key is read</td></tr>
  *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as 1364</td>
  *   <td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
  *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td>

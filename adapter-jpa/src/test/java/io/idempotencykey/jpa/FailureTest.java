@@ -23,6 +23,15 @@ class FailureTest {
         assertThat(ofCommit(new SQLException("refused", "HY000", 1180))).isEqualTo("unknown");
     }
 
+    @Test
+    void aCommitThatLosesH2IsUnknown() {
+        for (String state : new String[] {"90067", "90098", "90121"}) {
+            assertThat(ofCommit(new SQLException("lost", state, Integer.parseInt(state))))
+                    .as(state)
+                    .isEqualTo("unknown");
+        }
+    }
+
     private static String ofCommit(Throwable thrown) {
         return JpaStoreContract.nameOf(Failure.ofCommit(thrown));
     }
