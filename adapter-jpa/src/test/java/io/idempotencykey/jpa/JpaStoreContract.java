@@ -248,7 +248,9 @@ abstract class JpaStoreContract {
         ROLLBACK,
         COMMIT,
         AUTO_COMMIT,
-        SQL;
+        SQL,
+        SQL_AFTER_A_COMMENT,
+        SQL_AFTER_A_SEMICOLON;
 
         void on(Connection connection) throws SQLException {
             switch (this) {
@@ -256,6 +258,8 @@ abstract class JpaStoreContract {
                 case COMMIT -> connection.commit();
                 case AUTO_COMMIT -> connection.setAutoCommit(true);
                 case SQL -> TestDatabase.execute(connection, "rollback");
+                case SQL_AFTER_A_COMMENT -> TestDatabase.execute(connection, "/* a */ -- b\n rollback");
+                case SQL_AFTER_A_SEMICOLON -> TestDatabase.execute(connection, "; rollback");
             }
         }
     }
