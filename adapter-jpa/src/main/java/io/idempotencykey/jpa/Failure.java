@@ -98,7 +98,7 @@ enum Failure {
 
     /** Apart from the numbers that are the client's. */
     private static boolean isOfMariadbsServer(int code) {
-        return code >= 1_000 && code < 2_000 || code >= 3_000 && code < 5_000;
+        return (code >= 1_000 && code < 2_000) || (code >= 3_000 && code < 5_000);
     }
 
     /** What a failure of a single statement means; nothing had been sent if it never got a connection. */
