@@ -98,7 +98,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     /**
      * A store whose stages run in transactions of another manager, such as Spring's.
      *
-     * <p>Reads the data source's settings once, in one such transaction.
+     * <p>Reads the data source's settings once, on one connection outside of such a transaction: the manager must not set a
+     * weaker isolation than connections come with.
      *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
