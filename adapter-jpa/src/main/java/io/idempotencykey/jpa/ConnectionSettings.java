@@ -20,6 +20,11 @@ import java.util.Set;
  *     never
  */
 record ConnectionSettings(Database database, int isolation, long idleTimeout) {
+    private static final String SAVEPOINT = "savepoint idempotency_key_stage";
+
+    private static final String POSTGRESQL_NO_SAVEPOINT = "3B001";
+    private static final int MARIADB_NO_SAVEPOINT = 1305;
+
     static ConnectionSettings of(Database database, Connection connection) throws SQLException {
         long idleTimeout = switch (database) {
             case POSTGRESQL ->
@@ -68,15 +73,20 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
     }
 
     /**
-     * Whether a savepoint has to show that the transaction is still the same: where the server, or the stage, may roll back
-     * and the connection can't be watched. H2 doesn't tell of a savepoint that is gone.
+     * Whether a savepoint has to show that the transaction is still the same: on MariaDB, where a procedure may swallow the
+     * error of a rollback before the connection sees it; and where the connection can't be guarded. H2 doesn't tell of a
+     * savepoint that is gone.
      */
-    boolean needsSavepoint(Transactions transactions) {
-        return database != Database.H2 && transactions instanceof GivenTransactions;
+    private boolean needsSavepoint(Transactions transactions) {
+        return switch (database) {
+            case POSTGRESQL -> transactions instanceof GivenTransactions;
+            case MARIADB -> true;
+            case H2 -> false;
+        };
     }
 
-    /** The first statements of a transaction: they end with it. */
-    List<String> begin(Isolation wanted, Duration lease) {
+    /** The first statements of a transaction, for one round trip: they end with it, or are put back. */
+    List<String> begin(Isolation wanted, Duration lease, Transactions transactions) {
         List<String> statements = new ArrayList<>();
         if (database == Database.H2) {
             return statements;
@@ -89,16 +99,41 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
             statements.add("set local idle_in_transaction_session_timeout = '"
                     + lease.plusMillis(999).toSeconds() + "s'");
         }
-        return statements;
+        if (database == Database.MARIADB && outlives(lease) && transactions.ownsConnections()) {
+            statements.add("set session idle_transaction_timeout = " + Math.max(1, lease.toSeconds()));
+        }
+        if (needsSavepoint(transactions)) {
+            statements.add(SAVEPOINT);
+        }
+        return database == Database.MARIADB && statements.size() > 1
+                ? List.of("begin not atomic " + String.join("; ", statements) + "; end")
+                : statements;
+    }
+
+    /** For the last statement of a transaction, which fails if the transaction isn't the one that began. */
+    Statements last(Connection connection, Transactions transactions) {
+        if (!needsSavepoint(transactions)) {
+            return new Statements(connection);
+        }
+        String release = "release " + SAVEPOINT + "; ";
+        return database == Database.MARIADB
+                ? new Statements(connection, "begin not atomic " + release, "; end", 0)
+                : new Statements(connection, release, "", 1);
+    }
+
+    /** Whether the last statement failed because the transaction isn't the one that began. */
+    boolean isOtherTransaction(SQLException failure) {
+        return switch (database) {
+            case POSTGRESQL -> POSTGRESQL_NO_SAVEPOINT.equals(failure.getSQLState());
+            case MARIADB -> failure.getErrorCode() == MARIADB_NO_SAVEPOINT;
+            case H2 -> false;
+        };
     }
 
     /** Sets, before a transaction, what can only be set for the connection. */
-    void change(Connection connection, Isolation wanted, Duration lease) throws SQLException {
+    void change(Connection connection, Isolation wanted) throws SQLException {
         if (database == Database.H2 && !isGiven(wanted)) {
             connection.setTransactionIsolation(database.number(wanted));
-        }
-        if (database == Database.MARIADB && outlives(lease)) {
-            execute(connection, "set session idle_transaction_timeout = " + Math.max(1, lease.toSeconds()));
         }
     }
 
@@ -122,8 +157,8 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
                 // In the statement's own round trip.
                 case POSTGRESQL ->
                     statements = transaction
-                            ? new Statements(connection, "set transaction isolation level read committed; ", "")
-                            : new Statements(connection, "begin isolation level read committed; ", "; commit");
+                            ? new Statements(connection, "set transaction isolation level read committed; ", "", 1)
+                            : new Statements(connection, "begin isolation level read committed; ", "; commit", 1);
                 case MARIADB -> execute(connection, "set transaction isolation level read committed");
                 case H2 -> connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             }

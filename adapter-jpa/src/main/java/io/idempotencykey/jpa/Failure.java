@@ -3,6 +3,8 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import java.sql.SQLException;
+import java.util.EnumSet;
+import java.util.Set;
 
 /**
  * What an SQL error means, by SQL state and vendor code only; wrappers around it say little.
@@ -20,6 +22,8 @@ enum Failure {
     DUPLICATE,
     /** The server refused the statement, or the commit, and did nothing. */
     REFUSED,
+    /** MariaDB refused the statement, by a number that has no SQL state; of a commit, it may say anything. */
+    NUMBERED,
     /** The connection was lost, or the server says nothing of what became of the statement. */
     LOST,
     /** There is no SQL error at all. */
@@ -36,27 +40,21 @@ enum Failure {
 
     /** What a throwable means, by all SQL errors among its causes and the suppressed. */
     static Failure of(Throwable thrown) {
-        Failure found = NONE;
-        for (Throwable each : StoreFailure.chain(thrown)) {
-            Failure failure = NONE;
-            if (each instanceof SQLException first) {
-                failure = ofAll(first);
-            } else if (each.getClass().getName().startsWith("jakarta.transaction.Heuristic")) {
-                failure = HEURISTIC;
-            }
-            if (failure.compareTo(found) < 0) {
-                found = failure;
-            }
-        }
-        return found;
+        return all(thrown).stream().findFirst().orElse(NONE);
     }
 
-    /** A batch has one error after the other. */
-    private static Failure ofAll(SQLException first) {
-        Failure found = NONE;
-        for (SQLException next = first; next != null; next = next.getNextException()) {
-            Failure failure = of(next);
-            found = failure.compareTo(found) < 0 ? failure : found;
+    /** In the order of precedence. */
+    private static Set<Failure> all(Throwable thrown) {
+        Set<Failure> found = EnumSet.noneOf(Failure.class);
+        for (Throwable each : StoreFailure.chain(thrown)) {
+            if (each instanceof SQLException first) {
+                // A batch has one error after the other.
+                for (SQLException next = first; next != null; next = next.getNextException()) {
+                    found.add(of(next));
+                }
+            } else if (each.getClass().getName().startsWith("jakarta.transaction.Heuristic")) {
+                found.add(HEURISTIC);
+            }
         }
         return found;
     }
@@ -69,6 +67,9 @@ enum Failure {
         }
         if (code == MARIADB_DEADLOCK || code == MARIADB_RECORD_CHANGED || code == H2_CONCURRENT_UPDATE) {
             return CONFLICT;
+        }
+        if (state.equals("HY000") && isOfMariadbsServer(code)) {
+            return NUMBERED;
         }
         if (state.length() != 5 || state.equals("40003") || state.equals("HY000")) {
             return LOST;
@@ -84,9 +85,20 @@ enum Failure {
                     default -> REFUSED;
                 };
             case "23" -> state.equals("23505") || code == 1062 ? DUPLICATE : REFUSED;
+            case "90" ->
+                switch (state) {
+                    // H2: the connection is broken, the database closed.
+                    case "90067", "90098", "90121" -> LOST;
+                    default -> REFUSED;
+                };
             case "08", "57", "58", "XX", "HY", "70" -> LOST;
             default -> REFUSED;
         };
+    }
+
+    /** Apart from the numbers that are the client's. */
+    private static boolean isOfMariadbsServer(int code) {
+        return (code >= 1_000 && code < 2_000) || (code >= 3_000 && code < 5_000);
     }
 
     /** What a failure of a single statement means; nothing had been sent if it never got a connection. */
@@ -95,7 +107,7 @@ enum Failure {
             case CONFLICT -> StoreFailure.Kind.TRANSIENT;
             case LOCKED -> StoreFailure.Kind.BUSY;
             case DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
-            case HEURISTIC, LOST, NONE -> StoreFailure.Kind.UNKNOWN;
+            case HEURISTIC, NUMBERED, LOST, NONE -> StoreFailure.Kind.UNKNOWN;
         };
         return new StoreFailure(kind, "the database failed: " + kind, thrown);
     }
@@ -104,17 +116,21 @@ enum Failure {
     static StageCommit beforeCommit(Throwable thrown) {
         return switch (of(thrown)) {
             case CONFLICT, LOCKED, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
-            case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
+            case DUPLICATE, REFUSED, NUMBERED -> StageCommit.rolledBack(thrown);
             case NONE -> isStale(thrown) ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown);
         };
     }
 
     /** What becomes of a stage whose commit failed: only the server's own word says that it rolled back. */
     static StageCommit ofCommit(Throwable thrown) {
+        if (all(thrown).contains(LOST)) {
+            // Another error may be that of a callback, which says nothing of the commit.
+            return StageCommit.unknown(thrown);
+        }
         return switch (of(thrown)) {
             case CONFLICT, LOCKED -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
-            case HEURISTIC, LOST, NONE -> StageCommit.unknown(thrown);
+            case HEURISTIC, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
         };
     }
 

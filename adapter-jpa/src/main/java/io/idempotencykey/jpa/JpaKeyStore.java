@@ -58,8 +58,10 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
  *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
  *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run again</td></tr>
- *   <tr><td>connection lost, server stopped, no SQL state, HY000, 40003</td><td>08xxx, 57xxx, 58xxx, XXxxx, 25P03, 25P04</td>
- *   <td>08xxx, 70xxx</td><td>08xxx, 90xxx as HY000</td><td>run again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx, 58xxx, XXxxx, 25P03, 25P04</td>
+ *   <td>08xxx, 70xxx</td><td>90067, 90098, 90121</td><td>run again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as 1364</td>
+ *   <td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
  *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td>
  *   <td>unknown: the key is read</td></tr>
  *   <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run again</td><td>unknown: the key is
@@ -96,7 +98,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     /**
      * A store whose stages run in transactions of another manager, such as Spring's.
      *
-     * <p>Reads the data source's settings once, in one such transaction.
+     * <p>Reads the data source's settings once, on one connection outside of such a transaction: the manager must not set a
+     * weaker isolation than connections come with.
      *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
@@ -183,7 +186,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredKey> work) {
         StageAttempt attempt = new StageAttempt(
-                table, held, settings.begin(isolation, lease), settings.needsSavepoint(transactions), work);
+                table, held, settings, settings.begin(isolation, lease, transactions), transactions, work);
         try {
             transactions.run(isolation, lease, attempt);
         } catch (Throwable e) {

@@ -231,6 +231,26 @@ final class KeyTable {
             Instant before,
             int limit)
             throws SQLException {
+        String after = afterScope;
+        while (true) {
+            Set<String> unreadable = new HashSet<>();
+            List<StoredKey> keys = findInNextScope(statements, operations, after, before, limit, unreadable);
+            if (!keys.isEmpty() || unreadable.isEmpty()) {
+                return keys;
+            }
+            // Or the scopes behind one that has nothing else would never have their turn.
+            after = unreadable.iterator().next();
+        }
+    }
+
+    private List<StoredKey> findInNextScope(
+            Statements statements,
+            Map<String, Set<RecoveryPoint>> operations,
+            @Nullable String afterScope,
+            Instant before,
+            int limit,
+            Set<String> unreadableScopes)
+            throws SQLException {
         String unfinished = "state in ('open', 'locked') and due_at < ?"
                 + operations.values().stream()
                         .map(points -> "operation = ? and recovery_point in ("
@@ -256,13 +276,7 @@ final class KeyTable {
                 row.text(afterScope);
             }
             row.integer(limit);
-            Set<String> unreadable = new HashSet<>();
-            List<StoredKey> keys = readable(statements, statement, unreadable);
-            // Or the scopes behind one that has nothing else would never have their turn.
-            return keys.isEmpty() && !unreadable.isEmpty()
-                    ? findResumable(
-                            statements, operations, unreadable.iterator().next(), before, limit)
-                    : keys;
+            return readable(statements, statement, unreadableScopes);
         }
     }
 

@@ -24,7 +24,7 @@ record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider c
         boolean unused = outside(connection -> {
             boolean autoCommit = connection.getAutoCommit();
             try {
-                settings.change(connection, isolation, lease);
+                settings.change(connection, isolation);
                 Connection seen =
                         settings.watches() ? WatchedConnection.watch(connection) : FencedConnection.of(connection);
                 try (Session session = factory.withOptions().connection(seen).openSession()) {

@@ -19,12 +19,11 @@ import org.jspecify.annotations.Nullable;
 
 /** One run of a stage's work with its fence, inside a transaction; remembers how far it came. */
 final class StageAttempt implements Consumer<EntityManager> {
-    private static final String SAVEPOINT = "savepoint idempotency_key_stage";
-
     private final KeyTable table;
     private final StoredKey held;
+    private final ConnectionSettings settings;
     private final List<String> begin;
-    private final boolean savepoint;
+    private final Transactions transactions;
     private final Function<EntityManager, StoredKey> work;
 
     private boolean called;
@@ -81,13 +80,15 @@ final class StageAttempt implements Consumer<EntityManager> {
     StageAttempt(
             KeyTable table,
             StoredKey held,
+            ConnectionSettings settings,
             List<String> begin,
-            boolean savepoint,
+            Transactions transactions,
             Function<EntityManager, StoredKey> work) {
         this.table = table;
         this.held = held;
+        this.settings = settings;
         this.begin = begin;
-        this.savepoint = savepoint;
+        this.transactions = transactions;
         this.work = work;
     }
 
@@ -108,7 +109,7 @@ final class StageAttempt implements Consumer<EntityManager> {
             }
             coordinator.getLocalSynchronizations().registerSynchronization(first);
             try {
-                if (!begin.isEmpty() || savepoint) {
+                if (!begin.isEmpty()) {
                     session.doWork(this::begin);
                 }
                 stage(entityManager, session, coordinator);
@@ -132,28 +133,15 @@ final class StageAttempt implements Consumer<EntityManager> {
     }
 
     private void begin(Connection connection) throws SQLException {
-        if (!begin.isEmpty() && !FencedConnection.beginBy(connection, begin)) {
+        if (!FencedConnection.beginBy(connection, begin)) {
             // PostgreSQL takes several in one round trip; elsewhere there is but one.
             ConnectionSettings.execute(connection, String.join("; ", begin));
         }
-        if (savepoint) {
-            ConnectionSettings.execute(connection, SAVEPOINT);
-        }
     }
 
-    /** Makes sure that the server hasn't rolled the transaction back on its own. */
-    private void checkAlive(Connection connection) {
-        SQLException doom = WatchedConnection.doom(connection);
-        if (doom == null && savepoint) {
-            try {
-                ConnectionSettings.execute(connection, "release " + SAVEPOINT);
-            } catch (SQLException e) {
-                doom = e;
-            }
-        }
-        if (doom != null) {
-            throw new NotCommitted("the stage swallowed an error that ended its transaction", doom);
-        }
+    /** The server has rolled the transaction back on its own. */
+    private static NotCommitted doomed(SQLException cause) {
+        return new NotCommitted("the stage swallowed an error that ended its transaction", cause);
     }
 
     private void stage(EntityManager entityManager, SessionImplementor session, TransactionCoordinator coordinator) {
@@ -169,22 +157,21 @@ final class StageAttempt implements Consumer<EntityManager> {
             throw new IllegalStateException(
                     "the stage ended its transaction; only the library may commit or roll back");
         }
+        // Before the flush, too, which fails in a transaction that JTA ended when its time was up.
+        checkActive(coordinator);
         session.flush();
-        if (coordinator.getTransactionDriverControl().getStatus() != TransactionStatus.ACTIVE) {
-            throw new NotCommitted("the transaction is marked for rollback", null);
-        }
+        checkActive(coordinator);
         boolean sameCreation = next.key().creationId().equals(held.key().creationId());
         session.doWork(connection -> {
-            checkAlive(connection);
+            SQLException doom = WatchedConnection.doom(connection);
+            if (doom != null) {
+                throw doomed(doom);
+            }
             boolean withCommit = sameCreation
                     && FencedConnection.commitBy(
                             connection, raw -> fence(table.advanceAndCommit(raw, held.revision(), next)));
             if (!withCommit) {
-                Statements statements = new Statements(connection);
-                fence(
-                        sameCreation
-                                ? table.advance(statements, held.revision(), next)
-                                : table.replace(statements, held.revision(), next));
+                fence(last(connection, sameCreation, next));
             }
         });
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
@@ -196,6 +183,26 @@ final class StageAttempt implements Consumer<EntityManager> {
             coordinator.addObserver(last);
         }
         committing = coordinator;
+    }
+
+    private static void checkActive(TransactionCoordinator coordinator) {
+        if (coordinator.getTransactionDriverControl().getStatus() != TransactionStatus.ACTIVE) {
+            throw new NotCommitted("the transaction is marked for rollback, or has timed out", null);
+        }
+    }
+
+    private boolean last(Connection connection, boolean sameCreation, StoredKey next) throws SQLException {
+        Statements statements = settings.last(connection, transactions);
+        try {
+            return sameCreation
+                    ? table.advance(statements, held.revision(), next)
+                    : table.replace(statements, held.revision(), next);
+        } catch (SQLException e) {
+            if (settings.isOtherTransaction(e)) {
+                throw doomed(e);
+            }
+            throw e;
+        }
     }
 
     private void fence(boolean matched) {

@@ -15,7 +15,9 @@ import org.jspecify.annotations.Nullable;
 final class StageGuard {
     private static final Set<String> ENDS = Set.of("commit", "rollback", "setAutoCommit", "close", "abort");
     private static final Pattern SQL_ENDS = Pattern.compile(
-            "\\s*(commit|end|abort|rollback(?!\\s+(work\\s+|transaction\\s+)?to)|begin|start\\s+transaction)\\b.*",
+            "(\\s|;|--[^\\n]*\\n|#[^\\n]*\\n|/\\*.*?\\*/)*+"
+                    + "((commit|end|abort|rollback(?!\\s+(work\\s+|transaction\\s+)?to)|begin(?!\\s+not\\b)|start\\s+transaction)\\b"
+                    + "|set\\s+(session\\s+|@@(session\\.)?)?autocommit\\b).*",
             Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
 
     private boolean running;

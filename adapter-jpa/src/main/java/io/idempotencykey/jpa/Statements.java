@@ -9,10 +9,11 @@ import java.sql.SQLException;
  * Statements on a connection, each sent in one round trip with what has to be said before and after it.
  *
  * @param connection the connection
- * @param before one statement with its semicolon, or nothing
- * @param after statements that give no rows, or nothing
+ * @param before what is said before, with its semicolon, or nothing
+ * @param after what is said after, which gives no rows, or nothing
+ * @param results how many results come before the statement's own: none or one
  */
-record Statements(Connection connection, String before, String after) {
+record Statements(Connection connection, String before, String after, int results) {
     /** Something that is done with them. */
     @FunctionalInterface
     interface Work<R> {
@@ -20,7 +21,7 @@ record Statements(Connection connection, String before, String after) {
     }
 
     Statements(Connection connection) {
-        this(connection, "", "");
+        this(connection, "", "", 0);
     }
 
     PreparedStatement prepare(String sql) throws SQLException {
@@ -28,7 +29,7 @@ record Statements(Connection connection, String before, String after) {
     }
 
     ResultSet query(PreparedStatement statement) throws SQLException {
-        if (before.isEmpty()) {
+        if (results == 0) {
             return statement.executeQuery();
         }
         statement.execute();
@@ -37,7 +38,7 @@ record Statements(Connection connection, String before, String after) {
     }
 
     int update(PreparedStatement statement) throws SQLException {
-        if (before.isEmpty()) {
+        if (results == 0) {
             return statement.executeUpdate();
         }
         statement.execute();

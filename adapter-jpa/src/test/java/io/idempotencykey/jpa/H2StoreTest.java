@@ -1,7 +1,66 @@
 package io.idempotencykey.jpa;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import java.sql.Connection;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
 class H2StoreTest extends JpaStoreContract {
     H2StoreTest() {
         super(TestDatabase.H2);
+    }
+
+    /** On a thread with a small stack, which recursion would soon fill. */
+    @Test
+    void scopesOfNothingButUnreadableRowsHoldNobodyUpHoweverManyTheyAre() {
+        with((store, factory, pool) -> {
+            for (int i = 0; i < 2_000; i++) {
+                assertThat(store.insert(sample("scope-" + i))).isTrue();
+            }
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(connection, "update idempotency_key set attempts = -1");
+            }
+            StoredKey good = sample("scope-z");
+            assertThat(store.insert(good)).isTrue();
+            FutureTask<List<StoredKey>> search = new FutureTask<>(
+                    () -> store.findResumable(Map.of(), null, Instant.parse("2050-01-01T00:00:00Z"), 9));
+            Thread thread = new Thread(null, search, "small stack", 256 * 1024);
+            thread.setDaemon(true);
+            thread.start();
+
+            assertThat(search.get(60, TimeUnit.SECONDS)).containsExactly(good);
+        });
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "PostgreSQL;DATABASE_TO_LOWER=TRUE;DEFAULT_NULL_ORDERING=HIGH",
+                "MySQL;DATABASE_TO_LOWER=TRUE",
+                "MariaDB;DATABASE_TO_LOWER=TRUE",
+                "MSSQLServer",
+                "DB2",
+                "LEGACY"
+            })
+    void theSchemaWorksInOtherModes(String mode) throws Exception {
+        String url = TestDatabase.H2.newDatabase("mode_" + mode.replaceAll(";.*", "")) + ";MODE=" + mode;
+        with(TestDatabase.H2.fill(url), (store, factory, pool) -> {
+            StoredKey held = held(store);
+            StoredKey next = next(held);
+
+            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next))
+                    .isEqualTo(StageCommit.committed());
+            assertThat(store.find(held.id())).contains(next);
+        });
     }
 }

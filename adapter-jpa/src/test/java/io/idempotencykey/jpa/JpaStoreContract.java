@@ -248,7 +248,9 @@ abstract class JpaStoreContract {
         ROLLBACK,
         COMMIT,
         AUTO_COMMIT,
-        SQL;
+        SQL,
+        SQL_AFTER_A_COMMENT,
+        SQL_AFTER_A_SEMICOLON;
 
         void on(Connection connection) throws SQLException {
             switch (this) {
@@ -256,6 +258,8 @@ abstract class JpaStoreContract {
                 case COMMIT -> connection.commit();
                 case AUTO_COMMIT -> connection.setAutoCommit(true);
                 case SQL -> TestDatabase.execute(connection, "rollback");
+                case SQL_AFTER_A_COMMENT -> TestDatabase.execute(connection, "/* a */ -- b\n rollback");
+                case SQL_AFTER_A_SEMICOLON -> TestDatabase.execute(connection, "; rollback");
             }
         }
     }
@@ -296,14 +300,20 @@ abstract class JpaStoreContract {
 
     /** Two stages meet in a deadlock: the server rolls one of them back, and its session doesn't know. */
     private static long keysMovedWithoutTheirWrites(JpaKeyStore store) throws Exception {
+        return keysMovedWithoutTheirWrites(store, "update contract_row set content = '1' where name = ");
+    }
+
+    static long keysMovedWithoutTheirWrites(JpaKeyStore store, String update) throws Exception {
         Isolation isolation = Collections.max(store.isolations());
         rows(store, isolation, "x", "y");
         StoredKey one = held(store);
         StoredKey two = held(store);
         CountDownLatch bothHold = new CountDownLatch(2);
 
-        CompletableFuture<StageCommit> first = elsewhere(() -> deadlock(store, one, isolation, "x", "y", bothHold));
-        CompletableFuture<StageCommit> second = elsewhere(() -> deadlock(store, two, isolation, "y", "x", bothHold));
+        CompletableFuture<StageCommit> first =
+                elsewhere(() -> deadlock(store, one, isolation, "x", update + "('y')", bothHold));
+        CompletableFuture<StageCommit> second =
+                elsewhere(() -> deadlock(store, two, isolation, "y", update + "('x')", bothHold));
         first.get(60, TimeUnit.SECONDS);
         second.get(60, TimeUnit.SECONDS);
 
@@ -346,7 +356,7 @@ abstract class JpaStoreContract {
             StoredKey held,
             Isolation isolation,
             String mine,
-            String theirs,
+            String updateOfTheirs,
             CountDownLatch bothHold) {
         return store.commitStage(held, isolation, LEASE, em -> {
             em.unwrap(Session.class).doWork(connection -> {
@@ -356,7 +366,7 @@ abstract class JpaStoreContract {
                     statement.execute("update contract_row set content = '1' where name = '" + mine + "'");
                     bothHold.countDown();
                     await(bothHold);
-                    statement.execute("update contract_row set content = '1' where name = '" + theirs + "'");
+                    statement.execute(updateOfTheirs);
                 } catch (SQLException swallowed) {
                     assertThat((Throwable) swallowed).isNotNull();
                 }
@@ -452,7 +462,7 @@ abstract class JpaStoreContract {
         void run(JpaKeyStore store, TransactionTemplate outer, EntityManager shared) throws Exception;
     }
 
-    private void spring(int propagation, SpringTest test) {
+    void spring(int propagation, SpringTest test) {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaTransactionManager manager = new JpaTransactionManager(factory);
@@ -606,6 +616,28 @@ abstract class JpaStoreContract {
     }
 
     @Test
+    void aStageWhoseJtaTransactionTimesOutIsRunAgain() throws Exception {
+        jta((store, factory, manager) -> {
+            StoredKey held = held(store);
+            CountDownLatch timedOut = new CountDownLatch(1);
+            manager.setTransactionTimeout(1);
+            try {
+                StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                    em.persist(new ContractRow("row", "1"));
+                    register(manager, synchronization(() -> {}, timedOut::countDown));
+                    await(timedOut);
+                    return next(held);
+                });
+
+                assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+                assertThat(store.find(held.id())).contains(held);
+            } finally {
+                manager.setTransactionTimeout(0);
+            }
+        });
+    }
+
+    @Test
     void aTransactionBesideThoseOfAJtaFactoryIsRefused() throws Exception {
         jta((store, factory, manager) -> assertThatIllegalArgumentException()
                 .isThrownBy(() -> new JpaKeyStore(factory, work -> {}, Isolation.SERIALIZABLE))
@@ -617,7 +649,7 @@ abstract class JpaStoreContract {
         void run(JpaKeyStore store, EntityManagerFactory factory, TransactionManager manager) throws Exception;
     }
 
-    private void jta(JtaTest test) throws Exception {
+    void jta(JtaTest test) throws Exception {
         TransactionManager manager = com.arjuna.ats.jta.TransactionManager.transactionManager();
         NarayanaTransactionIntegration integration = new NarayanaTransactionIntegration(
                 manager, jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry());
@@ -706,7 +738,7 @@ abstract class JpaStoreContract {
         with((store, factory, pool) -> test.accept(store));
     }
 
-    private void with(StoreTest test) {
+    void with(StoreTest test) {
         with(database.create(), test);
     }
 
@@ -731,7 +763,7 @@ abstract class JpaStoreContract {
         return sample("scope");
     }
 
-    private static StoredKey sample(String scope) {
+    static StoredKey sample(String scope) {
         Instant at = Instant.parse("2039-12-31T23:59:59.001Z");
         Request request = Request.of("POST", "/carts", Map.of());
         return new StoredKey(

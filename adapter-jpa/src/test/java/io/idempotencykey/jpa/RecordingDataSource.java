@@ -38,7 +38,7 @@ final class RecordingDataSource {
     List<String> rows() {
         return executed.stream()
                 .filter(sql -> !sql.matches(
-                        "(?s)(begin|set (transaction|local|session|lock_timeout)|call lock_timeout|commit|rollback"
+                        "(?s)(begin|end|(release )?savepoint|set (transaction|local|session|lock_timeout)|call lock_timeout|commit|rollback"
                                 + "|select (clock_timestamp|utc_timestamp|current_timestamp)).*"))
                 .map(sql -> sql.replaceFirst("(?s)^set statement \\w+ = \\w+ for ", ""))
                 .map(sql -> sql.replaceFirst("(?s)^with fenced as \\(", ""))

@@ -1,4 +1,4 @@
--- The keys of idempotencykey. Don't create it in a database with IGNORECASE=TRUE or a collation.
+-- The keys of idempotencykey. Don't create it in a database with IGNORECASE=TRUE, a collation, or MODE=Oracle (no empty texts).
 create table idempotency_key (
     scope              varchar(255)                not null,
     key_value          varchar(255)                not null,
@@ -22,7 +22,7 @@ create table idempotency_key (
     finished_at        timestamp(3) with time zone,
     response_status    integer,
     response_headers   json,
-    response_body      blob,
+    response_body      binary large object,
     quarantined_at     timestamp(3) with time zone,
     quarantine_reason  varchar(1000),
     revision           uuid                        not null,
