@@ -134,6 +134,15 @@ enum Failure {
             case UNREACHABLE, DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
             case LOST, CONFLICT, NONE -> StoreFailure.Kind.UNKNOWN;
         };
+        return failure(kind, thrown);
+    }
+
+    /** The same of a read. It changes nothing, and if it timed out, each further try would wait as long again. */
+    static StoreFailure ofRead(RuntimeException thrown) {
+        return of(thrown) == TIMED_OUT ? failure(StoreFailure.Kind.UNAVAILABLE, thrown) : ofCommand(thrown);
+    }
+
+    private static StoreFailure failure(StoreFailure.Kind kind, RuntimeException thrown) {
         return new StoreFailure(kind, "MongoDB failed: " + kind, thrown);
     }
 

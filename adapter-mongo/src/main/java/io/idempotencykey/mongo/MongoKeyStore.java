@@ -80,7 +80,7 @@ import org.jspecify.annotations.Nullable;
  *   <caption>What an error means, by its type, code or label, anywhere among the causes and the suppressed</caption>
  *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
- *   <td>busy: looked up, since it may land later</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
+ *   <td>a read: unavailable; a write: busy, and looked up, since it may land later</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>no server found in time, authentication failed</td><td>unavailable: nothing was sent</td><td>run again</td>
  *   <td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>label TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225),
@@ -179,7 +179,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     private void checkCollection(String name) {
-        Document found = command(() ->
+        Document found = read(() ->
                 database.listCollections().filter(new Document("name", name)).first());
         if (found == null) {
             return;
@@ -189,7 +189,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 && !options.containsKey("collation")
                 && !options.containsKey("capped");
         // The driver doesn't tell which index a duplicate was found under.
-        if (!ordinary || command(() -> unique(keys.listIndexes()))) {
+        if (!ordinary || read(() -> unique(keys.listIndexes()))) {
             throw new IllegalArgumentException("argument 'collectionName' is '" + name
                     + "', which is a view, capped, has a default collation, or a unique index of its own; allowed: an"
                     + " ordinary collection for keys only, or none yet");
@@ -244,7 +244,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     private Document hello() {
-        return command(() -> database.runCommand(new Document("hello", 1), ReadPreference.primary()));
+        return read(() -> database.runCommand(new Document("hello", 1), ReadPreference.primary()));
     }
 
     @Override
@@ -254,8 +254,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     @Override
     public Optional<StoredKey> find(KeyId id) {
-        return Optional.ofNullable(
-                        command(() -> keys.find(KeyDocument.withId(id)).first()))
+        return Optional.ofNullable(read(() -> keys.find(KeyDocument.withId(id)).first()))
                 .map(KeyDocument::read);
     }
 
@@ -491,7 +490,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      * document that was edited by hand, is left out: the others are not to wait for it.
      */
     private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit, Deque<String> unreadableScopes) {
-        List<BsonDocument> documents = command(() -> keys.find(filter)
+        List<BsonDocument> documents = read(() -> keys.find(filter)
                 .sort(order)
                 .hint(index)
                 .limit(atLeastOne(limit))
@@ -524,7 +523,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         BsonDocument expired = new BsonDocument(KeyDocument.EXPIRES_AT, new BsonDocument("$lte", KeyDocument.date(at)))
                 .append(KeyDocument.STATE, new BsonString(KeyDocument.FINISHED))
                 .append(KeyDocument.FORMAT, new BsonDocument("$lte", new BsonInt32(KeyDocument.CURRENT_FORMAT)));
-        List<BsonValue> ids = command(() -> keys.find(expired)
+        List<BsonValue> ids = read(() -> keys.find(expired)
                 .projection(include(KeyDocument.ID))
                 .sort(BY_EXPIRY)
                 .hint(BY_EXPIRY)
@@ -560,6 +559,14 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
         }
         return limit;
+    }
+
+    private static <R> R read(Supplier<R> read) {
+        try {
+            return read.get();
+        } catch (MongoException e) {
+            throw Failure.ofRead(e);
+        }
     }
 
     private static <R> R command(Supplier<R> command) {

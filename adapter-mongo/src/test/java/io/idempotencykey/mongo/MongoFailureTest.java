@@ -40,6 +40,7 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.Environment;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
@@ -55,6 +56,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 import org.bson.BsonDocument;
 import org.bson.Document;
@@ -221,10 +223,11 @@ class MongoFailureTest {
         fail("update", 1, how);
         assertThat(kindOf(() -> store.replace(held.revision(), next(held, OPEN))))
                 .isEqualTo(kind);
+        StoreFailure.Kind ofARead = kind == StoreFailure.Kind.BUSY ? StoreFailure.Kind.UNAVAILABLE : kind;
         fail("find", 1, how);
-        assertThat(kindOf(() -> store.find(held.id()))).isEqualTo(kind);
+        assertThat(kindOf(() -> store.find(held.id()))).isEqualTo(ofARead);
         fail("find", 1, how);
-        assertThat(kindOf(() -> store.deleteExpired(Keys.AT, 1))).isEqualTo(kind);
+        assertThat(kindOf(() -> store.deleteExpired(Keys.AT, 1))).isEqualTo(ofARead);
 
         assertThat(store.find(fresh.id())).isEmpty();
         assertThat(store.find(held.id())).contains(held);
@@ -423,6 +426,48 @@ class MongoFailureTest {
                         cluster -> cluster.serverSelectionTimeout(100, TimeUnit.MILLISECONDS)))) {
             assertThat(kindOf(() -> new MongoKeyStore(lonely, "shop", "keys")))
                     .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        }
+    }
+
+    /** It times out with the operation then, and not as a search for a server. */
+    @Test
+    void aClientWithATimeOutTriesNotAgainAndAgainToReadFromAServerThatIsGone() {
+        AtomicInteger repetitions = new AtomicInteger();
+        Environment system = Environment.system();
+        Environment counting = new Environment() {
+            @Override
+            public RandomGenerator random() {
+                return system.random();
+            }
+
+            @Override
+            public long nanoTime() {
+                return system.nanoTime();
+            }
+
+            @Override
+            public void pause(Duration duration) {
+                repetitions.incrementAndGet();
+            }
+        };
+        TestServer server = TestServer.start();
+        try (server;
+                MongoClient left = TestServer.client(
+                        server.ownUrl(), settings -> settings.timeout(HURRY.toMillis(), TimeUnit.MILLISECONDS))) {
+            MongoKeyStore itsStore = new MongoKeyStore(left, "shop", "keys");
+            IdempotencyKeyService<ClientSession> service = IdempotencyKeyService.builder(itsStore)
+                    .environment(counting)
+                    .build();
+            server.close();
+            server.awaitEnd();
+
+            assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
+                    .isThrownBy(() -> service.retrieve(KeyId.of("a-key")));
+
+            // The first to find out loses its connection.
+            assertThat(repetitions).hasValueLessThan(3);
+            assertThat(kindOf(itsStore::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+            assertThat(kindOf(() -> itsStore.findQuarantined(null, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         }
     }
 
