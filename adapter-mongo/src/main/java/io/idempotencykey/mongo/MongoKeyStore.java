@@ -14,6 +14,7 @@ import static com.mongodb.client.model.Projections.include;
 import com.mongodb.MongoClientSettings;
 import com.mongodb.MongoCommandException;
 import com.mongodb.MongoException;
+import com.mongodb.MongoTimeoutException;
 import com.mongodb.MongoWriteConcernException;
 import com.mongodb.ReadConcern;
 import com.mongodb.ReadPreference;
@@ -71,7 +72,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
  * whatever the client's are. A write that waits for a document or for the majority gives up after 600 ms, or sooner if the
  * client's operations time out sooner; but an insert, which waits for the majority only, after 10 s. Safe for many threads.
- * Every command blocks for as long as the client's settings let it look for a server.
+ * Every command blocks for as long as the client's settings let it look for a server and wait for a connection.
  *
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can both
  * commit (write skew): a stage that depends on a document has to write to it, too.
@@ -310,13 +311,47 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .append(field, new BsonArray(statements))
                 .append("writeConcern", CONCERN.asDocument());
         Long timeout = database.getTimeout(TimeUnit.MILLISECONDS);
-        MongoDatabase bounded = database;
-        if (timeout == null) {
-            text.append("maxTimeMS", new BsonInt64(longest));
-        } else {
-            bounded = database.withTimeout(timeout == 0 ? longest : Math.min(timeout, longest), TimeUnit.MILLISECONDS);
+        if (timeout == null || timeout == 0) {
+            return send(database, text.append("maxTimeMS", new BsonInt64(longest)));
         }
-        BsonDocument reply = bounded.runCommand(text, ReadPreference.primary(), BsonDocument.class);
+        return sendWithin(timeout, longest, text);
+    }
+
+    /**
+     * Sends a write while the client's time-out lasts, in milliseconds, if that is longer than its own bound.
+     *
+     * <p>A client that has a time-out takes no other bound than a shorter one, which also ends the wait for a server or a
+     * connection. No socket's and no server's error is among the causes then, and no document need be held. But that doesn't
+     * prove that nothing was sent: none but success is believed afterwards.
+     */
+    private int sendWithin(long timeout, long longest, BsonDocument text) {
+        long begin = System.nanoTime();
+        MongoException first = null;
+        long left = timeout;
+        while (left > 0) {
+            long bound = Math.min(left, longest);
+            long before = left;
+            left = 0;
+            try {
+                int met = send(database.withTimeout(bound, TimeUnit.MILLISECONDS), text);
+                if (met > 0 || first == null) {
+                    return met;
+                }
+            } catch (MongoException e) {
+                first = first == null ? e : first;
+                long then = timeout - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin);
+                // Else the client's settings ended it, such as that of how long to look for a server.
+                boolean byBound = before - then >= bound;
+                if (byBound && StoreFailure.chain(e).stream().allMatch(MongoTimeoutException.class::isInstance)) {
+                    left = then;
+                }
+            }
+        }
+        throw Objects.requireNonNull(first);
+    }
+
+    private static int send(MongoDatabase database, BsonDocument text) {
+        BsonDocument reply = database.runCommand(text, ReadPreference.primary(), BsonDocument.class);
         for (BsonValue error : reply.getArray("writeErrors", new BsonArray())) {
             throw new MongoCommandException(error.asDocument(), new ServerAddress());
         }

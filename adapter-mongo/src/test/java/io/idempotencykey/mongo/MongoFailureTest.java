@@ -10,6 +10,8 @@ import static io.idempotencykey.mongo.Keys.REQUEST;
 import static io.idempotencykey.mongo.Keys.RESPONSE;
 import static io.idempotencykey.mongo.Keys.await;
 import static io.idempotencykey.mongo.Keys.causeOf;
+import static io.idempotencykey.mongo.Keys.elsewhere;
+import static io.idempotencykey.mongo.Keys.get;
 import static io.idempotencykey.mongo.Keys.key;
 import static io.idempotencykey.mongo.Keys.kindOf;
 import static io.idempotencykey.mongo.Keys.nameOf;
@@ -33,6 +35,8 @@ import com.mongodb.client.model.Updates;
 import com.mongodb.client.model.ValidationOptions;
 import com.mongodb.event.ClusterDescriptionChangedEvent;
 import com.mongodb.event.ClusterListener;
+import com.mongodb.event.ConnectionCheckOutFailedEvent;
+import com.mongodb.event.ConnectionPoolListener;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
@@ -52,6 +56,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -312,6 +317,10 @@ class MongoFailureTest {
 
             fail("insert", 1, blocked());
             assertThat(kindOf(() -> itsStore.insert(key(OPEN)))).isEqualTo(StoreFailure.Kind.BUSY);
+            StoredKey waiting = held();
+            fail("update", 1, blocked());
+            assertThat(kindOf(() -> itsStore.replace(waiting.revision(), next(waiting, OPEN))))
+                    .isEqualTo(StoreFailure.Kind.BUSY);
             fail("insert", 1, blocked());
             StageCommit late = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
                 itsRows.insertOne(session, new Document("_id", name));
@@ -324,6 +333,48 @@ class MongoFailureTest {
             assertThat(nameOf(sentAgain)).isEqualTo("committed");
             assertThat(store.find(held.id())).contains(finished);
             assertThat(rows.find(eq(name)).first()).isNull();
+        }
+    }
+
+    /** Of the pool's one connection, for longer than a held document is waited for; one that meets nothing may have been sent before. */
+    @ParameterizedTest
+    @CsvSource({"true, made", "false, BUSY"})
+    void aWaitForAConnectionIsNoWaitForADocument(boolean current, String expected) {
+        CountDownLatch taken = new CountDownLatch(1);
+        CountDownLatch waitedTwice = new CountDownLatch(2);
+        RecordedCommands sent = new RecordedCommands();
+        try (MongoClient crowded = TestServer.client(settings -> settings.timeout(30, TimeUnit.SECONDS)
+                .addCommandListener(sent)
+                .applyToConnectionPoolSettings(
+                        pool -> pool.maxSize(1).addConnectionPoolListener(new ConnectionPoolListener() {
+                            @Override
+                            public void connectionCheckOutFailed(ConnectionCheckOutFailedEvent event) {
+                                waitedTwice.countDown();
+                            }
+                        })))) {
+            MongoKeyStore itsStore = new MongoKeyStore(crowded, database.getName(), "keys");
+            StoredKey held = held();
+            StoredKey next = next(held, OPEN);
+            sent.before(command -> {
+                if (command.equals("find")) {
+                    taken.countDown();
+                    await(waitedTwice);
+                }
+            });
+            Future<?> other = elsewhere(() -> itsStore.find(held.id()));
+            await(taken);
+
+            String end;
+            try {
+                end = itsStore.replace(current ? held.revision() : next.revision(), next) ? "made" : "not made";
+            } catch (StoreFailure e) {
+                end = e.kind().name();
+            }
+
+            assertThat(end).isEqualTo(expected);
+            assertThat(waitedTwice.getCount()).isZero();
+            assertThat(get(other)).isNotNull();
+            assertThat(store.find(held.id())).contains(current ? next : held);
         }
     }
 

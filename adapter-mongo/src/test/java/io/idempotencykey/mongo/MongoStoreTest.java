@@ -224,6 +224,7 @@ class MongoStoreTest {
                 Named.of("reads on secondaries", s -> s.readPreference(ReadPreference.secondary())),
                 Named.of("writes that aren't retried", s -> s.retryWrites(false).retryReads(false)),
                 Named.of("operations that time out", s -> s.timeout(20, TimeUnit.SECONDS)),
+                Named.of("operations that never time out", s -> s.timeout(0, TimeUnit.SECONDS)),
                 Named.of(
                         "dates as instants",
                         s -> s.codecRegistry(CodecRegistries.fromRegistries(
