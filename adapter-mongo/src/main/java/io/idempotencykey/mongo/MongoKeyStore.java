@@ -71,7 +71,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
  * whatever the client's are. A write that waits for a document or for the majority gives up after 600 ms, or sooner if the
- * client's operations time out sooner; but an insert, which waits for the majority only, after 10 s. Safe for many threads.
+ * client's operations time out sooner; but an insert or a deletion of finished keys, which wait for the majority only, after 10 s. Safe for many threads.
  * Every command blocks for as long as the client's settings let it look for a server and wait for a connection.
  *
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can both
@@ -115,12 +115,12 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final long LONGEST_WAIT = 600;
 
     /**
-     * How long an insert may wait for the majority, in milliseconds: no document is ever in its way, and a key that landed
-     * after its claim gave up would be locked by nobody until its lease is over.
+     * How long an insert or a deletion may wait for the majority, in milliseconds: no transaction is ever in its way, and a
+     * key that landed after its claim gave up would be locked by nobody until its lease is over.
      */
-    private static final long LONGEST_INSERT = 10_000;
+    private static final long LONGEST_UNHINDERED = 10_000;
 
-    /** How many keys one command deletes: they have the bound of a single write. */
+    /** How many keys one command deletes: slow servers are to be done in time, too. */
     private static final int DELETES = 100;
 
     private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
@@ -266,7 +266,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return write(key, holder, proposed != null, () -> {
             try {
                 BsonDocument document = KeyDocument.insert(key, holder);
-                return bounded("insert", "documents", List.of(document), LONGEST_INSERT) == 1;
+                return bounded("insert", "documents", List.of(document), LONGEST_UNHINDERED) == 1;
             } catch (MongoException e) {
                 // The collection has no other unique index than that of the identity.
                 if (Failure.of(e) == Failure.DUPLICATE) {
@@ -576,15 +576,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         int deleted = 0;
         for (int from = 0; from < deletes.size(); from += DELETES) {
             List<BsonDocument> some = deletes.subList(from, Math.min(from + DELETES, deletes.size()));
-            try {
-                deleted += command(() -> bounded("delete", "deletes", some, LONGEST_WAIT));
-            } catch (StoreFailure e) {
-                if (deleted == 0 || e.kind() != StoreFailure.Kind.BUSY) {
-                    throw e;
-                }
-                // The rest is met again by the next call, but what is deleted can't be counted any more.
-                return deleted;
-            }
+            deleted += command(() -> bounded("delete", "deletes", some, LONGEST_UNHINDERED));
         }
         return deleted;
     }
