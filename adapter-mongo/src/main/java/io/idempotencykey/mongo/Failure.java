@@ -22,7 +22,7 @@ import java.util.Set;
 enum Failure {
     /** The server or the driver gave up waiting; the change may still land. */
     TIMED_OUT,
-    /** The connection, the primary or the majority was lost: nobody says what became of the command. */
+    /** The connection, the primary or the majority was lost, or the command killed: nobody says what became of it. */
     LOST,
     /** The transaction met another, or is gone: its writes are, too. */
     CONFLICT,
@@ -48,9 +48,11 @@ enum Failure {
             89, // NetworkTimeout
             91, // ShutdownInProgress
             189, // PrimarySteppedDown
+            290, // TransactionExceededLifetimeLimitSeconds
             9001, // SocketException
             10107, // NotWritablePrimary
             11600, // InterruptedAtShutdown
+            11601, // Interrupted, as by the end of its session
             11602, // InterruptedDueToReplStateChange
             13435, // NotPrimaryNoSecondaryOk
             13436); // NotPrimaryOrSecondary

@@ -88,7 +88,8 @@ import org.jspecify.annotations.Nullable;
  *   SnapshotTooOld (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td>
  *   <td>run again</td><td>run again; looked up if an earlier answer was lost</td></tr>
  *   <tr><td>connection lost, NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436),
- *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001)</td><td>unknown:
+ *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001), killed with its
+ *   session (11601) or for its age (290)</td><td>unknown:
  *   looked up</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's own</td><td>looked up</td></tr>
  *   <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166, 10334</td><td>unavailable</td>

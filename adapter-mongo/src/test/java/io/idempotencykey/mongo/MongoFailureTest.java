@@ -203,8 +203,8 @@ class MongoFailureTest {
         Stream<Arguments> busy = Stream.of(50, 24, 202, 262).map(code -> expected(code, StoreFailure.Kind.BUSY));
         Stream<Arguments> unknown = Stream.of(
                         112, 225, 239, 246, 251, 267, // conflicts
-                        10107, 91, 189, 11600, 11602, 13435, 13436, 6, 7, 89, 9001, 64, // lost
-                        1, 8, 11601) // not known here
+                        10107, 91, 189, 11600, 11602, 13435, 13436, 6, 7, 89, 9001, 64, 290, 11601, // lost
+                        1, 8) // not known here
                 .map(code -> expected(code, StoreFailure.Kind.UNKNOWN));
         Stream<Arguments> refused = REFUSED.stream().map(code -> expected(code, StoreFailure.Kind.UNAVAILABLE));
         Stream<Arguments> others = Stream.of(
@@ -617,7 +617,7 @@ class MongoFailureTest {
     static Stream<Arguments> inAStage() {
         Stream<Arguments> again = Stream.of(
                         50, 24, 202, 262, 112, 225, 239, 246, 251, 267, 10107, 91, 189, 11600, 11602, 13435, 13436, 6,
-                        7, 89, 9001, 64)
+                        7, 89, 9001, 64, 290, 11601)
                 .map(code -> Arguments.of(code(code), "transiently rolled back"));
         Stream<Arguments> own = Stream.concat(REFUSED.stream(), Stream.of(11000, 1, 8))
                 .map(code -> Arguments.of(code(code), "rolled back"));
@@ -729,7 +729,7 @@ class MongoFailureTest {
                 .map(how -> Arguments.of(how, 1, "committed"));
         Stream<Arguments> unanswered = Stream.of(code(50), code(189), concern(64), cut(), code(8, unknown))
                 .map(how -> Arguments.of(how, EVERY_COMMIT, "unknown"));
-        Stream<Arguments> unlabelled = Stream.concat(REFUSED.stream(), Stream.of(24, 202, 64, 11000, 1, 8))
+        Stream<Arguments> unlabelled = Stream.concat(REFUSED.stream(), Stream.of(24, 202, 64, 290, 11601, 11000, 1, 8))
                 .map(code -> Arguments.of(code(code), 1, "unknown"));
         Stream<Arguments> others = Stream.of(
                 Arguments.of(cut(), EVERY_COMMIT - 1, "committed"), Arguments.of(code(8, unknown), 2, "committed"));
