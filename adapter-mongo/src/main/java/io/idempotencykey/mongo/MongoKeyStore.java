@@ -39,9 +39,7 @@ import io.idempotencykey.port.StoredKey;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -499,12 +497,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                                             .toList())))
                     .toList()));
         }
-        Deque<String> unreadable = new ArrayDeque<>();
-        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit, unreadable);
-        if (found.isEmpty() && !unreadable.isEmpty()) {
-            // Or the scopes behind those that have nothing else would never have their turn.
-            return findResumable(operations, unreadable.getLast(), before, limit);
-        }
+        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit);
         return found.stream()
                 .takeWhile(key -> key.id().scope().equals(found.get(0).id().scope()))
                 .toList();
@@ -517,34 +510,40 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 after == null ? quarantined : and(quarantined, gt(KeyDocument.ID, KeyDocument.id(after))),
                 ascending(KeyDocument.ID),
                 BY_QUARANTINE,
-                limit,
-                new ArrayDeque<>());
+                limit);
     }
 
     /**
      * The index is named, so that a missing one is an error and not a slow scan of all keys. What isn't a key, such as a
      * document that was edited by hand, is left out: the others are not to wait for it.
      */
-    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit, Deque<String> unreadableScopes) {
-        List<BsonDocument> documents = read(() -> keys.find(filter)
-                .sort(order)
-                .hint(index)
-                .limit(atLeastOne(limit))
-                .into(new ArrayList<>()));
+    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
         List<StoredKey> found = new ArrayList<>();
-        for (BsonDocument document : documents) {
-            try {
-                found.add(KeyDocument.read(document));
-            } catch (RuntimeException e) {
-                if (document.get(KeyDocument.SCOPE) instanceof BsonString scope) {
-                    unreadableScopes.add(scope.getValue());
+        int seen = 0;
+        int last = atLeastOne(limit);
+        // A page of nothing but what can't be read is followed by the next: what is behind it would never have its
+        // turn.
+        while (found.isEmpty() && last == limit) {
+            int skipped = seen;
+            List<BsonDocument> documents = read(() -> keys.find(filter)
+                    .sort(order)
+                    .hint(index)
+                    .skip(skipped)
+                    .limit(limit)
+                    .into(new ArrayList<>()));
+            for (BsonDocument document : documents) {
+                try {
+                    found.add(KeyDocument.read(document));
+                } catch (RuntimeException e) {
+                    LOGGER.log(
+                            Level.WARNING,
+                            "a key of scope ''{0}'' can''t be read, and is left out: {1}",
+                            document.get(KeyDocument.SCOPE),
+                            e.getClass().getName());
                 }
-                LOGGER.log(
-                        Level.WARNING,
-                        "a key of scope ''{0}'' can''t be read, and is left out: {1}",
-                        document.get(KeyDocument.SCOPE),
-                        e.getClass().getName());
             }
+            last = documents.size();
+            seen += last;
         }
         return found;
     }
