@@ -53,6 +53,8 @@ import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -295,6 +297,14 @@ class MongoStoreTest {
     }
 
     // Topology and isolation
+
+    @Test
+    void aServerWhosePortIsTakenDoesNotStart() throws IOException {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            assertThatExceptionOfType(IllegalStateException.class)
+                    .isThrownBy(() -> TestServer.start("--port", String.valueOf(taken.getLocalPort())));
+        }
+    }
 
     @Test
     void aStandaloneServerIsRefused() {
