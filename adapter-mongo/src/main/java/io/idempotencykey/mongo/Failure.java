@@ -22,7 +22,7 @@ import java.util.Set;
 enum Failure {
     /** The server or the driver gave up waiting; the change may still land. */
     TIMED_OUT,
-    /** The connection, the primary or the majority was lost: nobody says what became of the command. */
+    /** The connection, the primary or the majority was lost, or the command killed: nobody says what became of it. */
     LOST,
     /** The transaction met another, or is gone: its writes are, too. */
     CONFLICT,
@@ -48,9 +48,11 @@ enum Failure {
             89, // NetworkTimeout
             91, // ShutdownInProgress
             189, // PrimarySteppedDown
+            290, // TransactionExceededLifetimeLimitSeconds
             9001, // SocketException
             10107, // NotWritablePrimary
             11600, // InterruptedAtShutdown
+            11601, // Interrupted, as by the end of its session
             11602, // InterruptedDueToReplStateChange
             13435, // NotPrimaryNoSecondaryOk
             13436); // NotPrimaryOrSecondary
@@ -134,6 +136,15 @@ enum Failure {
             case UNREACHABLE, DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
             case LOST, CONFLICT, NONE -> StoreFailure.Kind.UNKNOWN;
         };
+        return failure(kind, thrown);
+    }
+
+    /** The same of a read. It changes nothing, and if it timed out, each further try would wait as long again. */
+    static StoreFailure ofRead(RuntimeException thrown) {
+        return of(thrown) == TIMED_OUT ? failure(StoreFailure.Kind.UNAVAILABLE, thrown) : ofCommand(thrown);
+    }
+
+    private static StoreFailure failure(StoreFailure.Kind kind, RuntimeException thrown) {
         return new StoreFailure(kind, "MongoDB failed: " + kind, thrown);
     }
 

@@ -14,6 +14,7 @@ import static com.mongodb.client.model.Projections.include;
 import com.mongodb.MongoClientSettings;
 import com.mongodb.MongoCommandException;
 import com.mongodb.MongoException;
+import com.mongodb.MongoTimeoutException;
 import com.mongodb.MongoWriteConcernException;
 import com.mongodb.ReadConcern;
 import com.mongodb.ReadPreference;
@@ -38,9 +39,7 @@ import io.idempotencykey.port.StoredKey;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -70,8 +69,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
  * whatever the client's are. A write that waits for a document or for the majority gives up after 600 ms, or sooner if the
- * client's operations time out sooner; but an insert, which waits for the majority only, after 10 s. Safe for many threads.
- * Every command blocks for as long as the client's settings let it look for a server.
+ * client's operations time out sooner; but an insert or a deletion of finished keys, which wait for the majority only, after 10 s. Safe for many threads.
+ * Every command blocks for as long as the client's settings let it look for a server and wait for a connection.
  *
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can both
  * commit (write skew): a stage that depends on a document has to write to it, too.
@@ -80,14 +79,15 @@ import org.jspecify.annotations.Nullable;
  *   <caption>What an error means, by its type, code or label, anywhere among the causes and the suppressed</caption>
  *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
- *   <td>busy: looked up, since it may land later</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
+ *   <td>a read: unavailable; a write: busy, and looked up, since it may land later</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>no server found in time, authentication failed</td><td>unavailable: nothing was sent</td><td>run again</td>
  *   <td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>label TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225),
  *   SnapshotTooOld (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td>
  *   <td>run again</td><td>run again; looked up if an earlier answer was lost</td></tr>
  *   <tr><td>connection lost, NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436),
- *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001)</td><td>unknown:
+ *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001), killed with its
+ *   session (11601) or for its age (290)</td><td>unknown:
  *   looked up</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
  *   <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's own</td><td>looked up</td></tr>
  *   <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166, 10334</td><td>unavailable</td>
@@ -114,12 +114,12 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final long LONGEST_WAIT = 600;
 
     /**
-     * How long an insert may wait for the majority, in milliseconds: no document is ever in its way, and a key that landed
-     * after its claim gave up would be locked by nobody until its lease is over.
+     * How long an insert or a deletion may wait for the majority, in milliseconds: no transaction is ever in its way, and a
+     * key that landed after its claim gave up would be locked by nobody until its lease is over.
      */
-    private static final long LONGEST_INSERT = 10_000;
+    private static final long LONGEST_UNHINDERED = 10_000;
 
-    /** How many keys one command deletes: they have the bound of a single write. */
+    /** How many keys one command deletes: slow servers are to be done in time, too. */
     private static final int DELETES = 100;
 
     private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
@@ -179,7 +179,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     private void checkCollection(String name) {
-        Document found = command(() ->
+        Document found = read(() ->
                 database.listCollections().filter(new Document("name", name)).first());
         if (found == null) {
             return;
@@ -189,7 +189,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 && !options.containsKey("collation")
                 && !options.containsKey("capped");
         // The driver doesn't tell which index a duplicate was found under.
-        if (!ordinary || command(() -> unique(keys.listIndexes()))) {
+        if (!ordinary || read(() -> unique(keys.listIndexes()))) {
             throw new IllegalArgumentException("argument 'collectionName' is '" + name
                     + "', which is a view, capped, has a default collation, or a unique index of its own; allowed: an"
                     + " ordinary collection for keys only, or none yet");
@@ -244,7 +244,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     private Document hello() {
-        return command(() -> database.runCommand(new Document("hello", 1), ReadPreference.primary()));
+        return read(() -> database.runCommand(new Document("hello", 1), ReadPreference.primary()));
     }
 
     @Override
@@ -254,8 +254,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     @Override
     public Optional<StoredKey> find(KeyId id) {
-        return Optional.ofNullable(
-                        command(() -> keys.find(KeyDocument.withId(id)).first()))
+        return Optional.ofNullable(read(() -> keys.find(KeyDocument.withId(id)).first()))
                 .map(KeyDocument::read);
     }
 
@@ -266,7 +265,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return write(key, holder, proposed != null, () -> {
             try {
                 BsonDocument document = KeyDocument.insert(key, holder);
-                return bounded("insert", "documents", List.of(document), LONGEST_INSERT) == 1;
+                return bounded("insert", "documents", List.of(document), LONGEST_UNHINDERED) == 1;
             } catch (MongoException e) {
                 // The collection has no other unique index than that of the identity.
                 if (Failure.of(e) == Failure.DUPLICATE) {
@@ -311,13 +310,47 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .append(field, new BsonArray(statements))
                 .append("writeConcern", CONCERN.asDocument());
         Long timeout = database.getTimeout(TimeUnit.MILLISECONDS);
-        MongoDatabase bounded = database;
-        if (timeout == null) {
-            text.append("maxTimeMS", new BsonInt64(longest));
-        } else {
-            bounded = database.withTimeout(timeout == 0 ? longest : Math.min(timeout, longest), TimeUnit.MILLISECONDS);
+        if (timeout == null || timeout == 0) {
+            return send(database, text.append("maxTimeMS", new BsonInt64(longest)));
         }
-        BsonDocument reply = bounded.runCommand(text, ReadPreference.primary(), BsonDocument.class);
+        return sendWithin(timeout, longest, text);
+    }
+
+    /**
+     * Sends a write while the client's time-out lasts, in milliseconds, if that is longer than its own bound.
+     *
+     * <p>A client that has a time-out takes no other bound than a shorter one, which also ends the wait for a server or a
+     * connection. No socket's and no server's error is among the causes then, and no document need be held. But that doesn't
+     * prove that nothing was sent: none but success is believed afterwards.
+     */
+    private int sendWithin(long timeout, long longest, BsonDocument text) {
+        long begin = System.nanoTime();
+        MongoException first = null;
+        long left = timeout;
+        while (left > 0) {
+            long bound = Math.min(left, longest);
+            long before = left;
+            left = 0;
+            try {
+                int met = send(database.withTimeout(bound, TimeUnit.MILLISECONDS), text);
+                if (met > 0 || first == null) {
+                    return met;
+                }
+            } catch (MongoException e) {
+                first = first == null ? e : first;
+                long then = timeout - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin);
+                // Else the client's settings ended it, such as that of how long to look for a server.
+                boolean byBound = before - then >= bound;
+                if (byBound && StoreFailure.chain(e).stream().allMatch(MongoTimeoutException.class::isInstance)) {
+                    left = then;
+                }
+            }
+        }
+        throw Objects.requireNonNull(first);
+    }
+
+    private static int send(MongoDatabase database, BsonDocument text) {
+        BsonDocument reply = database.runCommand(text, ReadPreference.primary(), BsonDocument.class);
         for (BsonValue error : reply.getArray("writeErrors", new BsonArray())) {
             throw new MongoCommandException(error.asDocument(), new ServerAddress());
         }
@@ -464,12 +497,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                                             .toList())))
                     .toList()));
         }
-        Deque<String> unreadable = new ArrayDeque<>();
-        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit, unreadable);
-        if (found.isEmpty() && !unreadable.isEmpty()) {
-            // Or the scopes behind those that have nothing else would never have their turn.
-            return findResumable(operations, unreadable.getLast(), before, limit);
-        }
+        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit);
         return found.stream()
                 .takeWhile(key -> key.id().scope().equals(found.get(0).id().scope()))
                 .toList();
@@ -482,34 +510,40 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 after == null ? quarantined : and(quarantined, gt(KeyDocument.ID, KeyDocument.id(after))),
                 ascending(KeyDocument.ID),
                 BY_QUARANTINE,
-                limit,
-                new ArrayDeque<>());
+                limit);
     }
 
     /**
      * The index is named, so that a missing one is an error and not a slow scan of all keys. What isn't a key, such as a
      * document that was edited by hand, is left out: the others are not to wait for it.
      */
-    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit, Deque<String> unreadableScopes) {
-        List<BsonDocument> documents = command(() -> keys.find(filter)
-                .sort(order)
-                .hint(index)
-                .limit(atLeastOne(limit))
-                .into(new ArrayList<>()));
+    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
         List<StoredKey> found = new ArrayList<>();
-        for (BsonDocument document : documents) {
-            try {
-                found.add(KeyDocument.read(document));
-            } catch (RuntimeException e) {
-                if (document.get(KeyDocument.SCOPE) instanceof BsonString scope) {
-                    unreadableScopes.add(scope.getValue());
+        int seen = 0;
+        int last = atLeastOne(limit);
+        // A page of nothing but what can't be read is followed by the next: what is behind it would never have its
+        // turn.
+        while (found.isEmpty() && last == limit) {
+            int skipped = seen;
+            List<BsonDocument> documents = read(() -> keys.find(filter)
+                    .sort(order)
+                    .hint(index)
+                    .skip(skipped)
+                    .limit(limit)
+                    .into(new ArrayList<>()));
+            for (BsonDocument document : documents) {
+                try {
+                    found.add(KeyDocument.read(document));
+                } catch (RuntimeException e) {
+                    LOGGER.log(
+                            Level.WARNING,
+                            "a key of scope ''{0}'' can''t be read, and is left out: {1}",
+                            document.get(KeyDocument.SCOPE),
+                            e.getClass().getName());
                 }
-                LOGGER.log(
-                        Level.WARNING,
-                        "a key of scope ''{0}'' can''t be read, and is left out: {1}",
-                        document.get(KeyDocument.SCOPE),
-                        e.getClass().getName());
             }
+            last = documents.size();
+            seen += last;
         }
         return found;
     }
@@ -524,7 +558,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         BsonDocument expired = new BsonDocument(KeyDocument.EXPIRES_AT, new BsonDocument("$lte", KeyDocument.date(at)))
                 .append(KeyDocument.STATE, new BsonString(KeyDocument.FINISHED))
                 .append(KeyDocument.FORMAT, new BsonDocument("$lte", new BsonInt32(KeyDocument.CURRENT_FORMAT)));
-        List<BsonValue> ids = command(() -> keys.find(expired)
+        List<BsonValue> ids = read(() -> keys.find(expired)
                 .projection(include(KeyDocument.ID))
                 .sort(BY_EXPIRY)
                 .hint(BY_EXPIRY)
@@ -542,15 +576,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         int deleted = 0;
         for (int from = 0; from < deletes.size(); from += DELETES) {
             List<BsonDocument> some = deletes.subList(from, Math.min(from + DELETES, deletes.size()));
-            try {
-                deleted += command(() -> bounded("delete", "deletes", some, LONGEST_WAIT));
-            } catch (StoreFailure e) {
-                if (deleted == 0 || e.kind() != StoreFailure.Kind.BUSY) {
-                    throw e;
-                }
-                // The rest is met again by the next call, but what is deleted can't be counted any more.
-                return deleted;
-            }
+            deleted += command(() -> bounded("delete", "deletes", some, LONGEST_UNHINDERED));
         }
         return deleted;
     }
@@ -560,6 +586,14 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
         }
         return limit;
+    }
+
+    private static <R> R read(Supplier<R> read) {
+        try {
+            return read.get();
+        } catch (MongoException e) {
+            throw Failure.ofRead(e);
+        }
     }
 
     private static <R> R command(Supplier<R> command) {

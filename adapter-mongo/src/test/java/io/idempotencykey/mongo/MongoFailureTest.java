@@ -10,6 +10,8 @@ import static io.idempotencykey.mongo.Keys.REQUEST;
 import static io.idempotencykey.mongo.Keys.RESPONSE;
 import static io.idempotencykey.mongo.Keys.await;
 import static io.idempotencykey.mongo.Keys.causeOf;
+import static io.idempotencykey.mongo.Keys.elsewhere;
+import static io.idempotencykey.mongo.Keys.get;
 import static io.idempotencykey.mongo.Keys.key;
 import static io.idempotencykey.mongo.Keys.kindOf;
 import static io.idempotencykey.mongo.Keys.nameOf;
@@ -33,6 +35,8 @@ import com.mongodb.client.model.Updates;
 import com.mongodb.client.model.ValidationOptions;
 import com.mongodb.event.ClusterDescriptionChangedEvent;
 import com.mongodb.event.ClusterListener;
+import com.mongodb.event.ConnectionCheckOutFailedEvent;
+import com.mongodb.event.ConnectionPoolListener;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
@@ -40,21 +44,25 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.Environment;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.io.IOException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 import org.bson.BsonDocument;
 import org.bson.Document;
@@ -195,8 +203,8 @@ class MongoFailureTest {
         Stream<Arguments> busy = Stream.of(50, 24, 202, 262).map(code -> expected(code, StoreFailure.Kind.BUSY));
         Stream<Arguments> unknown = Stream.of(
                         112, 225, 239, 246, 251, 267, // conflicts
-                        10107, 91, 189, 11600, 11602, 13435, 13436, 6, 7, 89, 9001, 64, // lost
-                        1, 8, 11601) // not known here
+                        10107, 91, 189, 11600, 11602, 13435, 13436, 6, 7, 89, 9001, 64, 290, 11601, // lost
+                        1, 8) // not known here
                 .map(code -> expected(code, StoreFailure.Kind.UNKNOWN));
         Stream<Arguments> refused = REFUSED.stream().map(code -> expected(code, StoreFailure.Kind.UNAVAILABLE));
         Stream<Arguments> others = Stream.of(
@@ -221,10 +229,11 @@ class MongoFailureTest {
         fail("update", 1, how);
         assertThat(kindOf(() -> store.replace(held.revision(), next(held, OPEN))))
                 .isEqualTo(kind);
+        StoreFailure.Kind ofARead = kind == StoreFailure.Kind.BUSY ? StoreFailure.Kind.UNAVAILABLE : kind;
         fail("find", 1, how);
-        assertThat(kindOf(() -> store.find(held.id()))).isEqualTo(kind);
+        assertThat(kindOf(() -> store.find(held.id()))).isEqualTo(ofARead);
         fail("find", 1, how);
-        assertThat(kindOf(() -> store.deleteExpired(Keys.AT, 1))).isEqualTo(kind);
+        assertThat(kindOf(() -> store.deleteExpired(Keys.AT, 1))).isEqualTo(ofARead);
 
         assertThat(store.find(fresh.id())).isEmpty();
         assertThat(store.find(held.id())).contains(held);
@@ -309,6 +318,10 @@ class MongoFailureTest {
 
             fail("insert", 1, blocked());
             assertThat(kindOf(() -> itsStore.insert(key(OPEN)))).isEqualTo(StoreFailure.Kind.BUSY);
+            StoredKey waiting = held();
+            fail("update", 1, blocked());
+            assertThat(kindOf(() -> itsStore.replace(waiting.revision(), next(waiting, OPEN))))
+                    .isEqualTo(StoreFailure.Kind.BUSY);
             fail("insert", 1, blocked());
             StageCommit late = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
                 itsRows.insertOne(session, new Document("_id", name));
@@ -324,43 +337,71 @@ class MongoFailureTest {
         }
     }
 
+    /** Of the pool's one connection, for longer than a held document is waited for; one that meets nothing may have been sent before. */
+    @ParameterizedTest
+    @CsvSource({"true, made", "false, BUSY"})
+    void aWaitForAConnectionIsNoWaitForADocument(boolean current, String expected) {
+        CountDownLatch taken = new CountDownLatch(1);
+        CountDownLatch waitedTwice = new CountDownLatch(2);
+        RecordedCommands sent = new RecordedCommands();
+        try (MongoClient crowded = TestServer.client(settings -> settings.timeout(30, TimeUnit.SECONDS)
+                .addCommandListener(sent)
+                .applyToConnectionPoolSettings(
+                        pool -> pool.maxSize(1).addConnectionPoolListener(new ConnectionPoolListener() {
+                            @Override
+                            public void connectionCheckOutFailed(ConnectionCheckOutFailedEvent event) {
+                                waitedTwice.countDown();
+                            }
+                        })))) {
+            MongoKeyStore itsStore = new MongoKeyStore(crowded, database.getName(), "keys");
+            StoredKey held = held();
+            StoredKey next = next(held, OPEN);
+            sent.before(command -> {
+                if (command.equals("find")) {
+                    taken.countDown();
+                    await(waitedTwice);
+                }
+            });
+            Future<?> other = elsewhere(() -> itsStore.find(held.id()));
+            await(taken);
+
+            String end;
+            try {
+                end = itsStore.replace(current ? held.revision() : next.revision(), next) ? "made" : "not made";
+            } catch (StoreFailure e) {
+                end = e.kind().name();
+            }
+
+            assertThat(end).isEqualTo(expected);
+            assertThat(waitedTwice.getCount()).isZero();
+            assertThat(get(other)).isNotNull();
+            assertThat(store.find(held.id())).contains(current ? next : held);
+        }
+    }
+
     // Reaping
 
+    /** Fewer than there may be would tell the reaper that nothing is left. */
     @ParameterizedTest
-    @CsvSource({"50, 100", "13, UNAVAILABLE"})
-    void aBatchOfDeletionsThatTimesOutTellsWhatWasDeleted(int code, String expected) {
+    @CsvSource({"50, BUSY", "13, UNAVAILABLE"})
+    void aBatchOfDeletionsThatFailsHalfwayFailsAndIsGoneOnWith(int code, StoreFailure.Kind kind) {
         MongoCollection<BsonDocument> documents = database.getCollection("expired" + code, BsonDocument.class);
         MongoKeyStore expiring = new MongoKeyStore(client, database.getName(), "expired" + code);
         expiring.createIndexes();
+        documents.insertMany(Stream.generate(() -> KeyDocument.insert(key(FINISHED), null))
+                .limit(120)
+                .toList());
         AtomicInteger deletes = new AtomicInteger();
         commands.before(command -> {
             if (command.equals("delete") && deletes.incrementAndGet() == 2) {
                 fail(command, 1, code(code));
             }
         });
-        String end = "never tried";
-        // On a busy machine the first one may time out by itself.
-        for (int tries = 0; tries < 20 && deletes.get() < 2; tries++) {
-            deletes.set(0);
-            steady.getDatabase(database.getName())
-                    .getCollection("expired" + code)
-                    .deleteMany(new Document());
-            documents.insertMany(Stream.generate(() -> KeyDocument.insert(key(FINISHED), null))
-                    .limit(120)
-                    .toList());
-            end = deletion(expiring);
-        }
+        Instant later = Keys.AT.plusSeconds(60);
 
-        assertThat(end).isEqualTo(expected);
+        assertThat(kindOf(() -> expiring.deleteExpired(later, 500))).isEqualTo(kind);
         assertThat(documents.countDocuments()).isEqualTo(20);
-    }
-
-    private static String deletion(MongoKeyStore expiring) {
-        try {
-            return String.valueOf(expiring.deleteExpired(Keys.AT.plusSeconds(60), 500));
-        } catch (StoreFailure e) {
-            return e.kind().name();
-        }
+        assertThat(expiring.deleteExpired(later, 500)).isEqualTo(20);
     }
 
     // A holder's sessions
@@ -423,6 +464,48 @@ class MongoFailureTest {
                         cluster -> cluster.serverSelectionTimeout(100, TimeUnit.MILLISECONDS)))) {
             assertThat(kindOf(() -> new MongoKeyStore(lonely, "shop", "keys")))
                     .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        }
+    }
+
+    /** It times out with the operation then, and not as a search for a server. */
+    @Test
+    void aClientWithATimeOutTriesNotAgainAndAgainToReadFromAServerThatIsGone() {
+        AtomicInteger repetitions = new AtomicInteger();
+        Environment system = Environment.system();
+        Environment counting = new Environment() {
+            @Override
+            public RandomGenerator random() {
+                return system.random();
+            }
+
+            @Override
+            public long nanoTime() {
+                return system.nanoTime();
+            }
+
+            @Override
+            public void pause(Duration duration) {
+                repetitions.incrementAndGet();
+            }
+        };
+        TestServer server = TestServer.start();
+        try (server;
+                MongoClient left = TestServer.client(
+                        server.ownUrl(), settings -> settings.timeout(HURRY.toMillis(), TimeUnit.MILLISECONDS))) {
+            MongoKeyStore itsStore = new MongoKeyStore(left, "shop", "keys");
+            IdempotencyKeyService<ClientSession> service = IdempotencyKeyService.builder(itsStore)
+                    .environment(counting)
+                    .build();
+            server.close();
+            server.awaitEnd();
+
+            assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
+                    .isThrownBy(() -> service.retrieve(KeyId.of("a-key")));
+
+            // The first to find out loses its connection.
+            assertThat(repetitions).hasValueLessThan(3);
+            assertThat(kindOf(itsStore::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+            assertThat(kindOf(() -> itsStore.findQuarantined(null, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         }
     }
 
@@ -534,7 +617,7 @@ class MongoFailureTest {
     static Stream<Arguments> inAStage() {
         Stream<Arguments> again = Stream.of(
                         50, 24, 202, 262, 112, 225, 239, 246, 251, 267, 10107, 91, 189, 11600, 11602, 13435, 13436, 6,
-                        7, 89, 9001, 64)
+                        7, 89, 9001, 64, 290, 11601)
                 .map(code -> Arguments.of(code(code), "transiently rolled back"));
         Stream<Arguments> own = Stream.concat(REFUSED.stream(), Stream.of(11000, 1, 8))
                 .map(code -> Arguments.of(code(code), "rolled back"));
@@ -646,7 +729,7 @@ class MongoFailureTest {
                 .map(how -> Arguments.of(how, 1, "committed"));
         Stream<Arguments> unanswered = Stream.of(code(50), code(189), concern(64), cut(), code(8, unknown))
                 .map(how -> Arguments.of(how, EVERY_COMMIT, "unknown"));
-        Stream<Arguments> unlabelled = Stream.concat(REFUSED.stream(), Stream.of(24, 202, 64, 11000, 1, 8))
+        Stream<Arguments> unlabelled = Stream.concat(REFUSED.stream(), Stream.of(24, 202, 64, 290, 11601, 11000, 1, 8))
                 .map(code -> Arguments.of(code(code), 1, "unknown"));
         Stream<Arguments> others = Stream.of(
                 Arguments.of(cut(), EVERY_COMMIT - 1, "committed"), Arguments.of(code(8, unknown), 2, "committed"));

@@ -53,6 +53,8 @@ import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -224,6 +226,7 @@ class MongoStoreTest {
                 Named.of("reads on secondaries", s -> s.readPreference(ReadPreference.secondary())),
                 Named.of("writes that aren't retried", s -> s.retryWrites(false).retryReads(false)),
                 Named.of("operations that time out", s -> s.timeout(20, TimeUnit.SECONDS)),
+                Named.of("operations that never time out", s -> s.timeout(0, TimeUnit.SECONDS)),
                 Named.of(
                         "dates as instants",
                         s -> s.codecRegistry(CodecRegistries.fromRegistries(
@@ -294,6 +297,14 @@ class MongoStoreTest {
     }
 
     // Topology and isolation
+
+    @Test
+    void aServerWhosePortIsTakenDoesNotStart() throws IOException {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            assertThatExceptionOfType(IllegalStateException.class)
+                    .isThrownBy(() -> TestServer.start("--port", String.valueOf(taken.getLocalPort())));
+        }
+    }
 
     @Test
     void aStandaloneServerIsRefused() {
@@ -676,21 +687,31 @@ class MongoStoreTest {
     }
 
     @Test
-    void documentsThatCannotBeReadHoldNoOtherScopeUp() {
-        MongoCollection<Document> keys = database.getCollection("keys");
+    void documentsThatCannotBeReadHoldNoOthersUp() {
+        MongoCollection<BsonDocument> keys = database.getCollection("keys", BsonDocument.class);
         String scope = "a-" + UUID.randomUUID();
-        for (int i = 0; i < 3; i++) {
-            keys.insertOne(new Document("_id", scope + "+ bad-" + i)
-                    .append("scope", scope + "+")
-                    .append("format", 1)
-                    .append("resumableFrom", Date.from(Instant.EPOCH)));
+        for (KeyState state : List.of(OPEN, QUARANTINED)) {
+            for (int i = 0; i < 6; i++) {
+                BsonDocument document = KeyDocument.insert(key(state), null);
+                document.put(
+                        "_id",
+                        new BsonString(
+                                scope + " " + i + document.getString("state").getValue()));
+                document.put("scope", new BsonString(scope));
+                if (i < 5) {
+                    document.remove("operation");
+                }
+                keys.insertOne(document);
+            }
         }
-        inserted(OPEN);
 
-        List<StoredKey> found = store.findResumable(Map.of(), scope, Instant.parse("2100-01-01T00:00:00Z"), 2);
+        List<StoredKey> resumable =
+                store.findResumable(Map.of(), scope.substring(0, 20), Instant.parse("2100-01-01T00:00:00Z"), 2);
+        List<StoredKey> quarantined = store.findQuarantined(new KeyId(scope, "!"), 2);
 
-        keys.deleteMany(eq("scope", scope + "+"));
-        assertThat(found).isNotEmpty();
+        keys.deleteMany(eq("scope", scope));
+        assertThat(resumable).extracting(key -> key.id().value()).containsExactly("5open");
+        assertThat(quarantined).extracting(key -> key.id().value()).containsExactly("5quarantined");
     }
 
     @Test
