@@ -15,7 +15,9 @@ import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -38,6 +40,7 @@ class MongoIndexTest {
     private static final Instant NOW = Keys.AT.plusSeconds(30);
 
     private final RecordedCommands commands = new RecordedCommands();
+    private final Deque<TestServer> closing = new ArrayDeque<>();
     private MongoClient client;
     private MongoDatabase database;
     private MongoKeyStore store;
@@ -45,7 +48,14 @@ class MongoIndexTest {
     /** Finished keys for the most part, as in an application. */
     @BeforeAll
     void open() {
-        client = TestServer.client(settings -> settings.addCommandListener(commands));
+        // Of its own: what other tests have left open would hold a hundred thousand documents up in the server's cache.
+        String url = System.getenv("MONGODB_URI");
+        if (url == null) {
+            TestServer server = TestServer.start();
+            closing.push(server);
+            url = server.ownUrl();
+        }
+        client = TestServer.client(url, settings -> settings.addCommandListener(commands));
         database = client.getDatabase(TestServer.newName());
         store = new MongoKeyStore(client, database.getName(), "keys");
         List<BsonDocument> batch = new ArrayList<>();
@@ -73,6 +83,7 @@ class MongoIndexTest {
     void close() {
         TestServer.drop(database);
         client.close();
+        closing.forEach(TestServer::close);
     }
 
     @BeforeEach

@@ -38,11 +38,12 @@ import org.junit.jupiter.api.io.TempDir;
  * A shop, or its database, that is killed again and again at random moments, while clients send their requests until they
  * have an answer: every request has one order and one charge, and no answer ever changes.
  *
- * <p>How many kills: the system properties {@code kills}, {@code kills.mongo} and {@code kills.mongo.server}; the moments
+ * <p>How many kills: the system properties {@code kills}, {@code kills.h2}, {@code kills.mongo} and {@code kills.mongo.server}; the moments
  * and the requests come from {@code seed}.
  */
 class KillTest {
     private static final int KILLS = Integer.getInteger("kills", 20);
+    private static final int H2_KILLS = Integer.getInteger("kills.h2", 10);
     private static final int MONGO_KILLS = Integer.getInteger("kills.mongo", 10);
     private static final int MONGO_SERVER_KILLS = Integer.getInteger("kills.mongo.server", 2);
     private static final long SEED = Long.getLong("seed", System.nanoTime());
@@ -87,7 +88,7 @@ class KillTest {
 
     @Test
     void onH2InAFileEveryRequestRunsOnceAndNoAnswerChanges() throws Exception {
-        killTheShop(KILLS, "--data", directory.resolve("shop").toString());
+        killTheShop(H2_KILLS, "--data", directory.resolve("shop").toString());
     }
 
     private void killTheShop(int kills, String... store) throws Exception {
