@@ -8,6 +8,7 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.EntityTransaction;
 import jakarta.transaction.Synchronization;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -23,69 +24,53 @@ class NewTransactionTest {
 
     /** How a manager runs the work; the transaction is begun before. */
     private enum Manager {
-        RIGHT {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                work.accept(em);
-                em.getTransaction().commit();
-            }
-        },
-        SWALLOWS_THE_WORKS_ERROR {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                swallowing(() -> work.accept(em));
-                em.getTransaction().commit();
-            }
-        },
-        SWALLOWS_THE_COMMITS_ERROR {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                work.accept(em);
-                swallowing(() -> em.getTransaction().commit());
-            }
-        },
-        ROLLS_BACK {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                work.accept(em);
-                em.getTransaction().rollback();
-            }
-        },
-        LEAVES_IT_OPEN {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                work.accept(em);
-            }
-        },
-        RUNS_TWICE {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                RIGHT.run(em, work);
-                em.getTransaction().begin();
-                RIGHT.run(em, work);
-            }
-        },
-        TRIES_AGAIN {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                try {
-                    work.accept(em);
-                } catch (RuntimeException e) {
-                    em.getTransaction().rollback();
-                    em.getTransaction().begin();
-                    work.accept(em);
-                }
-                em.getTransaction().commit();
-            }
-        },
-        FORGETS_THE_WORK {
-            @Override
-            void run(EntityManager em, Consumer<EntityManager> work) {
-                em.getTransaction().commit();
-            }
-        };
+        RIGHT,
+        SWALLOWS_THE_WORKS_ERROR,
+        SWALLOWS_THE_COMMITS_ERROR,
+        ROLLS_BACK,
+        LEAVES_IT_OPEN,
+        RUNS_TWICE,
+        TRIES_AGAIN,
+        FORGETS_THE_WORK;
 
-        abstract void run(EntityManager em, Consumer<EntityManager> work);
+        private void run(EntityManager em, Consumer<EntityManager> work) {
+            EntityTransaction transaction = em.getTransaction();
+            switch (this) {
+                case RIGHT -> {
+                    work.accept(em);
+                    transaction.commit();
+                }
+                case SWALLOWS_THE_WORKS_ERROR -> {
+                    swallowing(() -> work.accept(em));
+                    transaction.commit();
+                }
+                case SWALLOWS_THE_COMMITS_ERROR -> {
+                    work.accept(em);
+                    swallowing(transaction::commit);
+                }
+                case ROLLS_BACK -> {
+                    work.accept(em);
+                    transaction.rollback();
+                }
+                case LEAVES_IT_OPEN -> work.accept(em);
+                case RUNS_TWICE -> {
+                    RIGHT.run(em, work);
+                    transaction.begin();
+                    RIGHT.run(em, work);
+                }
+                case TRIES_AGAIN -> {
+                    try {
+                        work.accept(em);
+                    } catch (RuntimeException e) {
+                        transaction.rollback();
+                        transaction.begin();
+                        work.accept(em);
+                    }
+                    transaction.commit();
+                }
+                case FORGETS_THE_WORK -> transaction.commit();
+            }
+        }
 
         NewTransaction over(EntityManagerFactory factory) {
             return work -> {

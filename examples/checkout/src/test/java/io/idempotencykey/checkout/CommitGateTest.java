@@ -18,51 +18,25 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** What H2 writes to its file at the end of a transaction it never writes while another connection's statement runs. */
 @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 public class CommitGateTest {
-    private static final String ROW = "insert into shop values (1)";
     private static volatile CountDownLatch running = new CountDownLatch(1);
     private static volatile CountDownLatch goOn = new CountDownLatch(1);
 
-    enum End {
-        COMMIT {
-            @Override
-            void of(Connection connection) throws SQLException {
-                connection.commit();
-            }
-        },
-        ROLLBACK {
-            @Override
-            void of(Connection connection) throws SQLException {
-                connection.rollback();
-            }
-        },
-        CLOSE {
-            @Override
-            void of(Connection connection) throws SQLException {
-                connection.close();
-            }
-        },
-        BACK_TO_AUTO_COMMIT {
-            @Override
-            void of(Connection connection) throws SQLException {
-                connection.setAutoCommit(true);
-            }
-        },
-        AUTO_COMMIT {
-            @Override
-            void begin(Connection connection) {}
+    private enum End {
+        COMMIT,
+        ROLLBACK,
+        CLOSE,
+        BACK_TO_AUTO_COMMIT,
+        AUTO_COMMIT;
 
-            @Override
-            void of(Connection connection) throws SQLException {
-                execute(connection, ROW);
+        void of(Connection connection) throws SQLException {
+            switch (this) {
+                case COMMIT -> connection.commit();
+                case ROLLBACK -> connection.rollback();
+                case CLOSE -> connection.close();
+                case BACK_TO_AUTO_COMMIT -> connection.setAutoCommit(true);
+                case AUTO_COMMIT -> write(connection);
             }
-        };
-
-        void begin(Connection connection) throws SQLException {
-            connection.setAutoCommit(false);
-            execute(connection, ROW);
         }
-
-        abstract void of(Connection connection) throws SQLException;
     }
 
     /** Called by a statement. */
@@ -84,7 +58,10 @@ public class CommitGateTest {
             execute(holding, "create table shop (id int primary key)");
             execute(holding, "create alias hold for '" + CommitGateTest.class.getName() + ".hold'");
             holding.setAutoCommit(false);
-            end.begin(ending);
+            if (end != End.AUTO_COMMIT) {
+                ending.setAutoCommit(false);
+                write(ending);
+            }
             FutureTask<Void> held = new FutureTask<>(() -> {
                 execute(holding, "call hold()");
                 return null;
@@ -114,6 +91,10 @@ public class CommitGateTest {
         Thread thread = new Thread(task);
         thread.start();
         return thread;
+    }
+
+    private static void write(Connection connection) throws SQLException {
+        execute(connection, "insert into shop values (1)");
     }
 
     private static void execute(Connection connection, String sql) throws SQLException {
