@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.StoredKey;
@@ -27,17 +29,19 @@ abstract class ClaimContract<T> extends KeyContract<T> {
 
         assertThat(key)
                 .isEqualTo(new IdempotencyKey(
-                        world.id,
-                        key.creationId(),
-                        "",
-                        World.REQUEST,
-                        Fingerprint.of("", World.REQUEST),
-                        World.START,
-                        World.START,
-                        1,
-                        0,
-                        "",
-                        new KeyState.Locked(RecoveryPoint.STARTED, World.START, World.START.plus(World.LEASE))));
+                        new KeyCreation(
+                                world.id,
+                                key.creationId(),
+                                "",
+                                World.REQUEST,
+                                Fingerprint.of("", World.REQUEST),
+                                World.START),
+                        new KeyProgress(
+                                new KeyState.Locked(RecoveryPoint.STARTED, World.START, World.START.plus(World.LEASE)),
+                                1,
+                                0,
+                                "",
+                                World.START)));
         assertThat(world.key()).isEqualTo(key);
     }
 
@@ -224,21 +228,17 @@ abstract class ClaimContract<T> extends KeyContract<T> {
     }
 
     static HeldKey claimed(Claim claim) {
-        return claim.match(
-                Claim.Claimed::key,
-                replay -> {
-                    throw new AssertionError("replay instead of claimed");
-                },
-                inFlight -> {
-                    throw new AssertionError("in flight instead of claimed");
-                });
+        if (claim instanceof Claim.Claimed claimed) {
+            return claimed.key();
+        }
+        throw new AssertionError(claim + " instead of claimed");
     }
 
     static boolean isInFlight(Claim claim) {
-        return claim.match(claimed -> false, replay -> false, inFlight -> true);
+        return claim instanceof Claim.InFlight;
     }
 
     static boolean isReplay(Claim claim) {
-        return claim.match(claimed -> false, replay -> replay.response().equals(World.RESPONSE), inFlight -> false);
+        return claim instanceof Claim.Replay replay && replay.response().equals(World.RESPONSE);
     }
 }

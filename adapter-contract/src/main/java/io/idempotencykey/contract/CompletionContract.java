@@ -32,6 +32,7 @@ import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.OperatorActions;
 import io.idempotencykey.service.Reaper;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.WorkStage;
 import java.time.Duration;
@@ -779,9 +780,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         }
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
                 .isThrownBy(() -> actions.finish(
-                        world.id,
-                        Response.of(200, new byte[IdempotencyKeyService.Builder.DEFAULT_MAX_RESPONSE_BYTES + 1]),
-                        "a"));
+                        world.id, Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]), "a"));
 
         assertThat(world.find()).isEqualTo(before);
     }

@@ -7,14 +7,16 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.HeldKey;
-import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.time.Duration;
@@ -38,17 +40,14 @@ abstract class KeyContract<T> extends PortContract<T> {
 
         assertThat(key)
                 .isEqualTo(new IdempotencyKey(
-                        world.id,
-                        key.creationId(),
-                        "",
-                        World.REQUEST,
-                        Fingerprint.of("", World.REQUEST),
-                        World.START,
-                        World.START,
-                        0,
-                        0,
-                        "",
-                        new KeyState.Open(RecoveryPoint.STARTED, World.START)));
+                        new KeyCreation(
+                                world.id,
+                                key.creationId(),
+                                "",
+                                World.REQUEST,
+                                Fingerprint.of("", World.REQUEST),
+                                World.START),
+                        new KeyProgress(new KeyState.Open(RecoveryPoint.STARTED, World.START), 0, 0, "", World.START)));
         assertThat(world.key()).isEqualTo(key);
     }
 
@@ -471,7 +470,7 @@ abstract class KeyContract<T> extends PortContract<T> {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         StoredKey before = world.stored();
-        Response oneTooMany = Response.of(200, new byte[IdempotencyKeyService.Builder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
+        Response oneTooMany = Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
 
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
                 .isThrownBy(() -> world.service.update(held, StageOutcome.respond(oneTooMany)))

@@ -320,12 +320,8 @@ abstract class OperationContract<T> extends StageContract<T> {
     }
 
     private static Duration leaseOf(IdempotencyKey key) {
-        return key.state()
-                .match(
-                        open -> Duration.ZERO,
-                        locked -> Duration.between(locked.lockedAt(), locked.leaseEnds()),
-                        finished -> Duration.ZERO,
-                        quarantined -> Duration.ZERO);
+        KeyState.Locked locked = (KeyState.Locked) key.state();
+        return Duration.between(locked.lockedAt(), locked.leaseEnds());
     }
 
     @Test

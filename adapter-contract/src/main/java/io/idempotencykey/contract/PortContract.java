@@ -61,7 +61,7 @@ abstract class PortContract<T> extends StoreFixture<T> {
 
         assertThat(commit(old, transaction -> key)).isEqualTo(StageCommit.committed());
 
-        assertThat(store().find(world.id)).contains(key);
+        assertThat(store().find(world.id)).contains(old.with(key.progress()));
     }
 
     /** Every state can follow every other as far as a store is concerned, and leaves nothing of the old one behind. */
@@ -116,12 +116,7 @@ abstract class PortContract<T> extends StoreFixture<T> {
 
         assertThat(commit(old, transaction -> key)).isEqualTo(StageCommit.committed());
 
-        Response kept = world.state()
-                .match(
-                        open -> World.RESPONSE,
-                        held -> World.RESPONSE,
-                        KeyState.Finished::response,
-                        p -> World.RESPONSE);
+        Response kept = ((KeyState.Finished) world.state()).response();
         assertThat(kept.status()).isEqualTo(response.status());
         assertThat(kept.body()).isEqualTo(response.body());
         assertThat(kept.headers().toString()).isEqualTo(response.headers().toString());
@@ -276,7 +271,7 @@ abstract class PortContract<T> extends StoreFixture<T> {
 
             StageCommit end = store().commitStage(old, isolation, World.LEASE, transaction -> {
                 insert(transaction, world.row("a"), "1");
-                return next;
+                return next.progress();
             });
 
             assertThat(end).as("in %s", isolation).isEqualTo(StageCommit.committed());
@@ -473,7 +468,8 @@ abstract class PortContract<T> extends StoreFixture<T> {
     /** Runs a stage in the strongest isolation, on a thread of its own. */
     private StageCommit commit(StoredKey held, Function<T, StoredKey> work) {
         KeyStore<T> store = store();
-        return Threads.elsewhere(() -> store.commitStage(held, Collections.max(store.isolations()), World.LEASE, work));
+        return Threads.elsewhere(() -> store.commitStage(
+                held, Collections.max(store.isolations()), World.LEASE, work.andThen(StoredKey::progress)));
     }
 
     private Function<T, StoredKey> inserting(World<T> world, String row, StoredKey next) {
@@ -488,15 +484,16 @@ abstract class PortContract<T> extends StoreFixture<T> {
     }
 
     private static String nameOf(StageCommit end, AtomicReference<Throwable> cause) {
-        return end.match(
-                () -> "committed",
-                () -> "fenced off",
-                thrown -> {
-                    cause.set(thrown);
-                    return "rolled back";
-                },
-                thrown -> "transiently rolled back",
-                thrown -> "unknown");
+        if (end.kind() == StageCommit.Kind.ROLLED_BACK) {
+            cause.set(end.cause());
+        }
+        return switch (end.kind()) {
+            case COMMITTED -> "committed";
+            case FENCED_OFF -> "fenced off";
+            case ROLLED_BACK -> "rolled back";
+            case TRANSIENTLY_ROLLED_BACK -> "transiently rolled back";
+            case UNKNOWN -> "unknown";
+        };
     }
 
     @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})

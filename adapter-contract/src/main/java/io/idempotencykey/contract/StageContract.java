@@ -16,6 +16,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import io.idempotencykey.service.WorkStage;
@@ -70,9 +71,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
                         response,
                         World.START.plusSeconds(3),
                         World.START.plusSeconds(3).plus(World.TIME_TO_LIVE)));
-        Response replayed = world.other
-                .claim(world.id, World.REQUEST)
-                .match(claimed -> World.RESPONSE, Claim.Replay::response, f -> World.RESPONSE);
+        Response replayed = ((Claim.Replay) world.other.claim(world.id, World.REQUEST)).response();
         assertThat(replayed.status()).isEqualTo(response.status());
         assertThat(replayed.headers().toString()).isEqualTo(response.headers().toString());
         assertThat(replayed.body()).isEqualTo(response.body());
@@ -219,7 +218,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     @Test
     void aResponseAtTheLimitIsStored() {
         World<T> world = new World<>(this);
-        Response longest = Response.of(200, new byte[IdempotencyKeyService.Builder.DEFAULT_MAX_RESPONSE_BYTES]);
+        Response longest = Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES]);
 
         world.service.workStage(world.hold(), world.inserting("a", StageOutcome.respond(longest)));
 
@@ -230,7 +229,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     @Test
     void aResponseOneByteOverTheLimitRollsTheStageBack() {
         World<T> world = new World<>(this);
-        Response tooLong = Response.of(200, new byte[IdempotencyKeyService.Builder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
+        Response tooLong = Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
         HeldKey held = world.hold();
 
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
@@ -668,7 +667,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     private static IdempotencyKey finishedKey(StageResult result) {
-        return result.match(held -> held.key().key(), StageResult.Finished::key);
+        return ((StageResult.Finished) result).key();
     }
 
     private static <T> WorkStage<T> failing(String message) {

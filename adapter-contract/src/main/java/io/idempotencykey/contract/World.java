@@ -2,7 +2,9 @@ package io.idempotencykey.contract;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -14,6 +16,7 @@ import io.idempotencykey.service.Environment;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperationRunner;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
@@ -98,7 +101,7 @@ final class World<T> {
     }
 
     /** A service at a store in this world. */
-    IdempotencyKeyService.Builder<T> builder(KeyStore<T> at) {
+    ServiceBuilder<T> builder(KeyStore<T> at) {
         // No two processes' monotonic clocks agree, and they may overflow.
         long origin = Long.MAX_VALUE - random.nextInt(1_000_000_000);
         return IdempotencyKeyService.builder(at)
@@ -189,17 +192,9 @@ final class World<T> {
     StoredKey with(StoredKey stored, KeyState state) {
         IdempotencyKey key = stored.key();
         IdempotencyKey next = new IdempotencyKey(
-                key.id(),
-                key.creationId(),
-                key.operation(),
-                key.request(),
-                key.fingerprint(),
-                key.createdAt(),
-                now(),
-                key.attempts(),
-                key.failedAttempts(),
-                key.lastError(),
-                state);
+                new KeyCreation(
+                        key.id(), key.creationId(), key.operation(), key.request(), key.fingerprint(), key.createdAt()),
+                new KeyProgress(state, key.attempts(), key.failedAttempts(), key.lastError(), now()));
         return new StoredKey(next, revision());
     }
 
@@ -245,17 +240,11 @@ final class World<T> {
     }
 
     static HeldKey held(StageResult result) {
-        return result.match(StageResult.Held::key, finished -> {
-            throw new AssertionError("the key is finished");
-        });
+        return ((StageResult.Held) result).key();
     }
 
     static Response response(StageResult result) {
-        return result.match(
-                held -> {
-                    throw new AssertionError("the key isn't finished");
-                },
-                StageResult.Finished::response);
+        return ((StageResult.Finished) result).response();
     }
 
     List<Duration> pauses() {

@@ -9,6 +9,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -150,14 +151,15 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     }
 
     @Override
-    public StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work) {
+    public StageCommit commitStage(
+            StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
         T transaction;
         try {
             transaction = transactions.begin();
         } catch (Throwable e) {
             return rolledBack(e);
         }
-        StoredKey next;
+        StoredProgress next;
         try {
             next = work.apply(transaction);
         } catch (Throwable e) {
@@ -176,7 +178,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         }
         return locked(() -> {
             committing.remove(held.id());
-            put(next);
+            put(held.with(next));
             return StageCommit.committed();
         });
     }
@@ -283,12 +285,27 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     }
 
     private void index(StoredKey key, boolean present) {
-        KeyState state = key.key().state();
-        state.match(
-                open -> index(key, open.resumableFrom(), present),
-                held -> index(key, held.leaseEnds(), present),
-                finished -> mark(expiring, new Due(finished.expiresAt(), key.id()), key, present),
-                aside -> mark(quarantined, key.id(), key, present));
+        boolean unused = key.key().state().accept(new KeyState.Visitor<Boolean>() {
+            @Override
+            public Boolean open(KeyState.Open open) {
+                return index(key, open.resumableFrom(), present);
+            }
+
+            @Override
+            public Boolean locked(KeyState.Locked locked) {
+                return index(key, locked.leaseEnds(), present);
+            }
+
+            @Override
+            public Boolean finished(KeyState.Finished finished) {
+                return mark(expiring, new Due(finished.expiresAt(), key.id()), key, present);
+            }
+
+            @Override
+            public Boolean quarantined(KeyState.Quarantined aside) {
+                return mark(quarantined, key.id(), key, present);
+            }
+        });
     }
 
     private boolean index(StoredKey key, Instant resumableFrom, boolean present) {

@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -301,17 +303,14 @@ class InMemoryKeyStoreTest {
         StoredKey stored = store.find(claim("a").id()).orElseThrow();
         IdempotencyKey key = stored.key();
         IdempotencyKey unreadable = new IdempotencyKey(
-                key.id(),
-                key.creationId(),
-                "op",
-                Request.restored("POST", "/", "{garbled", true),
-                key.fingerprint(),
-                key.createdAt(),
-                key.updatedAt(),
-                key.attempts(),
-                key.failedAttempts(),
-                key.lastError(),
-                key.state());
+                new KeyCreation(
+                        key.id(),
+                        key.creationId(),
+                        "op",
+                        Request.restored("POST", "/", "{garbled", true),
+                        key.fingerprint(),
+                        key.createdAt()),
+                new KeyProgress(key.state(), key.attempts(), key.failedAttempts(), key.lastError(), key.updatedAt()));
         assertThat(store.replace(stored.revision(), new StoredKey(unreadable, stored.revision())))
                 .isTrue();
         now = now.plus(Duration.ofHours(1));
@@ -337,13 +336,7 @@ class InMemoryKeyStoreTest {
     }
 
     private HeldKey claim(String value) {
-        return service()
-                .claim(KeyId.of(value), REQUEST)
-                .match(claimed -> claimed.key(), replay -> none(), busy -> none());
-    }
-
-    private static HeldKey none() {
-        throw new AssertionError("not claimed");
+        return ((Claim.Claimed) service().claim(KeyId.of(value), REQUEST)).key();
     }
 
     private void finish(String value) {

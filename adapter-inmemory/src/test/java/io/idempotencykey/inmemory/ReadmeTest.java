@@ -79,9 +79,7 @@ class ReadmeTest {
             shop.reserve(stage.transaction(), stage.request());
             return StageOutcome.advanceTo(PAYMENT_DUE);
         });
-        HeldKey next = result.match(advanced -> advanced.key(), finished -> {
-            throw new IllegalStateException("finished early");
-        });
+        HeldKey next = ((StageResult.Held) result).key();
         keys.update(next, StageOutcome.respond(Response.of(204, new byte[0])));
 
         assertThat(keys.retrieve(key.id()).recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);

@@ -8,6 +8,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.TransactionManager;
@@ -184,7 +185,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public StageCommit commitStage(
-            StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredKey> work) {
+            StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredProgress> work) {
         StageAttempt attempt = new StageAttempt(
                 table, held, settings, settings.begin(isolation, lease, transactions), transactions, work);
         try {

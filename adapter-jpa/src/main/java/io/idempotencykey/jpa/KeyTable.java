@@ -2,13 +2,16 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
@@ -165,8 +168,8 @@ final class KeyTable {
                 row.identity(key.id());
             }
             row.identity(key.id());
-            row.creation(key.key());
-            row.changing(key);
+            row.creation(key.key().creation());
+            row.changing(key.progress());
             if (database == Database.MARIADB) {
                 row.identity(key.id());
             }
@@ -181,12 +184,12 @@ final class KeyTable {
     }
 
     boolean replace(Statements statements, Revision expected, StoredKey next) throws SQLException {
-        return update(statements, replace, true, expected, next);
+        return update(statements, replace, next.key().creation(), next.id(), expected, next.progress());
     }
 
     /** Replaces what can change within one creation of the key. */
-    boolean advance(Statements statements, Revision expected, StoredKey next) throws SQLException {
-        return update(statements, advance, false, expected, next);
+    boolean advance(Statements statements, KeyId id, Revision expected, StoredProgress next) throws SQLException {
+        return update(statements, advance, null, id, expected, next);
     }
 
     /**
@@ -194,11 +197,12 @@ final class KeyTable {
      *
      * @return {@code false} if the key has another revision; the transaction has to be rolled back then
      */
-    boolean advanceAndCommit(Connection connection, Revision expected, StoredKey next) throws SQLException {
+    boolean advanceAndCommit(Connection connection, KeyId id, Revision expected, StoredProgress next)
+            throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(advanceAndCommit)) {
             Row row = new Row(statement);
             row.changing(next);
-            row.identity(next.id());
+            row.identity(id);
             row.uuid(expected.value());
             statement.execute();
             return true;
@@ -210,15 +214,21 @@ final class KeyTable {
         }
     }
 
-    private boolean update(Statements statements, String sql, boolean creation, Revision expected, StoredKey next)
+    private boolean update(
+            Statements statements,
+            String sql,
+            @Nullable KeyCreation creation,
+            KeyId id,
+            Revision expected,
+            StoredProgress next)
             throws SQLException {
         try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
-            if (creation) {
-                row.creation(next.key());
+            if (creation != null) {
+                row.creation(creation);
             }
             row.changing(next);
-            row.identity(next.id());
+            row.identity(id);
             row.uuid(expected.value());
             return bounded(statements, statement) == 1;
         }
@@ -357,7 +367,7 @@ final class KeyTable {
     }
 
     private StoredKey key(ResultSet result) throws SQLException {
-        IdempotencyKey key = new IdempotencyKey(
+        KeyCreation creation = new KeyCreation(
                 new KeyId(text(result, "scope"), text(result, "key_value")),
                 uuid(result, "creation_id"),
                 text(result, "operation"),
@@ -367,13 +377,14 @@ final class KeyTable {
                         text(result, "request_parameters"),
                         result.getBoolean("request_complete")),
                 new Fingerprint(text(result, "fingerprint")),
-                instant(result, "created_at"),
-                instant(result, "updated_at"),
+                required(instant(result, "created_at"), "created_at"));
+        KeyProgress progress = new KeyProgress(
+                state(result),
                 result.getLong("attempts"),
                 result.getInt("failed_attempts"),
                 text(result, "last_error"),
-                state(result));
-        return new StoredKey(key, new Revision(uuid(result, "revision")));
+                required(instant(result, "updated_at"), "updated_at"));
+        return new StoredKey(new IdempotencyKey(creation, progress), new Revision(uuid(result, "revision")));
     }
 
     private KeyState state(ResultSet result) throws SQLException {
@@ -442,7 +453,7 @@ final class KeyTable {
             text(id.value());
         }
 
-        void creation(IdempotencyKey key) throws SQLException {
+        void creation(KeyCreation key) throws SQLException {
             uuid(key.creationId());
             text(key.operation());
             text(key.request().method());
@@ -453,27 +464,13 @@ final class KeyTable {
             instant(key.createdAt());
         }
 
-        void changing(StoredKey stored) throws SQLException {
-            IdempotencyKey key = stored.key();
-            instant(key.updatedAt());
-            statement.setLong(++index, key.attempts());
-            integer(key.failedAttempts());
-            text(key.lastError());
-            state(
-                    key.state()
-                            .match(
-                                    open -> new StateColumns("open", null, open.resumableFrom(), null, null, null),
-                                    held -> new StateColumns(
-                                            "locked", held.lockedAt(), held.leaseEnds(), null, null, null),
-                                    done -> new StateColumns(
-                                            "finished",
-                                            null,
-                                            done.expiresAt(),
-                                            done.finishedAt(),
-                                            done.response(),
-                                            null),
-                                    aside -> new StateColumns("quarantined", null, null, null, null, aside)),
-                    key.recoveryPoint());
+        void changing(StoredProgress stored) throws SQLException {
+            KeyProgress progress = stored.progress();
+            instant(progress.updatedAt());
+            statement.setLong(++index, progress.attempts());
+            integer(progress.failedAttempts());
+            text(progress.lastError());
+            state(progress.state().accept(StateColumns.OF), progress.state().recoveryPoint());
             uuid(stored.revision().value());
         }
 
@@ -540,5 +537,28 @@ final class KeyTable {
             @Nullable Instant dueAt,
             @Nullable Instant finishedAt,
             @Nullable Response response,
-            KeyState.@Nullable Quarantined quarantined) {}
+            KeyState.@Nullable Quarantined quarantined) {
+        static final KeyState.Visitor<StateColumns> OF = new KeyState.Visitor<>() {
+            @Override
+            public StateColumns open(KeyState.Open open) {
+                return new StateColumns("open", null, open.resumableFrom(), null, null, null);
+            }
+
+            @Override
+            public StateColumns locked(KeyState.Locked locked) {
+                return new StateColumns("locked", locked.lockedAt(), locked.leaseEnds(), null, null, null);
+            }
+
+            @Override
+            public StateColumns finished(KeyState.Finished finished) {
+                return new StateColumns(
+                        "finished", null, finished.expiresAt(), finished.finishedAt(), finished.response(), null);
+            }
+
+            @Override
+            public StateColumns quarantined(KeyState.Quarantined quarantined) {
+                return new StateColumns("quarantined", null, null, null, null, quarantined);
+            }
+        };
+    }
 }

@@ -61,7 +61,7 @@ class IndexTest {
                     "find", s -> table.find(s, stored.id()),
                     "insert", s -> table.insert(s, stored),
                     "replace", s -> table.replace(s, stored.revision(), fresh),
-                    "advance", s -> table.advance(s, stored.revision(), fresh),
+                    "advance", s -> table.advance(s, stored.id(), stored.revision(), fresh.progress()),
                     "reap", s -> table.deleteExpired(s, now, 500));
             Map<String, Statements.Work<?>> listing = Map.of(
                     "resumable, any", s -> table.findResumable(s, Map.of(), null, now, 100),

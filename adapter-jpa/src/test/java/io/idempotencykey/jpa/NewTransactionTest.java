@@ -175,7 +175,7 @@ class NewTransactionTest {
                 em.persist(new ContractRow("row", "1"));
                 em.flush();
                 stage.run(store, held, em);
-                return next;
+                return next.progress();
             });
 
             boolean moved = store.find(held.id()).orElseThrow().equals(next);

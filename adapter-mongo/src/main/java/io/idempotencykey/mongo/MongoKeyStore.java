@@ -36,6 +36,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
@@ -261,7 +262,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public boolean insert(StoredKey key) {
         HolderSession proposed = sessions.take(key.revision());
-        HolderSession holder = proposed != null || !KeyDocument.isLocked(key) ? proposed : sessions.open();
+        HolderSession holder = proposed != null || !KeyDocument.isLocked(key.progress()) ? proposed : sessions.open();
         return write(key, holder, proposed != null, () -> {
             try {
                 BsonDocument document = KeyDocument.insert(key, holder);
@@ -282,7 +283,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         // Whatever else runs under the old revision goes on being kept under it.
         HolderSession former = proposed != null ? null : sessions.take(expected);
         HolderSession mine = proposed != null ? proposed : former;
-        HolderSession holder = mine != null || !KeyDocument.isLocked(next) ? mine : sessions.open();
+        HolderSession holder = mine != null || !KeyDocument.isLocked(next.progress()) ? mine : sessions.open();
         BsonDocument filter = KeyDocument.withRevision(next.id(), expected);
         return write(next, holder, mine != null, () -> {
             try {
@@ -381,8 +382,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             keep = true;
             throw e;
         } finally {
-            if (holder != null && keep && KeyDocument.isLocked(next)) {
-                sessions.keep(next.revision(), holder, KeyDocument.lease(next));
+            if (holder != null && keep && KeyDocument.isLocked(next.progress())) {
+                sessions.keep(next.revision(), holder, KeyDocument.lease(next.progress()));
             } else if (holder != null) {
                 holder.close();
             }
@@ -442,39 +443,36 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     @Override
     public StageCommit commitStage(
-            StoredKey held, Isolation isolation, Duration lease, Function<ClientSession, StoredKey> work) {
+            StoredKey held, Isolation isolation, Duration lease, Function<ClientSession, StoredProgress> work) {
         if (isolation != Isolation.SNAPSHOT) {
             throw new IllegalArgumentException("argument 'isolation' is '" + isolation + "'; allowed: SNAPSHOT");
         }
         HolderSession kept = sessions.take(held.revision());
         HolderSession holder = kept != null ? kept : sessions.open();
-        AtomicReference<StoredKey> last = new AtomicReference<>(held);
+        AtomicReference<StoredProgress> last = new AtomicReference<>(held.progress());
         StageCommit end = new StageTransaction(keys, holder, kept, held).run(lease, session -> {
-            StoredKey next = work.apply(session);
+            StoredProgress next = work.apply(session);
             last.set(next);
             return next;
         });
-        StoredKey next = Objects.requireNonNull(last.get());
-        // A transaction whose fate is open ends at the latest when the session begins its next one.
-        boolean unused = end.match(
-                () -> keep(KeyDocument.isLocked(next), next, holder, KeyDocument.lease(next)),
-                () -> keep(false, held, holder, lease),
-                failure -> keep(true, held, holder, lease),
-                failure -> {
-                    endFormer(held, holder, failure);
-                    return keep(true, held, holder, lease);
-                },
-                failure -> keep(true, held, holder, lease));
-        return end;
-    }
-
-    private boolean keep(boolean keep, StoredKey key, HolderSession holder, Duration lease) {
-        if (keep) {
-            sessions.keep(key.revision(), holder, lease);
-        } else {
-            holder.close();
+        switch (end.kind()) {
+            case COMMITTED -> {
+                StoredProgress next = Objects.requireNonNull(last.get());
+                if (KeyDocument.isLocked(next)) {
+                    sessions.keep(next.revision(), holder, KeyDocument.lease(next));
+                } else {
+                    holder.close();
+                }
+            }
+            case FENCED_OFF -> holder.close();
+            case TRANSIENTLY_ROLLED_BACK -> {
+                endFormer(held, holder, Objects.requireNonNull(end.cause()));
+                sessions.keep(held.revision(), holder, lease);
+            }
+            // A transaction whose fate is open ends at the latest when the session begins its next one.
+            case ROLLED_BACK, UNKNOWN -> sessions.keep(held.revision(), holder, lease);
         }
-        return keep;
+        return end;
     }
 
     @Override

@@ -140,7 +140,7 @@ class MongoStoreTest {
     }
 
     private StageCommit commit(StoredKey held, java.util.function.Function<ClientSession, StoredKey> work) {
-        return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work);
+        return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work.andThen(StoredKey::progress));
     }
 
     private static Document row(String name) {
@@ -206,14 +206,7 @@ class MongoStoreTest {
     }
 
     private static HeldKey held(Claim claim) {
-        return claim.match(
-                Claim.Claimed::key,
-                replay -> {
-                    throw new AssertionError("the key is finished");
-                },
-                inFlight -> {
-                    throw new AssertionError("the key is in flight");
-                });
+        return ((Claim.Claimed) claim).key();
     }
 
     // Concerns, whatever the client's are
@@ -867,11 +860,8 @@ class MongoStoreTest {
             HeldKey unused = takeOver(dead, id);
 
             HeldKey taken = takeOver(heir, id);
-            HeldKey later = heir.service
-                    .workStage(taken, stage -> StageOutcome.advanceTo(PAID))
-                    .match(StageResult.Held::key, finished -> {
-                        throw new AssertionError("the key is finished");
-                    });
+            HeldKey later =
+                    ((StageResult.Held) heir.service.workStage(taken, stage -> StageOutcome.advanceTo(PAID))).key();
             heir.service.workStage(later, stage -> {
                 add(heir, stage.transaction(), name);
                 return StageOutcome.respond(RESPONSE);
@@ -896,10 +886,8 @@ class MongoStoreTest {
         long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
         while (System.nanoTime() < end) {
             try {
-                HeldKey taken =
-                        process.service.claim(id, REQUEST).match(Claim.Claimed::key, replay -> null, inFlight -> null);
-                if (taken != null) {
-                    return taken;
+                if (process.service.claim(id, REQUEST) instanceof Claim.Claimed claimed) {
+                    return claimed.key();
                 }
             } catch (IdempotencyException.Locked documentIsHeld) {
                 assertThat(documentIsHeld.retryAfter()).isPresent();

@@ -69,10 +69,10 @@ public interface KeyStore<T> {
     /**
      * Runs a stage's work in a new transaction of its own, with the key's compare-and-set as its last write.
      *
-     * <p>The work gets the handle and returns the key's next content. Then everything that the handle has buffered is
-     * written, the store makes sure that the transaction is still alive and not marked for rollback, replaces the key if
-     * it has the held revision, and commits. Whatever goes wrong rolls back, and is told as a result; nothing that the
-     * work throws leaves this method.
+     * <p>The work gets the handle and returns the key's next progress. Then everything that the handle has buffered is
+     * written, the store makes sure that the transaction is still alive and not marked for rollback, replaces the key's
+     * progress if the key has the held revision, and commits. Whatever goes wrong rolls back, and is told as a result;
+     * nothing that the work throws leaves this method. The work may throw anything, checked exceptions too.
      *
      * @param held the key as it is held; its revision is the fence
      * @param isolation one of {@link #isolations()}
@@ -80,7 +80,7 @@ public interface KeyStore<T> {
      * @param work called at most once, on this thread
      * @return what became of the transaction
      */
-    StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work);
+    StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work);
 
     /**
      * Finds unfinished keys that nobody works on: open ones resumable from an instant before this one, and locked ones

@@ -52,7 +52,7 @@ public final class Completer<T> {
     /** Each turn picks at random among more keys than it takes, so that instances rarely reach for the same one. */
     private static final int LEAST_CANDIDATES = 64;
 
-    private final IdempotencyKeyService<T> service;
+    private final Engine<T> engine;
     private final OperationRunner<T> runner;
     private final Map<String, Operation<T>> operations;
     private final Map<String, Set<RecoveryPoint>> resumable;
@@ -64,8 +64,8 @@ public final class Completer<T> {
     private final AtomicReference<@Nullable String> lastUnknownScope = new AtomicReference<>();
 
     private Completer(Builder<T> builder) {
-        this.service = builder.service;
-        this.runner = new OperationRunner<>(service);
+        this.engine = builder.engine;
+        this.runner = new OperationRunner<>(engine);
         this.operations = Map.copyOf(builder.operations);
         this.resumable = operations.values().stream()
                 .filter(Completer::isResumable)
@@ -108,7 +108,7 @@ public final class Completer<T> {
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public int runOnce() {
-        Instant now = service.clock().now();
+        Instant now = engine.clock().now();
         AtomicInteger finished = new AtomicInteger();
         List<CountDownLatch> running = new ArrayList<>();
         try {
@@ -177,9 +177,9 @@ public final class Completer<T> {
             Instant before,
             int candidates) {
         String after = lastScope.get();
-        List<StoredKey> found = service.findResumable(operations, after, before, candidates);
+        List<StoredKey> found = engine.findResumable(operations, after, before, candidates);
         if (found.isEmpty() && after != null) {
-            found = service.findResumable(operations, null, before, candidates);
+            found = engine.findResumable(operations, null, before, candidates);
         }
         lastScope.set(found.isEmpty() ? null : found.get(0).id().scope());
         return found;
@@ -189,7 +189,7 @@ public final class Completer<T> {
     private List<StoredKey> someOf(List<StoredKey> found, Set<KeyId> handedOut, int count) {
         List<StoredKey> shuffled = new ArrayList<>(found);
         shuffled.removeIf(key -> handedOut.contains(key.id()));
-        RandomGenerator random = service.settings().environment().random();
+        RandomGenerator random = engine.settings().environment().random();
         for (int i = shuffled.size() - 1; i > 0; i--) {
             Collections.swap(shuffled, i, random.nextInt(i + 1));
         }
@@ -222,14 +222,13 @@ public final class Completer<T> {
             return false;
         }
         try {
-            Environment environment = service.settings().environment();
+            Environment environment = engine.settings().environment();
             long begin = environment.nanoTime();
-            Optional<HeldKey> held = service.takeAbandoned(operation, found);
+            Optional<HeldKey> held = engine.takeAbandoned(engine.planOf(operation), found);
             if (held.isPresent()) {
                 Execution execution =
                         runner.proceed(operation, held.get(), found.key().request());
-                service.settings()
-                        .events()
+                engine.events()
                         .emit(new KeyEvent.Completed(
                                 execution.key(), Duration.ofNanos(environment.nanoTime() - begin)));
             }
@@ -245,7 +244,7 @@ public final class Completer<T> {
             found.key().request().parameters();
             return false;
         } catch (IllegalStateException e) {
-            service.quarantine(found, "the stored request can't be read");
+            engine.quarantine(found, "the stored request can't be read");
             return true;
         }
     }
@@ -254,17 +253,17 @@ public final class Completer<T> {
         if (found.key().request().isComplete() || operation.isResumableWithoutParameters()) {
             return false;
         }
-        service.postpone(found, service.clock().now().plus(unknownAfter));
+        engine.postpone(found, engine.clock().now().plus(unknownAfter));
         return true;
     }
 
     private void quarantineUnknown(StoredKey found) {
         Operation<T> operation = operations.get(found.key().operation());
         if (operation == null) {
-            service.quarantine(
+            engine.quarantine(
                     found, "nobody has known the operation '" + found.key().operation() + "'");
         } else if (!operation.recoveryPoints().contains(found.key().recoveryPoint())) {
-            service.quarantine(
+            engine.quarantine(
                     found, "nobody has known the recovery point '" + found.key().recoveryPoint() + "'");
         } else if (!isUnreadable(found)) {
             isLeftToItsClient(operation, found);
@@ -281,7 +280,7 @@ public final class Completer<T> {
      * @param <T> the store's transaction handle
      */
     public static final class Builder<T> {
-        private final IdempotencyKeyService<T> service;
+        private final Engine<T> engine;
         private final Map<String, Operation<T>> operations = new HashMap<>();
         private Duration abandonedAfter = DEFAULT_ABANDONED_AFTER;
         private Duration unknownAfter = DEFAULT_UNKNOWN_AFTER;
@@ -289,7 +288,7 @@ public final class Completer<T> {
         private Executor executor = Runnable::run;
 
         private Builder(IdempotencyKeyService<T> service) {
-            this.service = Arguments.required(service, "service");
+            this.engine = Arguments.required(service, "service").engine();
         }
 
         /**
@@ -301,7 +300,7 @@ public final class Completer<T> {
          *     store doesn't have
          */
         public Builder<T> operation(Operation<T> operation) {
-            service.check(Arguments.required(operation, "operation"));
+            engine.check(Arguments.required(operation, "operation"));
             if (operations.putIfAbsent(operation.name(), operation) != null) {
                 throw Arguments.refused("operation", operation, "one operation of each name");
             }

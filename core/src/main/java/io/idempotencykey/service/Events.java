@@ -1,6 +1,7 @@
 package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.port.StoredKey;
 import java.lang.System.Logger.Level;
 import java.util.List;
@@ -31,8 +32,7 @@ final class Events {
 
     /** Tells if the key is quarantined now. */
     void quarantined(StoredKey stored) {
-        boolean aside = stored.key().state().match(open -> false, locked -> false, finished -> false, put -> true);
-        if (aside) {
+        if (stored.key().state() instanceof KeyState.Quarantined) {
             emit(new KeyEvent.Quarantined(stored.key()));
         }
     }

@@ -1,29 +1,15 @@
 package io.idempotencykey.service;
 
-import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
-import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
-import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.KeyStore;
-import io.idempotencykey.port.Revision;
-import io.idempotencykey.port.StoredKey;
-import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
-import java.util.UUID;
-import java.util.function.Function;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,27 +26,19 @@ import org.jspecify.annotations.Nullable;
  * @param <T> the handle that a stage writes with in its transaction
  */
 public final class IdempotencyKeyService<T> {
-    private static final Duration SOON = Duration.ofSeconds(1);
-
-    private final KeyStore<T> store;
-    private final Settings settings;
-    private final StoreAccess<T> access;
-    private final StoreClock clock;
+    private final Engine<T> engine;
 
     /**
-     * A service with the defaults of its {@link Builder}.
+     * A service with the defaults of its {@link ServiceBuilder}.
      *
      * @param store where keys are kept
      */
     public IdempotencyKeyService(KeyStore<T> store) {
-        this(store, new Builder<>(store).settings());
+        this(store, new ServiceBuilder<>(store).settings());
     }
 
-    private IdempotencyKeyService(KeyStore<T> store, Settings settings) {
-        this.store = store;
-        this.settings = settings;
-        this.access = new StoreAccess<>(store, settings);
-        this.clock = new StoreClock(store, access, settings);
+    IdempotencyKeyService(KeyStore<T> store, Settings settings) {
+        this.engine = new Engine<>(store, settings);
     }
 
     /**
@@ -70,8 +48,12 @@ public final class IdempotencyKeyService<T> {
      * @param store where keys are kept
      * @return the builder
      */
-    public static <T> Builder<T> builder(KeyStore<T> store) {
-        return new Builder<>(store);
+    public static <T> ServiceBuilder<T> builder(KeyStore<T> store) {
+        return new ServiceBuilder<>(store);
+    }
+
+    Engine<T> engine() {
+        return engine;
     }
 
     /**
@@ -87,13 +69,8 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public IdempotencyKey create(String scope, @Nullable String value, Request request) {
-        StoredKey fresh = open(new KeyId(scope, value == null ? generatedValue() : value), request);
-        return observed(() -> {
-            if (!insertOrFind(fresh).revision().equals(fresh.revision())) {
-                throw new IdempotencyException.KeyExists(fresh.id());
-            }
-            return fresh.key();
-        });
+        KeyId id = value == null ? generatedId(scope) : new KeyId(scope, value);
+        return engine.create(id, Arguments.required(request, "request"));
     }
 
     /**
@@ -110,13 +87,8 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public IdempotencyKey initializeRequest(String scope, @Nullable String headerKey, Request request) {
-        KeyId id = headerKey == null ? new KeyId(scope, generatedValue()) : KeyId.fromHeader(scope, headerKey);
-        StoredKey fresh = open(id, request);
-        return observed(() -> {
-            IdempotencyKey key = insertOrFind(fresh).key();
-            Transitions.checkFingerprint(key, fresh.key().fingerprint());
-            return key;
-        });
+        KeyId id = headerKey == null ? generatedId(scope) : KeyId.fromHeader(scope, headerKey);
+        return engine.findOrCreate(id, Arguments.required(request, "request"));
     }
 
     /**
@@ -147,7 +119,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.NotFound if there is none, or it has expired
      */
     public IdempotencyKey retrieve(KeyId id) {
-        return observed(() -> current(id).key());
+        return engine.retrieve(Arguments.required(id, "id"));
     }
 
     /**
@@ -161,7 +133,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Quarantined if it is put aside
      */
     public HeldKey lock(KeyId id) {
-        return lock(id, settings.lease());
+        return lock(id, engine.settings().lease());
     }
 
     /**
@@ -177,32 +149,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Quarantined if it is put aside
      */
     public HeldKey lock(KeyId id, Duration lease) {
-        Transitions.lease(lease);
-        return observed(() -> {
-            Tries tries = new Tries(settings);
-            while (true) {
-                StoredKey stored = current(id);
-                StoredKey next = Transitions.lock(
-                        stored,
-                        clock.now(),
-                        lease,
-                        newRevision(),
-                        free -> free,
-                        timeLeft -> {
-                            throw new IdempotencyException.Locked(id, timeLeft);
-                        },
-                        response -> {
-                            throw new IdempotencyException.AlreadyFinished(id, response);
-                        });
-                StoreAccess.Write write = access.replace(stored.revision(), next);
-                if (write == StoreAccess.Write.DONE) {
-                    return taken(stored, next);
-                }
-                if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                    throw new IdempotencyException.Locked(id, SOON);
-                }
-            }
-        });
+        return engine.lock(Arguments.required(id, "id"), Transitions.lease(lease));
     }
 
     /**
@@ -218,151 +165,12 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public Claim claim(KeyId id, Request request) {
-        Claim claim = claim(null, id, request);
-        claim.match(
-                claimed -> claimed,
-                replay -> replay,
-                inFlight -> settings.events().refused(new IdempotencyException.Locked(id, inFlight.retryAfter())));
+        Claim claim =
+                engine.claim(engine.undeclared(), Arguments.required(id, "id"), Arguments.required(request, "request"));
+        if (claim instanceof Claim.InFlight inFlight) {
+            engine.events().refused(new IdempotencyException.Locked(id, inFlight.retryAfter()));
+        }
         return claim;
-    }
-
-    /** The same for a declared operation, whose name is stored and whose recovery points are known. */
-    Claim claim(@Nullable Operation<T> operation, KeyId id, Request request) {
-        Arguments.required(request, "request");
-        String name = operation == null ? "" : operation.name();
-        StoredKey fresh = Transitions.createLocked(
-                Arguments.required(id, "id"),
-                newUuid(),
-                name,
-                operation == null ? request : operation.redact(request),
-                Fingerprint.of(name, request),
-                clock.now(),
-                leaseAt(operation, RecoveryPoint.STARTED),
-                newRevision());
-        return observed(() -> {
-            Tries tries = new Tries(settings);
-            while (true) {
-                StoredKey stored = insertOrFind(fresh);
-                if (stored.revision().equals(fresh.revision())) {
-                    return new Claim.Claimed(new HeldKey(fresh));
-                }
-                Transitions.checkFingerprint(stored.key(), fresh.key().fingerprint());
-                Optional<Claim> claim = Transitions.lock(
-                        stored,
-                        clock.now(),
-                        leaseAt(operation, stored.key().recoveryPoint()),
-                        newRevision(),
-                        next -> take(operation, stored, next, tries),
-                        timeLeft -> Optional.of(new Claim.InFlight(stored.key(), timeLeft)),
-                        response -> Optional.of(replay(stored, response)));
-                if (claim.isPresent()) {
-                    return claim.get();
-                }
-            }
-        });
-    }
-
-    private Claim replay(StoredKey stored, Response response) {
-        settings.events().emit(new KeyEvent.Replayed(stored.key()));
-        return new Claim.Replay(stored.key(), response);
-    }
-
-    private HeldKey taken(StoredKey before, StoredKey held) {
-        boolean takenOver = before.key().state().match(open -> false, locked -> true, finished -> false, put -> false);
-        settings.events().emit(takenOver ? new KeyEvent.TakenOver(held.key()) : new KeyEvent.Locked(held.key()));
-        return new HeldKey(held);
-    }
-
-    /**
-     * Takes a key that the completer found, if it is still as it was found; it may be taken, since its operation and point
-     * are known and it is open or its lease has run out.
-     */
-    Optional<HeldKey> takeAbandoned(Operation<T> operation, StoredKey found) {
-        Duration lease = leaseAt(operation, found.key().recoveryPoint());
-        return Transitions.lock(
-                found,
-                clock.now(),
-                lease,
-                newRevision(),
-                next -> access.replace(found.revision(), next) == StoreAccess.Write.DONE
-                        ? Optional.of(taken(found, next))
-                        : Optional.empty(),
-                timeLeft -> Optional.empty(),
-                response -> Optional.empty());
-    }
-
-    /** Puts a key aside, if it is still as it was found. */
-    void quarantine(StoredKey found, String reason) {
-        StoredKey next = Transitions.quarantine(found, clock.now(), reason, newRevision());
-        if (access.replace(found.revision(), next) == StoreAccess.Write.DONE) {
-            settings.events().quarantined(next);
-        }
-    }
-
-    /** An operator's change of an unfinished key that nobody holds. */
-    IdempotencyKey operate(KeyId id, String action, String by, OperatorChange change) {
-        return observed(() -> {
-            Tries tries = new Tries(settings);
-            while (true) {
-                StoredKey stored = current(id);
-                Instant now = clock.now();
-                Transitions.checkUnattended(stored, now);
-                StoredKey next = change.next(stored, now, newRevision());
-                StoreAccess.Write write = access.replace(stored.revision(), next);
-                if (write == StoreAccess.Write.DONE) {
-                    settings.events().emit(new KeyEvent.Operated(next.key(), action, by));
-                    return next.key();
-                }
-                if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                    throw new IdempotencyException.Locked(id, SOON);
-                }
-            }
-        });
-    }
-
-    /** What an operator makes of a key. */
-    @FunctionalInterface
-    interface OperatorChange {
-        StoredKey next(StoredKey stored, Instant now, Revision revision);
-    }
-
-    /** Leaves a key alone until the instant, if it is still as it was found. */
-    void postpone(StoredKey found, Instant until) {
-        access.replace(found.revision(), Transitions.postpone(found, clock.now(), until, newRevision()));
-    }
-
-    List<StoredKey> findResumable(
-            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        return access.repeatable(null, () -> store.findResumable(operations, afterScope, before, limit));
-    }
-
-    List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return access.repeatable(null, () -> store.findQuarantined(after, limit));
-    }
-
-    int deleteExpired(int limit) {
-        return access.repeatable(null, () -> store.deleteExpired(clock.now(), limit));
-    }
-
-    StoreClock clock() {
-        return clock;
-    }
-
-    Settings settings() {
-        return settings;
-    }
-
-    /** Locks a free key; empty if another was faster and the key is to be read again. */
-    private Optional<Claim> take(@Nullable Operation<T> operation, StoredKey stored, StoredKey next, Tries tries) {
-        RecoveryPoint resumesAt = stored.key().recoveryPoint();
-        if (operation != null && !operation.recoveryPoints().contains(resumesAt)) {
-            throw new IdempotencyException.UnknownRecoveryPoint(stored.id(), resumesAt, operation.recoveryPoints());
-        }
-        return switch (access.replace(stored.revision(), next)) {
-            case DONE -> Optional.of(new Claim.Claimed(taken(stored, next)));
-            case LOST -> tries.another() ? Optional.empty() : Optional.of(new Claim.InFlight(stored.key(), SOON));
-            case BUSY -> Optional.of(new Claim.InFlight(stored.key(), SOON));
-        };
     }
 
     /**
@@ -377,9 +185,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Locked if a transaction holds the key's row
      */
     public StageResult update(HeldKey held, StageOutcome outcome) {
-        Arguments.required(outcome, "outcome");
-        StoredKey stored = Arguments.required(held, "held").stored();
-        return observed(() -> result(write(stored, next(null, stored, outcome, clock.now(), newRevision()))));
+        return engine.update(Arguments.required(held, "held"), Arguments.required(outcome, "outcome"));
     }
 
     /**
@@ -397,7 +203,7 @@ public final class IdempotencyKeyService<T> {
      * @throws RuntimeException what the stage throws, as it is; nothing of the stage is kept, and the key is released
      */
     public StageResult workStage(HeldKey held, WorkStage<T> stage) {
-        return workStage(held, settings.isolation(), stage);
+        return workStage(held, engine.settings().isolation(), stage);
     }
 
     /**
@@ -416,58 +222,9 @@ public final class IdempotencyKeyService<T> {
     public StageResult workStage(HeldKey held, Isolation isolation, WorkStage<T> stage) {
         Arguments.required(held, "held");
         Arguments.required(stage, "stage");
-        checkIsolation(store, isolation);
-        return execute(null, held, held.key(), key -> stage, isolation);
-    }
-
-    /** Runs the operation's stage at the held key's recovery point, for the request as its client sent it. */
-    StageResult workStage(Operation<T> operation, HeldKey held, Request request) {
-        StageDefinition<T> stage = operation.stage(held.recoveryPoint());
-        if (stage == null) {
-            throw new IdempotencyException.UnknownRecoveryPoint(
-                    held.id(), held.recoveryPoint(), operation.recoveryPoints());
-        }
-        IdempotencyKey seen = Transitions.withRequest(held.key(), request);
-        return execute(operation, held, seen, stage.prepare(), isolationOf(stage));
-    }
-
-    private StageResult execute(
-            @Nullable Operation<T> operation,
-            HeldKey held,
-            IdempotencyKey seen,
-            Function<IdempotencyKey, WorkStage<T>> prepare,
-            Isolation isolation) {
-        StoredKey stored = held.stored();
-        StageExecution<T> execution = new StageExecution<>(
-                store,
-                access,
-                clock,
-                settings,
-                this::newRevision,
-                failure -> afterFailure(operation, stored, failure),
-                stored,
-                seen);
-        return observed(() -> result(execution.run(
-                prepare, isolation, (outcome, now, revision) -> next(operation, stored, outcome, now, revision))));
-    }
-
-    private StoredKey afterFailure(@Nullable Operation<T> operation, StoredKey held, Throwable failure) {
-        Instant now = clock.now();
-        if (Thread.currentThread().isInterrupted()) {
-            // The process is stopping: that says nothing against the request.
-            return Transitions.release(held, now, newRevision());
-        }
-        return operation == null
-                ? Transitions.fail(held, now, failure, now, Integer.MAX_VALUE, newRevision())
-                : Transitions.fail(
-                        held,
-                        now,
-                        failure,
-                        now.plus(operation.backoff(
-                                held.key().failedAttempts() + 1,
-                                settings.environment().random())),
-                        operation.maxAttempts(),
-                        newRevision());
+        StageDefinition<T> definition =
+                new StageDefinition<>(key -> stage, null, engine.checkIsolation(isolation), Set.of());
+        return engine.run(engine.undeclared(), held, held.key(), definition);
     }
 
     /**
@@ -479,7 +236,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Locked if a transaction holds the key's row, such as that of a stage still running
      */
     public HeldKey renew(HeldKey held) {
-        return renew(held, settings.lease());
+        return renew(held, engine.settings().lease());
     }
 
     /**
@@ -493,9 +250,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Locked if a transaction holds the key's row, such as that of a stage still running
      */
     public HeldKey renew(HeldKey held, Duration lease) {
-        StoredKey stored = Arguments.required(held, "held").stored();
-        Transitions.lease(lease);
-        return observed(() -> new HeldKey(write(stored, Transitions.renew(stored, clock.now(), lease, newRevision()))));
+        return engine.renew(Arguments.required(held, "held"), Transitions.lease(lease));
     }
 
     /**
@@ -507,313 +262,10 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Locked if a transaction holds the key's row, such as that of a stage still running
      */
     public IdempotencyKey unlock(HeldKey held) {
-        StoredKey stored = Arguments.required(held, "held").stored();
-        return observed(() -> write(stored, Transitions.release(stored, clock.now(), newRevision()))
-                .key());
+        return engine.unlock(Arguments.required(held, "held"));
     }
 
-    /** Refuses, before anything runs, an operation with an isolation that the store doesn't have. */
-    void check(Operation<T> operation) {
-        for (RecoveryPoint at : operation.recoveryPoints()) {
-            StageDefinition<T> stage = operation.stage(at);
-            if (stage != null) {
-                checkIsolation(store, isolationOf(stage));
-            }
-        }
-    }
-
-    private static Isolation checkIsolation(KeyStore<?> store, Isolation isolation) {
-        Set<Isolation> isolations = store.isolations();
-        if (!isolations.contains(Arguments.required(isolation, "isolation"))) {
-            throw Arguments.refused("isolation", isolation, "what the store has: " + isolations);
-        }
-        return isolation;
-    }
-
-    private Isolation isolationOf(StageDefinition<T> stage) {
-        Isolation isolation = stage.isolation();
-        return isolation == null ? settings.isolation() : isolation;
-    }
-
-    private Duration leaseAt(@Nullable Operation<T> operation, RecoveryPoint at) {
-        StageDefinition<T> stage = operation == null ? null : operation.stage(at);
-        Duration lease = stage == null ? null : stage.lease();
-        return lease == null ? settings.lease() : lease;
-    }
-
-    private StoredKey next(
-            @Nullable Operation<T> operation, StoredKey held, StageOutcome outcome, Instant now, Revision revision) {
-        return outcome.match(
-                to -> {
-                    StageDefinition<T> stage = operation == null
-                            ? null
-                            : operation.stage(held.key().recoveryPoint());
-                    if (stage != null && !stage.targets().contains(to)) {
-                        throw new IdempotencyException.UnknownRecoveryPoint(held.id(), to, stage.targets());
-                    }
-                    return Transitions.advance(held, to, now, leaseAt(operation, to), revision);
-                },
-                response -> {
-                    Transitions.checkLength(held.id(), response, settings.maxResponseBytes());
-                    return Transitions.respond(held, response, now, settings.timeToLive(), revision);
-                });
-    }
-
-    private StageResult result(StoredKey stored) {
-        return stored.key()
-                .state()
-                .match(
-                        open -> unheld(stored),
-                        locked -> new StageResult.Held(new HeldKey(stored)),
-                        finished -> {
-                            Duration age = Duration.between(stored.key().createdAt(), finished.finishedAt());
-                            settings.events().emit(new KeyEvent.Finished(stored.key(), age));
-                            return new StageResult.Finished(stored.key(), finished.response());
-                        },
-                        quarantined -> unheld(stored));
-    }
-
-    private static StageResult unheld(StoredKey stored) {
-        throw new IllegalStateException("a stage leaves its key held or finished: " + stored);
-    }
-
-    /** A holder's write. */
-    private StoredKey write(StoredKey held, StoredKey next) {
-        return switch (access.replace(held.revision(), next)) {
-            case DONE -> next;
-            case LOST -> throw new IdempotencyException.StaleKey(held.id(), null);
-            case BUSY -> throw new IdempotencyException.Locked(held.id(), SOON);
-        };
-    }
-
-    private StoredKey current(KeyId id) {
-        return access.find(Arguments.required(id, "id"))
-                .filter(stored -> !Transitions.isExpired(stored.key(), clock.now()))
-                .orElseThrow(() -> new IdempotencyException.NotFound(id));
-    }
-
-    /** The fresh key if it is stored now, be it in place of an expired one; else the key that stands there. */
-    private StoredKey insertOrFind(StoredKey fresh) {
-        Tries tries = new Tries(settings);
-        while (true) {
-            StoreAccess.Write write = access.insert(fresh);
-            if (write == StoreAccess.Write.DONE) {
-                return created(fresh);
-            }
-            Optional<StoredKey> found = access.find(fresh.id());
-            if (found.isPresent()) {
-                StoredKey stored = found.get();
-                if (!Transitions.isExpired(stored.key(), clock.now())) {
-                    return stored;
-                }
-                write = access.replace(stored.revision(), fresh);
-                if (write == StoreAccess.Write.DONE) {
-                    return created(fresh);
-                }
-            }
-            if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                throw new IdempotencyException.Locked(fresh.id(), SOON);
-            }
-        }
-    }
-
-    private StoredKey created(StoredKey fresh) {
-        settings.events().emit(new KeyEvent.Created(fresh.key()));
-        return fresh;
-    }
-
-    /** Tells the listener of what is refused, and throws it on. */
-    private <R> R observed(Supplier<R> call) {
-        try {
-            return call.get();
-        } catch (IdempotencyException e) {
-            throw settings.events().refused(e);
-        }
-    }
-
-    private StoredKey open(KeyId id, Request request) {
-        Fingerprint fingerprint = Fingerprint.of("", request);
-        return Transitions.createOpen(id, newUuid(), "", request, fingerprint, clock.now(), newRevision());
-    }
-
-    private String generatedValue() {
-        return newUuid().toString();
-    }
-
-    private Revision newRevision() {
-        return new Revision(newUuid());
-    }
-
-    private UUID newUuid() {
-        // At once: a SecureRandom works through its lock for every call.
-        byte[] bytes = new byte[16];
-        settings.environment().random().nextBytes(bytes);
-        ByteBuffer buffer = ByteBuffer.wrap(bytes);
-        return new UUID(buffer.getLong(), buffer.getLong());
-    }
-
-    /**
-     * Settings of a service, each with a default; not safe for many threads.
-     *
-     * @param <T> the store's transaction handle
-     */
-    public static final class Builder<T> {
-        /** How long a lock holds if its owner disappears. */
-        public static final Duration DEFAULT_LEASE = Duration.ofSeconds(30);
-
-        /** How long a finished key can be replayed. */
-        public static final Duration DEFAULT_TIME_TO_LIVE = Duration.ofHours(24);
-
-        /** The longest body that is stored, in bytes. */
-        public static final int DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024;
-
-        /** How many times a stage or a statement is tried while its failures are transient. */
-        public static final int DEFAULT_MAX_TRIES = 20;
-
-        /** The bound on the first wait between two tries. */
-        public static final Duration DEFAULT_FIRST_PAUSE = Duration.ofMillis(5);
-
-        /** The bound on any wait between two tries. */
-        public static final Duration DEFAULT_LONGEST_PAUSE = Duration.ofMillis(500);
-
-        private final KeyStore<T> store;
-        private Duration lease = DEFAULT_LEASE;
-        private Duration timeToLive = DEFAULT_TIME_TO_LIVE;
-        private int maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES;
-        private int maxTries = DEFAULT_MAX_TRIES;
-        private Duration firstPause = DEFAULT_FIRST_PAUSE;
-        private Duration longestPause = DEFAULT_LONGEST_PAUSE;
-        private @Nullable Isolation isolation;
-        private @Nullable Environment environment;
-        private final List<KeyListener> listeners = new ArrayList<>();
-
-        private Builder(KeyStore<T> store) {
-            this.store = Arguments.required(store, "store");
-        }
-
-        /**
-         * How long a lock holds if its owner disappears; set it to more than the longest stage takes. Default: {@link
-         * #DEFAULT_LEASE}.
-         *
-         * @param lease 1 millisecond to 24 hours
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> lease(Duration lease) {
-            this.lease = Transitions.lease(lease);
-            return this;
-        }
-
-        /**
-         * How long a finished key can be replayed before it counts as absent; set it to more than clients go on retrying.
-         * Default: {@link #DEFAULT_TIME_TO_LIVE}.
-         *
-         * @param timeToLive 1 millisecond to 3,650 days
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> timeToLive(Duration timeToLive) {
-            this.timeToLive = Arguments.between(Duration.ofMillis(1), Duration.ofDays(3650), timeToLive, "timeToLive");
-            return this;
-        }
-
-        /**
-         * The longest body that is stored. Default: {@link #DEFAULT_MAX_RESPONSE_BYTES}.
-         *
-         * @param maxResponseBytes 0 to 8,388,608
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> maxResponseBytes(int maxResponseBytes) {
-            this.maxResponseBytes = Arguments.between(0, 8 * 1024 * 1024, maxResponseBytes, "maxResponseBytes");
-            return this;
-        }
-
-        /**
-         * The isolation of stages' transactions. Default: the strongest that the store has.
-         *
-         * @param isolation one that the store has
-         * @return this
-         * @throws IllegalArgumentException if the store doesn't have it
-         */
-        public Builder<T> isolation(Isolation isolation) {
-            this.isolation = checkIsolation(store, isolation);
-            return this;
-        }
-
-        /**
-         * How many times a stage or a statement is tried while its failures are transient. Default: {@link
-         * #DEFAULT_MAX_TRIES}.
-         *
-         * @param maxTries 1 to 1,000
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> maxTries(int maxTries) {
-            this.maxTries = Arguments.between(1, 1000, maxTries, "maxTries");
-            return this;
-        }
-
-        /**
-         * How long to wait between two tries: a random time below a bound that doubles from the first to the longest.
-         * Default: {@link #DEFAULT_FIRST_PAUSE} and {@link #DEFAULT_LONGEST_PAUSE}.
-         *
-         * @param first 1 microsecond to 1 minute
-         * @param longest the first to 1 minute
-         * @return this
-         * @throws IllegalArgumentException if one of them is out of bounds
-         */
-        public Builder<T> pauses(Duration first, Duration longest) {
-            Duration most = Duration.ofMinutes(1);
-            Arguments.between(Duration.ofNanos(1000), most, first, "first");
-            this.longestPause = Arguments.between(first, most, longest, "longest");
-            this.firstPause = first;
-            return this;
-        }
-
-        /**
-         * What is random, timed or waits. Default: {@link Environment#system()}.
-         *
-         * @param environment such as a simulator's
-         * @return this
-         */
-        public Builder<T> environment(Environment environment) {
-            this.environment = Arguments.required(environment, "environment");
-            return this;
-        }
-
-        /**
-         * Adds a listener. Default: none; the library logs its events to the {@link System.Logger} {@code
-         * io.idempotencykey} anyway.
-         *
-         * @param listener is told what happens to keys
-         * @return this
-         */
-        public Builder<T> listener(KeyListener listener) {
-            listeners.add(Arguments.required(listener, "listener"));
-            return this;
-        }
-
-        /**
-         * Makes the service.
-         *
-         * @return the service; nothing has been read or written yet
-         */
-        public IdempotencyKeyService<T> build() {
-            return new IdempotencyKeyService<>(store, settings());
-        }
-
-        private Settings settings() {
-            return new Settings(
-                    lease,
-                    timeToLive,
-                    maxResponseBytes,
-                    isolation == null ? Collections.max(store.isolations()) : isolation,
-                    maxTries,
-                    firstPause,
-                    longestPause,
-                    environment == null ? Environment.system() : environment,
-                    new Events(List.copyOf(listeners)));
-        }
+    private KeyId generatedId(String scope) {
+        return new KeyId(scope, engine.newUuid().toString());
     }
 }

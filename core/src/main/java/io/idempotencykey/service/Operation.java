@@ -8,6 +8,7 @@ import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.LinkedHashMap;
@@ -115,6 +116,10 @@ public final class Operation<T> {
 
     boolean isRedacting() {
         return redaction != null;
+    }
+
+    Collection<StageDefinition<T>> stages() {
+        return stages.values();
     }
 
     @Nullable

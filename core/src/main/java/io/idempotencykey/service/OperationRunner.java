@@ -14,7 +14,7 @@ import io.idempotencykey.internal.Arguments;
  * @param <T> the store's transaction handle
  */
 public final class OperationRunner<T> {
-    private final IdempotencyKeyService<T> service;
+    private final Engine<T> engine;
 
     /**
      * A runner.
@@ -22,7 +22,11 @@ public final class OperationRunner<T> {
      * @param service whose settings apply where an operation doesn't say otherwise
      */
     public OperationRunner(IdempotencyKeyService<T> service) {
-        this.service = Arguments.required(service, "service");
+        this(Arguments.required(service, "service").engine());
+    }
+
+    OperationRunner(Engine<T> engine) {
+        this.engine = engine;
     }
 
     /**
@@ -48,24 +52,43 @@ public final class OperationRunner<T> {
      *     one is, and the key is released
      */
     public Execution run(Operation<T> operation, KeyId id, Request request) {
-        service.check(Arguments.required(operation, "operation"));
-        return service.claim(operation, id, request)
-                .match(
-                        claimed -> proceed(operation, claimed.key(), request),
-                        replay -> new Execution(replay.key(), replay.response(), true),
-                        inFlight -> {
-                            throw service.settings()
-                                    .events()
-                                    .refused(new IdempotencyException.Locked(id, inFlight.retryAfter()));
-                        });
+        engine.check(Arguments.required(operation, "operation"));
+        Claim claim = engine.claim(
+                engine.planOf(operation), Arguments.required(id, "id"), Arguments.required(request, "request"));
+        return claim.accept(new Claim.Visitor<>() {
+            @Override
+            public Execution claimed(Claim.Claimed claimed) {
+                return proceed(operation, claimed.key(), request);
+            }
+
+            @Override
+            public Execution replay(Claim.Replay replay) {
+                return new Execution(replay.key(), replay.response(), true);
+            }
+
+            @Override
+            public Execution inFlight(Claim.InFlight inFlight) {
+                throw engine.events().refused(new IdempotencyException.Locked(id, inFlight.retryAfter()));
+            }
+        });
     }
 
-    /** Runs the stages from the held key's recovery point on. */
+    /** Runs the stages from the held key's recovery point on, for the request as its client sent it. */
     Execution proceed(Operation<T> operation, HeldKey held, Request request) {
-        StageResult result = service.workStage(operation, held, request);
-        // At most as deep as the operation has stages, since no way leads in a circle.
-        return result.match(
-                next -> proceed(operation, next.key(), request),
-                finished -> new Execution(finished.key(), finished.response(), false));
+        DeclaredPlan<T> plan = engine.planOf(operation);
+        StageResult result =
+                engine.run(plan, held, held.key().withRequest(request), plan.stage(held.id(), held.recoveryPoint()));
+        return result.accept(new StageResult.Visitor<>() {
+            // At most as deep as the operation has stages, since no way leads in a circle.
+            @Override
+            public Execution held(StageResult.Held next) {
+                return proceed(operation, next.key(), request);
+            }
+
+            @Override
+            public Execution finished(StageResult.Finished finished) {
+                return new Execution(finished.key(), finished.response(), false);
+            }
+        });
     }
 }

@@ -3,6 +3,7 @@ package io.idempotencykey.service;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.StoredKey;
@@ -22,7 +23,7 @@ public final class OperatorActions {
     /** More than any lease or rest that a key may have before it. */
     private static final Duration LONGEST_WAIT = Duration.ofDays(366);
 
-    private final IdempotencyKeyService<?> service;
+    private final Engine<?> engine;
 
     /**
      * Actions on a service's keys.
@@ -30,7 +31,7 @@ public final class OperatorActions {
      * @param service whose keys
      */
     public OperatorActions(IdempotencyKeyService<?> service) {
-        this.service = Arguments.required(service, "service");
+        this.engine = Arguments.required(service, "service").engine();
     }
 
     /**
@@ -44,9 +45,7 @@ public final class OperatorActions {
      */
     public List<IdempotencyKey> listQuarantined(@Nullable KeyId after, int limit) {
         Arguments.between(1, 10_000, limit, "limit");
-        return service.findQuarantined(after, limit).stream()
-                .map(StoredKey::key)
-                .toList();
+        return engine.findQuarantined(after, limit).stream().map(StoredKey::key).toList();
     }
 
     /**
@@ -68,7 +67,7 @@ public final class OperatorActions {
                     "afterScope", afterScope, "0 to " + KeyId.MAX_LENGTH + " visible ASCII characters ('!' to '~')");
         }
         Arguments.between(1, 10_000, limit, "limit");
-        return service.findResumable(Map.of(), afterScope, service.clock().now().plus(LONGEST_WAIT), limit).stream()
+        return engine.findResumable(Map.of(), afterScope, engine.clock().now().plus(LONGEST_WAIT), limit).stream()
                 .map(StoredKey::key)
                 .toList();
     }
@@ -86,7 +85,7 @@ public final class OperatorActions {
      * @throws IdempotencyException.AlreadyFinished if it has its response
      */
     public IdempotencyKey retry(KeyId id, String by) {
-        return service.operate(
+        return engine.operate(
                 id,
                 "retry",
                 by(by),
@@ -107,9 +106,9 @@ public final class OperatorActions {
      * @throws IdempotencyException.AlreadyFinished if it has its response
      */
     public IdempotencyKey finish(KeyId id, Response response, String by) {
-        Settings settings = service.settings();
+        Settings settings = engine.settings();
         Transitions.checkLength(id, Arguments.required(response, "response"), settings.maxResponseBytes());
-        return service.operate(
+        return engine.operate(
                 id,
                 "finish",
                 by(by),
@@ -131,7 +130,7 @@ public final class OperatorActions {
      */
     public IdempotencyKey discard(KeyId id, String by) {
         Response gone = Response.of(410, new byte[0]);
-        return service.operate(
+        return engine.operate(
                 id,
                 "discard",
                 by(by),
@@ -147,7 +146,7 @@ public final class OperatorActions {
     private static String record(String action, String by, StoredKey stored) {
         String before = stored.key().lastError();
         String record = action + " by " + by + (before.isEmpty() ? "" : "; before: " + before);
-        int length = Math.min(record.length(), IdempotencyKey.MAX_ERROR_LENGTH);
+        int length = Math.min(record.length(), KeyProgress.MAX_ERROR_LENGTH);
         // Not through the middle of a character.
         return record.substring(0, Character.isHighSurrogate(record.charAt(length - 1)) ? length - 1 : length);
     }

@@ -19,7 +19,7 @@ public final class Reaper {
     /** How long it rests between two batches, in terms of what the last one took: claims are to go on meanwhile. */
     private static final int REST = 9;
 
-    private final IdempotencyKeyService<?> service;
+    private final Engine<?> engine;
     private final int batchSize;
 
     /**
@@ -39,7 +39,7 @@ public final class Reaper {
      * @throws IllegalArgumentException if {@code batchSize} is out of bounds
      */
     public Reaper(IdempotencyKeyService<?> service, int batchSize) {
-        this.service = Arguments.required(service, "service");
+        this.engine = Arguments.required(service, "service").engine();
         this.batchSize = Arguments.between(1, 10_000, batchSize, "batchSize");
     }
 
@@ -52,19 +52,19 @@ public final class Reaper {
      * @throws IdempotencyException.StoreUnavailable if the store could not be used; what was deleted before stays deleted
      */
     public int runOnce() {
-        Environment environment = service.settings().environment();
+        Environment environment = engine.settings().environment();
         long begin = environment.nanoTime();
         int deleted = 0;
         boolean more = true;
         for (int i = 0; i < MOST_BATCHES && more; i++) {
             long batchBegin = environment.nanoTime();
-            int last = service.deleteExpired(batchSize);
+            int last = engine.deleteExpired(batchSize);
             deleted += last;
             more = last == batchSize && rest(environment, environment.nanoTime() - batchBegin);
         }
         if (deleted > 0) {
             Duration duration = Duration.ofNanos(environment.nanoTime() - begin);
-            service.settings().events().emit(new KeyEvent.Expired(deleted, duration));
+            engine.settings().events().emit(new KeyEvent.Expired(deleted, duration));
         }
         return deleted;
     }

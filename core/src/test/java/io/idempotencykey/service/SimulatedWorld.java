@@ -11,6 +11,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -355,7 +356,7 @@ final class SimulatedWorld {
 
         @Override
         public StageCommit commitStage(
-                StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredKey> work) {
+                StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
             Worker me = worker();
             if (!held.revision().equals(me.held)) {
                 me.held = held.revision();
@@ -365,7 +366,7 @@ final class SimulatedWorld {
             List<String> rows = new ArrayList<>();
             StoredKey next;
             try {
-                next = work.apply(rows);
+                next = held.with(work.apply(rows));
             } catch (RuntimeException e) {
                 return StageCommit.rolledBack(e);
             }

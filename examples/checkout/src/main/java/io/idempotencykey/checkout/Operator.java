@@ -3,6 +3,7 @@ package io.idempotencykey.checkout;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
@@ -112,10 +113,8 @@ final class Operator {
     private static void print(IdempotencyKey key) {
         Map<String, Object> members = ShopServer.members(key);
         members.put("request", key.request().method() + " " + key.request().path());
-        members.put(
-                "state",
-                key.state().match(open -> "open", held -> "locked", done -> "finished", aside -> "quarantined"));
-        members.put("reason", key.state().match(open -> "", held -> "", done -> "", aside -> aside.reason()));
+        members.put("state", key.state().name());
+        members.put("reason", key.state() instanceof KeyState.Quarantined quarantined ? quarantined.reason() : "");
         members.put("lastError", key.lastError());
         System.out.println(Json.write(members));
     }

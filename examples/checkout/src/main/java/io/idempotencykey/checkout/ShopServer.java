@@ -2,6 +2,7 @@ package io.idempotencykey.checkout;
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.checkout.WebServer.Exchange;
@@ -116,6 +117,28 @@ final class ShopServer<T> {
         return members;
     }
 
+    private static final KeyState.Visitor<Map<String, String>> SINCE_OR_UNTIL = new KeyState.Visitor<>() {
+        @Override
+        public Map<String, String> open(KeyState.Open open) {
+            return Map.of();
+        }
+
+        @Override
+        public Map<String, String> locked(KeyState.Locked locked) {
+            return Map.of("leaseEnds", locked.leaseEnds().toString());
+        }
+
+        @Override
+        public Map<String, String> finished(KeyState.Finished finished) {
+            return Map.of("expiresAt", finished.expiresAt().toString());
+        }
+
+        @Override
+        public Map<String, String> quarantined(KeyState.Quarantined quarantined) {
+            return Map.of("quarantinedAt", quarantined.since().toString());
+        }
+    };
+
     /** A key as a client may see it: its request and its errors aren't for everyone who knows its value. */
     static Map<String, Object> members(IdempotencyKey key) {
         Map<String, Object> members = new LinkedHashMap<>();
@@ -123,17 +146,12 @@ final class ShopServer<T> {
         members.put("shop", key.id().scope());
         members.put("operation", key.operation());
         members.put("recoveryPoint", key.recoveryPoint().name());
-        members.put("locked", key.state().match(open -> false, held -> true, done -> false, aside -> false));
+        members.put("locked", key.state() instanceof KeyState.Locked);
         members.put("attempts", key.attempts());
         members.put("failedAttempts", key.failedAttempts());
         members.put("createdAt", key.createdAt().toString());
         members.put("updatedAt", key.updatedAt().toString());
-        members.putAll(key.state()
-                .<Map<String, String>>match(
-                        open -> Map.of(),
-                        held -> Map.of("leaseEnds", held.leaseEnds().toString()),
-                        done -> Map.of("expiresAt", done.expiresAt().toString()),
-                        aside -> Map.of("quarantinedAt", aside.since().toString())));
+        members.putAll(key.state().accept(SINCE_OR_UNTIL));
         return members;
     }
 }

@@ -1,0 +1,30 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.random.RandomGenerator;
+
+/** What the engine has to know of a key's operation; {@link UndeclaredPlan} where there is none. */
+interface Plan {
+    /** The operation's name, as it is stored with every key; empty if there is none. */
+    String operation();
+
+    /** What is stored of a request. */
+    Request toStore(Request request);
+
+    /** How long the lock holds for the stage at a recovery point. */
+    Duration leaseAt(RecoveryPoint at);
+
+    /** Rule 9: refuses a recovery point that the operation doesn't know. */
+    void checkKnown(KeyId id, RecoveryPoint at);
+
+    /** Refuses a recovery point that the stage at another one doesn't lead to. */
+    void checkTarget(KeyId id, RecoveryPoint from, RecoveryPoint to);
+
+    /** The state of a key whose attempt failed now. */
+    KeyState afterFailure(HeldKey held, Instant now, RandomGenerator random);
+}
