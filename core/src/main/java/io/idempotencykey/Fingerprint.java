@@ -22,7 +22,6 @@ public record Fingerprint(String value) {
     /**
      * Checks the format; a version that this library doesn't know is legal.
      *
-     * @param value as said of the record
      * @throws IllegalArgumentException if the value isn't a version, a colon and a digest
      */
     public Fingerprint {

@@ -20,8 +20,6 @@ public record KeyId(String scope, String value) {
     /**
      * Checks both parts.
      *
-     * @param scope as said of the record
-     * @param value as said of the record
      * @throws IdempotencyException.InvalidKey if one of them has an illegal character or length
      */
     public KeyId {

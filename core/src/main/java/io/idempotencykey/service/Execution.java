@@ -12,13 +12,7 @@ import io.idempotencykey.internal.Arguments;
  * @param replayed whether the response was stored before this call
  */
 public record Execution(IdempotencyKey key, Response response, boolean replayed) {
-    /**
-     * Checks that nothing is missing.
-     *
-     * @param key as said of the record
-     * @param response as said of the record
-     * @param replayed as said of the record
-     */
+    /** Checks that nothing is missing. */
     public Execution {
         Arguments.required(key, "key");
         Arguments.required(response, "response");
