@@ -19,7 +19,7 @@ public sealed interface KeyState {
     /**
      * The state's name, as it is stored and shown.
      *
-     * @return {@code open}, {@code locked}, {@code finished} or {@code quarantined}
+     * @return {@code open}, {@code locked}, {@code failed}, {@code finished} or {@code quarantined}
      */
     String name();
 
@@ -53,6 +53,14 @@ public sealed interface KeyState {
          * @return the result
          */
         R locked(Locked locked);
+
+        /**
+         * The request failed, and waits for its client alone.
+         *
+         * @param failed the state
+         * @return the result
+         */
+        R failed(Failed failed);
 
         /**
          * The request has its response.
@@ -118,6 +126,35 @@ public sealed interface KeyState {
         @Override
         public <R> R accept(Visitor<R> visitor) {
             return visitor.locked(this);
+        }
+    }
+
+    /**
+     * The request has committed nothing, and its client was told of an exception: only that client brings it on.
+     *
+     * <p>The completer leaves it alone. Once it has expired it counts as absent.
+     *
+     * @param expiresAt from this instant on the key counts as absent
+     */
+    record Failed(Instant expiresAt) implements KeyState {
+        /** Checks that nothing is missing. */
+        public Failed {
+            Arguments.required(expiresAt, "expiresAt");
+        }
+
+        @Override
+        public RecoveryPoint recoveryPoint() {
+            return RecoveryPoint.STARTED;
+        }
+
+        @Override
+        public String name() {
+            return "failed";
+        }
+
+        @Override
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.failed(this);
         }
     }
 

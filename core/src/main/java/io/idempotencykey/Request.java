@@ -70,6 +70,18 @@ public final class Request {
     }
 
     /**
+     * Describes a message or a job, which has no method and path.
+     *
+     * @param source where it comes from, such as a topic or a queue; takes the path's place
+     * @param parameters what it says; copied
+     * @return the request
+     * @throws IllegalArgumentException as {@link #of}
+     */
+    public static Request ofMessage(String source, Map<String, ? extends @Nullable Object> parameters) {
+        return of("MESSAGE", Arguments.required(source, "source"), parameters);
+    }
+
+    /**
      * Restores a request that a store kept; for storage adapters.
      *
      * <p>The JSON is read when {@link #parameters()} is first called, since a replay has no need of it.
@@ -126,6 +138,16 @@ public final class Request {
             parameters = read;
         }
         return read;
+    }
+
+    /**
+     * The same parameters, to be read by name and type.
+     *
+     * @return the parameters
+     * @throws IllegalStateException if the store returned something else than it was given
+     */
+    public Parameters typed() {
+        return new Parameters("", parameters());
     }
 
     /**

@@ -57,7 +57,7 @@ abstract class ClaimContract<T> extends KeyContract<T> {
         assertThat(held.key()).isEqualTo(after.key());
         assertThat(after.revision()).isNotEqualTo(before.revision());
         assertThat(after.key().state())
-                .isEqualTo(new KeyState.Locked(World.TAXED, World.START, World.START.plus(World.LEASE)));
+                .isEqualTo(new KeyState.Locked(World.TAXED, World.START, World.START.plus(state.nextLease())));
         assertThat(after.key().attempts()).isEqualTo(4);
         assertThat(after.key().creationId()).isEqualTo(before.key().creationId());
     }
@@ -69,7 +69,7 @@ abstract class ClaimContract<T> extends KeyContract<T> {
 
         Claim claim = world.service.claim(world.id, World.REQUEST);
 
-        assertThat(claim).isEqualTo(new Claim.InFlight(key.key(), Duration.ofMillis(1)));
+        assertThat(claim).isEqualTo(new Claim.InFlight(key.key(), Duration.ofSeconds(1)));
         assertThat(world.find()).contains(key);
     }
 
@@ -112,7 +112,7 @@ abstract class ClaimContract<T> extends KeyContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void aClaimWithAnotherRequestIsRefusedInEveryState(State state) {
         World<T> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
@@ -170,18 +170,18 @@ abstract class ClaimContract<T> extends KeyContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LEASE_OVER", "EXPIRED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LEASE_OVER", "EXPIRED", "FAILED_EXPIRED"})
     void aClaimThatLosesTheRaceToTakeTheKeyIsInFlight(State state) {
         World<T> world = new World<>(this);
         world.put(state);
         world.store.before(Call.REPLACE, () -> world.other.claim(world.id, World.REQUEST));
 
         assertThat(isInFlight(world.service.claim(world.id, World.REQUEST))).isTrue();
-        assertThat(world.key().attempts()).isEqualTo(state == State.EXPIRED ? 1 : 4);
+        assertThat(world.key().attempts()).isEqualTo(state.isExpired() ? 1 : 4);
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LEASE_OVER", "EXPIRED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LEASE_OVER", "EXPIRED", "FAILED_EXPIRED"})
     void aClaimThatIsOvertakenByAResponseIsAReplay(State state) {
         World<T> world = new World<>(this);
         world.put(state);

@@ -29,7 +29,6 @@ import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.OperatorActions;
 import io.idempotencykey.service.Reaper;
 import io.idempotencykey.service.ServiceBuilder;
@@ -71,7 +70,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         assertThat(world.state()).isInstanceOf(KeyState.Finished.class);
         assertThat(world.read("tax").isPresent()).isEqualTo(at.equals("started"));
         assertThat(world.read("order")).isPresent();
-        Execution late = world.runner.run(twoStages(world), world.id, REQUEST);
+        Execution late = world.service.run(twoStages(world), world.id, REQUEST);
         assertThat(late.replayed()).isTrue();
         assertThat(late.response()).isEqualTo(RESPONSE);
     }
@@ -90,7 +89,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "FINISHED", "EXPIRED", "QUARANTINED"})
+    @EnumSource(names = {"ABSENT", "FINISHED", "EXPIRED", "FAILED_EXPIRED", "QUARANTINED", "FAILED"})
     void whatIsNotAbandonedIsNotTouched(State state) {
         World<T> world = World.emptyOf(this);
         Optional<StoredKey> before = world.put(state, NAME, STARTED);
@@ -177,7 +176,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         World<T> world = World.emptyOf(this);
         Operation<T> operation = failing(world).maxAttempts(2).build();
         for (int i = 0; i < 2; i++) {
-            assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+            assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                     .isInstanceOf(OutOfStock.class);
         }
 
@@ -188,7 +187,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
                                 .isEqualTo("2 failed attempts since the last committed stage"));
         assertThat(world.key().lastError()).isEqualTo(OutOfStock.class.getName() + ": no ? left");
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
-                .isThrownBy(() -> world.runner.run(operation, world.id, REQUEST));
+                .isThrownBy(() -> world.service.run(operation, world.id, REQUEST));
         world.pass(DAY.multipliedBy(2));
         assertThat(completer(world, operation).runOnce()).isZero();
         assertThat(world.state()).isInstanceOf(KeyState.Quarantined.class);
@@ -198,22 +197,23 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     void aCommittedStageGivesTheNextOneAllAttemptsAnew() {
         World<T> world = World.emptyOf(this);
         int[] runs = {0};
-        Operation<T> operation = Operation.<T>named(NAME)
+        Operation<T> operation = world.service
+                .operation(NAME)
                 .maxAttempts(2)
-                .stage(STARTED, stage -> {
+                .branch(STARTED, stage -> {
                     if (runs[0]++ == 0) {
                         throw new OutOfStock();
                     }
                     return StageOutcome.advanceTo(TAXED);
                 })
-                .stage(TAXED, stage -> {
+                .branch(TAXED, stage -> {
                     throw new OutOfStock();
                 })
                 .build();
 
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
 
         assertThat(world.state()).isInstanceOf(KeyState.Open.class);
@@ -226,10 +226,10 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         Operation<T> operation = twoStages(world);
         for (int i = 1; i <= 3; i++) {
             world.store.next(Call.COMMIT_STAGE, Fault.CRASH_BEFORE);
-            assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+            assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                     .isInstanceOf(Crash.class);
             assertThat(world.key().attempts()).isEqualTo(i);
-            world.pass(LEASE);
+            world.pass(LEASE.multipliedBy(10));
         }
 
         assertThat(world.key().failedAttempts()).isZero();
@@ -238,8 +238,9 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     @Test
     void completersSideBySideCompleteEachRequestOnce() {
         World<T> world = World.emptyOf(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> {
                     world.insert(stage, "order-" + stage.key().id().value());
                     return World.respond();
                 })
@@ -270,8 +271,9 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     void aSlowScopeDoesNotHoldUpTheOthers() {
         World<T> world = World.emptyOf(this);
         CountDownLatch quickIsDone = new CountDownLatch(1);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> {
                     if (stage.key().id().value().equals("quick")) {
                         quickIsDone.countDown();
                     } else {
@@ -298,8 +300,9 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     void aCompleterThatIsInterruptedTakesNoFurtherKeyAndCountsNoFailure() {
         World<T> world = World.emptyOf(this);
         AtomicInteger runs = new AtomicInteger();
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> {
                     runs.incrementAndGet();
                     Thread.currentThread().interrupt();
                     throw new IllegalStateException("interrupted");
@@ -336,7 +339,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         world.pass(THRESHOLD.plusMillis(1));
 
         int finished = Completer.builder(world.other)
-                .operation(responding())
+                .operation(responding(world))
                 .batchSize(4)
                 .build()
                 .runOnce();
@@ -367,7 +370,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         }
         world.pass(THRESHOLD.plusMillis(1));
         Completer<T> completer = Completer.builder(world.other)
-                .operation(responding())
+                .operation(responding(world))
                 .batchSize(2)
                 .build();
 
@@ -410,25 +413,25 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     void redactedParametersAreNotStoredAndStillTellRequestsApart() {
         World<T> world = World.emptyOf(this);
         List<Object> seen = new ArrayList<>();
-        Operation<T> operation = redacting(seen).build();
+        Operation<T> operation = redacting(world, seen).build();
 
-        world.runner.run(operation, world.id, REQUEST);
+        world.service.run(operation, world.id, REQUEST);
 
         assertThat(seen).as("stages see what their client sent").containsExactly("a@example.org", "a@example.org");
         assertThat(world.key().request().parameters()).isEqualTo(Map.of("email", "***"));
         assertThat(world.key().request().isComplete()).isFalse();
-        assertThat(world.runner.run(operation, world.id, REQUEST).replayed()).isTrue();
+        assertThat(world.service.run(operation, world.id, REQUEST).replayed()).isTrue();
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.runner.run(operation, world.id, World.OTHER_REQUEST));
+                .isThrownBy(() -> world.service.run(operation, world.id, World.OTHER_REQUEST));
     }
 
     @Test
     void aRedactedRequestIsLeftToItsClient() {
         World<T> world = World.emptyOf(this);
         List<Object> seen = new ArrayList<>();
-        Operation<T> operation = redacting(seen).build();
+        Operation<T> operation = redacting(world, seen).build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_AFTER);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(Crash.class);
         world.pass(LEASE.plus(DAY).plusMillis(1));
         Completer<T> completer = completer(world, operation);
@@ -437,7 +440,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         assertThat(completer.runOnce()).isZero();
         assertThat(world.state()).isNotInstanceOf(KeyState.Quarantined.class);
 
-        assertThat(world.runner.run(operation, world.id, REQUEST).replayed()).isFalse();
+        assertThat(world.service.run(operation, world.id, REQUEST).replayed()).isFalse();
         assertThat(seen).containsExactly("a@example.org", "a@example.org");
     }
 
@@ -445,9 +448,10 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     void aRedactedRequestIsCompletedWhereTheOperationCanDoWithout() {
         World<T> world = World.emptyOf(this);
         List<Object> seen = new ArrayList<>();
-        Operation<T> operation = redacting(seen).resumableWithoutParameters().build();
+        Operation<T> operation =
+                redacting(world, seen).resumableWithoutParameters().build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_AFTER);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(Crash.class);
         world.pass(LEASE.plus(THRESHOLD).plusMillis(1));
         Completer<T> completer = completer(world, operation);
@@ -473,16 +477,16 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         assertThat(world.state())
                 .as("out of the way of others for a day")
                 .isEqualTo(new KeyState.Open(STARTED, millis(world).plus(DAY)));
-        assertThat(world.runner.run(twoStages(world), world.id, REQUEST).replayed())
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
                 .isFalse();
     }
 
     @Test
     void aRedactingOperationsOldRequestsAreKeptOutOfTheWay() {
         World<T> world = World.emptyOf(this);
-        Operation<T> operation = redacting(new ArrayList<>()).build();
+        Operation<T> operation = redacting(world, new ArrayList<>()).build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_AFTER);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(Crash.class);
         world.pass(LEASE.plus(DAY).plusMillis(1));
 
@@ -505,7 +509,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
                         .maxTries(200)
                         .listener(events::add)
                         .build())
-                .operation(responding())
+                .operation(responding(world))
                 .batchSize(8)
                 .executor(Threads::start)
                 .build();
@@ -520,8 +524,9 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
         world.put(State.OPEN, NAME, STARTED);
         world.pass(THRESHOLD.plusMillis(1));
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> {
                     world.pass(Duration.ofSeconds(3));
                     return World.respond();
                 })
@@ -540,7 +545,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         IdempotencyKeyService<T> service =
                 world.builder(world.store).listener(events::add).build();
         Operation<T> operation = failing(world).maxAttempts(1).build();
-        assertThat(catchThrowable(() -> new OperationRunner<>(service).run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
         world.put(world.id("unknown"), State.OPEN, "another-operation", STARTED);
         world.pass(DAY);
@@ -564,18 +569,21 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     @Test
     void anOperationWhoseIsolationTheStoreDoesNotHaveIsRefusedBeforeAnythingRuns() {
         World<T> world = new World<>(this);
-        world.store.allow(Set.of(Isolation.READ_COMMITTED));
-        Operation<T> operation = Operation.<T>named(NAME)
+        world.store.allow(Set.of(Isolation.SERIALIZABLE));
+        Operation<T> operation = world.service
+                .operation(NAME)
                 .isolation(Isolation.SERIALIZABLE)
-                .stage(STARTED, world.inserting("order", World.respond()))
+                .branch(STARTED, world.inserting("order", World.respond()))
                 .build();
+        world.store.allow(Set.of(Isolation.READ_COMMITTED));
+        IdempotencyKeyService<T> lacking = world.builder(world.store).build();
 
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> world.runner.run(operation, world.id, REQUEST))
+                .isThrownBy(() -> lacking.run(operation, world.id, REQUEST))
                 .withMessageContaining("argument 'isolation' is 'SERIALIZABLE'")
                 .withMessageContaining("READ_COMMITTED");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> Completer.builder(world.service).operation(operation));
+                .isThrownBy(() -> Completer.builder(lacking).operation(operation));
         assertThat(world.find()).isEmpty();
     }
 
@@ -628,7 +636,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
         assertThat(key.failedAttempts()).isZero();
         assertThat(key.state()).isEqualTo(new KeyState.Open(TAXED, millis(world)));
-        world.runner.run(twoStages(world), world.id, REQUEST);
+        world.service.run(twoStages(world), world.id, REQUEST);
         assertThat(world.read("tax")).isEmpty();
         assertThat(world.read("order")).isPresent();
     }
@@ -641,11 +649,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
         new OperatorActions(world.service).finish(world.id, givenUp, "alice");
 
-        Execution execution = world.runner.run(twoStages(world), world.id, REQUEST);
+        Execution execution = world.service.run(twoStages(world), world.id, REQUEST);
         assertThat(execution.replayed()).isTrue();
         assertThat(execution.response()).isEqualTo(givenUp);
         world.pass(TIME_TO_LIVE);
-        assertThat(world.runner.run(twoStages(world), world.id, REQUEST).replayed())
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
                 .isFalse();
     }
 
@@ -664,7 +672,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
                         finished -> assertThat(finished.expiresAt()).isEqualTo(before.createdAt()));
         assertThatExceptionOfType(IdempotencyException.NotFound.class)
                 .isThrownBy(() -> world.service.retrieve(world.id));
-        assertThat(world.runner.run(twoStages(world), world.id, REQUEST).replayed())
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
                 .isFalse();
         assertThat(world.key().creationId()).isNotEqualTo(before.creationId());
     }
@@ -748,7 +756,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         }
         Operation<T> failing = failing(world).backoff(DAY, DAY).build();
         KeyId resting = new KeyId(world.scope + "-2", "resting");
-        assertThat(catchThrowable(() -> world.runner.run(failing, resting, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(failing, resting, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
         OperatorActions actions = new OperatorActions(world.service);
 
@@ -792,10 +800,10 @@ abstract class CompletionContract<T> extends RaceContract<T> {
             world.put(world.id(state.name()), state, NAME, STARTED);
         }
 
-        assertThat(new Reaper(world.service).runOnce()).isEqualTo(1);
+        assertThat(new Reaper(world.service).runOnce()).isEqualTo(2);
 
         for (State state : State.values()) {
-            boolean stays = state != State.ABSENT && state != State.EXPIRED;
+            boolean stays = state != State.ABSENT && !state.isExpired();
             assertThat(world.store.find(world.id(state.name())).isPresent())
                     .as(state.name())
                     .isEqualTo(stays);
@@ -822,8 +830,8 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     void aListenerIsToldWhatHappensInOrder() {
         World<T> world = new World<>(this);
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
-        OperationRunner<T> runner = new OperationRunner<>(
-                world.builder(world.store).listener(events::add).build());
+        IdempotencyKeyService<T> runner =
+                world.builder(world.store).listener(events::add).build();
         Operation<T> operation = twoStages(world);
 
         world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT);
@@ -873,11 +881,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     @Test
     void aListenerThatThrowsHarmsNothing() {
         World<T> world = new World<>(this);
-        OperationRunner<T> runner = new OperationRunner<>(world.builder(world.store)
+        IdempotencyKeyService<T> runner = world.builder(world.store)
                 .listener(event -> {
                     throw new IllegalStateException("a broken listener");
                 })
-                .build());
+                .build();
 
         assertThat(runner.run(twoStages(world), world.id, REQUEST).response()).isEqualTo(RESPONSE);
         assertThat(runner.run(twoStages(world), world.id, REQUEST).replayed()).isTrue();
@@ -913,40 +921,45 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     }
 
     private Operation<T> twoStages(World<T> world) {
-        return Operation.<T>named(NAME)
-                .stage(STARTED, world.inserting("tax", StageOutcome.advanceTo(TAXED)))
-                .stage(TAXED, world.inserting("order", World.respond()))
+        return world.service
+                .operation(NAME)
+                .branch(STARTED, world.inserting("tax", StageOutcome.advanceTo(TAXED)))
+                .branch(TAXED, world.inserting("order", World.respond()))
                 .build();
     }
 
-    /** Fails at {@code started}, and responds at {@code tax_lines_created}. */
+    /** Fails at {@code started}, is completed all the same, and responds at {@code tax_lines_created}. */
     private Operation.Builder<T> failing(World<T> world) {
-        return Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        return world.service
+                .operation(NAME)
+                .completeAfterFailure()
+                .branch(STARTED, stage -> {
                     world.insert(stage, "never");
                     throw new OutOfStock();
                 })
-                .stage(TAXED, stage -> World.respond());
+                .branch(TAXED, stage -> World.respond());
     }
 
-    private Operation<T> responding() {
+    private Operation<T> responding(World<T> world) {
         WorkStage<T> unexpected = stage -> {
             throw new AssertionError("not to be run");
         };
-        return Operation.<T>named(NAME)
-                .stage(STARTED, unexpected)
-                .stage(TAXED, stage -> World.respond())
+        return world.service
+                .operation(NAME)
+                .branch(STARTED, unexpected)
+                .branch(TAXED, stage -> World.respond())
                 .build();
     }
 
-    private Operation.Builder<T> redacting(List<Object> seen) {
-        return Operation.<T>named(NAME)
+    private Operation.Builder<T> redacting(World<T> world, List<Object> seen) {
+        return world.service
+                .operation(NAME)
                 .redact(parameters -> Map.of("email", "***"))
-                .stage(STARTED, stage -> {
+                .branch(STARTED, stage -> {
                     seen.add(String.valueOf(stage.request().parameters().get("email")));
                     return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .branch(PAID, stage -> {
                     seen.add(String.valueOf(stage.request().parameters().get("email")));
                     return World.respond();
                 });

@@ -122,6 +122,11 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public Duration timeHolds() {
+        return Duration.ofMinutes(1);
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return isolations == null ? store.isolations() : isolations;
     }

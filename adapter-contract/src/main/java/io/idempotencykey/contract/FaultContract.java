@@ -317,7 +317,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
         } else {
             assertThat(world.find()).isEqualTo(before);
         }
-        world.pass(World.LEASE);
+        world.pass(World.LEASE.multipliedBy(10));
         Claim claim = world.other.claim(world.id, World.REQUEST);
         if (!isReplay(claim)) {
             world.other.workStage(claimed(claim), world.inserting("a", World.respond()));

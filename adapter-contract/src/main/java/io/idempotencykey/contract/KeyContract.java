@@ -52,7 +52,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void createRefusesAKeyThatExists(State state) {
         World<T> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
@@ -129,7 +129,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "EXPIRED"})
+    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED"})
     void initializeRequestMakesAKeyThatNobodyHolds(State state) {
         World<T> world = new World<>(this);
         world.put(state);
@@ -143,7 +143,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void initializeRequestReturnsTheKeyInWhateverStateItIs(State state) {
         World<T> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
@@ -155,7 +155,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void initializeRequestRefusesAnotherRequestInEveryState(State state) {
         World<T> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
@@ -170,18 +170,25 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @Test
-    void initializeRequestWithoutAHeaderMakesANewKeyEachTime() {
+    void initializeRequestForARequestWithoutAKeyMakesANewOneEachTime() {
         World<T> world = new World<>(this);
 
-        KeyId one = world.service
-                .initializeRequest(world.scope, null, World.REQUEST)
-                .id();
-        KeyId another = world.service
-                .initializeRequest(world.scope, null, World.REQUEST)
-                .id();
+        KeyId one = world.service.initializeRequest(world.scope, World.REQUEST).id();
+        KeyId another =
+                world.service.initializeRequest(world.scope, World.REQUEST).id();
 
         assertThat(one).isNotEqualTo(another);
         assertThat(world.service.retrieve(one).attempts()).isZero();
+    }
+
+    @Test
+    void initializeRequestRefusesAHeaderThatIsMissing() {
+        World<T> world = new World<>(this);
+
+        assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
+                .isThrownBy(() -> world.service.initializeRequest(world.scope, null, World.REQUEST))
+                .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(400));
+        assertThat(world.store.calls()).isEmpty();
     }
 
     @Test
@@ -242,7 +249,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void retrieveReturnsTheKeyInWhateverStateItIs(State state) {
         World<T> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
@@ -253,7 +260,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "EXPIRED"})
+    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED"})
     void retrieveAndLockFindNoKeyThatCountsAsAbsent(State state) {
         World<T> world = new World<>(this);
         world.put(state);
@@ -277,7 +284,7 @@ abstract class KeyContract<T> extends PortContract<T> {
         assertThat(held.recoveryPoint()).isEqualTo(World.TAXED);
         assertThat(after.revision()).isNotEqualTo(before.revision());
         assertThat(after.key().state())
-                .isEqualTo(new KeyState.Locked(World.TAXED, World.START, World.START.plus(World.LEASE)));
+                .isEqualTo(new KeyState.Locked(World.TAXED, World.START, World.START.plus(state.nextLease())));
         assertThat(after.key().attempts()).isEqualTo(before.key().attempts() + 1);
         assertThat(after.key().creationId()).isEqualTo(before.key().creationId());
         assertThat(after.key().createdAt()).isEqualTo(before.key().createdAt());
@@ -286,14 +293,14 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @Test
-    void lockTellsHowLongAnotherHolderKeepsTheKey() {
+    void lockTellsWhenToAskAgainForAKeyThatAnotherHolds() {
         World<T> world = new World<>(this);
         StoredKey key = world.put(State.LOCKED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
                 .isThrownBy(() -> world.service.lock(world.id))
                 .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(409))
-                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofMillis(1)));
+                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
 
         assertThat(world.find()).contains(key);
     }
@@ -355,8 +362,8 @@ abstract class KeyContract<T> extends PortContract<T> {
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
                 .isThrownBy(() -> world.service.lock(world.id))
-                .satisfies(e -> assertThat(e.retryAfter().orElseThrow())
-                        .isBetween(Duration.ofMillis(6_900), Duration.ofSeconds(7)));
+                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
+        assertThat(leaseOf(world.state())).isEqualTo(Duration.ofSeconds(7));
     }
 
     @Test
@@ -430,9 +437,8 @@ abstract class KeyContract<T> extends PortContract<T> {
 
         world.service.renew(held);
 
-        assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> world.other.lock(world.id))
-                .satisfies(e -> assertThat(e.retryAfter()).contains(World.LEASE));
+        assertThatExceptionOfType(IdempotencyException.Locked.class).isThrownBy(() -> world.other.lock(world.id));
+        assertThat(leaseOf(world.state())).isEqualTo(World.LEASE);
     }
 
     @Test
@@ -636,5 +642,10 @@ abstract class KeyContract<T> extends PortContract<T> {
 
         assertThat(world.stored().revision()).isNotEqualTo(before.revision());
         assertThatExceptionOfType(IdempotencyException.StaleKey.class).isThrownBy(() -> world.service.unlock(held));
+    }
+
+    private static Duration leaseOf(KeyState state) {
+        KeyState.Locked locked = (KeyState.Locked) state;
+        return Duration.between(locked.lockedAt(), locked.leaseEnds());
     }
 }

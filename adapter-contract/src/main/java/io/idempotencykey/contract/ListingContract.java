@@ -32,6 +32,8 @@ abstract class ListingContract<T> extends FaultContract<T> {
         insert(world, "held", new KeyState.Locked(World.TAXED, before.minusMillis(9), before.plusMillis(9)));
         insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, before.plusMillis(9)));
         insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+        insert(world, "failed", new KeyState.Failed(before.plusMillis(9)));
+        insert(world, "failed and expired", new KeyState.Failed(Instant.EPOCH));
         insert(world, "quarantined", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
 
         assertThat(store().findResumable(Map.of(), null, before, 10)).containsExactly(open, leaseOver);
@@ -138,19 +140,24 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void onlyFinishedKeysPastTheirExpiryAreDeleted() {
+    void onlyFinishedAndFailedKeysPastTheirExpiryAreDeleted() {
         World<T> world = World.emptyOf(this);
         Instant at = World.START;
         insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at.minusMillis(1)));
         insert(world, "expires at the instant", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at));
+        insert(world, "failed and expired", new KeyState.Failed(at.minusMillis(2)));
+        insert(world, "failed and expires at the instant", new KeyState.Failed(at));
         List<StoredKey> kept = List.of(
+                insert(world, "failed", new KeyState.Failed(at.plusMillis(1))),
                 insert(world, "later", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at.plusMillis(1))),
                 insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH)),
                 insert(world, "lease over", new KeyState.Locked(World.TAXED, Instant.EPOCH, Instant.EPOCH)),
                 insert(world, "quarantined", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason")));
 
-        assertThat(store().deleteExpired(at, 10)).isEqualTo(2);
+        assertThat(store().deleteExpired(at, 10)).isEqualTo(4);
 
+        assertThat(store().find(world.id("failed-and-expired"))).isEmpty();
+        assertThat(store().find(world.id("failed-and-expires-at-the-instant"))).isEmpty();
         assertThat(store().find(world.id("expired"))).isEmpty();
         assertThat(store().find(world.id("expires-at-the-instant"))).isEmpty();
         assertThat(kept).allSatisfy(key -> assertThat(store().find(key.id())).contains(key));

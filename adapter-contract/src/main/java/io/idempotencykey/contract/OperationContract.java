@@ -13,6 +13,7 @@ import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Execution;
+import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageOption;
 import io.idempotencykey.service.StageOutcome;
@@ -38,10 +39,11 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     /** Three stages, each of which inserts a row of its own: one that commits twice would meet its own row. */
     static <T> Operation<T> threeStages(World<T> world) {
-        return Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
-                .stage(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
-                .stage(World.PAID, world.inserting("order", World.respond()))
+        return world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
+                .branch(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
+                .branch(World.PAID, world.inserting("order", World.respond()))
                 .build();
     }
 
@@ -63,8 +65,8 @@ abstract class OperationContract<T> extends StageContract<T> {
         World<T> world = new World<>(this);
         Operation<T> operation = threeStages(world);
 
-        Execution first = world.runner.run(operation, world.id, World.REQUEST);
-        Execution second = world.otherRunner.run(operation, world.id, World.REQUEST);
+        Execution first = world.service.run(operation, world.id, World.REQUEST);
+        Execution second = world.other.run(operation, world.id, World.REQUEST);
 
         assertThat(first.replayed()).isFalse();
         assertThat(first.key()).isEqualTo(world.key());
@@ -79,13 +81,14 @@ abstract class OperationContract<T> extends StageContract<T> {
     void anErrorThatIsAResponseIsReplayedLikeAnyOther() {
         World<T> world = new World<>(this);
         Response declined = Response.of(402, "application/problem+json", "{}").withHeader("X-Reason", "declined");
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.respond(declined)))
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.respond(declined)))
                 .build();
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
-        assertThat(world.runner.run(operation, world.id, World.REQUEST).response())
+        assertThat(world.service.run(operation, world.id, World.REQUEST).response())
                 .isEqualTo(declined);
         assertThat(world.stageRuns()).isEqualTo(1);
     }
@@ -103,7 +106,7 @@ abstract class OperationContract<T> extends StageContract<T> {
         World<T> world = new World<>(this);
         StoredKey before = world.put(state, NAME, RecoveryPoint.named(at)).orElseThrow();
 
-        Execution execution = world.runner.run(threeStages(world), world.id, World.REQUEST);
+        Execution execution = world.service.run(threeStages(world), world.id, World.REQUEST);
 
         assertThat(execution.replayed()).isFalse();
         assertThat(execution.response()).isEqualTo(World.RESPONSE);
@@ -132,15 +135,15 @@ abstract class OperationContract<T> extends StageContract<T> {
         IntStream.range(0, earlier).forEach(i -> world.store.next(call, Fault.NONE));
         world.store.next(call, crash);
 
-        assertThatExceptionOfType(Crash.class).isThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST));
+        assertThatExceptionOfType(Crash.class).isThrownBy(() -> world.service.run(operation, world.id, World.REQUEST));
         boolean inserted = world.find().isPresent();
         boolean finished = inserted && world.key().recoveryPoint().equals(RecoveryPoint.FINISHED);
         if (inserted && !finished) {
             assertThatExceptionOfType(IdempotencyException.Locked.class)
-                    .isThrownBy(() -> world.otherRunner.run(operation, world.id, World.REQUEST));
+                    .isThrownBy(() -> world.other.run(operation, world.id, World.REQUEST));
         }
         world.pass(World.LEASE);
-        Execution execution = world.otherRunner.run(operation, world.id, World.REQUEST);
+        Execution execution = world.other.run(operation, world.id, World.REQUEST);
 
         assertThat(execution.response()).isEqualTo(World.RESPONSE);
         assertThat(execution.replayed()).isEqualTo(finished);
@@ -152,9 +155,10 @@ abstract class OperationContract<T> extends StageContract<T> {
     void aFailedStageIsResumedAtOnceAndEarlierOnesAreKept() {
         World<T> world = new World<>(this);
         AtomicBoolean fails = new AtomicBoolean(true);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
-                .stage(World.TAXED, stage -> {
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
+                .branch(World.TAXED, stage -> {
                     world.insert(stage, "payment");
                     if (fails.getAndSet(false)) {
                         throw new IllegalStateException("no answer from the provider");
@@ -163,31 +167,32 @@ abstract class OperationContract<T> extends StageContract<T> {
                 })
                 .build();
 
-        assertThatThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST))
+        assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
                 .hasMessage("no answer from the provider");
         assertOpenAt(world, World.TAXED);
         assertThat(world.read("tax")).contains("written");
         assertThat(world.read("payment")).isEmpty();
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(world.stageRuns()).isEqualTo(1);
         assertThat(world.read("payment")).contains("written");
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void anotherRequestOrOperationUnderTheKeyIsRefusedInEveryState(State state) {
         World<T> world = new World<>(this);
         StoredKey key = world.put(state, NAME, World.TAXED).orElseThrow();
-        Operation<T> another = Operation.<T>named("cancel-cart")
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
-                .stage(World.TAXED, world.inserting("b", World.respond()))
+        Operation<T> another = world.service
+                .operation("cancel-cart")
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
+                .branch(World.TAXED, world.inserting("b", World.respond()))
                 .build();
 
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.OTHER_REQUEST));
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.OTHER_REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.runner.run(another, world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(another, world.id, World.REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
                 .isThrownBy(() -> world.service.claim(world.id, World.REQUEST));
 
@@ -201,8 +206,8 @@ abstract class OperationContract<T> extends StageContract<T> {
         StoredKey key = world.put(State.LOCKED, NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.REQUEST))
-                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofMillis(1)));
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST))
+                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
 
         assertThat(world.stageRuns()).isZero();
         assertThat(world.find()).contains(key);
@@ -214,7 +219,7 @@ abstract class OperationContract<T> extends StageContract<T> {
         StoredKey key = world.put(State.QUARANTINED, NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST));
 
         assertThat(world.stageRuns()).isZero();
         assertThat(world.find()).contains(key);
@@ -225,7 +230,9 @@ abstract class OperationContract<T> extends StageContract<T> {
         World<T> world = new World<>(this);
         world.put(State.EXPIRED, "another", World.TAXED);
 
-        assertThat(world.runner.run(threeStages(world), world.id, World.REQUEST).replayed())
+        assertThat(world.service
+                        .run(threeStages(world), world.id, World.REQUEST)
+                        .replayed())
                 .isFalse();
         assertDoneOnce(world);
     }
@@ -237,7 +244,7 @@ abstract class OperationContract<T> extends StageContract<T> {
         StoredKey key = world.put(state, NAME, World.UNKNOWN_POINT).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.UnknownRecoveryPoint.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.REQUEST))
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST))
                 .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(500))
                 .satisfies(e -> assertThat(e.recoveryPoint()).isEqualTo(World.UNKNOWN_POINT))
                 .satisfies(e -> assertThat(e.known())
@@ -259,13 +266,15 @@ abstract class OperationContract<T> extends StageContract<T> {
     @Test
     void aStageThatAdvancesToAnUndeclaredPointIsRolledBack() {
         World<T> world = new World<>(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.UNKNOWN_POINT)))
-                .stage(World.TAXED, world.inserting("b", World.respond()))
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .completeAfterFailure()
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.UNKNOWN_POINT)))
+                .branch(World.TAXED, world.inserting("b", World.respond()))
                 .build();
 
         assertThatExceptionOfType(IdempotencyException.UnknownRecoveryPoint.class)
-                .isThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(operation, world.id, World.REQUEST));
 
         assertThat(world.read("a")).isEmpty();
         assertOpenAt(world, RecoveryPoint.STARTED);
@@ -274,16 +283,17 @@ abstract class OperationContract<T> extends StageContract<T> {
     @Test
     void aStageMayChooseAmongDeclaredPoints() {
         World<T> world = new World<>(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(
                         RecoveryPoint.STARTED,
                         world.inserting("tax", StageOutcome.advanceTo(World.PAID)),
                         StageOption.advancesTo(World.TAXED, World.PAID))
-                .stage(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
-                .stage(World.PAID, world.inserting("order", World.respond()))
+                .branch(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
+                .branch(World.PAID, world.inserting("order", World.respond()))
                 .build();
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(world.read("payment")).isEmpty();
         assertThat(world.read("order")).contains("written");
@@ -293,14 +303,15 @@ abstract class OperationContract<T> extends StageContract<T> {
     void eachStagesCommitBeginsTheLeaseOfTheNext() {
         World<T> world = new World<>(this);
         List<Duration> leases = new ArrayList<>();
-        Operation<T> operation = Operation.<T>named(NAME)
+        Operation<T> operation = world.service
+                .operation(NAME)
                 .lease(Duration.ofSeconds(7))
-                .stage(RecoveryPoint.STARTED, stage -> {
+                .branch(RecoveryPoint.STARTED, stage -> {
                     leases.add(leaseOf(stage.key()));
                     world.pass(Duration.ofSeconds(5));
                     return StageOutcome.advanceTo(World.TAXED);
                 })
-                .stage(
+                .branch(
                         World.TAXED,
                         stage -> {
                             leases.add(leaseOf(stage.key()));
@@ -308,13 +319,13 @@ abstract class OperationContract<T> extends StageContract<T> {
                             return StageOutcome.advanceTo(World.PAID);
                         },
                         StageOption.lease(Duration.ofSeconds(11)))
-                .stage(World.PAID, stage -> {
+                .branch(World.PAID, stage -> {
                     leases.add(leaseOf(stage.key()));
                     return World.respond();
                 })
                 .build();
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(leases).containsExactly(Duration.ofSeconds(7), Duration.ofSeconds(11), Duration.ofSeconds(7));
     }
@@ -327,17 +338,21 @@ abstract class OperationContract<T> extends StageContract<T> {
     @Test
     void anIsolationOfAStageThatTheStoreDoesNotHaveIsRefusedBeforeTheKeyIsMade() {
         World<T> world = new World<>(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
-                .stage(
+        world.store.allow(EnumSet.allOf(Isolation.class));
+        Operation.Builder<T> builder = world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
+                .branch(
                         World.TAXED,
                         world.inserting("b", World.respond()),
-                        StageOption.isolation(Isolation.REPEATABLE_READ))
-                .build();
+                        StageOption.isolation(Isolation.REPEATABLE_READ));
+        Operation<T> ofAnotherStore = builder.build();
         world.store.allow(EnumSet.of(Collections.max(store().isolations())));
+        IdempotencyKeyService<T> lacking = world.builder(world.store).build();
 
+        assertThatIllegalArgumentException().isThrownBy(builder::build).withMessageContaining("REPEATABLE_READ");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST))
+                .isThrownBy(() -> lacking.run(ofAnotherStore, world.id, World.REQUEST))
                 .withMessageContaining("REPEATABLE_READ");
 
         assertThat(world.store.calls()).isEmpty();
@@ -349,8 +364,9 @@ abstract class OperationContract<T> extends StageContract<T> {
         World<T> world = new World<>(this);
         AtomicInteger calls = new AtomicInteger();
         List<Integer> inputs = new ArrayList<>();
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(
                         RecoveryPoint.STARTED,
                         key -> {
                             assertThat(world.store.count(Call.COMMIT_STAGE)).isZero();
@@ -364,7 +380,7 @@ abstract class OperationContract<T> extends StageContract<T> {
                 .build();
         world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT, Fault.LOST);
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(calls).hasValue(1);
         assertThat(inputs).containsExactly(1, 1, 1);
@@ -375,9 +391,10 @@ abstract class OperationContract<T> extends StageContract<T> {
     void anOutsideCallThatFailsGivesTheKeyBackAndIsMadeAgainWithTheSameDerivedKey() {
         World<T> world = new World<>(this);
         List<String> derived = new ArrayList<>();
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
-                .stage(
+        Operation<T> operation = world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
+                .branch(
                         World.TAXED,
                         key -> {
                             derived.add(key.derivedKey("charge"));
@@ -392,12 +409,12 @@ abstract class OperationContract<T> extends StageContract<T> {
                         })
                 .build();
 
-        assertThatThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST))
+        assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
                 .hasMessage("no answer from the provider");
         assertThat(world.store.count(Call.COMMIT_STAGE)).isEqualTo(1);
         assertOpenAt(world, World.TAXED);
         assertThat(world.key().failedAttempts()).isEqualTo(1);
-        world.otherRunner.run(operation, world.id, World.REQUEST);
+        world.other.run(operation, world.id, World.REQUEST);
 
         assertThat(derived).hasSize(2).containsOnly(derived.get(0));
         assertThat(world.read("charge-1")).contains("written");
@@ -415,7 +432,7 @@ abstract class OperationContract<T> extends StageContract<T> {
         assertThat(second.derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(world.key().derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(first.derivedKey("refund")).isNotEqualTo(first.derivedKey("charge"));
-        world.pass(World.LEASE);
+        world.pass(World.LEASE.multipliedBy(2));
         world.service.update(claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
         world.pass(World.TIME_TO_LIVE);
 
@@ -428,12 +445,12 @@ abstract class OperationContract<T> extends StageContract<T> {
     // What requests cost, in calls of the store; reading its time apart.
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "EXPIRED", "OPEN", "LEASE_OVER"})
+    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED", "OPEN", "FAILED", "LEASE_OVER"})
     void aRequestCostsOneInsertAndOneTransactionPerStageAndAnUpdateWhereAKeyIsTakenOver(State state) {
         World<T> world = new World<>(this);
         world.put(state, NAME, RecoveryPoint.STARTED);
 
-        world.runner.run(threeStages(world), world.id, World.REQUEST);
+        world.service.run(threeStages(world), world.id, World.REQUEST);
 
         List<Call> expected = new ArrayList<>(List.of(Call.INSERT));
         if (state != State.ABSENT) {
@@ -453,7 +470,7 @@ abstract class OperationContract<T> extends StageContract<T> {
         for (boolean other : new boolean[] {false, true}) {
             world.store.forget();
             try {
-                world.runner.run(operation, world.id, other ? World.OTHER_REQUEST : World.REQUEST);
+                world.service.run(operation, world.id, other ? World.OTHER_REQUEST : World.REQUEST);
             } catch (IdempotencyException refused) {
                 assertThat(refused.httpStatus()).isIn(409, 422);
             }
@@ -489,13 +506,13 @@ abstract class OperationContract<T> extends StageContract<T> {
         World<T> world = new World<>(this);
         Operation<T> operation = threeStages(world);
         for (int i = 0; i < 10; i++) {
-            world.runner.run(operation, world.id, World.REQUEST);
+            world.service.run(operation, world.id, World.REQUEST);
         }
         assertThat(world.store.count(Call.TIME)).isEqualTo(1);
         world.pass(Duration.ofSeconds(61));
 
-        world.runner.run(operation, world.id, World.REQUEST);
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(world.store.count(Call.TIME)).isEqualTo(2);
     }

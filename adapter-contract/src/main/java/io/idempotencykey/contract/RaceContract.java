@@ -15,7 +15,6 @@ import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import java.time.Instant;
 import java.util.Collections;
@@ -37,7 +36,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     @Test
     void sixtyFourThreadsOnOneKeyRunItOnceAndAllGetTheSameBytes() {
         World<T> world = new World<>(this);
-        OperationRunner<T> runner = new OperationRunner<>(new IdempotencyKeyService<>(store()));
+        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
         CountDownLatch done = new CountDownLatch(1);
         AtomicInteger executed = new AtomicInteger();
         Operation<T> operation = threeStages(world);
@@ -68,16 +67,19 @@ abstract class RaceContract<T> extends ListingContract<T> {
     @Test
     void threadsOnDifferentKeysDoNotDisturbEachOther() {
         World<T> world = new World<>(this);
-        OperationRunner<T> runner = new OperationRunner<>(new IdempotencyKeyService<>(store()));
+        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
         AtomicInteger names = new AtomicInteger();
 
         List<Boolean> replayed = Threads.atOnce(2 * GROUP, () -> {
             boolean any = false;
             for (int i = 0; i < 4; i++) {
                 String name = "key-" + names.incrementAndGet();
-                Operation<T> operation = Operation.<T>named(NAME)
-                        .stage(RecoveryPoint.STARTED, world.inserting(name + "/1", StageOutcome.advanceTo(World.TAXED)))
-                        .stage(World.TAXED, world.inserting(name + "/2", World.respond()))
+                Operation<T> operation = world.service
+                        .operation(NAME)
+                        .branch(
+                                RecoveryPoint.STARTED,
+                                world.inserting(name + "/1", StageOutcome.advanceTo(World.TAXED)))
+                        .branch(World.TAXED, world.inserting(name + "/2", World.respond()))
                         .build();
                 any |= runner.run(operation, world.id(name), World.REQUEST).replayed();
             }
@@ -109,7 +111,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LEASE_OVER", "EXPIRED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LEASE_OVER", "EXPIRED", "FAILED_EXPIRED"})
     void aFreeKeyIsTakenByOneOfManyThreads(State state) {
         World<T> world = new World<>(this);
         KeyState past = atTheStoresTime(state);
@@ -127,13 +129,15 @@ abstract class RaceContract<T> extends ListingContract<T> {
         });
 
         assertThat(claimed).containsOnlyOnce(true);
-        assertThat(world.key().attempts()).isEqualTo(state == State.EXPIRED ? 1 : 4);
+        assertThat(world.key().attempts()).isEqualTo(state.isExpired() ? 1 : 4);
     }
 
     private static KeyState atTheStoresTime(State state) {
         return switch (state) {
             case OPEN -> new KeyState.Open(RecoveryPoint.STARTED, Instant.EPOCH);
             case LEASE_OVER -> new KeyState.Locked(RecoveryPoint.STARTED, Instant.EPOCH, Instant.EPOCH);
+            case FAILED -> new KeyState.Failed(Instant.parse("9999-01-01T00:00:00Z"));
+            case FAILED_EXPIRED -> new KeyState.Failed(Instant.EPOCH);
             case EXPIRED -> new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH);
             default -> throw new IllegalArgumentException(state.toString());
         };

@@ -293,6 +293,7 @@ final class Samples {
                 sample("open", id -> key(id, open)),
                 sample("open at a long name", id -> key(id, new KeyState.Open(longest, AT.plusMillis(1)))),
                 sample("locked", id -> key(id, new KeyState.Locked(longest, AT, AT.plusMillis(86_400_000)))),
+                sample("failed", id -> key(id, new KeyState.Failed(AT.plusMillis(1)))),
                 sample("finished", id -> key(id, new KeyState.Finished(response, AT, AT.plusSeconds(3_650L * 86_400)))),
                 sample(
                         "expired long ago",

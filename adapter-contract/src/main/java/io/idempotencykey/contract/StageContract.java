@@ -201,7 +201,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
 
         assertThatExceptionOfType(NullPointerException.class)
                 .isThrownBy(() -> world.service.workStage(held, returningNull(world)))
-                .withMessageContaining("outcome");
+                .withMessageContaining("returned null");
 
         assertThat(world.read("a")).isEmpty();
         assertThat(world.state()).isEqualTo(new KeyState.Open(RecoveryPoint.STARTED, World.START));
@@ -300,7 +300,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
                 .isEqualTo(new KeyState.Locked(
                         RecoveryPoint.STARTED,
                         World.START.plus(World.LEASE),
-                        World.START.plus(World.LEASE).plus(World.LEASE)));
+                        World.START.plus(World.LEASE.multipliedBy(3))));
         assertThat(world.key().failedAttempts()).isZero();
     }
 

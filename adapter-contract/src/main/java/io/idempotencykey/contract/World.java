@@ -15,7 +15,6 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Environment;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
@@ -57,16 +56,13 @@ final class World<T> {
     static final Request OTHER_REQUEST = Request.of("POST", "/carts/42/complete", Map.of("email", "b@example.org"));
     static final Response RESPONSE = Response.of(201, "text/plain", "done");
 
-    /** The store that {@link #service} and {@link #runner} use. */
+    /** The store that {@link #service} uses. */
     final DisturbedStore<T> store;
 
     final IdempotencyKeyService<T> service;
-    final OperationRunner<T> runner;
 
     /** Another process at the same store, which nothing disturbs. */
     final IdempotencyKeyService<T> other;
-
-    final OperationRunner<T> otherRunner;
 
     /** Unlike that of any other test. */
     final String scope = UUID.randomUUID().toString();
@@ -91,9 +87,7 @@ final class World<T> {
         this.store = new DisturbedStore<>(underTest, this::now);
         this.undisturbed = new DisturbedStore<>(underTest, this::now);
         this.service = builder(store).build();
-        this.runner = new OperationRunner<>(service);
         this.other = builder(undisturbed).build();
-        this.otherRunner = new OperationRunner<>(other);
     }
 
     static <T> World<T> emptyOf(StoreFixture<T> fixture) {
@@ -168,12 +162,14 @@ final class World<T> {
     }
 
     Optional<StoredKey> put(KeyId id, State state, String operation, RecoveryPoint at) {
-        Instant since = START.minusSeconds(60);
+        Instant since = START.minus(State.SINCE);
         KeyState content = switch (state) {
             case ABSENT -> null;
             case OPEN -> new KeyState.Open(at, since);
             case LOCKED -> new KeyState.Locked(at, since, now().plusMillis(1));
             case LEASE_OVER -> new KeyState.Locked(at, since, now());
+            case FAILED -> new KeyState.Failed(now().plusMillis(1));
+            case FAILED_EXPIRED -> new KeyState.Failed(now());
             case FINISHED -> new KeyState.Finished(RESPONSE, since, now().plusMillis(1));
             case EXPIRED -> new KeyState.Finished(RESPONSE, since, now());
             case QUARANTINED -> new KeyState.Quarantined(at, since, "a person has to look at it");

@@ -25,6 +25,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -57,6 +58,8 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private final InMemoryTransactions<T> transactions;
     private final int maxKeys;
     private final InstantSource clock;
+    /** By how many nanoseconds a test has moved the time. */
+    private final AtomicLong moved = new AtomicLong();
 
     private final ReentrantLock lock = new ReentrantLock();
     // All guarded by the lock, under which no code of the application runs.
@@ -107,7 +110,29 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public Instant time() {
-        return clock.instant();
+        return clock.instant().plusNanos(moved.get());
+    }
+
+    /** Returns zero, so that {@link #moveTime} shows at once. */
+    @Override
+    public Duration timeHolds() {
+        return Duration.ZERO;
+    }
+
+    /**
+     * Moves the store's time forward, so that a test sees leases and keys expire without waiting for it.
+     *
+     * <p>Every service at this store sees the new time at once.
+     *
+     * @param forward 0 to 3,650 days
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public void moveTime(Duration forward) {
+        Objects.requireNonNull(forward, "argument 'forward' is null; a duration is required");
+        if (forward.isNegative() || forward.compareTo(Duration.ofDays(3650)) > 0) {
+            throw new IllegalArgumentException("argument 'forward' is '" + forward + "'; allowed: 0 to 3,650 days");
+        }
+        moved.addAndGet(forward.toNanos());
     }
 
     @Override
@@ -122,7 +147,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public boolean insert(StoredKey key) {
-        Instant now = clock.instant();
+        Instant now = time();
         return locked(() -> {
             if (keys.containsKey(key.id())) {
                 return false;
@@ -294,6 +319,11 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
             @Override
             public Boolean locked(KeyState.Locked locked) {
                 return index(key, locked.leaseEnds(), present);
+            }
+
+            @Override
+            public Boolean failed(KeyState.Failed failed) {
+                return mark(expiring, new Due(failed.expiresAt(), key.id()), key, present);
             }
 
             @Override

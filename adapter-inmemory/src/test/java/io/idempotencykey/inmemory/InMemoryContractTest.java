@@ -28,6 +28,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
 
     @Override
     protected void insert(Rows transaction, String name, String value) {
+        transaction.checkOpen();
         if (read(transaction, name).isPresent()) {
             throw new DuplicateRow(name);
         }
@@ -36,6 +37,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
 
     @Override
     protected void update(Rows transaction, String name, String value) {
+        transaction.checkOpen();
         Map<String, String> target =
                 transaction.inserted.containsKey(name) ? transaction.inserted : transaction.updated;
         target.put(name, value);
@@ -57,6 +59,14 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     static final class Rows {
         private final Map<String, String> inserted = new HashMap<>();
         private final Map<String, String> updated = new HashMap<>();
+        private volatile boolean ended;
+
+        /** As every real handle does it: what comes late is refused. */
+        void checkOpen() {
+            if (ended) {
+                throw new IllegalStateException("the transaction has ended");
+            }
+        }
     }
 
     private static final class Application implements InMemoryTransactions<Rows> {
@@ -70,6 +80,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
 
         @Override
         public void commit(Rows transaction) {
+            transaction.ended = true;
             lock.lock();
             try {
                 transaction.inserted.keySet().stream()
@@ -87,6 +98,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
 
         @Override
         public void rollback(Rows transaction) {
+            transaction.ended = true;
             transaction.inserted.clear();
             transaction.updated.clear();
         }

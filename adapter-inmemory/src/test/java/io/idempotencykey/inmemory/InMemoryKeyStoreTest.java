@@ -314,8 +314,9 @@ class InMemoryKeyStoreTest {
         assertThat(store.replace(stored.revision(), new StoredKey(unreadable, stored.revision())))
                 .isTrue();
         now = now.plus(Duration.ofHours(1));
-        Operation<List<String>> operation = Operation.<List<String>>named("op")
-                .stage(RecoveryPoint.STARTED, stage -> StageOutcome.respond(DONE))
+        Operation<List<String>> operation = service()
+                .operation("op")
+                .branch(RecoveryPoint.STARTED, stage -> StageOutcome.respond(DONE))
                 .build();
 
         assertThat(Completer.builder(service()).operation(operation).build().runOnce())

@@ -164,6 +164,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     @Override
+    public Duration timeHolds() {
+        return Duration.ofMinutes(1);
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return isolations;
     }

@@ -76,7 +76,7 @@ final class KeyTable {
         this.advanceAndCommit = "with fenced as (" + advance
                 + " returning 1) select width_bucket(0, 0, 1, count(*)::int) from fenced; commit";
         this.find = "select " + ALL + " from " + table + " where scope = ? and key_value = ?";
-        String expired = "state = 'finished' and due_at <= ?";
+        String expired = "state in ('failed', 'finished') and due_at <= ?";
         this.deleteExpired = switch (database) {
             case POSTGRESQL ->
                 "delete from " + table + " where ctid = any (array(select ctid from " + table + " where " + expired
@@ -393,6 +393,7 @@ final class KeyTable {
         return switch (state) {
             case "open" -> new KeyState.Open(at, instant(result, "due_at"));
             case "locked" -> new KeyState.Locked(at, instant(result, "locked_at"), instant(result, "due_at"));
+            case "failed" -> new KeyState.Failed(instant(result, "due_at"));
             case "finished" ->
                 new KeyState.Finished(
                         Response.restored(
@@ -547,6 +548,11 @@ final class KeyTable {
             @Override
             public StateColumns locked(KeyState.Locked locked) {
                 return new StateColumns("locked", locked.lockedAt(), locked.leaseEnds(), null, null, null);
+            }
+
+            @Override
+            public StateColumns failed(KeyState.Failed failed) {
+                return new StateColumns("failed", null, failed.expiresAt(), null, null, null);
             }
 
             @Override

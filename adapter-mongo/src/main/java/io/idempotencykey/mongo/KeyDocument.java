@@ -49,6 +49,7 @@ final class KeyDocument {
     static final String LOCKED = "locked";
     static final String QUARANTINED = "quarantined";
     static final String FINISHED = "finished";
+    static final String FAILED = "failed";
 
     /** What is written, and the newest that can be read. */
     static final int CURRENT_FORMAT = 1;
@@ -81,6 +82,11 @@ final class KeyDocument {
             return state(LOCKED)
                     .append("lockedAt", date(locked.lockedAt()))
                     .append(RESUMABLE_FROM, date(locked.leaseEnds()));
+        }
+
+        @Override
+        public BsonDocument failed(KeyState.Failed failed) {
+            return state(FAILED).append(EXPIRES_AT, date(failed.expiresAt()));
         }
 
         @Override
@@ -319,6 +325,7 @@ final class KeyDocument {
             case "open" -> new KeyState.Open(RecoveryPoint.named(at), fields.date(RESUMABLE_FROM));
             case LOCKED ->
                 new KeyState.Locked(RecoveryPoint.named(at), fields.date("lockedAt"), fields.date(RESUMABLE_FROM));
+            case FAILED -> new KeyState.Failed(fields.date(EXPIRES_AT));
             case FINISHED -> {
                 Fields response = new Fields(fields.get("response").asDocument());
                 Response restored = Response.restored(

@@ -129,6 +129,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     private static final Bson BY_RESUMPTION = ascending(KeyDocument.SCOPE, KeyDocument.RESUMABLE_FROM);
     private static final Bson BY_QUARANTINE = ascending(KeyDocument.STATE, KeyDocument.ID);
+    /** The states that expire. */
+    private static final BsonArray EXPIRING =
+            new BsonArray(List.of(new BsonString(KeyDocument.FAILED), new BsonString(KeyDocument.FINISHED)));
+
     private static final Bson BY_EXPIRY = ascending(KeyDocument.EXPIRES_AT);
 
     private final MongoClient client;
@@ -246,6 +250,11 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     private Document hello() {
         return read(() -> database.runCommand(new Document("hello", 1), ReadPreference.primary()));
+    }
+
+    @Override
+    public Duration timeHolds() {
+        return Duration.ofMinutes(1);
     }
 
     @Override
@@ -554,7 +563,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public int deleteExpired(Instant at, int limit) {
         BsonDocument expired = new BsonDocument(KeyDocument.EXPIRES_AT, new BsonDocument("$lte", KeyDocument.date(at)))
-                .append(KeyDocument.STATE, new BsonString(KeyDocument.FINISHED))
+                .append(KeyDocument.STATE, new BsonDocument("$in", EXPIRING))
                 .append(KeyDocument.FORMAT, new BsonDocument("$lte", new BsonInt32(KeyDocument.CURRENT_FORMAT)));
         List<BsonValue> ids = read(() -> keys.find(expired)
                 .projection(include(KeyDocument.ID))

@@ -49,7 +49,6 @@ import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.io.IOException;
@@ -149,16 +148,17 @@ class MongoStoreTest {
 
     // Cost
 
-    private static Operation<ClientSession> twoStages() {
-        return Operation.<ClientSession>named("complete-cart")
-                .stage(RecoveryPoint.STARTED, stage -> StageOutcome.advanceTo(PAID))
-                .stage(PAID, stage -> StageOutcome.respond(RESPONSE))
+    private Operation<ClientSession> twoStages() {
+        return new IdempotencyKeyService<>(store)
+                .operation("complete-cart")
+                .branch(RecoveryPoint.STARTED, stage -> StageOutcome.advanceTo(PAID))
+                .branch(PAID, stage -> StageOutcome.respond(RESPONSE))
                 .build();
     }
 
     @Test
     void aNewKeyCostsOneInsertAndOneTransactionOfOneUpdatePerStage() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(new IdempotencyKeyService<>(store));
+        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
 
         runner.run(twoStages(), KeyId.of(UUID.randomUUID().toString()), REQUEST);
 
@@ -170,13 +170,13 @@ class MongoStoreTest {
     void aReplayCostsOneFindAndOneInsertThatDoesNothingWhereItClaims() {
         IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
-        new OperationRunner<>(service).run(twoStages(), id, REQUEST);
+        service.run(twoStages(), id, REQUEST);
         commands.forget();
 
         service.retrieve(id);
         assertThat(commands.names()).containsExactly("find");
         commands.forget();
-        new OperationRunner<>(service).run(twoStages(), id, REQUEST);
+        service.run(twoStages(), id, REQUEST);
 
         assertThat(commands.names()).containsExactly("insert", "find");
     }
@@ -991,7 +991,7 @@ class MongoStoreTest {
 
     @Test
     void thirtyTwoThreadsOnOneKeyRunItOnce() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(new IdempotencyKeyService<>(store));
+        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         CountDownLatch done = new CountDownLatch(1);
         Operation<ClientSession> operation = inserting(id.value());
@@ -1017,7 +1017,7 @@ class MongoStoreTest {
 
     @Test
     void sixteenThreadsOnFiveHundredKeysMeetNoError() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(new IdempotencyKeyService<>(store));
+        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
         AtomicInteger taken = new AtomicInteger();
         String run = UUID.randomUUID().toString();
 
@@ -1039,12 +1039,13 @@ class MongoStoreTest {
     }
 
     private Operation<ClientSession> inserting(String name) {
-        return Operation.<ClientSession>named("complete-cart")
-                .stage(RecoveryPoint.STARTED, stage -> {
+        return new IdempotencyKeyService<>(store)
+                .operation("complete-cart")
+                .branch(RecoveryPoint.STARTED, stage -> {
                     rows.insertOne(stage.transaction(), row(name));
                     return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .branch(PAID, stage -> {
                     rows.updateOne(stage.transaction(), eq(name), set("value", "paid"));
                     return StageOutcome.respond(RESPONSE);
                 })

@@ -32,6 +32,13 @@ public interface KeyStore<T> {
     Instant time();
 
     /**
+     * How long a reading of {@link #time()} may be carried on by a monotonic clock before it is read again.
+     *
+     * @return about a minute where a reading costs a round trip; zero where it costs nothing, and is always made
+     */
+    Duration timeHolds();
+
+    /**
      * The isolations that a stage's transaction can have here.
      *
      * @return at least one; the same for the life of the store

@@ -53,7 +53,7 @@ public final class Completer<T> {
     private static final int LEAST_CANDIDATES = 64;
 
     private final Engine<T> engine;
-    private final OperationRunner<T> runner;
+    private final Runner<T> runner;
     private final Map<String, Operation<T>> operations;
     private final Map<String, Set<RecoveryPoint>> resumable;
     private final Duration abandonedAfter;
@@ -65,7 +65,7 @@ public final class Completer<T> {
 
     private Completer(Builder<T> builder) {
         this.engine = builder.engine;
-        this.runner = new OperationRunner<>(engine);
+        this.runner = new Runner<>(engine);
         this.operations = Map.copyOf(builder.operations);
         this.resumable = operations.values().stream()
                 .filter(Completer::isResumable)
@@ -217,24 +217,24 @@ public final class Completer<T> {
     }
 
     private boolean complete(StoredKey found) {
-        Operation<T> operation = operations.get(found.key().operation());
-        if (operation == null || isUnreadable(found) || isLeftToItsClient(operation, found)) {
-            return false;
-        }
         try {
+            Operation<T> operation = operations.get(found.key().operation());
+            if (operation == null || isUnreadable(found) || isLeftToItsClient(operation, found)) {
+                return false;
+            }
             Environment environment = engine.settings().environment();
             long begin = environment.nanoTime();
-            Optional<HeldKey> held = engine.takeAbandoned(engine.planOf(operation), found);
-            if (held.isPresent()) {
-                Execution execution =
-                        runner.proceed(operation, held.get(), found.key().request());
-                engine.events()
-                        .emit(new KeyEvent.Completed(
-                                execution.key(), Duration.ofNanos(environment.nanoTime() - begin)));
+            DeclaredPlan<T> plan = engine.completionOf(operation);
+            Optional<HeldKey> held = engine.takeAbandoned(plan, found);
+            if (held.isEmpty()) {
+                return false;
             }
-            return held.isPresent();
+            Execution end = runner.proceed(plan, held.get(), found.key().request());
+            engine.events().emit(new KeyEvent.Completed(end.key(), Duration.ofNanos(environment.nanoTime() - begin)));
+            return true;
         } catch (Throwable e) {
-            // Whatever it was, the listeners know, the key rests or waits for its lease, and others are to be served.
+            // The key rests or waits for its lease, and others are to be served.
+            engine.events().emit(new KeyEvent.CompletionFailed(found.key(), e));
             return false;
         }
     }

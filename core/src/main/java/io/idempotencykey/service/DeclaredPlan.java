@@ -5,12 +5,18 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import io.idempotencykey.Response;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Optional;
 import java.util.random.RandomGenerator;
 
-/** The plan of a declared operation, with the service's lease where it has none of its own. */
-record DeclaredPlan<T>(Operation<T> declared, Duration serviceLease) implements Plan {
+/**
+ * The plan of a declared operation, with the service's settings where it has none of its own.
+ *
+ * @param attended whether a client waits for this attempt and is told of its exception
+ */
+record DeclaredPlan<T>(Operation<T> declared, Settings settings, boolean attended) implements Plan {
     @Override
     public String operation() {
         return declared.name();
@@ -25,7 +31,13 @@ record DeclaredPlan<T>(Operation<T> declared, Duration serviceLease) implements 
     public Duration leaseAt(RecoveryPoint at) {
         StageDefinition<T> stage = declared.stage(at);
         Duration lease = stage == null ? null : stage.lease();
-        return lease == null ? serviceLease : lease;
+        return lease == null ? settings.lease() : lease;
+    }
+
+    @Override
+    public Duration longestLeaseAt(RecoveryPoint at) {
+        Duration longest = declared.longestLease();
+        return longest == null ? Transitions.longestLease(leaseAt(at)) : longest;
     }
 
     @Override
@@ -51,7 +63,17 @@ record DeclaredPlan<T>(Operation<T> declared, Duration serviceLease) implements 
     }
 
     @Override
+    public Optional<Response> answerTo(Throwable failure) {
+        return declared.answerTo(failure);
+    }
+
+    @Override
     public KeyState afterFailure(HeldKey held, Instant now, RandomGenerator random) {
+        if (attended
+                && !declared.completesAfterFailure()
+                && held.recoveryPoint().equals(RecoveryPoint.STARTED)) {
+            return new KeyState.Failed(Transitions.millis(now.plus(settings.timeToLive())));
+        }
         int failedAttempts = held.key().failedAttempts() + 1;
         if (failedAttempts >= declared.maxAttempts()) {
             String reason = failedAttempts + " failed attempts since the last committed stage";

@@ -30,9 +30,6 @@ import org.jspecify.annotations.Nullable;
  * reaper and the operator's actions all stand on it, and all that it refuses is told to the listeners here.
  */
 final class Engine<T> {
-    /** When to ask again where nothing better is known. */
-    private static final Duration SOON = Duration.ofSeconds(1);
-
     private final KeyStore<T> store;
     private final Settings settings;
     private final StoreAccess<T> access;
@@ -72,8 +69,14 @@ final class Engine<T> {
         return undeclared;
     }
 
+    /** The plan of an operation that is run for a client, who is told of its exceptions. */
     DeclaredPlan<T> planOf(Operation<T> operation) {
-        return new DeclaredPlan<>(operation, settings.lease());
+        return new DeclaredPlan<>(operation, settings, true);
+    }
+
+    /** The plan of an operation that is run without its client. */
+    DeclaredPlan<T> completionOf(Operation<T> operation) {
+        return new DeclaredPlan<>(operation, settings, false);
     }
 
     // Find
@@ -99,6 +102,14 @@ final class Engine<T> {
 
     IdempotencyKey retrieve(KeyId id) {
         return observed(() -> current(id).key());
+    }
+
+    /** Says whether another worker holds the key and its lease still runs. */
+    boolean isInFlight(KeyId id) {
+        return access.find(id)
+                .filter(stored -> stored.key().state() instanceof KeyState.Locked)
+                .filter(stored -> !Transitions.isLeaseOver(stored.key(), clock.now()))
+                .isPresent();
     }
 
     /** Rule 8: an expired key counts as absent. */
@@ -168,7 +179,7 @@ final class Engine<T> {
                     return claim;
                 }
                 if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                    return new Claim.InFlight(stored.key(), SOON);
+                    return new Claim.InFlight(stored.key(), Transitions.SOON);
                 }
             }
         });
@@ -220,7 +231,7 @@ final class Engine<T> {
     /** What a worker may do with a key that isn't expired; rule 9: a point that its plan doesn't know is refused first. */
     private Claim decide(Plan plan, StoredKey stored) {
         RecoveryPoint at = stored.key().recoveryPoint();
-        Claim claim = Transitions.claim(stored, clock.now(), plan.leaseAt(at), newRevision());
+        Claim claim = Transitions.claim(stored, clock.now(), plan.leaseAt(at), plan.longestLeaseAt(at), newRevision());
         if (claim instanceof Claim.Claimed) {
             plan.checkKnown(stored.id(), at);
         }
@@ -326,8 +337,7 @@ final class Engine<T> {
             while (true) {
                 StoredKey stored = current(id);
                 Instant now = clock.now();
-                Transitions.checkUnattended(stored, now);
-                StoredKey next = change.next(stored, now, newRevision());
+                StoredKey next = change.next(Transitions.checkUnattended(stored, now), now, newRevision());
                 StoreAccess.Write write = access.replace(stored.revision(), next);
                 if (write == StoreAccess.Write.DONE) {
                     events().emit(new KeyEvent.Operated(next.key(), action, by));
@@ -386,6 +396,14 @@ final class Engine<T> {
         operation.stages().forEach(stage -> checkIsolation(isolationOf(stage)));
     }
 
+    /** Refuses the same of an operation that another service declared; its own are checked when they are built. */
+    Operation<T> checked(Operation<T> operation) {
+        if (!Arguments.required(operation, "operation").isOf(this)) {
+            check(operation);
+        }
+        return operation;
+    }
+
     static Isolation checkIsolation(KeyStore<?> store, Isolation isolation) {
         Set<Isolation> isolations = store.isolations();
         if (!isolations.contains(Arguments.required(isolation, "isolation"))) {
@@ -423,6 +441,6 @@ final class Engine<T> {
     }
 
     private static IdempotencyException busy(KeyId id) {
-        return new IdempotencyException.Locked(id, SOON);
+        return new IdempotencyException.Locked(id, Transitions.SOON);
     }
 }

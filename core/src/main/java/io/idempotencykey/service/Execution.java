@@ -17,4 +17,15 @@ public record Execution(IdempotencyKey key, Response response, boolean replayed)
         Arguments.required(key, "key");
         Arguments.required(response, "response");
     }
+
+    /**
+     * Reads the value of the response.
+     *
+     * @param <V> the value
+     * @param codec the one that the response was made with
+     * @return the value
+     */
+    public <V> V value(ResponseCodec<V> codec) {
+        return Arguments.required(codec, "codec").decode(response);
+    }
 }

@@ -85,7 +85,8 @@ public final class HeldKey {
 
     /** The key after a failed attempt, in the state that follows from it. */
     StoredKey failed(KeyState then, Throwable failure, Instant now, Revision revision) {
-        return with(then, key().failedAttempts() + 1, Transitions.describe(failure), now, revision);
+        int failedAttempts = Math.max(key().failedAttempts(), key().failedAttempts() + 1);
+        return with(then, failedAttempts, Transitions.describe(failure), now, revision);
     }
 
     private StoredKey with(KeyState next, int failedAttempts, String lastError, Instant now, Revision revision) {

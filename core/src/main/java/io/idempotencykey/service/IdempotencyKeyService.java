@@ -4,7 +4,9 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.KeyStore;
 import java.time.Duration;
@@ -27,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class IdempotencyKeyService<T> {
     private final Engine<T> engine;
+    private final Runner<T> runner;
 
     /**
      * A service with the defaults of its {@link ServiceBuilder}.
@@ -39,6 +42,7 @@ public final class IdempotencyKeyService<T> {
 
     IdempotencyKeyService(KeyStore<T> store, Settings settings) {
         this.engine = new Engine<>(store, settings);
+        this.runner = new Runner<>(engine);
     }
 
     /**
@@ -55,6 +59,148 @@ public final class IdempotencyKeyService<T> {
     Engine<T> engine() {
         return engine;
     }
+
+    // Operations: declared once, and then run with one call for each request
+
+    /**
+     * Begins the declaration of an operation.
+     *
+     * @param name stored with every key and part of its fingerprint, so never to be changed while keys are unfinished: 1
+     *     to 100 ASCII letters, digits, {@code '.'}, {@code '_'} and {@code '-'}
+     * @return the builder
+     * @throws IllegalArgumentException if the name has an illegal character or length
+     */
+    public Operation.Builder<T> operation(String name) {
+        return new Operation.Builder<>(engine, name);
+    }
+
+    /**
+     * Brings a request to its end: a new one through all its stages, a retry to its stored response, an interrupted one
+     * from its recovery point on.
+     *
+     * @param operation what the request asks for
+     * @param id the request's key
+     * @param request the request
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was changed
+     * @throws IdempotencyException.Mismatch if the key was made for another operation or request
+     * @throws IdempotencyException.Locked if another worker is at it
+     * @throws IdempotencyException.Quarantined if the key is put aside
+     * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins, and then it is untouched;
+     *     or if a stage advanced to a point that it doesn't declare
+     * @throws IdempotencyException.StaleKey if another worker took the key over meanwhile
+     * @throws IdempotencyException.ResponseTooLarge if the response's body is too long; the key is released
+     * @throws IdempotencyException.RetriesExhausted if a stage's transient failures didn't end; the key is released
+     * @throws IdempotencyException.StoreFull if the store has no room
+     * @throws RuntimeException what a stage or an outside call throws, as it is, and so also a checked exception, which
+     *     the compiler doesn't know of; earlier stages are kept, nothing of this one is, and the key is released
+     */
+    public Execution run(Operation<T> operation, KeyId id, Request request) {
+        return run(operation, id, request, Duration.ZERO);
+    }
+
+    /**
+     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and waits for a worker that is at it.
+     *
+     * <p>It looks again with growing pauses of up to a second, holds no connection between the looks, and returns as soon
+     * as the response is there. If the worker vanishes, this call goes on with the request.
+     *
+     * @param operation what the request asks for
+     * @param id the request's key
+     * @param request the request
+     * @param waitAtMost how long to wait before {@link IdempotencyException.Locked} is thrown: 0 to 24 hours
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if {@code waitAtMost} is out of bounds; nothing was changed
+     */
+    public Execution run(Operation<T> operation, KeyId id, Request request, Duration waitAtMost) {
+        Arguments.required(id, "id");
+        Arguments.required(request, "request");
+        Arguments.between(Duration.ZERO, Transitions.LONGEST_LEASE, waitAtMost, "waitAtMost");
+        return runner.run(operation, id, request, waitAtMost);
+    }
+
+    /**
+     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and reads the value of its response.
+     *
+     * @param <V> the value
+     * @param operation what the request asks for
+     * @param id the request's key
+     * @param request the request
+     * @param codec the one that the operation responds with
+     * @return the value, stored before or now
+     */
+    public <V> V run(Operation<T> operation, KeyId id, Request request, ResponseCodec<V> codec) {
+        Arguments.required(codec, "codec");
+        return run(operation, id, request).value(codec);
+    }
+
+    /**
+     * Does a request's work, which is one stage, once.
+     *
+     * @param name names the work, as {@link #operation} does
+     * @param id the request's key
+     * @param request the request
+     * @param answer the work
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if the name has an illegal character or length; nothing was changed
+     * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
+     */
+    public Execution once(String name, KeyId id, Request request, StageAnswer<T, Response> answer) {
+        return once(name, id, request, Duration.ZERO, answer);
+    }
+
+    /**
+     * Does a request's work, which is one stage, once, and waits for a worker that is at it.
+     *
+     * @param name names the work, as {@link #operation} does
+     * @param id the request's key
+     * @param request the request
+     * @param waitAtMost how long to wait before {@link IdempotencyException.Locked} is thrown: 0 to 24 hours
+     * @param answer the work
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if the name is illegal or {@code waitAtMost} out of bounds; nothing was changed
+     * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
+     */
+    public Execution once(
+            String name, KeyId id, Request request, Duration waitAtMost, StageAnswer<T, Response> answer) {
+        return run(operation(name).respond(RecoveryPoint.STARTED, answer).build(), id, request, waitAtMost);
+    }
+
+    /**
+     * Does work that is one stage and gives a value, once.
+     *
+     * @param <V> the value
+     * @param name names the work, as {@link #operation} does
+     * @param id the request's key
+     * @param request the request
+     * @param codec makes a response of the value, and back
+     * @param answer the work
+     * @return the value, stored before or now
+     * @throws IllegalArgumentException if the name has an illegal character or length; nothing was changed
+     * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
+     */
+    public <V> V once(String name, KeyId id, Request request, ResponseCodec<V> codec, StageAnswer<T, V> answer) {
+        Arguments.required(answer, "answer");
+        Arguments.required(codec, "codec");
+        return once(name, id, request, stage -> codec.encode(answer.answer(stage)))
+                .value(codec);
+    }
+
+    /**
+     * Begins the background work for operations: completing what nobody came back for, and reaping what has expired.
+     *
+     * @param operations the operations whose requests are completed; without any, only expired keys are reaped
+     * @return the work, not started yet
+     * @throws IllegalArgumentException if two operations have one name
+     */
+    @SafeVarargs
+    public final Background.Builder background(Operation<T>... operations) {
+        Completer.Builder<T> completer = Completer.builder(this);
+        Arguments.listed(operations, "operations").forEach(completer::operation);
+        return new Background.Builder(engine, completer);
+    }
+
+    // The six operations, for explicit control
 
     /**
      * Makes a key for a request; nobody holds it.
@@ -77,31 +223,43 @@ public final class IdempotencyKeyService<T> {
      * Finds the key for a request, in whatever state and not locked, or makes it.
      *
      * @param scope the key's scope; may be empty
-     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; {@code null} to have a key with a
-     *     random value made
+     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; a request that may come without one
+     *     takes {@link #initializeRequest(String, Request)}
      * @param request the request
      * @return the existing or the new key
-     * @throws IdempotencyException.InvalidKey if scope or header is illegal
+     * @throws IdempotencyException.InvalidKey if scope or header is illegal, or the header is {@code null}
      * @throws IdempotencyException.Mismatch if the key was made for another request
      * @throws IdempotencyException.Locked if a transaction holds the key's row
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public IdempotencyKey initializeRequest(String scope, @Nullable String headerKey, Request request) {
-        KeyId id = headerKey == null ? generatedId(scope) : KeyId.fromHeader(scope, headerKey);
-        return engine.findOrCreate(id, Arguments.required(request, "request"));
+        return engine.findOrCreate(KeyId.fromHeader(scope, headerKey), Arguments.required(request, "request"));
+    }
+
+    /**
+     * Makes a key with a generated value for a request that came without one. Its client has to be told the value, or a
+     * retry runs anew: without a key of the client's there is no idempotency.
+     *
+     * @param scope the key's scope; may be empty
+     * @param request the request
+     * @return the new key
+     * @throws IdempotencyException.InvalidKey if the scope is illegal
+     * @throws IdempotencyException.StoreFull if the store has no room
+     */
+    public IdempotencyKey initializeRequest(String scope, Request request) {
+        return create(scope, null, request);
     }
 
     /**
      * Finds the key for a request in the empty scope, or makes it.
      *
-     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; {@code null} to have a key with a
-     *     random value made
+     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not
      * @param method the request's method
      * @param params the request's parameters
      * @param path the request's path
      * @return the existing or the new key
      * @throws IllegalArgumentException if method, params or path pass the limits of {@link Request}
-     * @throws IdempotencyException.InvalidKey if the header is illegal
+     * @throws IdempotencyException.InvalidKey if the header is illegal or {@code null}
      * @throws IdempotencyException.Mismatch if the key was made for another request
      * @throws IdempotencyException.Locked if a transaction holds the key's row
      * @throws IdempotencyException.StoreFull if the store has no room
@@ -153,6 +311,25 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
+     * Presents a request of a declared operation with its key, as {@link #claim(KeyId, Request)} does.
+     *
+     * @param operation whose name is stored, and whose recovery points are known
+     * @param id the key
+     * @param request the request
+     * @return what the request may do now
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was changed
+     * @throws IdempotencyException.Mismatch if the key was made for another operation or request
+     * @throws IdempotencyException.Quarantined if the key is put aside
+     * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins; it is untouched
+     * @throws IdempotencyException.Locked if a transaction holds the key's row and the key can't be read
+     * @throws IdempotencyException.StoreFull if the store has no room
+     */
+    public Claim claim(Operation<T> operation, KeyId id, Request request) {
+        Plan plan = engine.planOf(engine.checked(operation));
+        return told(engine.claim(plan, Arguments.required(id, "id"), Arguments.required(request, "request")));
+    }
+
+    /**
      * Presents a request with its key: the first one makes the key and holds it, in one statement; a later one gets the
      * response, holds the key to resume it, or learns that another worker is at it.
      *
@@ -167,8 +344,12 @@ public final class IdempotencyKeyService<T> {
     public Claim claim(KeyId id, Request request) {
         Claim claim =
                 engine.claim(engine.undeclared(), Arguments.required(id, "id"), Arguments.required(request, "request"));
+        return told(claim);
+    }
+
+    private Claim told(Claim claim) {
         if (claim instanceof Claim.InFlight inFlight) {
-            engine.events().refused(new IdempotencyException.Locked(id, inFlight.retryAfter()));
+            engine.events().emit(new KeyEvent.FoundInFlight(inFlight.key(), inFlight.retryAfter()));
         }
         return claim;
     }
@@ -223,8 +404,33 @@ public final class IdempotencyKeyService<T> {
         Arguments.required(held, "held");
         Arguments.required(stage, "stage");
         StageDefinition<T> definition =
-                new StageDefinition<>(key -> stage, null, engine.checkIsolation(isolation), Set.of());
+                new StageDefinition<>(seen -> stage, null, engine.checkIsolation(isolation), Set.of());
         return engine.run(engine.undeclared(), held, held.key(), definition);
+    }
+
+    /**
+     * Runs the stage of a declared operation that begins where the held key stands.
+     *
+     * @param operation the one that the key was claimed for
+     * @param held the right to change the key; stale afterwards, also after an exception
+     * @param request the request as its client sent it
+     * @return the key as it is then
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have, or the key was made
+     *     for another operation; nothing was changed
+     * @throws IdempotencyException.UnknownRecoveryPoint if no stage begins there, and then nothing was changed; or if the
+     *     stage advanced to a point that it doesn't declare
+     * @throws IdempotencyException.StaleKey if the key isn't held any more; nothing of the stage is kept
+     * @throws IdempotencyException.ResponseTooLarge if the response's body is too long; the key is released
+     * @throws IdempotencyException.RetriesExhausted if transient failures didn't end; the key is released
+     * @throws RuntimeException what the stage or its outside call throws, as it is; nothing of the stage is kept
+     */
+    public StageResult workStage(Operation<T> operation, HeldKey held, Request request) {
+        DeclaredPlan<T> plan = engine.planOf(engine.checked(operation));
+        String made = Arguments.required(held, "held").key().operation();
+        if (!made.equals(plan.operation())) {
+            throw Arguments.refused("operation", plan.operation(), "the one that the key was made for, '" + made + "'");
+        }
+        return runner.stage(plan, held, Arguments.required(request, "request"));
     }
 
     /**

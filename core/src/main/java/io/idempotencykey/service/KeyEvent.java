@@ -64,6 +64,19 @@ public sealed interface KeyEvent {
     }
 
     /**
+     * A request found another worker at it, by {@code claim}; from {@code run} and {@code once} it is {@link Refused}.
+     *
+     * @param key as it is held
+     * @param retryAfter when it makes sense to ask again
+     */
+    record FoundInFlight(IdempotencyKey key, Duration retryAfter) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
      * A worker took a key that nobody held.
      *
      * @param key the held key
@@ -180,6 +193,28 @@ public sealed interface KeyEvent {
         @Override
         public Level level() {
             return Level.INFO;
+        }
+    }
+
+    /**
+     * The completer did not bring a request to its end: it could not take the key over, or a stage failed.
+     *
+     * @param key as it was found
+     * @param cause why
+     */
+    record CompletionFailed(IdempotencyKey key, Throwable cause) implements KeyEvent {
+        /** {@code WARNING} if the library or its store failed: then every completion may. */
+        @Override
+        public Level level() {
+            return cause instanceof IdempotencyException refused && refused.httpStatus() >= 500
+                    ? Level.WARNING
+                    : Level.INFO;
+        }
+
+        /** Returns the event without the cause's message, which may hold anything. */
+        @Override
+        public String toString() {
+            return "CompletionFailed[" + key + ", " + cause.getClass().getName() + "]";
         }
     }
 

@@ -1,9 +1,10 @@
 package io.idempotencykey.service;
 
-import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -15,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -22,7 +24,8 @@ import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A request's stages, declared once, which an {@link OperationRunner} runs, replays and resumes.
+ * A request's stages, declared once, which {@link IdempotencyKeyService#run} runs, replays and resumes. Made by {@link
+ * IdempotencyKeyService#operation}.
  *
  * <p>Immutable and safe for many threads, as far as the stages' own code is.
  *
@@ -41,6 +44,7 @@ public final class Operation<T> {
     /** How long the completer waits at most after a failed attempt. */
     public static final Duration DEFAULT_LONGEST_BACKOFF = Duration.ofMinutes(15);
 
+    private final Engine<T> engine;
     private final String name;
     private final Map<RecoveryPoint, StageDefinition<T>> stages;
     private final int maxAttempts;
@@ -48,8 +52,17 @@ public final class Operation<T> {
     private final Duration longestBackoff;
     private final @Nullable UnaryOperator<Map<String, @Nullable Object>> redaction;
     private final boolean resumableWithoutParameters;
+    private final @Nullable Duration longestLease;
+    private final boolean completesAfterFailure;
+    private final List<Function<Throwable, Optional<Response>>> answers;
+
+    /** Whether its isolations are known to be the store's. */
+    boolean isOf(Engine<?> other) {
+        return engine == other;
+    }
 
     private Operation(Builder<T> builder, Map<RecoveryPoint, StageDefinition<T>> stages) {
+        this.engine = builder.engine;
         this.name = builder.name;
         this.stages = stages;
         this.maxAttempts = builder.maxAttempts;
@@ -57,19 +70,9 @@ public final class Operation<T> {
         this.longestBackoff = builder.longestBackoff;
         this.redaction = builder.redaction;
         this.resumableWithoutParameters = builder.resumableWithoutParameters;
-    }
-
-    /**
-     * Begins a declaration.
-     *
-     * @param <T> the store's transaction handle
-     * @param name stored with every key and part of its fingerprint, so never to be changed while keys are unfinished: 1
-     *     to 100 ASCII letters, digits, {@code '.'}, {@code '_'} and {@code '-'}
-     * @return the builder
-     * @throws IllegalArgumentException if the name has an illegal character or length
-     */
-    public static <T> Builder<T> named(String name) {
-        return new Builder<>(Arguments.name(name, "name"));
+        this.longestLease = builder.longestLease;
+        this.completesAfterFailure = builder.completesAfterFailure;
+        this.answers = List.copyOf(builder.answers);
     }
 
     /**
@@ -97,6 +100,23 @@ public final class Operation<T> {
      */
     public boolean isResumableWithoutParameters() {
         return resumableWithoutParameters;
+    }
+
+    @Nullable
+    Duration longestLease() {
+        return longestLease;
+    }
+
+    boolean completesAfterFailure() {
+        return completesAfterFailure;
+    }
+
+    /** The response that an exception is, by the first declaration that says so. */
+    Optional<Response> answerTo(Throwable failure) {
+        return answers.stream()
+                .map(answer -> Arguments.required(answer.apply(failure), "the answer to an exception"))
+                .flatMap(Optional::stream)
+                .findFirst();
     }
 
     int maxAttempts() {
@@ -134,11 +154,12 @@ public final class Operation<T> {
     }
 
     /**
-     * Declares an operation; not safe for many threads.
+     * Declares an operation, stage by stage in the order in which they run; not safe for many threads.
      *
      * @param <T> the store's transaction handle
      */
     public static final class Builder<T> {
+        private final Engine<T> engine;
         private final String name;
         private final Map<RecoveryPoint, Declaration<T>> declarations = new LinkedHashMap<>();
         private @Nullable Duration lease;
@@ -148,9 +169,13 @@ public final class Operation<T> {
         private Duration longestBackoff = DEFAULT_LONGEST_BACKOFF;
         private @Nullable UnaryOperator<Map<String, @Nullable Object>> redaction;
         private boolean resumableWithoutParameters;
+        private @Nullable Duration longestLease;
+        private boolean completesAfterFailure;
+        private final List<Function<Throwable, Optional<Response>>> answers = new ArrayList<>();
 
-        private Builder(String name) {
-            this.name = name;
+        Builder(Engine<T> engine, String name) {
+            this.engine = engine;
+            this.name = Arguments.name(name, "name");
         }
 
         /**
@@ -162,6 +187,67 @@ public final class Operation<T> {
          */
         public Builder<T> lease(Duration lease) {
             this.lease = Transitions.lease(lease);
+            return this;
+        }
+
+        /**
+         * How long a lease may grow to: whoever takes a key over from a holder whose lease has run out gets twice that
+         * holder's lease. Set it to what a stage takes when the machine is overloaded. Default: ten times the stage's
+         * lease.
+         *
+         * @param longestLease 1 millisecond to 24 hours; a stage's declared lease holds if it is longer
+         * @return this
+         * @throws IllegalArgumentException if it is out of bounds
+         */
+        public Builder<T> longestLease(Duration longestLease) {
+            this.longestLease = Transitions.lease(longestLease, "longestLease");
+            return this;
+        }
+
+        /**
+         * Has the completer bring a request on even if its client was told of an exception before any stage was committed.
+         * Default: it doesn't, because that client may have given up, and must not find later that the request was
+         * performed; only the client brings such a request on, and after the time to live the key counts as absent.
+         * A request whose client was told nothing, for instance because its server died, is always completed.
+         *
+         * @return this
+         */
+        public Builder<T> completeAfterFailure() {
+            this.completesAfterFailure = true;
+            return this;
+        }
+
+        /**
+         * Says that exceptions of a type are answers: final, stored and replayed, such as a 404 for what doesn't exist.
+         *
+         * <p>If a stage or an outside call throws one, the stage's writes are rolled back, and the key is finished with
+         * the response in one fenced write; the caller gets the response, not the exception. A crash in between leaves
+         * the key as any crash does. If the response can't be stored, the caller gets an {@link IdempotencyException} that
+         * says so, with the exception among its suppressed ones. Transient failures of the store, exceptions of this
+         * library and the interruption of a thread are never answers. Default: no exception is an answer.
+         *
+         * @param <X> the exceptions' type
+         * @param type subtypes belong to it; causes aren't looked at
+         * @param answer from the exception to the response
+         * @return this
+         */
+        public <X extends Throwable> Builder<T> answering(Class<X> type, Function<? super X, Response> answer) {
+            Arguments.required(type, "type");
+            Arguments.required(answer, "answer");
+            return answering(thrown -> type.isInstance(thrown)
+                    ? Optional.of(Arguments.required(answer.apply(type.cast(thrown)), "the answer to an exception"))
+                    : Optional.empty());
+        }
+
+        /**
+         * Says which exceptions are answers, as {@link #answering(Class, Function)} does for one type. The first
+         * declaration that gives a response counts.
+         *
+         * @param answer from an exception to the response; empty if it isn't an answer
+         * @return this
+         */
+        public Builder<T> answering(Function<Throwable, Optional<Response>> answer) {
+            answers.add(Arguments.required(answer, "answer"));
             return this;
         }
 
@@ -234,39 +320,153 @@ public final class Operation<T> {
         }
 
         /**
-         * Declares the stage that begins at a recovery point.
+         * Declares the stage that begins at a recovery point, and after which the request goes on to the one declared next.
          *
          * @param at where it begins
-         * @param work what it does
+         * @param action what it does
          * @param options what it does otherwise than the other stages
          * @return this
          * @throws IllegalArgumentException if a stage begins there already, it is {@code finished}, or there are {@link
          *     Operation#MAX_STAGES} already
          */
-        public Builder<T> stage(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
-            Arguments.required(work, "work");
-            return declare(at, key -> work, options);
+        public Builder<T> stage(RecoveryPoint at, StageAction<T> action, StageOption... options) {
+            Arguments.required(action, "action");
+            return declare(
+                    at,
+                    End.ADVANCES,
+                    next -> key -> stage -> {
+                        action.run(stage);
+                        return StageOutcome.advanceTo(next);
+                    },
+                    options);
         }
 
         /**
-         * Declares the stage that begins at a recovery point with a call to another system.
+         * Declares the same with a call to another system before the transaction.
+         *
+         * @param <I> the outside call's result
+         * @param at where it begins
+         * @param outsideCall made before the transaction opens, once per attempt
+         * @param action what it does with the call's result
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         */
+        public <I extends @Nullable Object> Builder<T> stage(
+                RecoveryPoint at,
+                OutsideCall<I> outsideCall,
+                StageAction.WithInput<T, I> action,
+                StageOption... options) {
+            Arguments.required(outsideCall, "outsideCall");
+            Arguments.required(action, "action");
+            return declare(
+                    at,
+                    End.ADVANCES,
+                    next -> key -> {
+                        I input = outsideCall.call(key);
+                        return stage -> {
+                            action.run(stage, input);
+                            return StageOutcome.advanceTo(next);
+                        };
+                    },
+                    options);
+        }
+
+        /**
+         * Declares a last stage, which answers the request.
+         *
+         * @param at where it begins
+         * @param answer what it does
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         */
+        public Builder<T> respond(RecoveryPoint at, StageAnswer<T, Response> answer, StageOption... options) {
+            Arguments.required(answer, "answer");
+            return declare(
+                    at, End.RESPONDS, next -> key -> stage -> StageOutcome.respond(answer.answer(stage)), options);
+        }
+
+        /**
+         * Declares a last stage, which answers with a value.
+         *
+         * @param <V> the value
+         * @param at where it begins
+         * @param codec makes a response of the value
+         * @param answer what it does
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         */
+        public <V> Builder<T> respond(
+                RecoveryPoint at, ResponseCodec<V> codec, StageAnswer<T, V> answer, StageOption... options) {
+            Arguments.required(codec, "codec");
+            Arguments.required(answer, "answer");
+            return respond(at, stage -> codec.encode(answer.answer(stage)), options);
+        }
+
+        /**
+         * Declares a last stage with a call to another system before its transaction.
+         *
+         * @param <I> the outside call's result
+         * @param at where it begins
+         * @param outsideCall made before the transaction opens, once per attempt
+         * @param answer what it does with the call's result
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         */
+        public <I extends @Nullable Object> Builder<T> respond(
+                RecoveryPoint at,
+                OutsideCall<I> outsideCall,
+                StageAnswer.WithInput<T, I, Response> answer,
+                StageOption... options) {
+            Arguments.required(outsideCall, "outsideCall");
+            Arguments.required(answer, "answer");
+            return declare(
+                    at,
+                    End.RESPONDS,
+                    next -> key -> {
+                        I input = outsideCall.call(key);
+                        return stage -> StageOutcome.respond(answer.answer(stage, input));
+                    },
+                    options);
+        }
+
+        /**
+         * Declares a stage that chooses: it advances to one of several points, or responds.
+         *
+         * @param at where it begins
+         * @param work what it does
+         * @param options among them {@link StageOption#advancesTo}; without it, the stage may advance to the one declared
+         *     next
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         */
+        public Builder<T> branch(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
+            Arguments.required(work, "work");
+            return declare(at, End.CHOOSES, next -> key -> work, options);
+        }
+
+        /**
+         * Declares a stage that chooses after a call to another system.
          *
          * @param <I> the outside call's result
          * @param at where it begins
          * @param outsideCall made before the transaction opens, once per attempt
          * @param work what it does with the call's result
-         * @param options what it does otherwise than the other stages
+         * @param options as for {@link #branch(RecoveryPoint, WorkStage, StageOption...)}
          * @return this
-         * @throws IllegalArgumentException if a stage begins there already, it is {@code finished}, or there are {@link
-         *     Operation#MAX_STAGES} already
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
          */
-        public <I extends @Nullable Object> Builder<T> stage(
+        public <I extends @Nullable Object> Builder<T> branch(
                 RecoveryPoint at, OutsideCall<I> outsideCall, WorkStage.WithInput<T, I> work, StageOption... options) {
             Arguments.required(outsideCall, "outsideCall");
             Arguments.required(work, "work");
             return declare(
                     at,
-                    key -> {
+                    End.CHOOSES,
+                    next -> key -> {
                         I input = outsideCall.call(key);
                         return stage -> work.work(stage, input);
                     },
@@ -274,7 +474,10 @@ public final class Operation<T> {
         }
 
         private Builder<T> declare(
-                RecoveryPoint at, Function<IdempotencyKey, WorkStage<T>> prepare, StageOption... options) {
+                RecoveryPoint at,
+                End end,
+                Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation,
+                StageOption... options) {
             List<StageOption> chosen = Arguments.listed(options, "options");
             if (Arguments.required(at, "at").equals(RecoveryPoint.FINISHED)) {
                 throw Arguments.refused("at", at, "any but 'finished', where nothing is left to do");
@@ -283,7 +486,7 @@ public final class Operation<T> {
                 // Graphs are walked, and stages run, one level deeper for each.
                 throw Arguments.refused("at", at, "at most " + MAX_STAGES + " stages");
             }
-            if (declarations.putIfAbsent(at, new Declaration<>(prepare, chosen)) != null) {
+            if (declarations.putIfAbsent(at, new Declaration<>(end, preparation, chosen)) != null) {
                 throw Arguments.refused("at", at, "one stage per recovery point");
             }
             return this;
@@ -294,7 +497,8 @@ public final class Operation<T> {
          *
          * @return the operation
          * @throws IllegalStateException if there is no stage at {@code started}, a stage advances to a point that no stage
-         *     begins at, a stage can't be reached, or some way leads in a circle
+         *     begins at, a stage can't be reached, some way leads in a circle, or a stage that goes on has none behind it
+         * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have
          */
         public Operation<T> build() {
             Map<RecoveryPoint, StageDefinition<T>> stages = new LinkedHashMap<>();
@@ -304,11 +508,13 @@ public final class Operation<T> {
                 Set<RecoveryPoint> next = i + 1 < order.size() ? Set.of(order.get(i + 1)) : Set.of();
                 Declaration<T> declaration = declarations.get(at);
                 if (declaration != null) {
-                    stages.put(at, declaration.define(lease, isolation, next));
+                    stages.put(at, declaration.define(this, at, next));
                 }
             }
             checkGraph(stages);
-            return new Operation<>(this, stages);
+            Operation<T> operation = new Operation<>(this, stages);
+            engine.check(operation);
+            return operation;
         }
 
         private void checkGraph(Map<RecoveryPoint, StageDefinition<T>> stages) {
@@ -350,18 +556,45 @@ public final class Operation<T> {
         }
     }
 
-    private record Declaration<T>(Function<IdempotencyKey, WorkStage<T>> prepare, List<StageOption> options) {
-        StageDefinition<T> define(
-                @Nullable Duration operationLease, @Nullable Isolation operationIsolation, Set<RecoveryPoint> next) {
-            Duration lease = operationLease;
-            Isolation isolation = operationIsolation;
-            Set<RecoveryPoint> targets = next;
+    /** How a declared stage ends. */
+    private enum End {
+        /** At the one point that it leads to. */
+        ADVANCES,
+        /** With a response. */
+        RESPONDS,
+        /** As it says itself. */
+        CHOOSES
+    }
+
+    private record Declaration<T>(
+            End end, Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation, List<StageOption> options) {
+
+        StageDefinition<T> define(Builder<T> builder, RecoveryPoint at, Set<RecoveryPoint> next) {
+            Duration lease = builder.lease;
+            Isolation isolation = builder.isolation;
+            Set<RecoveryPoint> targets = end == End.RESPONDS ? Set.of() : next;
             for (StageOption option : options) {
                 lease = option.lease != null ? option.lease : lease;
                 isolation = option.isolation != null ? option.isolation : isolation;
                 targets = option.targets != null ? option.targets : targets;
             }
-            return new StageDefinition<>(prepare, lease, isolation, targets);
+            switch (end) {
+                case ADVANCES -> {
+                    if (targets.size() != 1) {
+                        throw builder.illegal("has a stage at '" + at + "' that goes on, but to " + targets
+                                + " instead of one point; end with respond, or use branch to choose");
+                    }
+                }
+                case RESPONDS -> {
+                    if (!targets.isEmpty()) {
+                        throw builder.illegal("has a stage at '" + at + "' that responds, and can't advance to "
+                                + targets + "; use branch to choose");
+                    }
+                }
+                case CHOOSES -> {}
+            }
+            RecoveryPoint first = targets.isEmpty() ? at : targets.iterator().next();
+            return new StageDefinition<>(preparation.apply(first), lease, isolation, targets);
         }
     }
 }

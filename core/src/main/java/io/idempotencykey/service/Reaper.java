@@ -39,7 +39,15 @@ public final class Reaper {
      * @throws IllegalArgumentException if {@code batchSize} is out of bounds
      */
     public Reaper(IdempotencyKeyService<?> service, int batchSize) {
-        this.engine = Arguments.required(service, "service").engine();
+        this(Arguments.required(service, "service").engine(), batchSize);
+    }
+
+    Reaper(Engine<?> engine) {
+        this(engine, DEFAULT_BATCH_SIZE);
+    }
+
+    private Reaper(Engine<?> engine, int batchSize) {
+        this.engine = engine;
         this.batchSize = Arguments.between(1, 10_000, batchSize, "batchSize");
     }
 

@@ -2,7 +2,6 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
-import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
@@ -11,6 +10,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -51,20 +51,20 @@ final class StageRun<T> {
     StageResult run() {
         WorkStage<T> work;
         try {
-            work = stage.prepare().apply(seen);
+            work = stage.preparation().prepare(seen);
         } catch (Throwable e) {
-            return committed(giveUp(e));
+            return failed(e);
         }
         while (true) {
             StageCommit end = attempt(work);
-            Optional<Proposal> committed = switch (end.kind()) {
-                case COMMITTED -> Optional.ofNullable(latest);
-                case ROLLED_BACK -> Optional.of(giveUp(causeOf(end)));
+            Optional<StageResult> result = switch (end.kind()) {
+                case COMMITTED -> Optional.of(committed(Objects.requireNonNull(latest)));
+                case ROLLED_BACK -> Optional.of(failed(causeOf(end)));
                 case TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
                 case FENCED_OFF, UNKNOWN -> settle(end);
             };
-            if (committed.isPresent()) {
-                return committed(committed.get());
+            if (result.isPresent()) {
+                return result.get();
             }
         }
     }
@@ -80,17 +80,37 @@ final class StageRun<T> {
         try {
             return engine.store()
                     .commitStage(held.stored(), engine.isolationOf(stage), transactionTimeout(), transaction -> {
-                        StageOutcome outcome =
-                                Arguments.required(work.work(new StageContext<>(transaction, seen)), "outcome");
+                        StageOutcome outcome = work(work, transaction);
                         Proposal next = engine.propose(
                                 plan, held, outcome, engine.clock().carried());
-                        proposed.put(next.revision(), next);
-                        latest = next;
+                        latest = remembered(next);
                         return next.stored().progress();
                     });
         } catch (RuntimeException e) {
             return StageCommit.unknown(e);
         }
+    }
+
+    private StageOutcome work(WorkStage<T> work, T transaction) {
+        StageContext<T> context = new StageContext<>(transaction, seen);
+        try {
+            StageOutcome outcome = work.work(context);
+            if (outcome == null) {
+                throw new NullPointerException("the stage at '" + held.recoveryPoint() + "' of operation '"
+                        + plan.operation() + "' returned null; it has to return how it ends");
+            }
+            return outcome;
+        } catch (Exception e) {
+            throw StageRun.<RuntimeException>asItIs(e);
+        } finally {
+            context.end();
+        }
+    }
+
+    /** Rule 5: a revision that was proposed once is known for the length of this call. */
+    private Proposal remembered(Proposal next) {
+        proposed.put(next.revision(), next);
+        return next;
     }
 
     private static Throwable causeOf(StageCommit end) {
@@ -100,18 +120,18 @@ final class StageRun<T> {
     }
 
     /** Rule 5: a commit that nobody answered, or that was fenced off, is looked up; the stage runs again if it must. */
-    private Optional<Proposal> settle(StageCommit end) {
+    private Optional<StageResult> settle(StageCommit end) {
         unresolved |= end.kind() == StageCommit.Kind.UNKNOWN;
-        Optional<Proposal> committed = look(causeOf(end));
+        Optional<StageResult> committed = look(causeOf(end));
         return committed.isPresent() ? committed : again(causeOf(end));
     }
 
     /** Rule 4: waits, and reads the key before the stage may run again, which it may if this returns nothing. */
-    private Optional<Proposal> again(Throwable cause) {
+    private Optional<StageResult> again(Throwable cause) {
         boolean another = tries.another(timeLeft());
         // In stores with snapshots, a takeover shows as a conflict: so the key may be stale, whatever is left of the
         // tries.
-        Optional<Proposal> committed = look(cause);
+        Optional<StageResult> committed = look(cause);
         if (committed.isPresent()) {
             return committed;
         }
@@ -123,7 +143,7 @@ final class StageRun<T> {
     }
 
     /** Reads the key: what this call committed, or nothing if the key is as it was held. */
-    private Optional<Proposal> look(Throwable cause) {
+    private Optional<StageResult> look(Throwable cause) {
         Optional<Revision> found;
         try {
             found = engine.access().find(held.id()).map(StoredKey::revision);
@@ -140,14 +160,76 @@ final class StageRun<T> {
             events().emit(new KeyEvent.FencedOff(held.key(), sinceBegin()));
             throw new IdempotencyException.StaleKey(held.id(), cause);
         }
-        return Optional.of(committed);
+        return Optional.of(committed(committed));
+    }
+
+    /** The application failed: that is its answer if its operation says so, and else the end of this attempt. */
+    private StageResult failed(Throwable failure) {
+        if (failure instanceof IdempotencyException || isStopping(failure)) {
+            return giveUp(failure);
+        }
+        Optional<Proposal> answer;
+        try {
+            answer = plan.answerTo(failure)
+                    .map(response -> engine.propose(
+                            plan,
+                            held,
+                            StageOutcome.respond(response),
+                            engine.clock().now()));
+        } catch (Throwable e) {
+            suppress(e, failure);
+            return giveUp(e);
+        }
+        return answer.isPresent() ? answered(remembered(answer.get()), failure) : giveUp(failure);
+    }
+
+    /** Rule 16: stores an answer in one write that is fenced as a commit is, or says why it isn't stored. */
+    private StageResult answered(Proposal answer, Throwable failure) {
+        while (true) {
+            StoreAccess.Write write;
+            try {
+                write = engine.access().replace(held.revision(), answer.stored());
+            } catch (IdempotencyException e) {
+                IdempotencyException unstored = unresolved ? new IdempotencyException.OutcomeUnknown(held.id(), e) : e;
+                suppress(unstored, failure);
+                throw unstored;
+            }
+            switch (write) {
+                case DONE -> {
+                    events().emit(new KeyEvent.StageRolledBack(held.key(), failure, sinceBegin()));
+                    return answer.result();
+                }
+                case LOST -> {
+                    return look(failure).orElseThrow(() -> new IdempotencyException.OutcomeUnknown(held.id(), failure));
+                }
+                case BUSY -> {
+                    // An earlier try's transaction may hold the row until it ends.
+                    if (!tries.another(timeLeft())) {
+                        throw unresolved
+                                ? new IdempotencyException.OutcomeUnknown(held.id(), failure)
+                                : new IdempotencyException.RetriesExhausted(held.id(), tries.used(), failure);
+                    }
+                }
+            }
+        }
+    }
+
+    private static void suppress(Throwable thrown, Throwable suppressed) {
+        if (thrown != suppressed) {
+            thrown.addSuppressed(suppressed);
+        }
+    }
+
+    /** The process is stopping, which says nothing of the request. */
+    private static boolean isStopping(Throwable failure) {
+        return failure instanceof InterruptedException || Thread.currentThread().isInterrupted();
     }
 
     /**
      * Gives the key back and throws the failure as it is. The release also fences off an earlier try whose fate is open;
      * if that one was faster, it is returned instead.
      */
-    private Proposal giveUp(Throwable failure) {
+    private StageResult giveUp(Throwable failure) {
         try {
             StoredKey released = released(failure);
             StoreAccess.Write release = engine.access().replace(held.revision(), released);
@@ -171,8 +253,7 @@ final class StageRun<T> {
     private StoredKey released(Throwable failure) {
         Instant now = engine.clock().now();
         Revision revision = engine.newRevision();
-        if (Thread.currentThread().isInterrupted()) {
-            // The process is stopping, which says nothing against the request.
+        if (isStopping(failure)) {
             return held.released(now, revision);
         }
         return held.failed(plan.afterFailure(held, now, environment.random()), failure, now, revision);

@@ -22,13 +22,26 @@ import org.jspecify.annotations.Nullable;
  * to what is to be written. What its holder may do is said by {@link HeldKey}.
  */
 final class Transitions {
-    private static final Duration LONGEST_LEASE = Duration.ofHours(24);
+    /** How long a lease may be. */
+    static final Duration LONGEST_LEASE = Duration.ofHours(24);
+
+    /** When to ask again where nothing better is known. */
+    static final Duration SOON = Duration.ofSeconds(1);
 
     private Transitions() {}
 
     /** Checks a lease. */
     static Duration lease(Duration lease) {
-        return Arguments.between(Duration.ofMillis(1), LONGEST_LEASE, lease, "lease");
+        return lease(lease, "lease");
+    }
+
+    static Duration lease(Duration lease, String argument) {
+        return Arguments.between(Duration.ofMillis(1), LONGEST_LEASE, lease, argument);
+    }
+
+    /** How long a lease of this length may grow to, unless the operation says otherwise. */
+    static Duration longestLease(Duration lease) {
+        return atMost(LONGEST_LEASE, lease.multipliedBy(Plan.LEASE_GROWTH));
     }
 
     /** A new key that nobody holds. */
@@ -38,9 +51,34 @@ final class Transitions {
         return new StoredKey(new IdempotencyKey(creation, new KeyProgress(state, 0, 0, "", now)), revision);
     }
 
-    /** Rule 8: says whether the key is finished and its time is over; it then counts as absent. */
+    /** Rule 8: says whether the key is finished, or left to its client, and its time is over; it then counts as absent. */
     static boolean isExpired(IdempotencyKey key, Instant now) {
-        return key.state() instanceof KeyState.Finished finished && !now.isBefore(finished.expiresAt());
+        return key.state().accept(new KeyState.Visitor<>() {
+            @Override
+            public Boolean open(KeyState.Open open) {
+                return false;
+            }
+
+            @Override
+            public Boolean locked(KeyState.Locked locked) {
+                return false;
+            }
+
+            @Override
+            public Boolean failed(KeyState.Failed failed) {
+                return !now.isBefore(failed.expiresAt());
+            }
+
+            @Override
+            public Boolean finished(KeyState.Finished finished) {
+                return !now.isBefore(finished.expiresAt());
+            }
+
+            @Override
+            public Boolean quarantined(KeyState.Quarantined quarantined) {
+                return false;
+            }
+        });
     }
 
     /** Rule 7: refuses another request than the key's own; to be asked in every state but that of an expired key. */
@@ -58,21 +96,28 @@ final class Transitions {
     /**
      * Rules 3 and 6: decides on an attempt to take a key that isn't expired. A claimed one is as it is to be written.
      *
+     * @param lease how long the lock holds if nobody is known to have needed longer
+     * @param longestLease how long it holds at most
      * @throws IdempotencyException.Quarantined if the key is put aside
      */
-    static Claim claim(StoredKey stored, Instant now, Duration lease, Revision next) {
+    static Claim claim(StoredKey stored, Instant now, Duration lease, Duration longestLease, Revision next) {
         IdempotencyKey key = stored.key();
         return key.state().accept(new KeyState.Visitor<>() {
             @Override
             public Claim open(KeyState.Open open) {
-                return taken();
+                return taken(lease);
             }
 
             @Override
             public Claim locked(KeyState.Locked locked) {
                 return isLeaseOver(key, now)
-                        ? taken()
-                        : new Claim.InFlight(key, Duration.between(now, locked.leaseEnds()));
+                        ? taken(grown(locked, lease, longestLease))
+                        : new Claim.InFlight(key, retryAfter(locked, now));
+            }
+
+            @Override
+            public Claim failed(KeyState.Failed failed) {
+                return taken(lease);
             }
 
             @Override
@@ -85,10 +130,33 @@ final class Transitions {
                 throw new IdempotencyException.Quarantined(key.id(), quarantined.reason());
             }
 
-            private Claim taken() {
+            private Claim taken(Duration lease) {
                 return new Claim.Claimed(HeldKey.takenFrom(key, now, lease, next));
             }
         });
+    }
+
+    /** Rule 13: twice the lease that proved too short, up to the longest one, and never less than the declared one. */
+    private static Duration grown(KeyState.Locked former, Duration lease, Duration longestLease) {
+        Duration twice = Duration.between(former.lockedAt(), former.leaseEnds()).multipliedBy(2);
+        return atLeast(lease, atMost(longestLease, twice));
+    }
+
+    /**
+     * When it makes sense to ask again for a key that is held: after as long as it has been held so far, but at least a
+     * second, and not after its lease. So a short request is asked for soon, and a long one isn't asked for all the time.
+     */
+    private static Duration retryAfter(KeyState.Locked locked, Instant now) {
+        Duration heldSoFar = Duration.between(locked.lockedAt(), now);
+        return atLeast(SOON, atMost(Duration.between(now, locked.leaseEnds()), heldSoFar));
+    }
+
+    private static Duration atLeast(Duration bound, Duration value) {
+        return value.compareTo(bound) < 0 ? bound : value;
+    }
+
+    private static Duration atMost(Duration bound, Duration value) {
+        return value.compareTo(bound) > 0 ? bound : value;
     }
 
     /** The key put aside, whoever held it. */
@@ -106,14 +174,36 @@ final class Transitions {
     }
 
     /** Refuses an operator's change of a key that is finished or held. */
-    static void checkUnattended(StoredKey stored, Instant now) {
-        IdempotencyKey key = stored.key();
-        if (key.state() instanceof KeyState.Finished finished) {
-            throw new IdempotencyException.AlreadyFinished(stored.id(), finished.response());
-        }
-        if (key.state() instanceof KeyState.Locked locked && !isLeaseOver(key, now)) {
-            throw new IdempotencyException.Locked(stored.id(), Duration.between(now, locked.leaseEnds()));
-        }
+    static StoredKey checkUnattended(StoredKey stored, Instant now) {
+        return stored.key().state().accept(new KeyState.Visitor<>() {
+            @Override
+            public StoredKey open(KeyState.Open open) {
+                return stored;
+            }
+
+            @Override
+            public StoredKey locked(KeyState.Locked locked) {
+                if (now.isBefore(locked.leaseEnds())) {
+                    throw new IdempotencyException.Locked(stored.id(), retryAfter(locked, now));
+                }
+                return stored;
+            }
+
+            @Override
+            public StoredKey failed(KeyState.Failed failed) {
+                return stored;
+            }
+
+            @Override
+            public StoredKey finished(KeyState.Finished finished) {
+                throw new IdempotencyException.AlreadyFinished(stored.id(), finished.response());
+            }
+
+            @Override
+            public StoredKey quarantined(KeyState.Quarantined quarantined) {
+                return stored;
+            }
+        });
     }
 
     /** Refuses a response that is longer than what is stored. */

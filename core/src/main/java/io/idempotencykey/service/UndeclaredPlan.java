@@ -4,8 +4,10 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import io.idempotencykey.Response;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Optional;
 import java.util.random.RandomGenerator;
 
 /** The plan of keys that are used without a declared operation: every recovery point is known, and the caller decides. */
@@ -26,10 +28,20 @@ record UndeclaredPlan(Duration lease) implements Plan {
     }
 
     @Override
+    public Duration longestLeaseAt(RecoveryPoint at) {
+        return Transitions.longestLease(lease);
+    }
+
+    @Override
     public void checkKnown(KeyId id, RecoveryPoint at) {}
 
     @Override
     public void checkTarget(KeyId id, RecoveryPoint from, RecoveryPoint to) {}
+
+    @Override
+    public Optional<Response> answerTo(Throwable failure) {
+        return Optional.empty();
+    }
 
     @Override
     public KeyState afterFailure(HeldKey held, Instant now, RandomGenerator random) {

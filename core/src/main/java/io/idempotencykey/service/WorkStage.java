@@ -3,10 +3,10 @@ package io.idempotencykey.service;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One atomic stage of a request's work.
+ * One atomic stage of a request's work, which says itself how it ends: by advancing or by responding.
  *
  * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition. What it
- * throws rolls the stage back, releases the key and reaches the caller as it is.
+ * throws, checked exceptions too, rolls the stage back, releases the key and reaches the caller as it is.
  *
  * @param <T> the store's transaction handle
  */
@@ -17,8 +17,9 @@ public interface WorkStage<T> {
      *
      * @param stage the transaction, the key and the request
      * @return how the stage ends
+     * @throws Exception whatever goes wrong; nothing of the stage is kept
      */
-    StageOutcome work(StageContext<T> stage);
+    StageOutcome work(StageContext<T> stage) throws Exception;
 
     /**
      * One atomic stage that follows an outside call and gets its result.
@@ -34,7 +35,8 @@ public interface WorkStage<T> {
          * @param stage the transaction, the key and the request
          * @param input what the outside call returned in this attempt
          * @return how the stage ends
+         * @throws Exception whatever goes wrong; nothing of the stage is kept
          */
-        StageOutcome work(StageContext<T> stage, I input);
+        StageOutcome work(StageContext<T> stage, I input) throws Exception;
     }
 }

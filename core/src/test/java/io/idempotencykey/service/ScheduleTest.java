@@ -21,10 +21,11 @@ class ScheduleTest {
         CountDownLatch calls = new CountDownLatch(3);
         AtomicReference<String> thread = new AtomicReference<>();
         Schedule schedule = new Schedule("completer", Duration.ofMillis(1), () -> {
-            Thread current = Thread.currentThread();
-            thread.set(current.getName() + " " + current.isDaemon());
-            calls.countDown();
-        });
+                    Thread current = Thread.currentThread();
+                    thread.set(current.getName() + " " + current.isDaemon());
+                    calls.countDown();
+                })
+                .start();
 
         assertThat(calls.await(30, TimeUnit.SECONDS)).isTrue();
         assertThat(schedule.stop(LONG)).isTrue();
@@ -35,9 +36,10 @@ class ScheduleTest {
     void whateverACallThrowsTheNextOneComes() throws InterruptedException {
         CountDownLatch calls = new CountDownLatch(3);
         Schedule schedule = new Schedule("reaper", Duration.ofMillis(1), () -> {
-            calls.countDown();
-            throw new StackOverflowError("deep");
-        });
+                    calls.countDown();
+                    throw new StackOverflowError("deep");
+                })
+                .start();
 
         assertThat(calls.await(30, TimeUnit.SECONDS)).isTrue();
         assertThat(schedule.stop(LONG)).isTrue();
@@ -49,14 +51,15 @@ class ScheduleTest {
         CountDownLatch proceed = new CountDownLatch(1);
         AtomicInteger ended = new AtomicInteger();
         Schedule schedule = new Schedule("completer", Duration.ofMillis(1), () -> {
-            running.countDown();
-            try {
-                proceed.await();
-                ended.incrementAndGet();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-        });
+                    running.countDown();
+                    try {
+                        proceed.await();
+                        ended.incrementAndGet();
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    }
+                })
+                .start();
         assertThat(running.await(30, TimeUnit.SECONDS)).isTrue();
         proceed.countDown();
 
@@ -69,13 +72,14 @@ class ScheduleTest {
         CountDownLatch running = new CountDownLatch(1);
         CountDownLatch interrupted = new CountDownLatch(1);
         Schedule schedule = new Schedule("completer", Duration.ofMillis(1), () -> {
-            running.countDown();
-            try {
-                new CountDownLatch(1).await();
-            } catch (InterruptedException e) {
-                interrupted.countDown();
-            }
-        });
+                    running.countDown();
+                    try {
+                        new CountDownLatch(1).await();
+                    } catch (InterruptedException e) {
+                        interrupted.countDown();
+                    }
+                })
+                .start();
         assertThat(running.await(30, TimeUnit.SECONDS)).isTrue();
 
         schedule.stop(Duration.ofMillis(1));
@@ -87,16 +91,17 @@ class ScheduleTest {
     void aCallThatIsInterruptedHasTimeToEndBeforeTheDeadline() throws InterruptedException {
         CountDownLatch running = new CountDownLatch(1);
         Schedule schedule = new Schedule("completer", Duration.ofMillis(1), () -> {
-            running.countDown();
-            try {
-                new CountDownLatch(1).await();
-            } catch (InterruptedException e) {
-                // What it holds is given back.
-                for (int i = 0; i < 10_000; i++) {
-                    Thread.onSpinWait();
-                }
-            }
-        });
+                    running.countDown();
+                    try {
+                        new CountDownLatch(1).await();
+                    } catch (InterruptedException e) {
+                        // What it holds is given back.
+                        for (int i = 0; i < 10_000; i++) {
+                            Thread.onSpinWait();
+                        }
+                    }
+                })
+                .start();
         assertThat(running.await(30, TimeUnit.SECONDS)).isTrue();
 
         assertThat(schedule.stop(Duration.ofSeconds(3))).isTrue();
@@ -107,11 +112,12 @@ class ScheduleTest {
         CountDownLatch running = new CountDownLatch(1);
         CountDownLatch proceed = new CountDownLatch(1);
         Schedule schedule = new Schedule("completer", Duration.ofMillis(1), () -> {
-            running.countDown();
-            while (proceed.getCount() > 0) {
-                Thread.onSpinWait();
-            }
-        });
+                    running.countDown();
+                    while (proceed.getCount() > 0) {
+                        Thread.onSpinWait();
+                    }
+                })
+                .start();
         assertThat(running.await(30, TimeUnit.SECONDS)).isTrue();
 
         assertThat(schedule.stop(Duration.ofMillis(1))).isFalse();
@@ -123,14 +129,15 @@ class ScheduleTest {
     @Test
     void aPeriodOutOfBoundsIsRefused() {
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> new Schedule("completer", Duration.ZERO, () -> {}).close())
+                .isThrownBy(() -> new Schedule("completer", Duration.ZERO, () -> {}))
                 .withMessageContaining("argument 'every'");
     }
 
     @Test
     void aDeadlineOutOfBoundsIsRefusedAndTheScheduleGoesOn() throws InterruptedException {
         CountDownLatch calls = new CountDownLatch(3);
-        try (Schedule schedule = new Schedule("completer", Duration.ofMillis(1), calls::countDown)) {
+        Schedule schedule = new Schedule("completer", Duration.ofMillis(1), calls::countDown).start();
+        try {
             for (Duration deadline : List.of(Duration.ofMillis(-1), Duration.ofSeconds(Long.MAX_VALUE))) {
                 assertThatIllegalArgumentException()
                         .isThrownBy(() -> schedule.stop(deadline))
@@ -138,6 +145,8 @@ class ScheduleTest {
             }
 
             assertThat(calls.await(30, TimeUnit.SECONDS)).isTrue();
+        } finally {
+            schedule.stop(LONG);
         }
     }
 }

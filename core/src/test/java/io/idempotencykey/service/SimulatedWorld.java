@@ -158,7 +158,8 @@ final class SimulatedWorld {
         faults = 0;
         late.forEach(this::land);
         late.clear();
-        nanos += LEASE.toNanos();
+        // A lease that was taken over has grown.
+        nanos += LEASE.multipliedBy(Plan.LEASE_GROWTH).toNanos();
         running = new Worker();
         workers.add(running);
         attempt();
@@ -206,18 +207,18 @@ final class SimulatedWorld {
         String call = "call-" + calls++ + " ";
         Worker me = worker();
         me.row = null;
-        Operation<List<String>> operation = Operation.<List<String>>named("op")
-                .stage(RecoveryPoint.STARTED, stage -> {
+        Operation<List<String>> operation = service.operation("op")
+                .branch(RecoveryPoint.STARTED, stage -> {
                     write(stage.transaction(), call + "payment");
                     return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .branch(PAID, stage -> {
                     write(stage.transaction(), call + "order");
                     return StageOutcome.respond(Response.of(201, call.getBytes(StandardCharsets.UTF_8)));
                 })
                 .build();
         try {
-            Execution execution = new OperationRunner<>(service).run(operation, ID, REQUEST);
+            Execution execution = service.run(operation, ID, REQUEST);
             responses.add(new String(execution.response().body(), StandardCharsets.UTF_8));
             return true;
         } catch (IdempotencyException.RetriesExhausted | IdempotencyException.StoreUnavailable | Duplicate e) {
@@ -307,6 +308,11 @@ final class SimulatedWorld {
         @Override
         public Instant time() {
             return START.plusNanos(nanos);
+        }
+
+        @Override
+        public Duration timeHolds() {
+            return Duration.ofMinutes(1);
         }
 
         @Override

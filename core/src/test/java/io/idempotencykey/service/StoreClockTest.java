@@ -132,6 +132,11 @@ class StoreClockTest {
         public void pause(Duration duration) {}
 
         @Override
+        public Duration timeHolds() {
+            return Duration.ofMinutes(1);
+        }
+
+        @Override
         public Set<Isolation> isolations() {
             throw new UnsupportedOperationException();
         }

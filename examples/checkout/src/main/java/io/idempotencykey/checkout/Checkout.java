@@ -4,6 +4,7 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
+import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
@@ -38,12 +39,12 @@ final class Checkout<T> {
         this.hook = hook;
     }
 
-    Operation<T> operation(int attempts) {
-        return Operation.<T>named("complete-cart")
+    Operation<T> operation(IdempotencyKeyService<T> keys, int attempts) {
+        return keys.operation("complete-cart")
                 .maxAttempts(attempts)
-                .stage(RecoveryPoint.STARTED, hooked(this::reserveCartAndCreateTaxLines))
-                .stage(TAX_LINES_CREATED, this::charge, hooked(this::recordPayment))
-                .stage(PAYMENT_AUTHORIZED, hooked(this::placeOrder))
+                .branch(RecoveryPoint.STARTED, hooked(this::reserveCartAndCreateTaxLines))
+                .branch(TAX_LINES_CREATED, this::charge, hooked(this::recordPayment))
+                .branch(PAYMENT_AUTHORIZED, hooked(this::placeOrder))
                 .build();
     }
 

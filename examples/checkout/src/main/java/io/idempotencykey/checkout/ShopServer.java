@@ -10,7 +10,6 @@ import io.idempotencykey.checkout.WebServer.Route;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -24,14 +23,12 @@ final class ShopServer<T> {
     private static final String SHOP = "X-Shop";
 
     private final IdempotencyKeyService<T> keys;
-    private final OperationRunner<T> runner;
     private final Operation<T> completeCart;
     private final ShopData<T> shop;
     private final Payments payments;
 
     private ShopServer(IdempotencyKeyService<T> keys, Operation<T> completeCart, ShopData<T> shop, Payments payments) {
         this.keys = keys;
-        this.runner = new OperationRunner<>(keys);
         this.completeCart = completeCart;
         this.shop = shop;
         this.payments = payments;
@@ -57,7 +54,7 @@ final class ShopServer<T> {
         Request request = CompleteCart.request(cart, read(body));
         Execution execution;
         try {
-            execution = runner.run(completeCart, id, request);
+            execution = keys.run(completeCart, id, request);
         } catch (Payments.Unavailable e) {
             return unavailable(e);
         }
@@ -126,6 +123,11 @@ final class ShopServer<T> {
         @Override
         public Map<String, String> locked(KeyState.Locked locked) {
             return Map.of("leaseEnds", locked.leaseEnds().toString());
+        }
+
+        @Override
+        public Map<String, String> failed(KeyState.Failed failed) {
+            return Map.of("expiresAt", failed.expiresAt().toString());
         }
 
         @Override
