@@ -33,6 +33,9 @@ final class MapKeyStore implements KeyStore<List<String>> {
 
     volatile Instant now = Instant.parse("2040-02-29T23:59:59.999Z");
 
+    /** What every write fails with, while it is set. */
+    volatile @Nullable RuntimeException failing;
+
     void pass(Duration time) {
         now = now.plus(time);
     }
@@ -68,6 +71,10 @@ final class MapKeyStore implements KeyStore<List<String>> {
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
+        RuntimeException failure = failing;
+        if (failure != null) {
+            throw failure;
+        }
         StoredKey stored = keys.get(next.id());
         return stored != null && stored.revision().equals(expected) && keys.replace(next.id(), stored, next);
     }

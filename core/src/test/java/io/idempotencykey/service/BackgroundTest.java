@@ -1,0 +1,153 @@
+package io.idempotencykey.service;
+
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.StoreFailure;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+class BackgroundTest {
+    private static final KeyId ID = KeyId.of("key");
+    private static final Request REQUEST = Request.of("POST", "/orders", Map.of());
+    private static final Response DONE = Response.of(201, "text/plain", "done");
+    private static final Duration SOON = Duration.ofMillis(1);
+
+    private final MapKeyStore store = new MapKeyStore();
+    private final BlockingQueue<KeyEvent> events = new LinkedBlockingQueue<>();
+    private final IdempotencyKeyService<List<String>> keys =
+            IdempotencyKeyService.builder(store).listener(events::add).build();
+
+    private Background.Builder background(Operation<List<String>> operation) {
+        return keys.background(operation).completeEvery(SOON).reapEvery(SOON).abandonedAfter(Duration.ZERO);
+    }
+
+    private <E extends KeyEvent> E await(Class<E> type) throws InterruptedException {
+        while (true) {
+            KeyEvent event = events.poll(30, TimeUnit.SECONDS);
+            assertThat(event).as("an event of the kind " + type.getSimpleName()).isNotNull();
+            if (type.isInstance(event)) {
+                return type.cast(event);
+            }
+        }
+    }
+
+    @Test
+    void nothingRunsBeforeItIsStarted() {
+        Background.Builder unused =
+                background(keys.operation("op").respond(STARTED, stage -> DONE).build());
+
+        assertThat(Thread.getAllStackTraces().keySet())
+                .noneMatch(thread -> thread.getName().startsWith("idempotencykey-"));
+    }
+
+    @Test
+    void abandonedRequestsAreCompletedAndExpiredKeysReaped() throws InterruptedException {
+        Operation<List<String>> operation =
+                keys.operation("op").respond(STARTED, stage -> DONE).build();
+        keys.claim(operation, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+
+        try (Background background = background(operation).start()) {
+            assertThat(await(KeyEvent.Completed.class).key().id()).isEqualTo(ID);
+            store.pass(ServiceBuilder.DEFAULT_TIME_TO_LIVE);
+            assertThat(await(KeyEvent.Expired.class).count()).isEqualTo(1);
+            assertThat(background.isRunning()).isTrue();
+        }
+
+        assertThat(store.keys).isEmpty();
+    }
+
+    @Test
+    void aSlowRequestHoldsUpNoOther() throws InterruptedException {
+        CountDownLatch proceed = new CountDownLatch(1);
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    if (stage.key().id().value().equals("slow")) {
+                        proceed.await();
+                    }
+                    return DONE;
+                })
+                .build();
+        for (String value : List.of("slow", "quick")) {
+            keys.claim(operation, KeyId.of(value), REQUEST);
+        }
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+
+        Background background = background(operation).completers(2).start();
+        try {
+            assertThat(await(KeyEvent.Completed.class).key().id().value()).isEqualTo("quick");
+        } finally {
+            proceed.countDown();
+            background.close();
+        }
+        assertThat(background.isRunning()).isFalse();
+    }
+
+    @Test
+    void itStopsWithinTheDeadlineAndSaysIfSomethingStillRuns() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch proceed = new CountDownLatch(1);
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    running.countDown();
+                    while (proceed.getCount() > 0) {
+                        Thread.onSpinWait();
+                    }
+                    return DONE;
+                })
+                .build();
+        keys.claim(operation, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+        Background background = background(operation).start();
+        assertThat(running.await(30, TimeUnit.SECONDS)).isTrue();
+
+        assertThat(background.stop(SOON)).isFalse();
+
+        proceed.countDown();
+        assertThat(background.stop(Duration.ofSeconds(30))).isTrue();
+    }
+
+    /** A store that can be read but not written stops all completing: that is told, and not swallowed. */
+    @Test
+    void aCompleterThatCanTakeNoKeyOverTellsTheListeners() {
+        Operation<List<String>> declared =
+                keys.operation("op").respond(STARTED, stage -> DONE).build();
+        keys.claim(declared, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+        store.failing = new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "read-only", null);
+
+        int completed = Completer.builder(keys)
+                .operation(declared)
+                .abandonedAfter(Duration.ZERO)
+                .build()
+                .runOnce();
+
+        assertThat(completed).isZero();
+        assertThat(events).hasAtLeastOneElementOfType(KeyEvent.CompletionFailed.class);
+        assertThat(store.key(ID).attempts()).isEqualTo(1);
+    }
+
+    @Test
+    void whatIsOutOfBoundsIsRefused() {
+        Background.Builder builder = keys.background();
+
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.completeEvery(Duration.ZERO));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.reapEvery(Duration.ofDays(2)));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.completers(0));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.abandonedAfter(Duration.ofMillis(-1)));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.unknownAfter(Duration.ZERO));
+    }
+}
