@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * What core asks of a store: each method does one atomic thing and decides nothing.
  *
  * <p>Safe for many threads. Keys compare byte by byte. What was given to {@link #insert}, {@link #replace} or returned by
- * a stage's work comes back from {@link #find} equal to it. No method waits longer than a second for a row that a
+ * a stage's work comes back from {@link #find} equal to it. Rule 12: no method waits longer than a second for a row that a
  * transaction holds; it fails with {@link StoreFailure.Kind#BUSY} instead. Failures are thrown as {@link StoreFailure},
  * never read as "absent" or "not matched".
  *
@@ -74,7 +74,7 @@ public interface KeyStore<T> {
     boolean replace(Revision expected, StoredKey next);
 
     /**
-     * Runs a stage's work in a new transaction of its own, with the key's compare-and-set as its last write.
+     * Rule 14: runs a stage's work in a new transaction of its own, and ends no other one, with the key's compare-and-set as its last write.
      *
      * <p>The work gets the handle and returns the key's next progress. Then everything that the handle has buffered is
      * written, the store makes sure that the transaction is still alive and not marked for rollback, replaces the key's

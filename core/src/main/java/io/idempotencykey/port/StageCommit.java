@@ -68,7 +68,7 @@ public record StageCommit(Kind kind, @Nullable Throwable cause) {
     }
 
     /**
-     * The stage failed for good.
+     * Rule 15: the stage failed for good, and that once; what the application rolled back is such a failure.
      *
      * @param cause what the work threw, as it is
      * @return of the kind {@link Kind#ROLLED_BACK}

@@ -67,6 +67,7 @@ record DeclaredPlan<T>(Operation<T> declared, Settings settings, boolean attende
         return declared.answerTo(failure);
     }
 
+    /** Rule 17: a request that committed nothing, and whose client was told so, is that client's alone. */
     @Override
     public KeyState afterFailure(HeldKey held, Instant now, RandomGenerator random) {
         if (attended

@@ -112,7 +112,7 @@ final class Engine<T> {
                 .isPresent();
     }
 
-    /** Rule 8: an expired key counts as absent. */
+    /** The key as it is stored, unless it counts as absent. */
     private StoredKey current(KeyId id) {
         return access.find(id)
                 .filter(stored -> !Transitions.isExpired(stored.key(), clock.now()))
@@ -228,7 +228,7 @@ final class Engine<T> {
                 : Optional.empty();
     }
 
-    /** What a worker may do with a key that isn't expired; rule 9: a point that its plan doesn't know is refused first. */
+    /** What a worker may do with a key that isn't expired. Rule 9: an unknown recovery point is refused before the lock. */
     private Claim decide(Plan plan, StoredKey stored) {
         RecoveryPoint at = stored.key().recoveryPoint();
         Claim claim = Transitions.claim(stored, clock.now(), plan.leaseAt(at), plan.longestLeaseAt(at), newRevision());
@@ -330,7 +330,7 @@ final class Engine<T> {
 
     // Operate
 
-    /** Rule 1 holds for a person, too: changes an unfinished key that nobody holds. */
+    /** A person's change of an unfinished key that nobody holds: a compare-and-set like any other. */
     IdempotencyKey operate(KeyId id, String action, String by, OperatorChange change) {
         return observed(() -> {
             Tries tries = new Tries(settings);

@@ -43,7 +43,7 @@ public final class HeldKey {
         return new HeldKey(creation, locked(RecoveryPoint.STARTED, now, lease), 1, 0, "", now, revision);
     }
 
-    /** A stored key after a worker took it. */
+    /** Rule 3: a stored key after a worker took it, with a revision that fences off whoever held it before. */
     static HeldKey takenFrom(IdempotencyKey key, Instant now, Duration lease, Revision revision) {
         return new HeldKey(
                 key.creation(),

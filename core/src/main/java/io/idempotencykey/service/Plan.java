@@ -24,10 +24,10 @@ interface Plan {
     /** How long the lock holds for the stage at a recovery point. */
     Duration leaseAt(RecoveryPoint at);
 
-    /** Rule 13: how long the lock holds at most for the stage at a recovery point, after leases that proved too short. */
+    /** How long the lock holds at most for the stage at a recovery point, after leases that proved too short. */
     Duration longestLeaseAt(RecoveryPoint at);
 
-    /** Rule 9: refuses a recovery point that the operation doesn't know. */
+    /** Refuses a recovery point that the operation doesn't know. */
     void checkKnown(KeyId id, RecoveryPoint at);
 
     /** Refuses a recovery point that the stage at another one doesn't lead to. */

@@ -107,7 +107,7 @@ final class StageRun<T> {
         }
     }
 
-    /** Rule 5: a revision that was proposed once is known for the length of this call. */
+    /** A revision that was proposed once is known for the length of this call. */
     private Proposal remembered(Proposal next) {
         proposed.put(next.revision(), next);
         return next;
@@ -119,7 +119,7 @@ final class StageRun<T> {
                 : end.cause();
     }
 
-    /** Rule 5: a commit that nobody answered, or that was fenced off, is looked up; the stage runs again if it must. */
+    /** A commit that nobody answered, or that was fenced off, is looked up; the stage runs again if it must. */
     private Optional<StageResult> settle(StageCommit end) {
         unresolved |= end.kind() == StageCommit.Kind.UNKNOWN;
         Optional<StageResult> committed = look(causeOf(end));
@@ -142,7 +142,7 @@ final class StageRun<T> {
         return Optional.empty();
     }
 
-    /** Reads the key: what this call committed, or nothing if the key is as it was held. */
+    /** Rule 5: reads the key, and finds what this call committed; nothing if the key is as it was held. */
     private Optional<StageResult> look(Throwable cause) {
         Optional<Revision> found;
         try {
@@ -183,7 +183,7 @@ final class StageRun<T> {
         return answer.isPresent() ? answered(remembered(answer.get()), failure) : giveUp(failure);
     }
 
-    /** Rule 16: stores an answer in one write that is fenced as a commit is, or says why it isn't stored. */
+    /** Rule 16: stores an answer in one write that is fenced as a commit is; no answer is given before it is stored. */
     private StageResult answered(Proposal answer, Throwable failure) {
         while (true) {
             StoreAccess.Write write;

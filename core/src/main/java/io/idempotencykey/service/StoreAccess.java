@@ -59,6 +59,7 @@ final class StoreAccess<T> {
         return write(key, () -> store.insert(key));
     }
 
+    /** Rule 1: a key is changed where it still has the revision that the writer knows, and nowhere else. */
     Write replace(Revision expected, StoredKey next) {
         return write(next, () -> store.replace(expected, next));
     }

@@ -8,7 +8,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** Rule 10: the store's time, read once in a while and carried by the monotonic clock in between. */
+/** The store's time, read once in a while and carried by the monotonic clock in between. */
 final class StoreClock {
     private final KeyStore<?> store;
     private final StoreAccess<?> access;
@@ -24,7 +24,7 @@ final class StoreClock {
     }
 
     /**
-     * The time, cut to milliseconds. If the store can't be read, an older reading is carried on, since only liveness hangs
+     * Rule 10: the store's time, cut to milliseconds. If the store can't be read, an older reading is carried on, since only liveness hangs
      * on it; without any, {@link IdempotencyException.StoreUnavailable} is thrown.
      */
     Instant now() {

@@ -94,7 +94,7 @@ final class Transitions {
     }
 
     /**
-     * Rules 3 and 6: decides on an attempt to take a key that isn't expired. A claimed one is as it is to be written.
+     * Decides on an attempt to take a key that isn't expired. A claimed one is as it is to be written.
      *
      * @param lease how long the lock holds if nobody is known to have needed longer
      * @param longestLease how long it holds at most
