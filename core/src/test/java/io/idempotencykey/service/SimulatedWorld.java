@@ -43,7 +43,23 @@ final class SimulatedWorld {
     private static final KeyId ID = KeyId.of("key");
     private static final Request REQUEST = Request.of("POST", "/", Map.of());
 
+    /** What the request is about. */
+    enum Story {
+        /** Payment and order. */
+        ORDER,
+        /** After the payment an exception says, as the answer, that there is no order. */
+        REFUSAL,
+        /** Payment and order, of which each takes longer than a lease. */
+        SLOW_ORDER
+    }
+
+    /** How long each stage of a slow order takes, in steps between which others go on. */
+    private static final Duration SLOW_WORK = LEASE.multipliedBy(7).dividedBy(2);
+
+    private static final int STEPS = 14;
+
     private final Choices choices;
+    private final Story story;
     private final int attempts;
     private int faults;
 
@@ -66,9 +82,15 @@ final class SimulatedWorld {
     private long nanos;
     private int calls;
     private int lateLandings;
+    private int stagesBegun;
 
     /** Ends a worker where it stands, as a crash of its process does. */
     private static final class Crash extends Error {
+        private static final long serialVersionUID = 1L;
+    }
+
+    /** What the application answers by an exception. */
+    private static final class Refused extends Exception {
         private static final long serialVersionUID = 1L;
     }
 
@@ -105,8 +127,9 @@ final class SimulatedWorld {
         static final List<Fault> OF_READS = List.of(NONE, CRASH_BEFORE, TIME_PASSES, UNAVAILABLE);
     }
 
-    SimulatedWorld(Choices choices, int workers, int attempts, int faults) {
+    SimulatedWorld(Choices choices, Story story, int workers, int attempts, int faults) {
         this.choices = choices;
+        this.story = story;
         this.attempts = attempts;
         this.faults = faults;
         this.service = IdempotencyKeyService.builder(new Store())
@@ -139,6 +162,11 @@ final class SimulatedWorld {
         return lateLandings;
     }
 
+    /** How often a stage's work was begun. */
+    int stagesBegun() {
+        return stagesBegun;
+    }
+
     /** Runs all workers to their end, then one more without faults, and returns what is wrong; empty if nothing is. */
     List<String> run() throws InterruptedException {
         List<Thread> threads = new ArrayList<>();
@@ -154,6 +182,10 @@ final class SimulatedWorld {
         }
         for (Thread thread : threads) {
             thread.join();
+        }
+        boolean unanswered = story == Story.SLOW_ORDER && responses.isEmpty();
+        if (unanswered) {
+            return List.of("nobody came to an end");
         }
         faults = 0;
         late.forEach(this::land);
@@ -176,7 +208,8 @@ final class SimulatedWorld {
                 .map(row -> row.substring(row.indexOf(' ') + 1))
                 .sorted()
                 .toList();
-        if (!stages.equals(List.of("order", "payment"))) {
+        List<String> expected = story == Story.REFUSAL ? List.of("payment") : List.of("order", "payment");
+        if (!stages.equals(expected)) {
             findings.add("committed " + written);
         }
         for (String row : denied) {
@@ -208,14 +241,15 @@ final class SimulatedWorld {
         Worker me = worker();
         me.row = null;
         Operation<List<String>> operation = service.operation("op")
-                .branch(RecoveryPoint.STARTED, stage -> {
-                    write(stage.transaction(), call + "payment");
-                    return StageOutcome.advanceTo(PAID);
-                })
-                .branch(PAID, stage -> {
+                .stage(RecoveryPoint.STARTED, stage -> write(stage.transaction(), call + "payment"))
+                .respond(PAID, stage -> {
                     write(stage.transaction(), call + "order");
-                    return StageOutcome.respond(Response.of(201, call.getBytes(StandardCharsets.UTF_8)));
+                    if (story == Story.REFUSAL) {
+                        throw new Refused();
+                    }
+                    return response(call);
                 })
+                .answering(Refused.class, e -> response(call))
                 .build();
         try {
             Execution execution = service.run(operation, ID, REQUEST);
@@ -230,12 +264,20 @@ final class SimulatedWorld {
             }
         } catch (IdempotencyException.OutcomeUnknown | IdempotencyException.Locked e) {
             // Says nothing of what became of the stage, or came before any.
+            if (story == Story.SLOW_ORDER) {
+                // Its client asks again after a while.
+                nanos += Duration.ofSeconds(1).toNanos();
+            }
         } catch (Crash e) {
             throw e;
         } catch (Throwable e) {
             unexpected.add(e);
         }
         return false;
+    }
+
+    private static Response response(String call) {
+        return Response.of(201, call.getBytes(StandardCharsets.UTF_8));
     }
 
     private void deny(Worker me) {
@@ -245,6 +287,13 @@ final class SimulatedWorld {
     }
 
     private void write(List<String> transaction, String row) {
+        stagesBegun++;
+        if (story == Story.SLOW_ORDER) {
+            for (int i = 0; i < STEPS; i++) {
+                nanos += SLOW_WORK.toNanos() / STEPS;
+                pass();
+            }
+        }
         worker().row = row;
         String stage = row.substring(row.indexOf(' '));
         if (written.stream().anyMatch(other -> other.endsWith(stage))) {
@@ -373,7 +422,7 @@ final class SimulatedWorld {
             StoredKey next;
             try {
                 next = held.with(work.apply(rows));
-            } catch (RuntimeException e) {
+            } catch (Exception e) {
                 return StageCommit.rolledBack(e);
             }
             Fault fault;
