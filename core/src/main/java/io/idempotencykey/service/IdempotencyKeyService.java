@@ -145,7 +145,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IllegalArgumentException if the name has an illegal character or length; nothing was changed
      * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
      */
-    public Execution once(String name, KeyId id, Request request, StageAnswer<T, Response> answer) {
+    public Execution once(String name, KeyId id, Request request, WorkStage.Answer<T, Response> answer) {
         return once(name, id, request, Duration.ZERO, answer);
     }
 
@@ -162,7 +162,7 @@ public final class IdempotencyKeyService<T> {
      * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
      */
     public Execution once(
-            String name, KeyId id, Request request, Duration waitAtMost, StageAnswer<T, Response> answer) {
+            String name, KeyId id, Request request, Duration waitAtMost, WorkStage.Answer<T, Response> answer) {
         return run(operation(name).respond(RecoveryPoint.STARTED, answer).build(), id, request, waitAtMost);
     }
 
@@ -179,7 +179,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IllegalArgumentException if the name has an illegal character or length; nothing was changed
      * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
      */
-    public <V> V once(String name, KeyId id, Request request, ResponseCodec<V> codec, StageAnswer<T, V> answer) {
+    public <V> V once(String name, KeyId id, Request request, ResponseCodec<V> codec, WorkStage.Answer<T, V> answer) {
         Arguments.required(answer, "answer");
         Arguments.required(codec, "codec");
         return once(name, id, request, stage -> codec.encode(answer.answer(stage)))

@@ -329,7 +329,7 @@ public final class Operation<T> {
          * @throws IllegalArgumentException if a stage begins there already, it is {@code finished}, or there are {@link
          *     Operation#MAX_STAGES} already
          */
-        public Builder<T> stage(RecoveryPoint at, StageAction<T> action, StageOption... options) {
+        public Builder<T> stage(RecoveryPoint at, WorkStage.Action<T> action, StageOption... options) {
             Arguments.required(action, "action");
             return declare(
                     at,
@@ -350,12 +350,12 @@ public final class Operation<T> {
          * @param action what it does with the call's result
          * @param options what it does otherwise than the other stages
          * @return this
-         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
         public <I extends @Nullable Object> Builder<T> stage(
                 RecoveryPoint at,
                 OutsideCall<I> outsideCall,
-                StageAction.WithInput<T, I> action,
+                WorkStage.Action.WithInput<T, I> action,
                 StageOption... options) {
             Arguments.required(outsideCall, "outsideCall");
             Arguments.required(action, "action");
@@ -379,9 +379,9 @@ public final class Operation<T> {
          * @param answer what it does
          * @param options what it does otherwise than the other stages
          * @return this
-         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
-        public Builder<T> respond(RecoveryPoint at, StageAnswer<T, Response> answer, StageOption... options) {
+        public Builder<T> respond(RecoveryPoint at, WorkStage.Answer<T, Response> answer, StageOption... options) {
             Arguments.required(answer, "answer");
             return declare(
                     at, End.RESPONDS, next -> key -> stage -> StageOutcome.respond(answer.answer(stage)), options);
@@ -396,10 +396,10 @@ public final class Operation<T> {
          * @param answer what it does
          * @param options what it does otherwise than the other stages
          * @return this
-         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
         public <V> Builder<T> respond(
-                RecoveryPoint at, ResponseCodec<V> codec, StageAnswer<T, V> answer, StageOption... options) {
+                RecoveryPoint at, ResponseCodec<V> codec, WorkStage.Answer<T, V> answer, StageOption... options) {
             Arguments.required(codec, "codec");
             Arguments.required(answer, "answer");
             return respond(at, stage -> codec.encode(answer.answer(stage)), options);
@@ -414,12 +414,12 @@ public final class Operation<T> {
          * @param answer what it does with the call's result
          * @param options what it does otherwise than the other stages
          * @return this
-         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
         public <I extends @Nullable Object> Builder<T> respond(
                 RecoveryPoint at,
                 OutsideCall<I> outsideCall,
-                StageAnswer.WithInput<T, I, Response> answer,
+                WorkStage.Answer.WithInput<T, I, Response> answer,
                 StageOption... options) {
             Arguments.required(outsideCall, "outsideCall");
             Arguments.required(answer, "answer");
@@ -441,7 +441,7 @@ public final class Operation<T> {
          * @param options among them {@link StageOption#advancesTo}; without it, the stage may advance to the one declared
          *     next
          * @return this
-         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
         public Builder<T> branch(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
             Arguments.required(work, "work");
@@ -457,7 +457,7 @@ public final class Operation<T> {
          * @param work what it does with the call's result
          * @param options as for {@link #branch(RecoveryPoint, WorkStage, StageOption...)}
          * @return this
-         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, StageAction, StageOption...)}
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
         public <I extends @Nullable Object> Builder<T> branch(
                 RecoveryPoint at, OutsideCall<I> outsideCall, WorkStage.WithInput<T, I> work, StageOption... options) {

@@ -144,7 +144,7 @@ class FrontDoorTest {
     @Test
     void aValueIsTheSameForTheFirstCallerAndForARetry() {
         AtomicInteger runs = new AtomicInteger();
-        StageAnswer<List<String>, Integer> count = stage -> 41 + runs.incrementAndGet();
+        WorkStage.Answer<List<String>, Integer> count = stage -> 41 + runs.incrementAndGet();
 
         assertThat(keys.once("count", ID, REQUEST, NUMBERS, count)).isEqualTo(42);
         assertThat(keys.once("count", ID, REQUEST, NUMBERS, count)).isEqualTo(42);
