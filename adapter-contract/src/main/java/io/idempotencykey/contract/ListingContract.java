@@ -1,7 +1,6 @@
 package io.idempotencykey.contract;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.KeyId;
@@ -15,8 +14,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** The store's listings and its deletion, each with rows that it must leave alone. */
 abstract class ListingContract<T> extends FaultContract<T> {
@@ -199,23 +196,5 @@ abstract class ListingContract<T> extends FaultContract<T> {
                 id, operation, World.REQUEST, Fingerprint.of(operation, World.REQUEST), Instant.EPOCH, state);
         assertThat(store().insert(key)).isTrue();
         return key;
-    }
-
-    @ParameterizedTest
-    @ValueSource(ints = {0, -1, Integer.MIN_VALUE})
-    void aLimitBelowOneIsRefused(int limit) {
-        World<T> world = World.emptyOf(this);
-        StoredKey expired = insert(world, "key", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
-
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> store().findResumable(Map.of(), null, World.START, limit))
-                .withMessageContaining("limit");
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> store().findQuarantined(null, limit))
-                .withMessageContaining("limit");
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> store().deleteExpired(World.START, limit))
-                .withMessageContaining("limit");
-        assertThat(store().find(expired.id())).contains(expired);
     }
 }

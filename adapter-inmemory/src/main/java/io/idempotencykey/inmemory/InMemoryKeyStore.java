@@ -105,7 +105,10 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         this.transactions = Objects.requireNonNull(
                 transactions, "argument 'transactions' is null; the application's transactions are required");
         this.clock = Objects.requireNonNull(clock, "argument 'clock' is null; a source of time is required");
-        this.maxKeys = atLeastOne(maxKeys, "maxKeys");
+        if (maxKeys < 1) {
+            throw new IllegalArgumentException("argument 'maxKeys' is '" + maxKeys + "'; allowed: 1 or more");
+        }
+        this.maxKeys = maxKeys;
     }
 
     @Override
@@ -246,7 +249,6 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     @Override
     public List<StoredKey> findResumable(
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        atLeastOne(limit, "limit");
         return locked(() -> {
             for (NavigableMap<Due, StoredKey> scope :
                     (afterScope == null ? resumable : resumable.tailMap(afterScope, false)).values()) {
@@ -270,14 +272,12 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        atLeastOne(limit, "limit");
         return locked(() -> (after == null ? quarantined : quarantined.tailMap(after, false))
                 .values().stream().limit(limit).toList());
     }
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        atLeastOne(limit, "limit");
         return locked(() -> deleteExpiredLocked(at, limit));
     }
 
@@ -356,13 +356,6 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         } finally {
             lock.unlock();
         }
-    }
-
-    private static int atLeastOne(int value, String argument) {
-        if (value < 1) {
-            throw new IllegalArgumentException("argument '" + argument + "' is '" + value + "'; allowed: 1 or more");
-        }
-        return value;
     }
 
     private record Handles<T>(Supplier<T> handles) implements InMemoryTransactions<T> {

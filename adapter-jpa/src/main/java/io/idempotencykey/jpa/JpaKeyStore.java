@@ -204,19 +204,16 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     @Override
     public List<StoredKey> findResumable(
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        atLeastOne(limit);
         return alone(statements -> table.findResumable(statements, operations, afterScope, before, limit));
     }
 
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        atLeastOne(limit);
         return alone(statements -> table.findQuarantined(statements, after, limit));
     }
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        atLeastOne(limit);
         return alone(statements -> table.deleteExpired(statements, at, limit));
     }
 
@@ -238,12 +235,6 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
             throw connected[0]
                     ? Failure.ofStatement(e)
                     : new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "no connection to the database", e);
-        }
-    }
-
-    private static void atLeastOne(int limit) {
-        if (limit < 1) {
-            throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
         }
     }
 }

@@ -527,7 +527,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
         List<StoredKey> found = new ArrayList<>();
         int seen = 0;
-        int last = atLeastOne(limit);
+        int last = limit;
         // A page of nothing but what can't be read is followed by the next: what is behind it would never have its
         // turn.
         while (found.isEmpty() && last == limit) {
@@ -569,7 +569,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .projection(include(KeyDocument.ID))
                 .sort(BY_EXPIRY)
                 .hint(BY_EXPIRY)
-                .limit(atLeastOne(limit))
+                .limit(limit)
                 .map(found -> found.get(KeyDocument.ID))
                 .into(new ArrayList<>()));
         // One that was created anew since then has no expiry, and stays.
@@ -586,13 +586,6 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             deleted += command(() -> bounded("delete", "deletes", some, LONGEST_UNHINDERED));
         }
         return deleted;
-    }
-
-    private static int atLeastOne(int limit) {
-        if (limit < 1) {
-            throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
-        }
-        return limit;
     }
 
     private static <R> R read(Supplier<R> read) {

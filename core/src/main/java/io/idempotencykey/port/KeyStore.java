@@ -98,7 +98,7 @@ public interface KeyStore<T> {
      * @param operations the operations' names and the recovery points at which to look; every operation and point if empty
      * @param afterScope scopes up to this one are left out, by the order of their characters; {@code null} leaves out none
      * @param before the instant
-     * @param limit the most keys to return, 1 or more
+     * @param limit the most keys to return, 1 or more, which core has checked
      * @return the longest waiting first
      * @throws StoreFailure if they could not be read
      */
