@@ -17,6 +17,8 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 class BackgroundTest {
@@ -138,6 +140,18 @@ class BackgroundTest {
         assertThat(completed).isZero();
         assertThat(events).hasAtLeastOneElementOfType(KeyEvent.CompletionFailed.class);
         assertThat(store.key(ID).attempts()).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, -1, Integer.MIN_VALUE, 10_001})
+    void aNumberOfKeysOutOfBoundsIsRefused(int number) {
+        OperatorActions actions = new OperatorActions(keys);
+
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> new Reaper(keys, number));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Completer.builder(keys).batchSize(number));
     }
 
     @Test
