@@ -156,7 +156,7 @@ class ProcessTest {
     })
     void requestsWhoseClientsAndProcessAreGoneAreCompletedTogetherAfterTheRestart(String database, String stage)
             throws Exception {
-        String[] serve = serve(database, "2s");
+        String[] serve = serve(database, "4s");
         List<String> names = IntStream.range(0, 10).mapToObj(i -> "lost-" + i).toList();
         try (Program killed = start(with(serve, "--stage-delay", stage + ":1h"))) {
             URI url = killed.url();
