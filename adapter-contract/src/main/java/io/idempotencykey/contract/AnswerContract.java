@@ -22,19 +22,18 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Exceptions that are answers, exceptions that are left to the client, and what a stage's context allows. */
-abstract class AnswerContract<T> extends CompletionContract<T> {
-    private static final String NAME = "complete-cart";
-    private static final Response NO_SUCH_CART = Response.of(404, "text/plain", "there is no such cart");
+interface AnswerContract<T> extends StoreFixture<T> {
+    Response NO_SUCH_CART = Response.of(404, "text/plain", "there is no such cart");
 
     /** What an application says by an exception. */
-    private static final class CartNotFound extends Exception {
+    class CartNotFound extends Exception {
         private static final long serialVersionUID = 1L;
     }
 
     /** Its first stage writes a row, and then says that there is no such cart. */
     private Operation.Builder<T> notFound(World<T> world) {
         return world.service
-                .operation(NAME)
+                .operation(World.NAME)
                 .stage(RecoveryPoint.STARTED, stage -> {
                     world.insert(stage, "a");
                     throw new CartNotFound();
@@ -47,7 +46,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void anExceptionThatIsAnAnswerIsStoredAndReplayedAndItsStageRolledBack() {
+    default void anExceptionThatIsAnAnswerIsStoredAndReplayedAndItsStageRolledBack() {
         World<T> world = new World<>(this);
 
         Execution first = world.service.run(answering(world), world.id, World.REQUEST);
@@ -63,7 +62,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void anAnswerCostsTheRolledBackStageAndOneUpdate() {
+    default void anAnswerCostsTheRolledBackStageAndOneUpdate() {
         World<T> world = new World<>(this);
 
         world.service.run(answering(world), world.id, World.REQUEST);
@@ -72,10 +71,10 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void anOutsideCallsExceptionCanBeTheAnswer() {
+    default void anOutsideCallsExceptionCanBeTheAnswer() {
         World<T> world = new World<>(this);
         Operation<T> operation = world.service
-                .operation(NAME)
+                .operation(World.NAME)
                 .<String>respond(
                         RecoveryPoint.STARTED,
                         key -> {
@@ -91,7 +90,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void anExceptionOfAnotherTypeIsNoAnswer() {
+    default void anExceptionOfAnotherTypeIsNoAnswer() {
         World<T> world = new World<>(this);
         Operation<T> operation =
                 notFound(world).answering(IOException.class, e -> NO_SUCH_CART).build();
@@ -105,7 +104,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     /** Crashes before and after the write of the answer leave the key as any crash does. */
     @ParameterizedTest
     @EnumSource(names = {"CRASH_BEFORE", "CRASH_AFTER"})
-    void aCrashAroundAnAnswerLeavesAKeyThatTheNextRequestBringsToTheSameAnswer(Fault crash) {
+    default void aCrashAroundAnAnswerLeavesAKeyThatTheNextRequestBringsToTheSameAnswer(Fault crash) {
         World<T> world = new World<>(this);
         world.store.next(Call.REPLACE, crash);
 
@@ -119,7 +118,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void anAnswerWhoseConfirmationIsLostIsFoundAgain() {
+    default void anAnswerWhoseConfirmationIsLostIsFoundAgain() {
         World<T> world = new World<>(this);
         world.store.next(Call.REPLACE, Fault.MADE_BUT_UNANSWERED);
 
@@ -129,7 +128,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void anAnswerThatCanNotBeStoredIsNotGiven() {
+    default void anAnswerThatCanNotBeStoredIsNotGiven() {
         World<T> world = new World<>(this);
         world.store.always(Call.REPLACE, Fault.UNAVAILABLE);
 
@@ -141,15 +140,15 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void aZombiesAnswerIsFencedOff() {
+    default void aZombiesAnswerIsFencedOff() {
         World<T> world = new World<>(this);
         Operation<T> operation = world.service
-                .operation(NAME)
+                .operation(World.NAME)
                 .respond(RecoveryPoint.STARTED, stage -> {
                     world.pass(World.LEASE);
                     Threads.elsewhere(() -> world.other.claim(
                             world.other
-                                    .operation(NAME)
+                                    .operation(World.NAME)
                                     .respond(RecoveryPoint.STARTED, unused -> World.RESPONSE)
                                     .build(),
                             world.id,
@@ -168,11 +167,11 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
 
     /** While a commit may still land, no exception is an answer before the key was read or written. */
     @Test
-    void aLateCommitWinsOverAnAnswer() {
+    default void aLateCommitWinsOverAnAnswer() {
         World<T> world = new World<>(this);
         List<Integer> runs = new ArrayList<>();
         Operation<T> operation = world.service
-                .operation(NAME)
+                .operation(World.NAME)
                 .respond(RecoveryPoint.STARTED, stage -> {
                     runs.add(runs.size());
                     if (runs.size() == 2) {
@@ -195,10 +194,10 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void aTransientFailureIsNeverAnAnswer() {
+    default void aTransientFailureIsNeverAnAnswer() {
         World<T> world = new World<>(this);
         Operation<T> operation = world.service
-                .operation(NAME)
+                .operation(World.NAME)
                 .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
                 .answering(Exception.class, e -> NO_SUCH_CART)
                 .build();
@@ -211,7 +210,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void anAnswerThatIsTooLongReleasesTheKey() {
+    default void anAnswerThatIsTooLongReleasesTheKey() {
         World<T> world = new World<>(this);
         byte[] tooLong = new byte[1024 * 1024 + 1];
         Operation<T> operation = notFound(world)
@@ -227,7 +226,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     // Requests that nobody but their client brings on
 
     @Test
-    void aRequestWhoseClientWasToldOfAnExceptionIsLeftToThatClient() {
+    default void aRequestWhoseClientWasToldOfAnExceptionIsLeftToThatClient() {
         World<T> world = World.emptyOf(this);
         Operation<T> operation = notFound(world).build();
         assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
@@ -243,7 +242,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void afterItsTimeToLiveItCountsAsAbsentAndIsReaped() {
+    default void afterItsTimeToLiveItCountsAsAbsentAndIsReaped() {
         World<T> world = World.emptyOf(this);
         Operation<T> operation = notFound(world).build();
         assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
@@ -257,12 +256,12 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void itsClientBringsItOn() {
+    default void itsClientBringsItOn() {
         World<T> world = new World<>(this);
         assertThatThrownBy(() -> world.service.run(notFound(world).build(), world.id, World.REQUEST))
                 .isInstanceOf(CartNotFound.class);
         Operation<T> mended = world.service
-                .operation(NAME)
+                .operation(World.NAME)
                 .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
                 .build();
 
@@ -274,7 +273,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
 
     /** A crash tells the client nothing: the request is completed, and if it fails then, it isn't given up in silence. */
     @Test
-    void aRequestWhoseServerDiedIsCompletedAndKeptWhenThatFails() {
+    default void aRequestWhoseServerDiedIsCompletedAndKeptWhenThatFails() {
         World<T> world = World.emptyOf(this);
         Operation<T> operation = notFound(world).build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_BEFORE);
@@ -288,11 +287,11 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void aRequestThatHasCommittedAStageIsCompletedWhateverItsClientWasTold() {
+    default void aRequestThatHasCommittedAStageIsCompletedWhateverItsClientWasTold() {
         World<T> world = World.emptyOf(this);
         List<Integer> runs = new ArrayList<>();
         Operation<T> operation = world.service
-                .operation(NAME)
+                .operation(World.NAME)
                 .stage(RecoveryPoint.STARTED, stage -> world.insert(stage, "a"))
                 .respond(World.TAXED, stage -> {
                     runs.add(1);
@@ -320,7 +319,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     // What a stage's context allows
 
     @Test
-    void aStagesContextHandsOutNoTransactionAfterTheStage() {
+    default void aStagesContextHandsOutNoTransactionAfterTheStage() {
         World<T> world = new World<>(this);
         List<StageContext<T>> kept = new ArrayList<>();
 
@@ -335,7 +334,7 @@ abstract class AnswerContract<T> extends CompletionContract<T> {
     }
 
     @Test
-    void aStagesHandleRefusesUseAfterTheStage() {
+    default void aStagesHandleRefusesUseAfterTheStage() {
         World<T> world = new World<>(this);
         List<T> kept = new ArrayList<>();
 

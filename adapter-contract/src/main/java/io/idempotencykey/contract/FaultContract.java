@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** A fault at every call that core makes of the store: what the caller is told, and how the key stands afterwards. */
-abstract class FaultContract<T> extends OperationContract<T> {
+interface FaultContract<T> extends StoreFixture<T> {
     /** An operation of the service that writes once, from a key as it was left by others. */
     enum Action {
         CREATE(State.ABSENT, Call.INSERT),
@@ -66,7 +66,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
                 default ->
                     () -> {
                         Claim claim = world.service.claim(world.id, World.REQUEST);
-                        if (isInFlight(claim)) {
+                        if (World.isInFlight(claim)) {
                             throw new IdempotencyException.Locked(world.id, World.LEASE);
                         }
                     };
@@ -129,8 +129,8 @@ abstract class FaultContract<T> extends OperationContract<T> {
     }
 
     @ParameterizedTest
-    @MethodSource("actionsWithPassingFaults")
-    void aFaultThatPassesIsNotNoticedAndTheChangeIsMadeOnce(Action action, Fault fault) throws Throwable {
+    @MethodSource("io.idempotencykey.contract.FaultContract#actionsWithPassingFaults")
+    default void aFaultThatPassesIsNotNoticedAndTheChangeIsMadeOnce(Action action, Fault fault) throws Throwable {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.lateChangesLandAfter(action == Action.WORK_STAGE ? Call.FIND : action.write, 1);
@@ -143,7 +143,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource
-    void transientFailuresOfAWriteAreRetriedAfterAPause(Action action) throws Throwable {
+    default void transientFailuresOfAWriteAreRetriedAfterAPause(Action action) throws Throwable {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(action.write, Fault.TRANSIENT, Fault.TRANSIENT, Fault.TRANSIENT);
@@ -157,7 +157,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource
-    void aWriteIsTriedOnlySoManyTimes(Action action) {
+    default void aWriteIsTriedOnlySoManyTimes(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -178,7 +178,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void aStoreThatIsDownIsToldAndNothingIsChanged(Action action) {
+    default void aStoreThatIsDownIsToldAndNothingIsChanged(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -195,7 +195,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource
-    void aStoreWhoseTimeCanNotBeReadIsToldAndNothingIsChanged(Action action) {
+    default void aStoreWhoseTimeCanNotBeReadIsToldAndNothingIsChanged(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -209,7 +209,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"CREATE_ANEW", "CLAIM_OPEN", "CLAIM_TAKEOVER", "CLAIM_ANEW", "LOCK"})
-    void aKeyThatCanNotBeReadIsNotTakenForAbsent(Action action) {
+    default void aKeyThatCanNotBeReadIsNotTakenForAbsent(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -223,7 +223,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"CREATE_ANEW", "CLAIM_OPEN", "CLAIM_TAKEOVER", "CLAIM_ANEW", "LOCK"})
-    void aReadIsTriedAgain(Action action) throws Throwable {
+    default void aReadIsTriedAgain(Action action) throws Throwable {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(Call.FIND, Fault.TRANSIENT, Fault.LOST, Fault.UNTRANSLATED);
@@ -235,7 +235,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void aRowThatATransactionHoldsIsLocked(Action action) {
+    default void aRowThatATransactionHoldsIsLocked(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -251,7 +251,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"CREATE", "INITIALIZE", "CLAIM_NEW"})
-    void aFullStoreIsToldAndKeepsNothingOfTheKey(Action action) {
+    default void aFullStoreIsToldAndKeepsNothingOfTheKey(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(Call.INSERT, Fault.FULL);
@@ -266,7 +266,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void answersThatStayLostAreAnUnknownOutcome(Action action) {
+    default void answersThatStayLostAreAnUnknownOutcome(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -282,7 +282,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void aChangeThatCanNotBeLookedForIsAnUnknownOutcome(Action action) {
+    default void aChangeThatCanNotBeLookedForIsAnUnknownOutcome(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(action.write, Fault.MADE_BUT_UNANSWERED);
@@ -303,8 +303,8 @@ abstract class FaultContract<T> extends OperationContract<T> {
     }
 
     @ParameterizedTest
-    @MethodSource("actionsWithCrashes")
-    void aCrashLeavesAKeyThatTheNextRequestBringsToItsEnd(Action action, Fault crash) {
+    @MethodSource("io.idempotencykey.contract.FaultContract#actionsWithCrashes")
+    default void aCrashLeavesAKeyThatTheNextRequestBringsToItsEnd(Action action, Fault crash) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -319,16 +319,16 @@ abstract class FaultContract<T> extends OperationContract<T> {
         }
         world.pass(World.LEASE.multipliedBy(10));
         Claim claim = world.other.claim(world.id, World.REQUEST);
-        if (!isReplay(claim)) {
-            world.other.workStage(claimed(claim), world.inserting("a", World.respond()));
+        if (!World.isReplay(claim)) {
+            world.other.workStage(World.claimed(claim), world.inserting("a", World.respond()));
             assertThat(world.read("a")).contains("written");
         }
-        assertThat(isReplay(world.other.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(World.isReplay(world.other.claim(world.id, World.REQUEST))).isTrue();
     }
 
     @ParameterizedTest
     @EnumSource(names = {"UNAVAILABLE", "BUSY", "LOST"})
-    void aFailureIsNotReportedWhileAnEarlierCommitMayStillLand(Fault release) {
+    default void aFailureIsNotReportedWhileAnEarlierCommitMayStillLand(Fault release) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         AtomicInteger runs = new AtomicInteger();

@@ -19,9 +19,13 @@ package io.idempotencykey.contract;
  *
  * @param <T> the handle that a stage writes with
  */
-public abstract class KeyStoreContract<T> extends AnswerContract<T> {
-    // The superclasses are one per subject, in a chain only so that an adapter's test is a single class.
-
+public abstract class KeyStoreContract<T>
+        implements PortContract<T>,
+                StageContract<T>,
+                FaultContract<T>,
+                ListingContract<T>,
+                RaceContract<T>,
+                AnswerContract<T> {
     /** For an adapter's test. */
     protected KeyStoreContract() {}
 }

@@ -29,17 +29,17 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Many threads at once, with the store's own time and real waits between tries. */
-abstract class RaceContract<T> extends ListingContract<T> {
-    private static final int CROWD = 64;
-    private static final int GROUP = 8;
+interface RaceContract<T> extends StoreFixture<T> {
+    int CROWD = 64;
+    int GROUP = 8;
 
     @Test
-    void sixtyFourThreadsOnOneKeyRunItOnceAndAllGetTheSameBytes() {
+    default void sixtyFourThreadsOnOneKeyRunItOnceAndAllGetTheSameBytes() {
         World<T> world = new World<>(this);
         IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
         CountDownLatch done = new CountDownLatch(1);
         AtomicInteger executed = new AtomicInteger();
-        Operation<T> operation = threeStages(world);
+        Operation<T> operation = World.threeStages(world);
 
         List<Response> responses = Threads.atOnce(CROWD, () -> {
             Execution execution;
@@ -65,7 +65,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void threadsOnDifferentKeysDoNotDisturbEachOther() {
+    default void threadsOnDifferentKeysDoNotDisturbEachOther() {
         World<T> world = new World<>(this);
         IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
         AtomicInteger names = new AtomicInteger();
@@ -75,7 +75,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
             for (int i = 0; i < 4; i++) {
                 String name = "key-" + names.incrementAndGet();
                 Operation<T> operation = world.service
-                        .operation(NAME)
+                        .operation(World.NAME)
                         .branch(
                                 RecoveryPoint.STARTED,
                                 world.inserting(name + "/1", StageOutcome.advanceTo(World.TAXED)))
@@ -94,7 +94,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void aValueIsCreatedByOneOfManyThreads() {
+    default void aValueIsCreatedByOneOfManyThreads() {
         World<T> world = new World<>(this);
         IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
 
@@ -112,7 +112,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LEASE_OVER", "EXPIRED", "FAILED_EXPIRED"})
-    void aFreeKeyIsTakenByOneOfManyThreads(State state) {
+    default void aFreeKeyIsTakenByOneOfManyThreads(State state) {
         World<T> world = new World<>(this);
         KeyState past = atTheStoresTime(state);
         assertThat(store().insert(Samples.stored(
@@ -122,7 +122,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
 
         List<Boolean> claimed = Threads.atOnce(GROUP, () -> {
             try {
-                return !isInFlight(service.claim(world.id, World.REQUEST));
+                return !World.isInFlight(service.claim(world.id, World.REQUEST));
             } catch (IdempotencyException.Locked rowIsHeld) {
                 return false;
             }
@@ -145,7 +145,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
 
     /** In the weakest isolation, only the key keeps the threads from overwriting each other. */
     @Test
-    void aCounterThatOnlyTheKeyProtectsLosesNoUpdate() {
+    default void aCounterThatOnlyTheKeyProtectsLosesNoUpdate() {
         World<T> world = new World<>(this);
         IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
         Isolation weakest = Collections.min(store().isolations());
@@ -187,7 +187,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void ofTwoStagesOfOneKeyOneCommits() {
+    default void ofTwoStagesOfOneKeyOneCommits() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         CountDownLatch bothRun = new CountDownLatch(2);
@@ -214,7 +214,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void aRenewalDuringAStageAndTheStageAreNotBothMade() {
+    default void aRenewalDuringAStageAndTheStageAreNotBothMade() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         AtomicBoolean renewed = new AtomicBoolean();
@@ -244,7 +244,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void aKeyThatIsCreatedAnewIsNotReaped() {
+    default void aKeyThatIsCreatedAnewIsNotReaped() {
         World<T> world = World.emptyOf(this);
         KeyStore<T> store = store();
         List<KeyId> ids = IntStream.range(0, 5 * GROUP)

@@ -34,9 +34,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** One stage: committed together with its key, rolled back with it, fenced off, run again, and resolved when unknown. */
-abstract class StageContract<T> extends ClaimContract<T> {
+interface StageContract<T> extends StoreFixture<T> {
     @Test
-    void aStageThatAdvancesCommitsWithTheKeyAndHoldsItForTheNextStage() {
+    default void aStageThatAdvancesCommitsWithTheKeyAndHoldsItForTheNextStage() {
         World<T> world = new World<>(this);
         world.put(State.OPEN);
         HeldKey held = world.service.lock(world.id);
@@ -57,7 +57,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
 
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#responses")
-    void aStageThatRespondsFinishesTheKeyAndTheReplayIsTheSame(Response response) {
+    default void aStageThatRespondsFinishesTheKeyAndTheReplayIsTheSame(Response response) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.pass(Duration.ofSeconds(3));
@@ -78,7 +78,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageSeesItsKeyAndItsRequest() {
+    default void aStageSeesItsKeyAndItsRequest() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
 
@@ -92,7 +92,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void othersSeeNothingOfAStageBeforeItsCommit() {
+    default void othersSeeNothingOfAStageBeforeItsCommit() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
 
@@ -108,7 +108,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageThatThrowsLeavesNothingBehindAndGivesTheKeyBack() {
+    default void aStageThatThrowsLeavesNothingBehindAndGivesTheKeyBack() {
         World<T> world = new World<>(this);
         world.put(State.OPEN, "", World.TAXED);
         HeldKey held = world.service.lock(world.id);
@@ -130,13 +130,13 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @ParameterizedTest
-    @MethodSource("thrown")
-    void whateverAStageThrowsReachesTheCallerAsItIs(Throwable thrown) {
+    @MethodSource("io.idempotencykey.contract.PortContract#thrown")
+    default void whateverAStageThrowsReachesTheCallerAsItIs(Throwable thrown) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
 
         assertThatThrownBy(() -> world.service.workStage(held, stage -> {
-                    throw StageContract.<RuntimeException>asItIs(thrown);
+                    throw World.<RuntimeException>asItIs(thrown);
                 }))
                 .isSameAs(thrown);
 
@@ -154,7 +154,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
                 "\ud83d\ude00",
                 "'; drop table keys; --",
             })
-    void whateverAStagesErrorSaysTheKeyIsGivenBack(String message) {
+    default void whateverAStagesErrorSaysTheKeyIsGivenBack(String message) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
 
@@ -176,7 +176,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void failedAttemptsAreCountedSinceTheLastCommittedStage() {
+    default void failedAttemptsAreCountedSinceTheLastCommittedStage() {
         World<T> world = new World<>(this);
         HeldKey first = world.hold();
         assertThatThrownBy(() -> world.service.workStage(first, failing("1"))).hasMessage("1");
@@ -195,7 +195,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageThatReturnsNothingIsRolledBackAndTold() {
+    default void aStageThatReturnsNothingIsRolledBackAndTold() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
 
@@ -216,7 +216,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aResponseAtTheLimitIsStored() {
+    default void aResponseAtTheLimitIsStored() {
         World<T> world = new World<>(this);
         Response longest = Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES]);
 
@@ -227,7 +227,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aResponseOneByteOverTheLimitRollsTheStageBack() {
+    default void aResponseOneByteOverTheLimitRollsTheStageBack() {
         World<T> world = new World<>(this);
         Response tooLong = Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
         HeldKey held = world.hold();
@@ -241,7 +241,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageWhoseLeaseRanOutBeforeItCommitsWhileNobodyTookOver() {
+    default void aStageWhoseLeaseRanOutBeforeItCommitsWhileNobodyTookOver() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.pass(World.LEASE.multipliedBy(2));
@@ -253,7 +253,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageWhoseLeaseRunsOutMeanwhileCommitsWhileNobodyTookOver() {
+    default void aStageWhoseLeaseRunsOutMeanwhileCommitsWhileNobodyTookOver() {
         World<T> world = new World<>(this);
 
         world.service.workStage(world.hold(), stage -> {
@@ -267,7 +267,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aZombieThatWakesAfterATakeoverIsFencedOff() {
+    default void aZombieThatWakesAfterATakeoverIsFencedOff() {
         World<T> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.StaleKey.class)
@@ -281,11 +281,11 @@ abstract class StageContract<T> extends ClaimContract<T> {
 
         assertThat(world.read("zombie")).isEmpty();
         assertThat(world.read("a")).contains("written");
-        assertThat(isReplay(world.service.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(World.isReplay(world.service.claim(world.id, World.REQUEST))).isTrue();
     }
 
     @Test
-    void aZombieThatFailsAfterATakeoverDoesNotReleaseTheKeyOfAnother() {
+    default void aZombieThatFailsAfterATakeoverDoesNotReleaseTheKeyOfAnother() {
         World<T> world = new World<>(this);
         IllegalStateException thrown = new IllegalStateException("thrown by the zombie");
 
@@ -305,7 +305,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aZombieOfAKeyThatWasCreatedAnewIsFencedOff() {
+    default void aZombieOfAKeyThatWasCreatedAnewIsFencedOff() {
         World<T> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.StaleKey.class)
@@ -324,7 +324,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void anIsolationThatTheStoreDoesNotHaveIsRefusedBeforeAnythingRuns() {
+    default void anIsolationThatTheStoreDoesNotHaveIsRefusedBeforeAnythingRuns() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.allow(EnumSet.of(Isolation.READ_COMMITTED));
@@ -343,7 +343,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageHasTheStrongestIsolationUnlessItAsksForAnother() {
+    default void aStageHasTheStrongestIsolationUnlessItAsksForAnother() {
         World<T> world = new World<>(this);
         Isolation weakest = Collections.min(store().isolations());
 
@@ -357,7 +357,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aTransactionMayLiveAsLongAsTheLeaseAndAtLeastASecond() {
+    default void aTransactionMayLiveAsLongAsTheLeaseAndAtLeastASecond() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.pass(Duration.ofSeconds(20));
@@ -375,7 +375,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
 
     @ParameterizedTest
     @ValueSource(ints = {1, 2, World.MAX_TRIES - 1})
-    void aStageIsRunAgainAfterTransientFailures(int failures) {
+    default void aStageIsRunAgainAfterTransientFailures(int failures) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         IntStream.range(0, failures).forEach(i -> world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT));
@@ -389,7 +389,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void theKeyIsReadBeforeEveryRun() {
+    default void theKeyIsReadBeforeEveryRun() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT, Fault.TRANSIENT);
@@ -402,7 +402,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageThatWasTakenOverIsNotRunAgain() {
+    default void aStageThatWasTakenOverIsNotRunAgain() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT);
@@ -419,7 +419,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void transientFailuresThatDoNotEndExhaustTheTries() {
+    default void transientFailuresThatDoNotEndExhaustTheTries() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.always(Call.COMMIT_STAGE, Fault.TRANSIENT);
@@ -441,7 +441,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void triesWaitLongerAndLongerUpToABound() {
+    default void triesWaitLongerAndLongerUpToABound() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.always(Call.COMMIT_STAGE, Fault.TRANSIENT);
@@ -457,7 +457,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void noTryBeginsPastTheLease() {
+    default void noTryBeginsPastTheLease() {
         World<T> world = new World<>(this);
         IdempotencyKeyService<T> patient = world.builder(world.store)
                 .lease(Duration.ofMillis(1))
@@ -480,7 +480,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"MADE_BUT_UNANSWERED", "LOST", "UNTRANSLATED", "TRANSIENT", "UNAVAILABLE", "BUSY"})
-    void aStageThatMayOrMayNotHaveCommittedIsCommittedOnce(Fault fault) {
+    default void aStageThatMayOrMayNotHaveCommittedIsCommittedOnce(Fault fault) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.next(Call.COMMIT_STAGE, fault);
@@ -498,7 +498,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     /** The commit lands after the first look, or after the second, when the stage is about to run again. */
     @ParameterizedTest
     @ValueSource(ints = {1, 2})
-    void aCommitThatLandsAfterItWasLookedForIsTheOutcome(int looks) {
+    default void aCommitThatLandsAfterItWasLookedForIsTheOutcome(int looks) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.lateChangesLandAfter(Call.FIND, looks);
@@ -514,7 +514,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aDuplicateOfItsOwnEarlierInsertIsNotReportedButTheEarlierOutcome() {
+    default void aDuplicateOfItsOwnEarlierInsertIsNotReportedButTheEarlierOutcome() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.lateChangesLandAfter(Call.FIND, 2);
@@ -529,7 +529,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void anErrorOfTheReRunIsReportedOnceTheLateCommitCanNotLandAnyMore() {
+    default void anErrorOfTheReRunIsReportedOnceTheLateCommitCanNotLandAnyMore() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.lateChangesLandAfter(Call.REPLACE, 1);
@@ -553,7 +553,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void anUnknownCommitThatCanNotBeLookedForStaysUnknownAndALaterRequestSettlesIt() {
+    default void anUnknownCommitThatCanNotBeLookedForStaysUnknownAndALaterRequestSettlesIt() {
         for (Fault fault : List.of(Fault.MADE_BUT_UNANSWERED, Fault.LOST)) {
             World<T> world = new World<>(this);
             HeldKey held = world.hold();
@@ -567,16 +567,16 @@ abstract class StageContract<T> extends ClaimContract<T> {
 
             world.pass(World.LEASE);
             Claim claim = world.service.claim(world.id, World.REQUEST);
-            assertThat(isReplay(claim)).isEqualTo(fault == Fault.MADE_BUT_UNANSWERED);
-            if (!isReplay(claim)) {
-                world.service.workStage(claimed(claim), world.inserting("a", World.respond()));
+            assertThat(World.isReplay(claim)).isEqualTo(fault == Fault.MADE_BUT_UNANSWERED);
+            if (!World.isReplay(claim)) {
+                world.service.workStage(World.claimed(claim), world.inserting("a", World.respond()));
             }
             assertThat(world.read("a")).contains("written");
         }
     }
 
     @Test
-    void aTransientFailureAfterWhichTheKeyCanNotBeReadIsNoUnknownOutcome() {
+    default void aTransientFailureAfterWhichTheKeyCanNotBeReadIsNoUnknownOutcome() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT);
@@ -590,7 +590,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void anUnknownCommitAfterWhichAnotherWorkerCameIsStale() {
+    default void anUnknownCommitAfterWhichAnotherWorkerCameIsStale() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.next(Call.COMMIT_STAGE, Fault.LOST);
@@ -608,7 +608,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aStageThatFailsWhileTheStoreIsDownThrowsItsOwnErrorAndItsLeaseRunsOut() {
+    default void aStageThatFailsWhileTheStoreIsDownThrowsItsOwnErrorAndItsLeaseRunsOut() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         world.store.always(Call.REPLACE, Fault.UNAVAILABLE);
@@ -625,7 +625,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
     }
 
     @Test
-    void aSwallowedDatabaseErrorNeverMovesTheKeyWithoutTheStagesWrites() {
+    default void aSwallowedDatabaseErrorNeverMovesTheKeyWithoutTheStagesWrites() {
         World<T> world = new World<>(this);
         HeldKey first = World.held(
                 world.service.workStage(world.hold(), world.inserting("taken", StageOutcome.advanceTo(World.TAXED))));
@@ -649,7 +649,7 @@ abstract class StageContract<T> extends ClaimContract<T> {
         assertThat(world.read("a").isPresent()).isEqualTo(moved);
         assertThat(world.key().recoveryPoint()).isEqualTo(moved ? RecoveryPoint.FINISHED : World.TAXED);
         assertThat(world.stored().revision()).isNotEqualTo(before.revision());
-        assertThat(isInFlight(world.other.claim(world.id, World.REQUEST))).isFalse();
+        assertThat(World.isInFlight(world.other.claim(world.id, World.REQUEST))).isFalse();
     }
 
     /** A stage whose runs can be told apart. */

@@ -12,9 +12,11 @@ import io.idempotencykey.Response;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Environment;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
@@ -48,6 +50,9 @@ final class World<T> {
     static final int MAX_TRIES = 4;
     static final Duration FIRST_PAUSE = Duration.ofMillis(8);
     static final Duration LONGEST_PAUSE = Duration.ofMillis(20);
+
+    /** The name of the operations. */
+    static final String NAME = "complete-cart";
 
     static final RecoveryPoint TAXED = RecoveryPoint.named("tax_lines_created");
     static final RecoveryPoint PAID = RecoveryPoint.named("payment_authorized");
@@ -241,6 +246,36 @@ final class World<T> {
 
     static Response response(StageResult result) {
         return ((StageResult.Finished) result).response();
+    }
+
+    static HeldKey claimed(Claim claim) {
+        if (claim instanceof Claim.Claimed claimed) {
+            return claimed.key();
+        }
+        throw new AssertionError(claim + " instead of claimed");
+    }
+
+    static boolean isInFlight(Claim claim) {
+        return claim instanceof Claim.InFlight;
+    }
+
+    static boolean isReplay(Claim claim) {
+        return claim instanceof Claim.Replay replay && replay.response().equals(RESPONSE);
+    }
+
+    /** Three stages, each of which inserts a row of its own: one that commits twice would meet its own row. */
+    static <T> Operation<T> threeStages(World<T> world) {
+        return world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(TAXED)))
+                .branch(TAXED, world.inserting("payment", StageOutcome.advanceTo(PAID)))
+                .branch(PAID, world.inserting("order", respond()))
+                .build();
+    }
+
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
+    static <X extends Throwable> X asItIs(Throwable failure) throws X {
+        throw (X) failure;
     }
 
     List<Duration> pauses() {

@@ -16,18 +16,18 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     private KeyStore<Rows> store = STORE;
 
     @Override
-    protected KeyStore<Rows> store() {
+    public KeyStore<Rows> store() {
         return store;
     }
 
     @Override
-    protected KeyStore<Rows> emptyStore() {
+    public KeyStore<Rows> emptyStore() {
         store = new InMemoryKeyStore<>(APPLICATION);
         return store;
     }
 
     @Override
-    protected void insert(Rows transaction, String name, String value) {
+    public void insert(Rows transaction, String name, String value) {
         transaction.checkOpen();
         if (read(transaction, name).isPresent()) {
             throw new DuplicateRow(name);
@@ -36,7 +36,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     }
 
     @Override
-    protected void update(Rows transaction, String name, String value) {
+    public void update(Rows transaction, String name, String value) {
         transaction.checkOpen();
         Map<String, String> target =
                 transaction.inserted.containsKey(name) ? transaction.inserted : transaction.updated;
@@ -44,14 +44,14 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     }
 
     @Override
-    protected Optional<String> read(Rows transaction, String name) {
+    public Optional<String> read(Rows transaction, String name) {
         return Optional.ofNullable(transaction.inserted.get(name))
                 .or(() -> Optional.ofNullable(transaction.updated.get(name)))
                 .or(() -> read(name));
     }
 
     @Override
-    protected Optional<String> read(String name) {
+    public Optional<String> read(String name) {
         return Optional.ofNullable(APPLICATION.committed.get(name));
     }
 

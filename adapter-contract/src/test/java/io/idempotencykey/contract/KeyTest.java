@@ -21,6 +21,7 @@ import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -31,10 +32,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The service's operations on a key, in every state that it can be met in. */
-abstract class KeyContract<T> extends PortContract<T> {
+class KeyTest extends MapFixture {
     @Test
     void createMakesAnOpenKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
 
@@ -54,7 +55,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void createRefusesAKeyThatExists(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.KeyExists.class)
@@ -67,7 +68,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void createReplacesAnExpiredKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey expired = world.put(State.EXPIRED).orElseThrow();
 
         IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.OTHER_REQUEST);
@@ -80,7 +81,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void createMakesAValueWhereNoneIsGiven() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         IdempotencyKey one = world.service.create(world.scope, null, World.REQUEST);
         IdempotencyKey another = world.service.create(world.scope, null, World.REQUEST);
@@ -93,7 +94,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#illegalNames")
     void anIllegalValueIsRefusedBeforeAnythingIsReadOrWritten(String value) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> world.service.create(world.scope, value, World.REQUEST))
@@ -108,7 +109,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#illegalNames")
     void anIllegalScopeIsRefusedBeforeAnythingIsReadOrWritten(String scope) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> world.service.create(scope, world.id.value(), World.REQUEST))
@@ -121,7 +122,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(strings = {"", "\"\"", " ", "\"a", "\"a\"b", "\"a\\b\"", "\"a\";p=1"})
     void anIllegalHeaderIsRefusedBeforeAnythingIsReadOrWritten(String header) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> world.service.initializeRequest(world.scope, header, World.REQUEST));
@@ -131,7 +132,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED"})
     void initializeRequestMakesAKeyThatNobodyHolds(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(state);
 
         IdempotencyKey key = world.service.initializeRequest(world.scope, world.id.value(), World.OTHER_REQUEST);
@@ -145,7 +146,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void initializeRequestReturnsTheKeyInWhateverStateItIs(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThat(world.service.initializeRequest(world.scope, world.id.value(), World.REQUEST))
@@ -157,7 +158,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void initializeRequestRefusesAnotherRequestInEveryState(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
@@ -171,7 +172,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void initializeRequestForARequestWithoutAKeyMakesANewOneEachTime() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         KeyId one = world.service.initializeRequest(world.scope, World.REQUEST).id();
         KeyId another =
@@ -183,7 +184,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void initializeRequestRefusesAHeaderThatIsMissing() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> world.service.initializeRequest(world.scope, null, World.REQUEST))
@@ -193,7 +194,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void aQuotedHeaderAndABareOneNameTheSameKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         IdempotencyKey quoted = world.service.initializeRequest(world.scope, " \"a\\\\b\" ", World.REQUEST);
         IdempotencyKey bare = world.service.initializeRequest(world.scope, "a\\b", World.REQUEST);
@@ -203,7 +204,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void initializeRequestTakesTheRequestInParts() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         String header = world.scope + "-header";
 
         IdempotencyKey made = world.service.initializeRequest(header, "POST", Map.of("a", 1), "/orders");
@@ -220,7 +221,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#sameParameters")
     void theSameRequestInAnotherSpellingIsNoMismatch(Object one, Object same) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.service.create(world.scope, world.id.value(), Request.of("POST", "/", Samples.one(one)));
 
         assertThat(world.service
@@ -232,7 +233,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#differentParameters")
     void aSimilarRequestIsAMismatch(Object one, Object another) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.service.create(world.scope, world.id.value(), Request.of("POST", "/", Samples.one(one)));
         Request similar = Request.of("POST", "/", Samples.one(another));
 
@@ -251,7 +252,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void retrieveReturnsTheKeyInWhateverStateItIs(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThat(world.service.retrieve(world.id)).isEqualTo(key.key());
@@ -262,7 +263,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED"})
     void retrieveAndLockFindNoKeyThatCountsAsAbsent(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(state);
 
         assertThatExceptionOfType(IdempotencyException.NotFound.class)
@@ -274,7 +275,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "LEASE_OVER"})
     void lockTakesAKeyThatIsFree(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey before = world.put(state, "", World.TAXED).orElseThrow();
 
         HeldKey held = world.service.lock(world.id);
@@ -294,7 +295,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockTellsWhenToAskAgainForAKeyThatAnotherHolds() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(State.LOCKED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
@@ -307,7 +308,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockOfAFinishedKeyHandsOutItsResponse() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(State.FINISHED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.AlreadyFinished.class)
@@ -319,7 +320,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockRefusesAQuarantinedKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(State.QUARANTINED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
@@ -332,7 +333,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(longs = {-1, 0, 86_400_001})
     void aLeaseOutOfBoundsIsRefusedBeforeAnythingIsReadOrWritten(long millis) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> world.service.lock(world.id, Duration.ofMillis(millis)))
@@ -343,7 +344,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(longs = {1, 86_400_000})
     void aLeaseHoldsUntilItsLastMillisecond(long millis) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.service.lock(world.id, Duration.ofMillis(millis));
 
@@ -356,7 +357,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockReadsAgainWhenItLosesARaceToAHolder() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.store.before(Call.REPLACE, () -> world.other.lock(world.id, Duration.ofSeconds(7)));
 
@@ -368,7 +369,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockReadsAgainWhenItLosesARaceToAResponse() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.store.before(Call.REPLACE, () -> world.other.update(world.other.lock(world.id), World.respond()));
 
@@ -378,7 +379,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockTakesAKeyThatWasGivenBackWhileItTried() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.store.before(Call.REPLACE, () -> world.other.unlock(world.other.lock(world.id)));
 
@@ -387,7 +388,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockGivesUpAfterAsManyLostRacesAsThereAreTries() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         for (int i = 0; i < World.MAX_TRIES; i++) {
             world.store.before(Call.REPLACE, () -> world.other.unlock(world.other.lock(world.id)));
@@ -399,7 +400,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void unlockLeavesTheKeyOpenWhereItStood() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN, "", World.TAXED);
         HeldKey held = world.service.lock(world.id);
         world.pass(Duration.ofMillis(5));
@@ -415,7 +416,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void renewBeginsTheLeaseAnew() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN, "", World.TAXED);
         HeldKey held = world.service.lock(world.id);
         world.pass(Duration.ofSeconds(20));
@@ -431,7 +432,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void aLeaseThatRanOutCanBeRenewedWhileNobodyTookTheKeyOver() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         world.pass(World.LEASE.multipliedBy(2));
 
@@ -443,7 +444,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void updateAdvancesAHeldKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         HeldKey held = world.service.lock(world.id);
         world.pass(Duration.ofSeconds(1));
@@ -460,7 +461,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void updateFinishesAHeldKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         HeldKey held = world.service.lock(world.id);
 
@@ -473,7 +474,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void updateRefusesAResponseThatIsTooLargeAndChangesNothing() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         StoredKey before = world.stored();
         Response oneTooMany = Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
@@ -489,7 +490,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(longs = {1, 1_234_567_890_123L})
     void timesAreTheStoresAndCutToMilliseconds(long nanos) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.pass(Duration.ofNanos(nanos));
 
         IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
@@ -500,7 +501,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void aKeyIsReplayableUntilTheInstantOfItsExpiry() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.service.update(world.hold(), World.respond());
 
         world.pass(World.TIME_TO_LIVE.minusNanos(1));
@@ -514,7 +515,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void anUnfinishedKeyNeverExpires() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.pass(Duration.ofDays(10_000));
 
@@ -525,88 +526,88 @@ abstract class KeyContract<T> extends PortContract<T> {
     enum Change {
         ADVANCE {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.update(held, StageOutcome.advanceTo(World.PAID));
             }
         },
         RESPOND {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.update(held, StageOutcome.respond(Response.of(500, new byte[0])));
             }
         },
         UNLOCK {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.unlock(held);
             }
         },
         RENEW {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.renew(held);
             }
         },
         WORK_STAGE {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.workStage(held, world.inserting("stale", World.respond()));
             }
         };
 
-        abstract <T> void make(World<T> world, HeldKey held);
+        abstract <T> void make(World<List<String>> world, HeldKey held);
     }
 
     /** How a holder can lose its key. */
     enum Loss {
         UNLOCKED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.unlock(held);
             }
         },
         RENEWED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.renew(held);
             }
         },
         ADVANCED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.update(held, StageOutcome.advanceTo(World.TAXED));
             }
         },
         FINISHED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.update(held, World.respond());
             }
         },
         TAKEN_OVER {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.pass(World.LEASE);
                 world.other.lock(world.id);
             }
         },
         TAKEN_OVER_AND_GIVEN_BACK {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.pass(World.LEASE);
                 world.other.unlock(world.other.lock(world.id));
             }
         },
         CREATED_ANEW_AND_HELD {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.update(held, World.respond());
                 world.pass(World.TIME_TO_LIVE);
                 world.other.claim(world.id, World.REQUEST);
             }
         };
 
-        abstract <T> void happen(World<T> world, HeldKey held);
+        abstract <T> void happen(World<List<String>> world, HeldKey held);
     }
 
     static Stream<Arguments> changesAfterLosses() {
@@ -617,7 +618,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("changesAfterLosses")
     void aStaleHolderChangesNothing(Change change, Loss loss) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         loss.happen(world, held);
         StoredKey after = world.stored();
@@ -634,7 +635,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource
     void everyChangeOfAKeyHasARevisionOfItsOwn(Change change) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         StoredKey before = world.stored();
 

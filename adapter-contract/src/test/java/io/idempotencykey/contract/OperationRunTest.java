@@ -34,26 +34,15 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Declared operations: run to their end, replayed, and resumed at whatever point they were left. */
-abstract class OperationContract<T> extends StageContract<T> {
-    static final String NAME = "complete-cart";
+class OperationRunTest extends MapFixture {
 
-    /** Three stages, each of which inserts a row of its own: one that commits twice would meet its own row. */
-    static <T> Operation<T> threeStages(World<T> world) {
-        return world.service
-                .operation(NAME)
-                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
-                .branch(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
-                .branch(World.PAID, world.inserting("order", World.respond()))
-                .build();
-    }
-
-    private static <T> void assertDoneOnce(World<T> world) {
+    private static void assertDoneOnce(World<List<String>> world) {
         assertThat(world.key().recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
         assertThat(Stream.of("tax", "payment", "order").map(world::read))
                 .allSatisfy(row -> assertThat(row).contains("written"));
     }
 
-    private static <T> void assertOpenAt(World<T> world, RecoveryPoint at) {
+    private static void assertOpenAt(World<List<String>> world, RecoveryPoint at) {
         assertThat(world.state())
                 .isInstanceOfSatisfying(
                         KeyState.Open.class,
@@ -62,8 +51,8 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOperationRunsAllItsStagesOnceAndIsReplayed() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = World.threeStages(world);
 
         Execution first = world.service.run(operation, world.id, World.REQUEST);
         Execution second = world.other.run(operation, world.id, World.REQUEST);
@@ -72,17 +61,17 @@ abstract class OperationContract<T> extends StageContract<T> {
         assertThat(first.key()).isEqualTo(world.key());
         assertThat(second).isEqualTo(new Execution(first.key(), World.RESPONSE, true));
         assertThat(world.stageRuns()).isEqualTo(3);
-        assertThat(world.key().operation()).isEqualTo(NAME);
+        assertThat(world.key().operation()).isEqualTo(World.NAME);
         assertThat(world.key().attempts()).isEqualTo(1);
         assertDoneOnce(world);
     }
 
     @Test
     void anErrorThatIsAResponseIsReplayedLikeAnyOther() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         Response declined = Response.of(402, "application/problem+json", "{}").withHeader("X-Reason", "declined");
-        Operation<T> operation = world.service
-                .operation(NAME)
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.respond(declined)))
                 .build();
 
@@ -103,10 +92,10 @@ abstract class OperationContract<T> extends StageContract<T> {
         "LEASE_OVER, payment_authorized, 1"
     })
     void anOperationResumesAtItsRecoveryPoint(State state, String at, int stages) {
-        World<T> world = new World<>(this);
-        StoredKey before = world.put(state, NAME, RecoveryPoint.named(at)).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey before = world.put(state, World.NAME, RecoveryPoint.named(at)).orElseThrow();
 
-        Execution execution = world.service.run(threeStages(world), world.id, World.REQUEST);
+        Execution execution = world.service.run(World.threeStages(world), world.id, World.REQUEST);
 
         assertThat(execution.replayed()).isFalse();
         assertThat(execution.response()).isEqualTo(World.RESPONSE);
@@ -130,8 +119,8 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @MethodSource("crashes")
     void aCrashAnywhereDoublesNothingAndLosesNothing(Call call, int earlier, Fault crash) {
-        World<T> world = new World<>(this);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = World.threeStages(world);
         IntStream.range(0, earlier).forEach(i -> world.store.next(call, Fault.NONE));
         world.store.next(call, crash);
 
@@ -153,10 +142,10 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void aFailedStageIsResumedAtOnceAndEarlierOnesAreKept() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         AtomicBoolean fails = new AtomicBoolean(true);
-        Operation<T> operation = world.service
-                .operation(NAME)
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
                 .branch(World.TAXED, stage -> {
                     world.insert(stage, "payment");
@@ -181,16 +170,16 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void anotherRequestOrOperationUnderTheKeyIsRefusedInEveryState(State state) {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(state, NAME, World.TAXED).orElseThrow();
-        Operation<T> another = world.service
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(state, World.NAME, World.TAXED).orElseThrow();
+        Operation<List<String>> another = world.service
                 .operation("cancel-cart")
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
                 .branch(World.TAXED, world.inserting("b", World.respond()))
                 .build();
 
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.OTHER_REQUEST));
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.OTHER_REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
                 .isThrownBy(() -> world.service.run(another, world.id, World.REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
@@ -202,11 +191,11 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOperationOfAHeldKeyIsToldHowLongToWait() {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(State.LOCKED, NAME, World.TAXED).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(State.LOCKED, World.NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST))
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST))
                 .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
 
         assertThat(world.stageRuns()).isZero();
@@ -215,11 +204,11 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOperationOfAQuarantinedKeyIsRefused() {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(State.QUARANTINED, NAME, World.TAXED).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(State.QUARANTINED, World.NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
-                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST));
 
         assertThat(world.stageRuns()).isZero();
         assertThat(world.find()).contains(key);
@@ -227,11 +216,11 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anExpiredOperationRunsAnew() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.EXPIRED, "another", World.TAXED);
 
         assertThat(world.service
-                        .run(threeStages(world), world.id, World.REQUEST)
+                        .run(World.threeStages(world), world.id, World.REQUEST)
                         .replayed())
                 .isFalse();
         assertDoneOnce(world);
@@ -240,11 +229,11 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "LEASE_OVER"})
     void anUnknownRecoveryPointIsRefusedAndLeavesTheKeyUntouched(State state) {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(state, NAME, World.UNKNOWN_POINT).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(state, World.NAME, World.UNKNOWN_POINT).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.UnknownRecoveryPoint.class)
-                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST))
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST))
                 .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(500))
                 .satisfies(e -> assertThat(e.recoveryPoint()).isEqualTo(World.UNKNOWN_POINT))
                 .satisfies(e -> assertThat(e.known())
@@ -256,18 +245,18 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void aKeyWithoutADeclaredOperationHasNoUnknownRecoveryPoints() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN, "", World.UNKNOWN_POINT);
 
-        assertThat(claimed(world.service.claim(world.id, World.REQUEST)).recoveryPoint())
+        assertThat(World.claimed(world.service.claim(world.id, World.REQUEST)).recoveryPoint())
                 .isEqualTo(World.UNKNOWN_POINT);
     }
 
     @Test
     void aStageThatAdvancesToAnUndeclaredPointIsRolledBack() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = world.service
-                .operation(NAME)
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .completeAfterFailure()
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.UNKNOWN_POINT)))
                 .branch(World.TAXED, world.inserting("b", World.respond()))
@@ -282,9 +271,9 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void aStageMayChooseAmongDeclaredPoints() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = world.service
-                .operation(NAME)
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .branch(
                         RecoveryPoint.STARTED,
                         world.inserting("tax", StageOutcome.advanceTo(World.PAID)),
@@ -301,10 +290,10 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void eachStagesCommitBeginsTheLeaseOfTheNext() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         List<Duration> leases = new ArrayList<>();
-        Operation<T> operation = world.service
-                .operation(NAME)
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .lease(Duration.ofSeconds(7))
                 .branch(RecoveryPoint.STARTED, stage -> {
                     leases.add(leaseOf(stage.key()));
@@ -337,18 +326,18 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anIsolationOfAStageThatTheStoreDoesNotHaveIsRefusedBeforeTheKeyIsMade() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.store.allow(EnumSet.allOf(Isolation.class));
-        Operation.Builder<T> builder = world.service
-                .operation(NAME)
+        Operation.Builder<List<String>> builder = world.service
+                .operation(World.NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
                 .branch(
                         World.TAXED,
                         world.inserting("b", World.respond()),
                         StageOption.isolation(Isolation.REPEATABLE_READ));
-        Operation<T> ofAnotherStore = builder.build();
+        Operation<List<String>> ofAnotherStore = builder.build();
         world.store.allow(EnumSet.of(Collections.max(store().isolations())));
-        IdempotencyKeyService<T> lacking = world.builder(world.store).build();
+        IdempotencyKeyService<List<String>> lacking = world.builder(world.store).build();
 
         assertThatIllegalArgumentException().isThrownBy(builder::build).withMessageContaining("REPEATABLE_READ");
         assertThatIllegalArgumentException()
@@ -361,11 +350,11 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOutsideCallIsMadeOncePerAttemptBeforeTheTransaction() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         AtomicInteger calls = new AtomicInteger();
         List<Integer> inputs = new ArrayList<>();
-        Operation<T> operation = world.service
-                .operation(NAME)
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .branch(
                         RecoveryPoint.STARTED,
                         key -> {
@@ -389,10 +378,10 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOutsideCallThatFailsGivesTheKeyBackAndIsMadeAgainWithTheSameDerivedKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         List<String> derived = new ArrayList<>();
-        Operation<T> operation = world.service
-                .operation(NAME)
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
                 .branch(
                         World.TAXED,
@@ -422,22 +411,22 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void derivedKeysAreStableOverAttemptsAndDifferByNameAndCreation() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         IdempotencyKey first =
-                claimed(world.service.claim(world.id, World.REQUEST)).key();
+                World.claimed(world.service.claim(world.id, World.REQUEST)).key();
         world.pass(World.LEASE);
         IdempotencyKey second =
-                claimed(world.other.claim(world.id, World.REQUEST)).key();
+                World.claimed(world.other.claim(world.id, World.REQUEST)).key();
         assertThat(second.attempts()).isEqualTo(2);
         assertThat(second.derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(world.key().derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(first.derivedKey("refund")).isNotEqualTo(first.derivedKey("charge"));
         world.pass(World.LEASE.multipliedBy(2));
-        world.service.update(claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
+        world.service.update(World.claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
         world.pass(World.TIME_TO_LIVE);
 
         IdempotencyKey anew =
-                claimed(world.service.claim(world.id, World.REQUEST)).key();
+                World.claimed(world.service.claim(world.id, World.REQUEST)).key();
 
         assertThat(anew.derivedKey("charge")).isNotEqualTo(first.derivedKey("charge"));
     }
@@ -447,10 +436,10 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED", "OPEN", "FAILED", "LEASE_OVER"})
     void aRequestCostsOneInsertAndOneTransactionPerStageAndAnUpdateWhereAKeyIsTakenOver(State state) {
-        World<T> world = new World<>(this);
-        world.put(state, NAME, RecoveryPoint.STARTED);
+        World<List<String>> world = new World<>(this);
+        world.put(state, World.NAME, RecoveryPoint.STARTED);
 
-        world.service.run(threeStages(world), world.id, World.REQUEST);
+        world.service.run(World.threeStages(world), world.id, World.REQUEST);
 
         List<Call> expected = new ArrayList<>(List.of(Call.INSERT));
         if (state != State.ABSENT) {
@@ -463,9 +452,9 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"LOCKED", "FINISHED", "QUARANTINED"})
     void aReplayOrARefusalCostsOneInsertAndOneRead(State state) {
-        World<T> world = new World<>(this);
-        world.put(state, NAME, World.TAXED);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        world.put(state, World.NAME, World.TAXED);
+        Operation<List<String>> operation = World.threeStages(world);
 
         for (boolean other : new boolean[] {false, true}) {
             world.store.forget();
@@ -480,7 +469,7 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void theServicesOperationsCostOneOrTwoCalls() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         world.service.create(world.scope, world.id.value(), World.REQUEST);
         assertThat(world.store.calls()).containsExactly(Call.INSERT);
@@ -503,8 +492,8 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void theStoresTimeIsReadOnceInAMinute() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = World.threeStages(world);
         for (int i = 0; i < 10; i++) {
             world.service.run(operation, world.id, World.REQUEST);
         }
