@@ -81,7 +81,7 @@ interface AnswerContract<T> extends StoreFixture<T> {
                             throw new IOException("declined");
                         },
                         (stage, charge) -> World.RESPONSE)
-                .answering(IOException.class, e -> Response.of(402, "text/plain", e.getMessage()))
+                .answering(IOException.class, e -> Response.of(402, "text/plain", String.valueOf(e.getMessage())))
                 .build();
 
         assertThat(world.service.run(operation, world.id, World.REQUEST).response())

@@ -196,7 +196,9 @@ public final class IdempotencyKeyService<T> {
     @SafeVarargs
     public final Background.Builder background(Operation<T>... operations) {
         Completer.Builder<T> completer = Completer.builder(this);
-        Arguments.listed(operations, "operations").forEach(completer::operation);
+        for (Operation<T> operation : operations) {
+            completer.operation(operation);
+        }
         return new Background.Builder(engine, completer);
     }
 

@@ -246,7 +246,7 @@ class FrontDoorTest {
                     throw new IOException("gone");
                 })
                 .answering(thrown -> Optional.empty())
-                .answering(IOException.class, e -> Response.of(410, "text/plain", e.getMessage()))
+                .answering(IOException.class, e -> Response.of(410, "text/plain", String.valueOf(e.getMessage())))
                 .answering(Exception.class, e -> DONE)
                 .build();
 
