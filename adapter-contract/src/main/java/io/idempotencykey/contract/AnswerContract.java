@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Exceptions that are answers, exceptions that are left to the client, and what a stage's context allows. */
 interface AnswerContract<T> extends StoreFixture<T> {
+    /** An answer that an exception stands for. */
     Response NO_SUCH_CART = Response.of(404, "text/plain", "there is no such cart");
 
     /** What an application says by an exception. */

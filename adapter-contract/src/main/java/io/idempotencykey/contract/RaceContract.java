@@ -30,7 +30,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Many threads at once, with the store's own time and real waits between tries. */
 interface RaceContract<T> extends StoreFixture<T> {
+    /** How many threads race for one key. */
     int CROWD = 64;
+
+    /** How many do where each writes. */
     int GROUP = 8;
 
     @Test

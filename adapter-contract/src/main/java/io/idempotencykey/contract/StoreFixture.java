@@ -3,8 +3,12 @@ package io.idempotencykey.contract;
 import io.idempotencykey.port.KeyStore;
 import java.util.Optional;
 
-/** What the suite needs of a store under test: the store, and rows of an application that are written with its handle. */
-public interface StoreFixture<T> {
+/**
+ * What the suite needs of a store under test: the store, and rows of an application that are written with its handle.
+ *
+ * @param <T> the store\'s transaction handle
+ */
+interface StoreFixture<T> {
     /**
      * The store, with whatever keys other tests left in it.
      *

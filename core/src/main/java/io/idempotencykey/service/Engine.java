@@ -106,10 +106,10 @@ final class Engine<T> {
 
     /** Says whether another worker holds the key and its lease still runs. */
     boolean isInFlight(KeyId id) {
-        return access.find(id)
+        return observed(() -> access.find(id)
                 .filter(stored -> stored.key().state() instanceof KeyState.Locked)
                 .filter(stored -> !Transitions.isLeaseOver(stored.key(), clock.now()))
-                .isPresent();
+                .isPresent());
     }
 
     /** The key as it is stored, unless it counts as absent. */

@@ -7,13 +7,10 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
-import java.util.Deque;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -56,11 +53,6 @@ public final class Operation<T> {
     private final boolean completesAfterFailure;
     private final List<Function<Throwable, Optional<Response>>> answers;
 
-    /** Whether its isolations are known to be the store's. */
-    boolean isOf(Engine<?> other) {
-        return engine == other;
-    }
-
     private Operation(Builder<T> builder, Map<RecoveryPoint, StageDefinition<T>> stages) {
         this.engine = builder.engine;
         this.name = builder.name;
@@ -100,6 +92,11 @@ public final class Operation<T> {
      */
     public boolean isResumableWithoutParameters() {
         return resumableWithoutParameters;
+    }
+
+    /** Whether its isolations are known to be the store's. */
+    boolean isOf(Engine<?> other) {
+        return engine == other;
     }
 
     @Nullable
@@ -161,7 +158,7 @@ public final class Operation<T> {
     public static final class Builder<T> {
         private final Engine<T> engine;
         private final String name;
-        private final Map<RecoveryPoint, Declaration<T>> declarations = new LinkedHashMap<>();
+        private final Map<RecoveryPoint, StageDeclaration<T>> declarations = new LinkedHashMap<>();
         private @Nullable Duration lease;
         private @Nullable Isolation isolation;
         private int maxAttempts = DEFAULT_MAX_ATTEMPTS;
@@ -333,7 +330,7 @@ public final class Operation<T> {
             Arguments.required(action, "action");
             return declare(
                     at,
-                    End.ADVANCES,
+                    StageDeclaration.End.ADVANCES,
                     next -> key -> stage -> {
                         action.run(stage);
                         return StageOutcome.advanceTo(next);
@@ -361,7 +358,7 @@ public final class Operation<T> {
             Arguments.required(action, "action");
             return declare(
                     at,
-                    End.ADVANCES,
+                    StageDeclaration.End.ADVANCES,
                     next -> key -> {
                         I input = outsideCall.call(key);
                         return stage -> {
@@ -384,7 +381,10 @@ public final class Operation<T> {
         public Builder<T> respond(RecoveryPoint at, WorkStage.Answer<T, Response> answer, StageOption... options) {
             Arguments.required(answer, "answer");
             return declare(
-                    at, End.RESPONDS, next -> key -> stage -> StageOutcome.respond(answer.answer(stage)), options);
+                    at,
+                    StageDeclaration.End.RESPONDS,
+                    next -> key -> stage -> StageOutcome.respond(answer.answer(stage)),
+                    options);
         }
 
         /**
@@ -425,7 +425,7 @@ public final class Operation<T> {
             Arguments.required(answer, "answer");
             return declare(
                     at,
-                    End.RESPONDS,
+                    StageDeclaration.End.RESPONDS,
                     next -> key -> {
                         I input = outsideCall.call(key);
                         return stage -> StageOutcome.respond(answer.answer(stage, input));
@@ -445,7 +445,7 @@ public final class Operation<T> {
          */
         public Builder<T> branch(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
             Arguments.required(work, "work");
-            return declare(at, End.CHOOSES, next -> key -> work, options);
+            return declare(at, StageDeclaration.End.CHOOSES, next -> key -> work, options);
         }
 
         /**
@@ -465,7 +465,7 @@ public final class Operation<T> {
             Arguments.required(work, "work");
             return declare(
                     at,
-                    End.CHOOSES,
+                    StageDeclaration.End.CHOOSES,
                     next -> key -> {
                         I input = outsideCall.call(key);
                         return stage -> work.work(stage, input);
@@ -475,7 +475,7 @@ public final class Operation<T> {
 
         private Builder<T> declare(
                 RecoveryPoint at,
-                End end,
+                StageDeclaration.End end,
                 Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation,
                 StageOption... options) {
             List<StageOption> chosen = Arguments.listed(options, "options");
@@ -486,7 +486,7 @@ public final class Operation<T> {
                 // Graphs are walked, and stages run, one level deeper for each.
                 throw Arguments.refused("at", at, "at most " + MAX_STAGES + " stages");
             }
-            if (declarations.putIfAbsent(at, new Declaration<>(end, preparation, chosen)) != null) {
+            if (declarations.putIfAbsent(at, new StageDeclaration<>(end, preparation, chosen)) != null) {
                 throw Arguments.refused("at", at, "one stage per recovery point");
             }
             return this;
@@ -506,95 +506,15 @@ public final class Operation<T> {
             for (int i = 0; i < order.size(); i++) {
                 RecoveryPoint at = order.get(i);
                 Set<RecoveryPoint> next = i + 1 < order.size() ? Set.of(order.get(i + 1)) : Set.of();
-                Declaration<T> declaration = declarations.get(at);
+                StageDeclaration<T> declaration = declarations.get(at);
                 if (declaration != null) {
-                    stages.put(at, declaration.define(this, at, next));
+                    stages.put(at, declaration.define(name, at, next, lease, isolation));
                 }
             }
-            checkGraph(stages);
+            new StageGraph(name, stages).check();
             Operation<T> operation = new Operation<>(this, stages);
             engine.check(operation);
             return operation;
-        }
-
-        private void checkGraph(Map<RecoveryPoint, StageDefinition<T>> stages) {
-            if (!stages.containsKey(RecoveryPoint.STARTED)) {
-                throw illegal("has no stage at '" + RecoveryPoint.STARTED + "', where every request begins");
-            }
-            stages.forEach((at, stage) -> stage.targets().forEach(target -> {
-                if (!stages.containsKey(target)) {
-                    throw illegal("advances from '" + at + "' to '" + target + "', where no stage begins");
-                }
-            }));
-            Set<RecoveryPoint> reached = new LinkedHashSet<>();
-            visit(RecoveryPoint.STARTED, stages, reached, new ArrayDeque<>());
-            for (RecoveryPoint at : stages.keySet()) {
-                if (!reached.contains(at)) {
-                    throw illegal("has a stage at '" + at + "' that no way from 'started' leads to");
-                }
-            }
-        }
-
-        private void visit(
-                RecoveryPoint at,
-                Map<RecoveryPoint, StageDefinition<T>> stages,
-                Set<RecoveryPoint> reached,
-                Deque<RecoveryPoint> way) {
-            if (way.contains(at)) {
-                throw illegal("can go in a circle through '" + at + "'");
-            }
-            StageDefinition<T> stage = stages.get(at);
-            if (reached.add(at) && stage != null) {
-                way.push(at);
-                stage.targets().forEach(target -> visit(target, stages, reached, way));
-                way.pop();
-            }
-        }
-
-        private IllegalStateException illegal(String what) {
-            return new IllegalStateException("operation '" + name + "' " + what);
-        }
-    }
-
-    /** How a declared stage ends. */
-    private enum End {
-        /** At the one point that it leads to. */
-        ADVANCES,
-        /** With a response. */
-        RESPONDS,
-        /** As it says itself. */
-        CHOOSES
-    }
-
-    private record Declaration<T>(
-            End end, Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation, List<StageOption> options) {
-
-        StageDefinition<T> define(Builder<T> builder, RecoveryPoint at, Set<RecoveryPoint> next) {
-            Duration lease = builder.lease;
-            Isolation isolation = builder.isolation;
-            Set<RecoveryPoint> targets = end == End.RESPONDS ? Set.of() : next;
-            for (StageOption option : options) {
-                lease = option.lease != null ? option.lease : lease;
-                isolation = option.isolation != null ? option.isolation : isolation;
-                targets = option.targets != null ? option.targets : targets;
-            }
-            switch (end) {
-                case ADVANCES -> {
-                    if (targets.size() != 1) {
-                        throw builder.illegal("has a stage at '" + at + "' that goes on, but to " + targets
-                                + " instead of one point; end with respond, or use branch to choose");
-                    }
-                }
-                case RESPONDS -> {
-                    if (!targets.isEmpty()) {
-                        throw builder.illegal("has a stage at '" + at + "' that responds, and can't advance to "
-                                + targets + "; use branch to choose");
-                    }
-                }
-                case CHOOSES -> {}
-            }
-            RecoveryPoint first = targets.isEmpty() ? at : targets.iterator().next();
-            return new StageDefinition<>(preparation.apply(first), lease, isolation, targets);
         }
     }
 }

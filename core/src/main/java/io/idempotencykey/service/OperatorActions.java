@@ -50,7 +50,7 @@ public final class OperatorActions {
 
     /**
      * Lists unfinished keys that aren't quarantined: those that a worker holds, that wait for their client or the completer,
-     * or that nobody here knows how to go on with.
+     * or that nobody here knows how to go on with. Those that failed and are left to their clients are not among them.
      *
      * <p>All are of one scope, the first in order that has any: ask for the next with the scope that came back.
      *

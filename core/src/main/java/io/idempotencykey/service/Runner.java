@@ -10,9 +10,6 @@ import java.time.Duration;
  * from its recovery point on.
  */
 final class Runner<T> {
-    private static final Duration FIRST_LOOK = Duration.ofMillis(20);
-    private static final Duration LONGEST_BETWEEN_LOOKS = Duration.ofSeconds(1);
-
     private final Engine<T> engine;
 
     Runner(Engine<T> engine) {
@@ -58,37 +55,27 @@ final class Runner<T> {
         return engine.run(plan, held, held.key().withRequest(request), stage);
     }
 
-    /** Claims the key; while it is in flight, looks again with growing pauses and no connection held. */
+    /** Claims the key; while another worker is at it, looks again as long as there is time to wait. */
     private Claim claim(Plan plan, KeyId id, Request request, Duration waitAtMost) {
-        Environment environment = engine.settings().environment();
-        long begin = environment.nanoTime();
-        Duration between = FIRST_LOOK;
-        Claim claim = engine.claim(plan, id, request);
-        while (claim instanceof Claim.InFlight) {
-            Duration left = waitAtMost.minusNanos(environment.nanoTime() - begin);
-            if (left.isNegative() || left.isZero() || !pause(environment, between, left)) {
+        Waiting waiting = new Waiting(engine.settings().environment(), waitAtMost);
+        while (true) {
+            Claim claim;
+            try {
+                claim = engine.claim(plan, id, request);
+            } catch (IdempotencyException.Locked rowIsHeld) {
+                if (!waiting.another()) {
+                    throw rowIsHeld;
+                }
+                continue;
+            }
+            if (!(claim instanceof Claim.InFlight)) {
                 return claim;
             }
-            between = between.multipliedBy(2).compareTo(LONGEST_BETWEEN_LOOKS) < 0
-                    ? between.multipliedBy(2)
-                    : LONGEST_BETWEEN_LOOKS;
-            if (!engine.isInFlight(id)) {
-                claim = engine.claim(plan, id, request);
-            }
-        }
-        return claim;
-    }
-
-    /** Waits for at least half the time, the rest by chance, so that many waiting callers don't look all at once. */
-    private static boolean pause(Environment environment, Duration most, Duration left) {
-        long half = most.toNanos() / 2;
-        Duration pause = Duration.ofNanos(half + environment.random().nextLong(half + 1));
-        try {
-            environment.pause(pause.compareTo(left) < 0 ? pause : left);
-            return true;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
+            do {
+                if (!waiting.another()) {
+                    return claim;
+                }
+            } while (engine.isInFlight(id));
         }
     }
 }
