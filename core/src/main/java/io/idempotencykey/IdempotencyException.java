@@ -113,7 +113,7 @@ public abstract sealed class IdempotencyException extends RuntimeException {
          * Made by the service.
          *
          * @param keyId the key that is held
-         * @param retryAfter the rest of its lease: until then the holder keeps the key unless it is done earlier
+         * @param retryAfter when it makes sense to ask again; the holder may be done earlier, or keep the key longer
          */
         public Locked(KeyId keyId, Duration retryAfter) {
             super(keyId, 409, retryAfter, "key " + keyId + " is held by another worker; try again later", null);

@@ -75,7 +75,8 @@ public sealed interface Claim {
      * Another worker is at it.
      *
      * @param key what is known of the key
-     * @param retryAfter the rest of the holder's lease
+     * @param retryAfter when it makes sense to ask again: after as long as the key has been held so far, but at least a
+     *     second, and not after the holder's lease
      */
     record InFlight(IdempotencyKey key, Duration retryAfter) implements Claim {
         @Override

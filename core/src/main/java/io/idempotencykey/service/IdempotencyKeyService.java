@@ -93,7 +93,8 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.RetriesExhausted if a stage's transient failures didn't end; the key is released
      * @throws IdempotencyException.StoreFull if the store has no room
      * @throws RuntimeException what a stage or an outside call throws, as it is, and so also a checked exception, which
-     *     the compiler doesn't know of; earlier stages are kept, nothing of this one is, and the key is released
+     *     the compiler doesn't know of: catch {@link Exception} for those. Earlier stages are kept, nothing of this one
+     *     is, and the key is released
      */
     public Execution run(Operation<T> operation, KeyId id, Request request) {
         return run(operation, id, request, Duration.ZERO);

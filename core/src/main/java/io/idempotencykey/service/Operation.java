@@ -260,7 +260,8 @@ public final class Operation<T> {
         }
 
         /**
-         * After how many failed attempts since the last committed stage a key is quarantined. An attempt fails when a
+         * After how many failed attempts since the last committed stage a key is quarantined; a request that has committed
+         * none, and is brought on by its client, is never (see {@link #completeAfterFailure}). An attempt fails when a
          * stage or an outside call throws, or its retries are exhausted; a process that dies doesn't count. Default: {@link
          * #DEFAULT_MAX_ATTEMPTS}.
          *
