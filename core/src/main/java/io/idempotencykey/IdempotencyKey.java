@@ -130,11 +130,11 @@ public record IdempotencyKey(KeyCreation creation, KeyProgress progress) {
     /**
      * A stable idempotency key for a call to another system.
      *
-     * <p>It is computed from the creation id and the name: the same in every attempt, another one once the key has expired
-     * and was created anew, and of no use for guessing this key. Use one name per call that the request makes.
+     * <p>It is computed from the creation id and the name: the same in every attempt, another one once the key has
+     * expired and was created anew, and of no use for guessing this key. Use one name per call that the request makes.
      *
-     * @param name what the call is for, such as {@code "charge"}: 1 to 100 ASCII letters, digits, {@code '.'}, {@code '_'}
-     *     and {@code '-'}
+     * @param name what the call is for, such as {@code "charge"}: 1 to 100 ASCII letters, digits, {@code '.'}, {@code
+     *     '_'} and {@code '-'}
      * @return 36 characters in the form of a UUID (version 8 of RFC 9562)
      * @throws IllegalArgumentException if the name has an illegal character or length
      */

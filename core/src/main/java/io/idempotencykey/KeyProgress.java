@@ -9,7 +9,8 @@ import java.time.Instant;
  * <p>Immutable. The time is the store's, in UTC, and whole milliseconds.
  *
  * @param state the key's state
- * @param attempts how many times the key was locked, 0 or more; it only grows, so it orders attempts towards other systems
+ * @param attempts how many times the key was locked, 0 or more; it only grows, so it orders attempts towards other
+ *     systems
  * @param failedAttempts how many attempts ended with an exception since the last committed stage, 0 or more
  * @param lastError class and message of what ended the last of them, at most 1,000 characters; empty if there is none
  * @param updatedAt when the key was last written

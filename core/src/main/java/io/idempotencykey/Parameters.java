@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A request's parameters, read by name and type.
  *
- * <p>A parameter that is missing, {@code null} or of another type is refused with an {@link Invalid} that names it by its
- * place, such as {@code items[2].quantity}. Immutable and safe for many threads.
+ * <p>A parameter that is missing, {@code null} or of another type is refused with an {@link Invalid} that names it by
+ * its place, such as {@code items[2].quantity}. Immutable and safe for many threads.
  */
 public final class Parameters {
     private static final BigDecimal LEAST = BigDecimal.valueOf(Long.MIN_VALUE);

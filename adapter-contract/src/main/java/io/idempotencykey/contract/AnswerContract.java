@@ -272,7 +272,9 @@ interface AnswerContract<T> extends StoreFixture<T> {
         assertThat(retry.key().attempts()).isEqualTo(2);
     }
 
-    /** A crash tells the client nothing: the request is completed, and if it fails then, it isn't given up in silence. */
+    /**
+     * A crash tells the client nothing: the request is completed, and if it fails then, it isn't given up in silence.
+     */
     @Test
     default void aRequestWhoseServerDiedIsCompletedAndKeptWhenThatFails() {
         World<T> world = World.emptyOf(this);
@@ -285,6 +287,48 @@ interface AnswerContract<T> extends StoreFixture<T> {
 
         assertThat(world.state()).isInstanceOf(KeyState.Open.class);
         assertThat(world.key().failedAttempts()).isEqualTo(1);
+    }
+
+    /** The call may have had its effect, which must not be forgotten. */
+    @Test
+    default void aRequestWhoseFirstStageCallsAnotherSystemIsCompletedWhateverItsClientWasTold() {
+        World<T> world = World.emptyOf(this);
+        List<String> charges = new ArrayList<>();
+        Operation.Builder<T> builder = world.service
+                .operation(World.NAME)
+                .respond(RecoveryPoint.STARTED, key -> charges.add(key.derivedKey("charge")), (stage, charged) -> {
+                    if (charges.size() == 1) {
+                        throw new CartNotFound();
+                    }
+                    return World.RESPONSE;
+                });
+        Operation<T> operation = builder.build();
+        assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
+                .isInstanceOf(CartNotFound.class);
+        world.pass(Duration.ofMinutes(1));
+
+        assertThat(complete(world, operation)).isEqualTo(1);
+
+        assertThat(charges).hasSize(2).containsOnly(charges.get(0));
+    }
+
+    @Test
+    default void anOperationMayLeaveSuchARequestToItsClientToo() {
+        World<T> world = World.emptyOf(this);
+        Operation<T> operation = world.service
+                .operation(World.NAME)
+                .leaveToClientAfterFailure()
+                .<String>respond(
+                        RecoveryPoint.STARTED,
+                        key -> {
+                            throw new IOException("declined");
+                        },
+                        (stage, charge) -> World.RESPONSE)
+                .build();
+        assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
+                .isInstanceOf(IOException.class);
+
+        assertThat(world.state()).isInstanceOf(KeyState.Failed.class);
     }
 
     @Test

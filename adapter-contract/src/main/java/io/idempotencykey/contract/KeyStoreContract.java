@@ -13,9 +13,9 @@ package io.idempotencykey.contract;
  * value, each of 1 to 200 visible ASCII characters; no name is used twice, so rows need not be removed between tests.
  *
  * <p>The tests drive the store through {@code IdempotencyKeyService}, its operations and the port itself. They don't
- * sleep: core takes all decisions from {@link io.idempotencykey.port.KeyStore#time()}, which the tests move in a decorator
- * around the store; and faults are injected there too. A test makes at most a few hundred transactions and runs at most 64
- * threads.
+ * sleep: core takes all decisions from {@link io.idempotencykey.port.KeyStore#time()}, which the tests move in a
+ * decorator around the store; and faults are injected there too. A test makes at most a few hundred transactions and
+ * runs at most 64 threads.
  *
  * @param <T> the handle that a stage writes with
  */

@@ -33,7 +33,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** One stage: committed together with its key, rolled back with it, fenced off, run again, and resolved when unknown. */
+/**
+ * One stage: committed together with its key, rolled back with it, fenced off, run again, and resolved when unknown.
+ */
 interface StageContract<T> extends StoreFixture<T> {
     @Test
     default void aStageThatAdvancesCommitsWithTheKeyAndHoldsItForTheNextStage() {

@@ -36,8 +36,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.random.RandomGenerator;
 
 /**
- * One test's part of the store: a scope of its own, services whose time, randomness and waiting the test controls, and a
- * store that it can disturb.
+ * One test's part of the store: a scope of its own, services whose time, randomness and waiting the test controls, and
+ * a store that it can disturb.
  *
  * <p>Time stands still but for {@link #pass} and the waits between tries, which take no time but the world's.
  */

@@ -366,7 +366,9 @@ class MessagesPageTest {
         }
     }
 
-    /** Delivers everything, round after round, until all is acknowledged or dead; returns how many deliveries it took. */
+    /**
+     * Delivers everything, round after round, until all is acknowledged or dead; returns how many deliveries it took.
+     */
     private int deliverAll() throws InterruptedException {
         int deliveries = 0;
         for (int round = 0; round < 30; round++) {

@@ -37,8 +37,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The table's statements. Each is one statement on a connection that is given, and says nothing of transactions.
  *
- * <p>Writes give up when a row has been held for 900 ms (MariaDB, which counts seconds: one second), by means of their own
- * text where the database allows it.
+ * <p>Writes give up when a row has been held for 900 ms (MariaDB, which counts seconds: one second), by means of their
+ * own text where the database allows it.
  */
 final class KeyTable {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");

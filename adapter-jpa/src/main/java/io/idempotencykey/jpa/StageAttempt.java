@@ -242,7 +242,8 @@ final class StageAttempt implements Consumer<EntityManager> {
             // The outer transaction must not take the stage along.
             committing.getTransactionDriverControl().markRollbackOnly();
             return StageCommit.rolledBack(new IllegalStateException(
-                    "the stage has joined an outer transaction, or its own was left open; it is now marked for rollback:"
+                    "the stage has joined an outer transaction, or its own was left open; it is now marked for"
+                            + " rollback:"
                             + " the transaction given to JpaKeyStore must begin a new one, or refuse, and commit it"));
         }
         if (saidCommitted) {

@@ -99,7 +99,10 @@ class IndexTest {
         };
     }
 
-    /** How many rows each step of a plan really gave, or read and left out; MariaDB counts none that it finds by its key. */
+    /**
+     * How many rows each step of a plan really gave, or read and left out; MariaDB counts none that it finds by its
+     * key.
+     */
     private static List<Double> rows(String plan) {
         return Pattern.compile("(?:actual rows=|Rows Removed by Filter: |\"r_rows\": (?:null)?|scanCount: )([0-9.]*)")
                 .matcher(plan)

@@ -166,7 +166,9 @@ abstract class JpaConnectionContract {
         }
     }
 
-    /** The worker is gone with its transaction open, which holds a row: whoever takes over isn't kept waiting for ever. */
+    /**
+     * The worker is gone with its transaction open, which holds a row: whoever takes over isn't kept waiting for ever.
+     */
     @Test
     void aTransactionWhoseOwnerStoppedEndsWithTheLease() throws Exception {
         Duration lease = Duration.ofSeconds(2);

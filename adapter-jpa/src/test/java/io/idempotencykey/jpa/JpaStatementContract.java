@@ -114,7 +114,10 @@ abstract class JpaStatementContract {
         });
     }
 
-    /** What the docs ask of the data source: with it, a stage sends its own and the key's statement; MariaDB's a savepoint. */
+    /**
+     * What the docs ask of the data source: with it, a stage sends its own and the key's statement; MariaDB's a
+     * savepoint.
+     */
     @Test
     void aStageSendsNoSettingWhereTheDataSourceGivesThem() {
         String settings = switch (database) {

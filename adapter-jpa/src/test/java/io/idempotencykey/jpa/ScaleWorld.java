@@ -25,7 +25,10 @@ final class ScaleWorld implements AutoCloseable {
     static final Request REQUEST = Request.of("POST", "/carts", Map.of("cart", 42));
     static final RecoveryPoint PAID = RecoveryPoint.named("paid");
 
-    /** Copies of a key, in ten scopes and in the order of all indexes, for speed; each due a millisecond after the other. */
+    /**
+     * Copies of a key, in ten scopes and in the order of all indexes, for speed; each due a millisecond after the
+     * other.
+     */
     private static final String COPY = """
             insert into idempotency_key
             select concat('scope-', floor(n * 10 / %d)), concat('%s-', lpad(concat('', n), 6, '0')), k.creation_id,

@@ -112,8 +112,8 @@ final class KeyDocument {
     private KeyDocument() {}
 
     /**
-     * Neither part can have a space, which sorts before every character that they can have: so ids differ as the keys do,
-     * and sort by scope and then by value.
+     * Neither part can have a space, which sorts before every character that they can have: so ids differ as the keys
+     * do, and sort by scope and then by value.
      */
     static BsonString id(KeyId id) {
         return new BsonString(id.scope() + " " + id.value());

@@ -98,8 +98,8 @@ record StageTransaction(
     }
 
     /**
-     * Commits, and sends the commit again while its answer is lost: that can't commit twice, and a transaction left open
-     * would block the next try. Once an answer was lost, none but success is believed.
+     * Commits, and sends the commit again while its answer is lost: that can't commit twice, and a transaction left
+     * open would block the next try. Once an answer was lost, none but success is believed.
      */
     private static StageCommit commit(ClientSession session) {
         RuntimeException lost = null;

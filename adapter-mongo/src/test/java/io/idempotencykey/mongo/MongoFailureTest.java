@@ -337,7 +337,10 @@ class MongoFailureTest {
         }
     }
 
-    /** Of the pool's one connection, for longer than a held document is waited for; one that meets nothing may have been sent before. */
+    /**
+     * Of the pool's one connection, for longer than a held document is waited for; one that meets nothing may have been
+     * sent before.
+     */
     @ParameterizedTest
     @CsvSource({"true, made", "false, BUSY"})
     void aWaitForAConnectionIsNoWaitForADocument(boolean current, String expected) {

@@ -92,7 +92,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the contract can't ask of every adapter: commands, documents, indexes, topology, sessions, what the dead leave. */
+/**
+ * What the contract can't ask of every adapter: commands, documents, indexes, topology, sessions, what the dead leave.
+ */
 // On a thread of its own, since a read that nobody answers can't be interrupted.
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)

@@ -50,8 +50,8 @@ public final class Background implements AutoCloseable {
     }
 
     /**
-     * Stops: no run begins any more, and one that is under way is waited for. The last tenth of the time, but not more than
-     * a second, is for one that had to be interrupted, so that it can give back the keys that it holds.
+     * Stops: no run begins any more, and one that is under way is waited for. The last tenth of the time, but not more
+     * than a second, is for one that had to be interrupted, so that it can give back the keys that it holds.
      *
      * <p>Blocks until nothing runs any more or the deadline has passed. A second call does no harm.
      *
@@ -143,8 +143,8 @@ public final class Background implements AutoCloseable {
         }
 
         /**
-         * How many requests are completed at once, each by a completer of its own, so that a slow one holds up no other.
-         * Each needs a connection while a stage runs. Default: {@link #DEFAULT_COMPLETERS}.
+         * How many requests are completed at once, each by a completer of its own, so that a slow one holds up no
+         * other. Each needs a connection while a stage runs. Default: {@link #DEFAULT_COMPLETERS}.
          *
          * @param completers 1 to 100
          * @return this

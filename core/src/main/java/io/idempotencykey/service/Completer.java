@@ -28,22 +28,24 @@ import org.jspecify.annotations.Nullable;
 /**
  * Finishes requests whose client never came back.
  *
- * <p>Finds unfinished keys of the operations it knows, at recovery points it knows, that nobody has held for longer than a
- * threshold; takes each by the ordinary lock; and runs it on with the stored request. So any number of instances, of
- * different versions of the application, may run side by side. Scopes are served in turn. A request that fails is left alone
- * for a growing time, as its operation says, and quarantined after too many failures.
+ * <p>Finds unfinished keys of the operations it knows, at recovery points it knows, that nobody has held for longer
+ * than a threshold; takes each by the ordinary lock; and runs it on with the stored request. So any number of
+ * instances, of different versions of the application, may run side by side. Scopes are served in turn. A request that
+ * fails here is left alone for a growing time, as its operation says, and quarantined after too many failures. A
+ * request that has committed no stage, and whose client was told of an exception, is that client's alone (see {@link
+ * Operation.Builder#completeAfterFailure}).
  *
  * <p>Also quarantines keys that nobody can bring to an end: those whose stored request can't be read, and those whose
- * operation or recovery point has stayed unknown for long. A request whose parameters were redacted is left to its client,
- * unless its operation says that it can do without ({@link Operation.Builder#resumableWithoutParameters}).
+ * operation or recovery point has stayed unknown for long. A request whose parameters were redacted is left to its
+ * client, unless its operation says that it can do without ({@link Operation.Builder#resumableWithoutParameters}).
  *
  * @param <T> the store's transaction handle
  */
 public final class Completer<T> {
-    /** How long nobody must have held a key. */
+    /** How long a key must have been held by nobody before it is taken. */
     public static final Duration DEFAULT_ABANDONED_AFTER = Duration.ofMinutes(1);
 
-    /** How long an operation or a recovery point must have been unknown. */
+    /** How long an operation or a recovery point must have been unknown before its keys are quarantined. */
     public static final Duration DEFAULT_UNKNOWN_AFTER = Duration.ofDays(1);
 
     /** How many requests one run takes at most. */
@@ -88,8 +90,8 @@ public final class Completer<T> {
     }
 
     /**
-     * The operations whose requests are completed here: those that were given, less those that redact parameters and can't do
-     * without.
+     * The operations whose requests are completed here: those that were given, less those that redact parameters and
+     * can't do without.
      *
      * @return their names
      */
@@ -98,11 +100,12 @@ public final class Completer<T> {
     }
 
     /**
-     * Takes up to a batch of abandoned requests and brings them to their end, as far as they get; then looks for keys that
-     * nobody knows.
+     * Takes up to a batch of abandoned requests and brings them to their end, as far as they get; then looks for keys
+     * that nobody knows.
      *
-     * <p>Blocks until all of them are through, or until this thread is interrupted (which it then still is): no further key
-     * is then taken. What a stage throws is told to the listeners only.
+     * <p>Blocks until all of them are through, or until this thread is interrupted (which it then still is): no further
+     * key is then taken. What a stage throws, and what keeps a key from being taken over, is told to the listeners
+     * only.
      *
      * @return how many requests were finished
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
@@ -141,8 +144,8 @@ public final class Completer<T> {
     }
 
     /**
-     * Hands out up to a batch of keys, each once, some of each scope in turn, until no scope has another one. What is handed
-     * out may still be under way when the next turn begins: a slow scope holds nobody up.
+     * Hands out up to a batch of keys, each once, some of each scope in turn, until no scope has another one. What is
+     * handed out may still be under way when the next turn begins: a slow scope holds nobody up.
      */
     private void inTurns(
             Map<String, Set<RecoveryPoint>> operations,
@@ -185,7 +188,7 @@ public final class Completer<T> {
         return found;
     }
 
-    /** Picked at random, so that instances rarely reach for the same key. */
+    /** Some of the keys, picked at random so that instances rarely reach for the same one. */
     private List<StoredKey> someOf(List<StoredKey> found, Set<KeyId> handedOut, int count) {
         List<StoredKey> shuffled = new ArrayList<>(found);
         shuffled.removeIf(key -> handedOut.contains(key.id()));
@@ -202,7 +205,7 @@ public final class Completer<T> {
         try {
             executor.execute(() -> {
                 try {
-                    // Whoever is stopped takes no further key: none is to fail for it.
+                    // A completer that is being stopped takes no further key: its stage would be interrupted, and fail.
                     if (!caller.isInterrupted() && !Thread.currentThread().isInterrupted() && complete(found)) {
                         finished.incrementAndGet();
                     }
@@ -308,8 +311,8 @@ public final class Completer<T> {
         }
 
         /**
-         * How long nobody must have held a key, nor its backoff have run, before it is taken. Default: {@link
-         * #DEFAULT_ABANDONED_AFTER}.
+         * How long a key must have been held by nobody, and its rest after a failure be over, before it is taken.
+         * Default: {@link #DEFAULT_ABANDONED_AFTER}.
          *
          * @param abandonedAfter 0 to 365 days
          * @return this
@@ -348,9 +351,9 @@ public final class Completer<T> {
         }
 
         /**
-         * Runs the requests; as many at once as it has threads. Default: the calling thread, one after the other.
+         * What runs the requests, as many at once as it has threads. Default: the calling thread, one after the other.
          *
-         * @param executor which may refuse: the request is then left for a later run
+         * @param executor may refuse a request, which is then left for a later run
          * @return this
          */
         public Builder<T> executor(Executor executor) {

@@ -228,7 +228,9 @@ final class Engine<T> {
                 : Optional.empty();
     }
 
-    /** What a worker may do with a key that isn't expired. Rule 9: an unknown recovery point is refused before the lock. */
+    /**
+     * What a worker may do with a key that isn't expired. Rule 9: an unknown recovery point is refused before the lock.
+     */
     private Claim decide(Plan plan, StoredKey stored) {
         RecoveryPoint at = stored.key().recoveryPoint();
         Claim claim = Transitions.claim(stored, clock.now(), plan.leaseAt(at), plan.longestLeaseAt(at), newRevision());

@@ -18,7 +18,7 @@ final class Events {
 
     void emit(KeyEvent event) {
         if (LOGGER.isLoggable(event.level())) {
-            // Keys show themselves cut short, errors without their messages.
+            // An event's text shows keys cut short, and errors without their messages.
             LOGGER.log(event.level(), event.toString());
         }
         for (KeyListener listener : listeners) {
@@ -30,7 +30,7 @@ final class Events {
         }
     }
 
-    /** Tells if the key is quarantined now. */
+    /** Tells of a key that is quarantined now; says nothing of any other. */
     void quarantined(StoredKey stored) {
         if (stored.key().state() instanceof KeyState.Quarantined) {
             emit(new KeyEvent.Quarantined(stored.key()));

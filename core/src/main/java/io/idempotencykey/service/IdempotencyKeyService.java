@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
  * stage's own transaction. So every step of a request is committed once, whatever crashes, pauses or lost connections
  * come between. Transient failures of the store are retried inside, and a write whose answer was lost is looked up.
  *
- * <p>Methods block while the store works. Safe for many threads. Besides the exceptions that a method names, every one may
- * throw {@link IdempotencyException.StoreUnavailable} (its change was not made) or {@link
+ * <p>Methods block while the store works. Safe for many threads. Besides the exceptions that a method names, every one
+ * may throw {@link IdempotencyException.StoreUnavailable} (its change was not made) or {@link
  * IdempotencyException.OutcomeUnknown} (the same call with the same key finds out).
  *
  * @param <T> the handle that a stage writes with in its transaction
@@ -65,8 +65,8 @@ public final class IdempotencyKeyService<T> {
     /**
      * Begins the declaration of an operation.
      *
-     * @param name stored with every key and part of its fingerprint, so never to be changed while keys are unfinished: 1
-     *     to 100 ASCII letters, digits, {@code '.'}, {@code '_'} and {@code '-'}
+     * @param name stored with every key and part of its fingerprint, so never to be changed while keys are unfinished:
+     *     1 to 100 ASCII letters, digits, {@code '.'}, {@code '_'} and {@code '-'}
      * @return the builder
      * @throws IllegalArgumentException if the name has an illegal character or length
      */
@@ -82,12 +82,13 @@ public final class IdempotencyKeyService<T> {
      * @param id the request's key
      * @param request the request
      * @return the response, stored before or now
-     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was changed
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was
+     *     changed
      * @throws IdempotencyException.Mismatch if the key was made for another operation or request
      * @throws IdempotencyException.Locked if another worker is at it
      * @throws IdempotencyException.Quarantined if the key is put aside
-     * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins, and then it is untouched;
-     *     or if a stage advanced to a point that it doesn't declare
+     * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins, and then it is
+     *     untouched; or if a stage advanced to a point that it doesn't declare
      * @throws IdempotencyException.StaleKey if another worker took the key over meanwhile
      * @throws IdempotencyException.ResponseTooLarge if the response's body is too long; the key is released
      * @throws IdempotencyException.RetriesExhausted if a stage's transient failures didn't end; the key is released
@@ -101,10 +102,11 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
-     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and waits for a worker that is at it.
+     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and waits for a worker that is at
+     * it.
      *
-     * <p>It looks again with growing pauses of up to a second, holds no connection between the looks, and returns as soon
-     * as the response is there. If the worker vanishes, this call goes on with the request.
+     * <p>It looks again with growing pauses of up to a second, holds no connection between the looks, and returns as
+     * soon as the response is there. If the worker vanishes, this call goes on with the request.
      *
      * @param operation what the request asks for
      * @param id the request's key
@@ -121,7 +123,8 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
-     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and reads the value of its response.
+     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and reads the value of its
+     * response.
      *
      * @param <V> the value
      * @param operation what the request asks for
@@ -226,8 +229,8 @@ public final class IdempotencyKeyService<T> {
      * Finds the key for a request, in whatever state and not locked, or makes it.
      *
      * @param scope the key's scope; may be empty
-     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; a request that may come without one
-     *     takes {@link #initializeRequest(String, Request)}
+     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; a request that may come without
+     *     one takes {@link #initializeRequest(String, Request)}
      * @param request the request
      * @return the existing or the new key
      * @throws IdempotencyException.InvalidKey if scope or header is illegal, or the header is {@code null}
@@ -320,7 +323,8 @@ public final class IdempotencyKeyService<T> {
      * @param id the key
      * @param request the request
      * @return what the request may do now
-     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was changed
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was
+     *     changed
      * @throws IdempotencyException.Mismatch if the key was made for another operation or request
      * @throws IdempotencyException.Quarantined if the key is put aside
      * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins; it is untouched
@@ -358,8 +362,8 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
-     * Moves a held key on without a stage: to another recovery point, where it is held for the service's lease, or to its
-     * response.
+     * Moves a held key on without a stage: to another recovery point, where it is held for the service's lease, or to
+     * its response.
      *
      * @param held the right to change the key; stale afterwards
      * @param outcome where to
@@ -375,8 +379,8 @@ public final class IdempotencyKeyService<T> {
     /**
      * Runs one stage in a transaction of its own, which commits the stage's writes together with the key's change.
      *
-     * <p>The transaction has the service's isolation; the key is then held for the service's lease. The stage is run again
-     * after transient failures.
+     * <p>The transaction has the service's isolation; the key is then held for the service's lease. The stage is run
+     * again after transient failures.
      *
      * @param held the right to change the key; stale afterwards, also after an exception
      * @param stage the work
@@ -407,7 +411,7 @@ public final class IdempotencyKeyService<T> {
         Arguments.required(held, "held");
         Arguments.required(stage, "stage");
         StageDefinition<T> definition =
-                new StageDefinition<>(seen -> stage, null, engine.checkIsolation(isolation), Set.of());
+                new StageDefinition<>(seen -> stage, false, null, engine.checkIsolation(isolation), Set.of());
         return engine.run(engine.undeclared(), held, held.key(), definition);
     }
 
@@ -418,10 +422,10 @@ public final class IdempotencyKeyService<T> {
      * @param held the right to change the key; stale afterwards, also after an exception
      * @param request the request as its client sent it
      * @return the key as it is then
-     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have, or the key was made
-     *     for another operation; nothing was changed
-     * @throws IdempotencyException.UnknownRecoveryPoint if no stage begins there, and then nothing was changed; or if the
-     *     stage advanced to a point that it doesn't declare
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have, or the key was
+     *     made for another operation; nothing was changed
+     * @throws IdempotencyException.UnknownRecoveryPoint if no stage begins there, and then nothing was changed; or if
+     *     the stage advanced to a point that it doesn't declare
      * @throws IdempotencyException.StaleKey if the key isn't held any more; nothing of the stage is kept
      * @throws IdempotencyException.ResponseTooLarge if the response's body is too long; the key is released
      * @throws IdempotencyException.RetriesExhausted if transient failures didn't end; the key is released

@@ -9,14 +9,15 @@ import java.time.Duration;
 /**
  * Something that happened to a key, for whoever measures or watches.
  *
- * <p>Made after it happened, on the thread that did it. Durations are measured by the monotonic clock, ages by the store's.
- * No event carries a revision; take care that request, response and errors of a key stay out of logs.
+ * <p>Made after it happened, on the thread that did it. Durations are measured by the monotonic clock, ages by the
+ * store's. No event carries a revision; take care that request, response and errors of a key stay out of logs.
  */
 public sealed interface KeyEvent {
     /**
      * How noteworthy the event is; the library logs it at this level.
      *
-     * @return {@code DEBUG} for what is usual, {@code INFO} for what is not, {@code WARNING} for what a person should see
+     * @return {@code DEBUG} for what is usual, {@code INFO} for what is not, {@code WARNING} for what a person should
+     *     see
      */
     Level level();
 

@@ -63,7 +63,10 @@ public final class Operation<T> {
         this.redaction = builder.redaction;
         this.resumableWithoutParameters = builder.resumableWithoutParameters;
         this.longestLease = builder.longestLease;
-        this.completesAfterFailure = builder.completesAfterFailure;
+        StageDefinition<T> first = stages.get(RecoveryPoint.STARTED);
+        this.completesAfterFailure = builder.completesAfterFailure == null
+                ? first != null && first.callsOutside()
+                : builder.completesAfterFailure;
         this.answers = List.copyOf(builder.answers);
     }
 
@@ -167,7 +170,7 @@ public final class Operation<T> {
         private @Nullable UnaryOperator<Map<String, @Nullable Object>> redaction;
         private boolean resumableWithoutParameters;
         private @Nullable Duration longestLease;
-        private boolean completesAfterFailure;
+        private @Nullable Boolean completesAfterFailure;
         private final List<Function<Throwable, Optional<Response>>> answers = new ArrayList<>();
 
         Builder(Engine<T> engine, String name) {
@@ -202,10 +205,11 @@ public final class Operation<T> {
         }
 
         /**
-         * Has the completer bring a request on even if its client was told of an exception before any stage was committed.
-         * Default: it doesn't, because that client may have given up, and must not find later that the request was
-         * performed; only the client brings such a request on, and after the time to live the key counts as absent.
-         * A request whose client was told nothing, for instance because its server died, is always completed.
+         * Has the completer bring a request on even if its client was told of an exception before any stage was
+         * committed. Default: as {@link #leaveToClientAfterFailure}, unless the first stage makes an outside call: what
+         * that call has done must not be forgotten, and so the request is completed.
+         *
+         * <p>A request whose client was told nothing, for instance because its server died, is always completed.
          *
          * @return this
          */
@@ -215,13 +219,26 @@ public final class Operation<T> {
         }
 
         /**
+         * Leaves a request to its client if that client was told of an exception before any stage was committed. The
+         * client may have given up, and must not find later that the request was performed: so only the client brings it
+         * on, and after the time to live the key counts as absent and is reaped. Default: so it is, unless the first
+         * stage makes an outside call (see {@link #completeAfterFailure}).
+         *
+         * @return this
+         */
+        public Builder<T> leaveToClientAfterFailure() {
+            this.completesAfterFailure = false;
+            return this;
+        }
+
+        /**
          * Says that exceptions of a type are answers: final, stored and replayed, such as a 404 for what doesn't exist.
          *
          * <p>If a stage or an outside call throws one, the stage's writes are rolled back, and the key is finished with
          * the response in one fenced write; the caller gets the response, not the exception. A crash in between leaves
-         * the key as any crash does. If the response can't be stored, the caller gets an {@link IdempotencyException} that
-         * says so, with the exception among its suppressed ones. Transient failures of the store, exceptions of this
-         * library and the interruption of a thread are never answers. Default: no exception is an answer.
+         * the key as any crash does. If the response can't be stored, the caller gets an {@link IdempotencyException}
+         * that says so, with the exception among its suppressed ones. Transient failures of the store, exceptions of
+         * this library and the interruption of a thread are never answers. Default: no exception is an answer.
          *
          * @param <X> the exceptions' type
          * @param type subtypes belong to it; causes aren't looked at
@@ -260,10 +277,10 @@ public final class Operation<T> {
         }
 
         /**
-         * After how many failed attempts since the last committed stage a key is quarantined; a request that has committed
-         * none, and is brought on by its client, is never (see {@link #completeAfterFailure}). An attempt fails when a
-         * stage or an outside call throws, or its retries are exhausted; a process that dies doesn't count. Default: {@link
-         * #DEFAULT_MAX_ATTEMPTS}.
+         * After how many failed attempts since the last committed stage a key is quarantined; a request that has
+         * committed none, and is brought on by its client, is never (see {@link #completeAfterFailure}). An attempt
+         * fails when a stage or an outside call throws, or its retries are exhausted; a process that dies doesn't
+         * count. Default: {@link #DEFAULT_MAX_ATTEMPTS}.
          *
          * @param maxAttempts 1 to 1,000,000
          * @return this
@@ -275,9 +292,9 @@ public final class Operation<T> {
         }
 
         /**
-         * How long the completer leaves a request alone after a failed attempt: doubling from the first to the longest, up
-         * to half of it at random. A client may come back at any time. Default: {@link #DEFAULT_FIRST_BACKOFF} and {@link
-         * #DEFAULT_LONGEST_BACKOFF}.
+         * How long the completer leaves a request alone after a failed attempt: doubling from the first to the longest,
+         * up to half of it at random. A client may come back at any time. Default: {@link #DEFAULT_FIRST_BACKOFF} and
+         * {@link #DEFAULT_LONGEST_BACKOFF}.
          *
          * @param first 1 millisecond to 24 hours
          * @param longest the first to 24 hours
@@ -294,9 +311,9 @@ public final class Operation<T> {
 
         /**
          * Stores other parameters than those that the client sent, such as masked ones or none ({@code parameters ->
-         * Map.of()}). The fingerprint is taken before. Stages see what the client at hand sent; the completer has only what
-         * is stored, and leaves such requests to their clients unless {@link #resumableWithoutParameters} is set. Default:
-         * all parameters are stored.
+         * Map.of()}). The fingerprint is taken before. Stages see what the client at hand sent; the completer has only
+         * what is stored, and leaves such requests to their clients unless {@link #resumableWithoutParameters} is set.
+         * Default: all parameters are stored.
          *
          * @param redaction from the normalized parameters to those that may be stored
          * @return this
@@ -307,8 +324,8 @@ public final class Operation<T> {
         }
 
         /**
-         * Declares that the stages can do without the parameters that {@link #redact} left out, so that the completer may
-         * resume such requests too. Default: it may not.
+         * Declares that the stages can do without the parameters that {@link #redact} left out, so that the completer
+         * may resume such requests too. Default: it may not.
          *
          * @return this
          */
@@ -318,7 +335,8 @@ public final class Operation<T> {
         }
 
         /**
-         * Declares the stage that begins at a recovery point, and after which the request goes on to the one declared next.
+         * Declares the stage that begins at a recovery point, and after which the request goes on to the one declared
+         * next.
          *
          * @param at where it begins
          * @param action what it does
@@ -332,6 +350,7 @@ public final class Operation<T> {
             return declare(
                     at,
                     StageDeclaration.End.ADVANCES,
+                    false,
                     next -> key -> stage -> {
                         action.run(stage);
                         return StageOutcome.advanceTo(next);
@@ -360,6 +379,7 @@ public final class Operation<T> {
             return declare(
                     at,
                     StageDeclaration.End.ADVANCES,
+                    true,
                     next -> key -> {
                         I input = outsideCall.call(key);
                         return stage -> {
@@ -384,6 +404,7 @@ public final class Operation<T> {
             return declare(
                     at,
                     StageDeclaration.End.RESPONDS,
+                    false,
                     next -> key -> stage -> StageOutcome.respond(answer.answer(stage)),
                     options);
         }
@@ -427,6 +448,7 @@ public final class Operation<T> {
             return declare(
                     at,
                     StageDeclaration.End.RESPONDS,
+                    true,
                     next -> key -> {
                         I input = outsideCall.call(key);
                         return stage -> StageOutcome.respond(answer.answer(stage, input));
@@ -439,14 +461,14 @@ public final class Operation<T> {
          *
          * @param at where it begins
          * @param work what it does
-         * @param options among them {@link StageOption#advancesTo}; without it, the stage may advance to the one declared
-         *     next
+         * @param options among them {@link StageOption#advancesTo}; without it, the stage may advance to the one
+         *     declared next
          * @return this
          * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
         public Builder<T> branch(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
             Arguments.required(work, "work");
-            return declare(at, StageDeclaration.End.CHOOSES, next -> key -> work, options);
+            return declare(at, StageDeclaration.End.CHOOSES, false, next -> key -> work, options);
         }
 
         /**
@@ -467,6 +489,7 @@ public final class Operation<T> {
             return declare(
                     at,
                     StageDeclaration.End.CHOOSES,
+                    true,
                     next -> key -> {
                         I input = outsideCall.call(key);
                         return stage -> work.work(stage, input);
@@ -477,6 +500,7 @@ public final class Operation<T> {
         private Builder<T> declare(
                 RecoveryPoint at,
                 StageDeclaration.End end,
+                boolean callsOutside,
                 Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation,
                 StageOption... options) {
             List<StageOption> chosen = Arguments.listed(options, "options");
@@ -487,7 +511,7 @@ public final class Operation<T> {
                 // Graphs are walked, and stages run, one level deeper for each.
                 throw Arguments.refused("at", at, "at most " + MAX_STAGES + " stages");
             }
-            if (declarations.putIfAbsent(at, new StageDeclaration<>(end, preparation, chosen)) != null) {
+            if (declarations.putIfAbsent(at, new StageDeclaration<>(end, callsOutside, preparation, chosen)) != null) {
                 throw Arguments.refused("at", at, "one stage per recovery point");
             }
             return this;
@@ -497,8 +521,9 @@ public final class Operation<T> {
          * Checks the graph and makes the operation.
          *
          * @return the operation
-         * @throws IllegalStateException if there is no stage at {@code started}, a stage advances to a point that no stage
-         *     begins at, a stage can't be reached, some way leads in a circle, or a stage that goes on has none behind it
+         * @throws IllegalStateException if there is no stage at {@code started}, a stage advances to a point that no
+         *     stage begins at, a stage can't be reached, some way leads in a circle, or a stage that goes on has none
+         *     behind it
          * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have
          */
         public Operation<T> build() {

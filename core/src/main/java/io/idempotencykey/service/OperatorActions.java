@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a person can do with keys that don't come to an end by themselves.
  *
- * <p>Each action is a compare-and-set against the key as it was read, works on unfinished keys that nobody holds, and is
- * recorded: as {@link IdempotencyKey#lastError()} with who did it and what stood there before, in the log, and as {@link
- * KeyEvent.Operated}. Safe for many threads.
+ * <p>Each action is a compare-and-set against the key as it was read, works on unfinished keys that nobody holds, and
+ * is recorded: as {@link IdempotencyKey#lastError()} with who did it and what stood there before, in the log, and as
+ * {@link KeyEvent.Operated}. Safe for many threads.
  */
 public final class OperatorActions {
     /** More than any lease or rest that a key may have before it. */
@@ -49,13 +49,14 @@ public final class OperatorActions {
     }
 
     /**
-     * Lists unfinished keys that aren't quarantined: those that a worker holds, that wait for their client or the completer,
-     * or that nobody here knows how to go on with. Those that failed and are left to their clients are not among them.
+     * Lists unfinished keys that aren't quarantined: those that a worker holds, that wait for their client or the
+     * completer, or that nobody here knows how to go on with. Those that failed and are left to their clients are not
+     * among them.
      *
      * <p>All are of one scope, the first in order that has any: ask for the next with the scope that came back.
      *
-     * @param afterScope scopes up to this one, of 0 to 255 visible ASCII characters, are left out; {@code null} leaves out
-     *     none
+     * @param afterScope scopes up to this one, of 0 to 255 visible ASCII characters, are left out; {@code null} leaves
+     *     out none
      * @param limit the most keys to return, 1 to 10,000; a scope's further ones can't be listed until these are done
      * @return what is known of them, the longest waiting first
      * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
@@ -73,8 +74,8 @@ public final class OperatorActions {
     }
 
     /**
-     * Lets a request go on at its recovery point, with all its attempts anew; whoever comes next takes it, a client or the
-     * completer.
+     * Lets a request go on at its recovery point, with all its attempts anew; whoever comes next takes it, a client or
+     * the completer.
      *
      * @param id the key
      * @param by who does it: at most 100 characters, none of them a control character
@@ -117,8 +118,8 @@ public final class OperatorActions {
     }
 
     /**
-     * Gives a request up: the key counts as absent from now on, so that the same request would run anew. What its stages
-     * committed stays.
+     * Gives a request up: the key counts as absent from now on, so that the same request would run anew. What its
+     * stages committed stays.
      *
      * @param id the key
      * @param by who does it: at most 100 characters, none of them a control character

@@ -6,8 +6,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A call to another system that a stage needs, made before its transaction opens, once per attempt.
  *
- * <p>A later attempt makes it again: give the other system {@link IdempotencyKey#derivedKey} so that it acts once. What it
- * throws, checked exceptions too, releases the key and reaches the caller as it is.
+ * <p>A later attempt makes it again: give the other system {@link IdempotencyKey#derivedKey} so that it acts once. What
+ * it throws, checked exceptions too, releases the key and reaches the caller as it is.
  *
  * @param <I> the result
  */

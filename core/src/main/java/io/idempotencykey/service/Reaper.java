@@ -5,10 +5,10 @@ import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
 
 /**
- * Removes finished keys after their expiry; unfinished and quarantined ones stay.
+ * Removes keys that have expired: finished ones, and failed ones that were left to their clients. All others stay.
  *
- * <p>Without it nothing goes wrong, since an expired key counts as absent; only the store grows. Safe for many threads and
- * for many instances side by side.
+ * <p>Without it nothing goes wrong, since an expired key counts as absent; only the store grows. Safe for many threads
+ * and for many instances side by side.
  */
 public final class Reaper {
     /** How many keys one statement deletes at most. */
@@ -16,7 +16,7 @@ public final class Reaper {
 
     private static final int MOST_BATCHES = 200;
 
-    /** How long it rests between two batches, in terms of what the last one took: claims are to go on meanwhile. */
+    /** How many times as long as a batch took it rests after it, so that claims go on meanwhile. */
     private static final int REST = 9;
 
     private final Engine<?> engine;
@@ -35,7 +35,8 @@ public final class Reaper {
      * A reaper.
      *
      * @param service whose keys are removed
-     * @param batchSize how many keys one statement deletes at most, which bounds how long it holds their locks: 1 to 10,000
+     * @param batchSize how many keys one statement deletes at most, which bounds how long it holds their locks: 1 to
+     *     10,000
      * @throws IllegalArgumentException if {@code batchSize} is out of bounds
      */
     public Reaper(IdempotencyKeyService<?> service, int batchSize) {
@@ -52,12 +53,13 @@ public final class Reaper {
     }
 
     /**
-     * Deletes batch after batch until nothing expired is left, 200 batches are done, or the thread is interrupted (which it
-     * then still is). Between two batches it rests nine times as long as the last one took, so as to leave the store to
-     * requests.
+     * Deletes batch after batch until nothing expired is left, 200 batches are done, or the thread is interrupted
+     * (which it then still is). Between two batches it rests nine times as long as the last one took, so as to leave
+     * the store to requests.
      *
      * @return how many keys were deleted
-     * @throws IdempotencyException.StoreUnavailable if the store could not be used; what was deleted before stays deleted
+     * @throws IdempotencyException.StoreUnavailable if the store could not be used; what was deleted before stays
+     *     deleted
      */
     public int runOnce() {
         Environment environment = engine.settings().environment();

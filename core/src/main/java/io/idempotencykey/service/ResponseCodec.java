@@ -6,9 +6,9 @@ import io.idempotencykey.Response;
  * Turns a value into the response that is stored, and back: for callers that aren't HTTP, such as message listeners and
  * jobs.
  *
- * <p>The first caller, too, gets the value that comes back, so that it can't differ from what a retry gets. A codec lives
- * as long as the keys that were stored with it: {@link #decode} has to read what earlier versions of the application wrote.
- * Implementations are safe for many threads.
+ * <p>The first caller, too, gets the value that comes back, so that it can't differ from what a retry gets. A codec
+ * lives as long as the keys that were stored with it: {@link #decode} has to read what earlier versions of the
+ * application wrote. Implementations are safe for many threads.
  *
  * @param <V> the value
  */

@@ -6,8 +6,8 @@ import io.idempotencykey.Request;
 import java.time.Duration;
 
 /**
- * Runs declared operations: a new request through all its stages, a retry to its stored response, an interrupted request
- * from its recovery point on.
+ * Runs declared operations: a new request through all its stages, a retry to its stored response, an interrupted
+ * request from its recovery point on.
  */
 final class Runner<T> {
     private final Engine<T> engine;

@@ -8,7 +8,10 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
-/** Calls something again and again on a thread of its own; what a call throws is logged, and the next one comes all the same. */
+/**
+ * Calls something again and again on a thread of its own; what a call throws is logged, and the next one comes all the
+ * same.
+ */
 final class Schedule {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
@@ -69,8 +72,8 @@ final class Schedule {
     }
 
     /**
-     * Stops, and waits for a call that runs. The last tenth of the time, but not more than a second, is for a call that had
-     * to be interrupted.
+     * Stops, and waits for a call that runs. The last tenth of the time, but not more than a second, is for a call that
+     * had to be interrupted.
      *
      * @param deadline how long to wait in all
      * @return whether nothing runs any more

@@ -14,7 +14,11 @@ import org.jspecify.annotations.Nullable;
  * @param preparation made from the point that the stage goes on to, if it does
  */
 record StageDeclaration<T>(
-        End end, Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation, List<StageOption> options) {
+        End end,
+        boolean callsOutside,
+        Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation,
+        List<StageOption> options) {
+
     /** How a declared stage ends. */
     enum End {
         /** At the one point that it leads to. */
@@ -55,6 +59,6 @@ record StageDeclaration<T>(
                                     + "; use branch to choose");
         }
         RecoveryPoint to = targets.isEmpty() ? at : targets.iterator().next();
-        return new StageDefinition<>(preparation.apply(to), lease, isolation, targets);
+        return new StageDefinition<>(preparation.apply(to), callsOutside, lease, isolation, targets);
     }
 }

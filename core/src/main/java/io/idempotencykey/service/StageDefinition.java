@@ -7,9 +7,15 @@ import java.time.Duration;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A declared stage; what is {@code null} is the service's to say. */
+/**
+ * A declared stage; what is {@code null} is the service's to say.
+ *
+ * @param callsOutside whether another system is called before the transaction, so that a failed attempt may have had an
+ *     effect there
+ */
 record StageDefinition<T>(
         Preparation<T> preparation,
+        boolean callsOutside,
         @Nullable Duration lease,
         @Nullable Isolation isolation,
         Set<RecoveryPoint> targets) {

@@ -226,8 +226,8 @@ final class StageRun<T> {
     }
 
     /**
-     * Gives the key back and throws the failure as it is. The release also fences off an earlier try whose fate is open;
-     * if that one was faster, it is returned instead.
+     * Gives the key back and throws the failure as it is. The release also fences off an earlier try whose fate is
+     * open; if that one was faster, it is returned instead.
      */
     private StageResult giveUp(Throwable failure) {
         try {

@@ -24,8 +24,8 @@ final class StoreClock {
     }
 
     /**
-     * Rule 10: the store's time, cut to milliseconds. If the store can't be read, an older reading is carried on, since only liveness hangs
-     * on it; without any, {@link IdempotencyException.StoreUnavailable} is thrown.
+     * Rule 10: the store's time, cut to milliseconds. If the store can't be read, an older reading is carried on, since
+     * only liveness depends on it; without any, {@link IdempotencyException.StoreUnavailable} is thrown.
      */
     Instant now() {
         if (holds.isZero()) {

@@ -18,8 +18,8 @@ import java.time.temporal.ChronoUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What may happen to a key that this worker doesn't hold: pure functions from a key, an event and a time to an answer or
- * to what is to be written. What its holder may do is said by {@link HeldKey}.
+ * What may happen to a key that this worker doesn't hold: pure functions from a key, an event and a time to an answer
+ * or to what is to be written. What its holder may do is said by {@link HeldKey}.
  */
 final class Transitions {
     /** How long a lease may be. */
@@ -51,7 +51,9 @@ final class Transitions {
         return new StoredKey(new IdempotencyKey(creation, new KeyProgress(state, 0, 0, "", now)), revision);
     }
 
-    /** Rule 8: says whether the key is finished, or left to its client, and its time is over; it then counts as absent. */
+    /**
+     * Rule 8: says whether the key is finished, or left to its client, and its time is over; it then counts as absent.
+     */
     static boolean isExpired(IdempotencyKey key, Instant now) {
         return key.state().accept(new KeyState.Visitor<>() {
             @Override
@@ -144,7 +146,8 @@ final class Transitions {
 
     /**
      * When it makes sense to ask again for a key that is held: after as long as it has been held so far, but at least a
-     * second, and not after its lease. So a short request is asked for soon, and a long one isn't asked for all the time.
+     * second, and not after its lease. So a short request is asked for soon, and a long one isn't asked for all the
+     * time.
      */
     private static Duration retryAfter(KeyState.Locked locked, Instant now) {
         Duration heldSoFar = Duration.between(locked.lockedAt(), now);

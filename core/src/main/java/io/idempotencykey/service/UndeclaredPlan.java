@@ -10,7 +10,9 @@ import java.time.Instant;
 import java.util.Optional;
 import java.util.random.RandomGenerator;
 
-/** The plan of keys that are used without a declared operation: every recovery point is known, and the caller decides. */
+/**
+ * The plan of keys that are used without a declared operation: every recovery point is known, and the caller decides.
+ */
 record UndeclaredPlan(Duration lease) implements Plan {
     @Override
     public String operation() {

@@ -19,8 +19,9 @@ final class Waiting {
     }
 
     /**
-     * Waits, and says whether to look again: not if the time is over, or if the thread is interrupted (which it then still
-     * is). At least half of each pause is waited, and the rest by chance, so that many callers don't look all at once.
+     * Waits, and says whether to look again: not if the time is over, or if the thread is interrupted (which it then
+     * still is). At least half of each pause is waited, and the rest by chance, so that many callers don't look all at
+     * once.
      */
     boolean another() {
         long left = atMost.toNanos() - (environment.nanoTime() - begin);

@@ -5,8 +5,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * One atomic stage of a request's work, which says itself how it ends: by advancing or by responding.
  *
- * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition. What it
- * throws, checked exceptions too, rolls the stage back, releases the key and reaches the caller as it is.
+ * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition. What
+ * it throws, checked exceptions too, rolls the stage back, releases the key and reaches the caller as it is.
  *
  * @param <T> the store's transaction handle
  */
@@ -43,8 +43,8 @@ public interface WorkStage<T> {
     /**
      * What a stage does before the request goes on to the stage declared next.
      *
-     * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition. What it
-     * throws, checked exceptions too, rolls the stage back and reaches the caller as it is.
+     * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition.
+     * What it throws, checked exceptions too, rolls the stage back and reaches the caller as it is.
      *
      * @param <T> the store's transaction handle
      */
@@ -80,8 +80,8 @@ public interface WorkStage<T> {
     /**
      * The work of a request's last stage, which gives its answer.
      *
-     * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition. What it
-     * throws, checked exceptions too, rolls the stage back and reaches the caller as it is.
+     * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition.
+     * What it throws, checked exceptions too, rolls the stage back and reaches the caller as it is.
      *
      * @param <T> the store's transaction handle
      * @param <V> the answer: a {@link io.idempotencykey.Response}, or a value that a {@link ResponseCodec} makes one of

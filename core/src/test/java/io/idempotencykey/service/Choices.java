@@ -5,7 +5,10 @@ import java.util.List;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
-/** Decides everything that may happen in one run: after a given prefix, by a seed, in turn or always the first possibility. */
+/**
+ * Decides everything that may happen in one run: after a given prefix, by a seed, in turn or always the first
+ * possibility.
+ */
 final class Choices {
     private final List<Integer> prefix;
     private final @Nullable RandomGenerator random;

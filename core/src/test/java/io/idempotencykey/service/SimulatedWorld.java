@@ -32,8 +32,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Some workers that serve the same request against one store, of which only one moves at a time.
  *
- * <p>At every call of the store it is chosen who goes on, whether something goes wrong, and whether a write whose answer was
- * lost lands now. Time stands still but for waiting and for jumps past a lease. So a run is a function of its choices.
+ * <p>At every call of the store it is chosen who goes on, whether something goes wrong, and whether a write whose
+ * answer was lost lands now. Time stands still but for waiting and for jumps past a lease. So a run is a function of
+ * its choices.
  */
 final class SimulatedWorld {
     static final Duration LEASE = Duration.ofSeconds(10);

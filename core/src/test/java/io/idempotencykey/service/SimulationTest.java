@@ -7,7 +7,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Every order of events of small worlds, and many orders of larger ones, leave one order, one payment and one answer. */
+/**
+ * Every order of events of small worlds, and many orders of larger ones, leave one order, one payment and one answer.
+ */
 class SimulationTest {
     @ParameterizedTest
     @CsvSource({"ORDER, 1, 2, 2", "ORDER, 2, 1, 1", "REFUSAL, 1, 2, 2", "REFUSAL, 2, 1, 1"})

@@ -21,7 +21,9 @@ final class Application implements AutoCloseable {
 
     private static final Duration ABANDONED_AFTER = Duration.ofMillis(500);
 
-    /** How many requests are completed at once; half of a {@link Database}'s connections, the rest being its clients'. */
+    /**
+     * How many requests are completed at once; half of a {@link Database}'s connections, the rest being its clients'.
+     */
     private static final int COMPLETING = 10;
 
     private final Deque<Runnable> closing = new ArrayDeque<>();
@@ -125,7 +127,9 @@ final class Application implements AutoCloseable {
         server.join();
     }
 
-    /** Stops in the opposite order of the start: first of all come the requests that still run; new ones are refused. */
+    /**
+     * Stops in the opposite order of the start: first of all come the requests that still run; new ones are refused.
+     */
     @Override
     public void close() {
         close(closing);

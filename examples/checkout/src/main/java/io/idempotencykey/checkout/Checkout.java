@@ -18,9 +18,9 @@ import java.util.Optional;
 /**
  * Completes a cart in three stages, of which each commits once: the operation that this example is about.
  *
- * <p>A stage reads what it needs from the stored request and from the shop's data, never from a field: so any process can
- * take over where another one stopped. What the client can't mend by sending the same request again is a response, which is
- * stored and replayed; what may be gone at the next attempt is an exception.
+ * <p>A stage reads what it needs from the stored request and from the shop's data, never from a field: so any process
+ * can take over where another one stopped. What the client can't mend by sending the same request again is a response,
+ * which is stored and replayed; what may be gone at the next attempt is an exception.
  */
 final class Checkout<T> {
     static final RecoveryPoint TAX_LINES_CREATED = RecoveryPoint.named("tax_lines_created");

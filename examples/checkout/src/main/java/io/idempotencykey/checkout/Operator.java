@@ -13,7 +13,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** What a person does with keys that don't come to their end, beside a shop that runs: a JSON text per key is printed. */
+/**
+ * What a person does with keys that don't come to their end, beside a shop that runs: a JSON text per key is printed.
+ */
 final class Operator {
     private static final int PAGE = 1_000;
 
@@ -28,7 +30,10 @@ final class Operator {
         void run(IdempotencyKeyService<?> keys, OperatorActions actions);
     }
 
-    /** Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}; returns the process's exit code. */
+    /**
+     * Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}; returns the process's exit
+     * code.
+     */
     static int run(List<String> arguments) throws IOException {
         if (arguments.isEmpty()) {
             throw new Options.Refused("keys needs an action");
