@@ -220,8 +220,8 @@ public final class Operation<T> {
 
         /**
          * Leaves a request to its client if that client was told of an exception before any stage was committed. The
-         * client may have given up, and must not find later that the request was performed: so only the client brings it
-         * on, and after the time to live the key counts as absent and is reaped. Default: so it is, unless the first
+         * client may have given up, and must not find later that the request was performed: so only the client brings
+         * it on, and after the time to live the key counts as absent and is reaped. Default: so it is, unless the first
          * stage makes an outside call (see {@link #completeAfterFailure}).
          *
          * @return this
