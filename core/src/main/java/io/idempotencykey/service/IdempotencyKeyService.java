@@ -141,6 +141,9 @@ public final class IdempotencyKeyService<T> {
     /**
      * Does a request's work, which is one stage, once.
      *
+     * <p>A request whose server died waits for its client: no completer knows this work. Declare it as an {@link
+     * #operation} of one stage if it is to be completed.
+     *
      * @param name names the work, as {@link #operation} does
      * @param id the request's key
      * @param request the request
