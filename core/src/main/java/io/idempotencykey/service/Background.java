@@ -5,6 +5,9 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The work that no client waits for, on threads of its own: completing requests that nobody came back for, and reaping
@@ -34,10 +37,17 @@ public final class Background implements AutoCloseable {
 
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
-    private final List<Schedule> schedules;
+    /** A run ends with its slowest request: meanwhile another one finds what is new. */
+    private static final int RUNS_AT_ONCE = 2;
 
-    private Background(List<Schedule> schedules) {
+    private static final Duration LONGEST_GRACE = Duration.ofSeconds(1);
+
+    private final List<Schedule> schedules;
+    private final ExecutorService workers;
+
+    private Background(List<Schedule> schedules, ExecutorService workers) {
         this.schedules = schedules;
+        this.workers = workers;
     }
 
     /**
@@ -61,16 +71,30 @@ public final class Background implements AutoCloseable {
      */
     public boolean stop(Duration deadline) {
         Schedule.deadline(deadline);
-        schedules.forEach(Schedule::beginStop);
         long begin = System.nanoTime();
+        schedules.forEach(Schedule::beginStop);
+        Duration tenth = deadline.dividedBy(10);
+        Duration grace = tenth.compareTo(LONGEST_GRACE) < 0 ? tenth : LONGEST_GRACE;
         boolean stopped = true;
         for (Schedule schedule : schedules) {
-            Duration left = deadline.minusNanos(System.nanoTime() - begin);
-            stopped &= schedule.stop(left.isNegative() ? Duration.ZERO : left);
+            stopped &= schedule.stop(left(deadline.minus(grace), begin));
+        }
+        // What the schedules have not waited for is interrupted, so that it gives back what it holds.
+        workers.shutdownNow();
+        try {
+            stopped &= workers.awaitTermination(left(deadline, begin).toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            stopped = false;
         }
         LOGGER.log(
                 stopped ? Level.INFO : Level.WARNING, "background work has {0}", stopped ? "stopped" : "not stopped");
         return stopped;
+    }
+
+    private static Duration left(Duration deadline, long begin) {
+        Duration left = deadline.minusNanos(System.nanoTime() - begin);
+        return left.isNegative() ? Duration.ZERO : left;
     }
 
     /** Stops within {@link #CLOSE_WITHIN}. */
@@ -93,7 +117,7 @@ public final class Background implements AutoCloseable {
         }
 
         /**
-         * How long a completer rests between two runs. Default: {@link #DEFAULT_COMPLETE_EVERY}.
+         * How long the completer rests between two runs. Default: {@link #DEFAULT_COMPLETE_EVERY}.
          *
          * @param completeEvery 1 millisecond to 24 hours
          * @return this
@@ -161,15 +185,17 @@ public final class Background implements AutoCloseable {
          * @return what has to be stopped
          */
         public Background start() {
-            Completer<?> completing = completer.build();
+            ExecutorService workers =
+                    Executors.newFixedThreadPool(completers, task -> Schedule.daemon("idempotencykey-worker", task));
+            Completer<?> completing = completer.executor(workers).build();
             Reaper reaper = new Reaper(engine);
             List<Schedule> schedules = new ArrayList<>();
-            for (int i = 1; i <= completers; i++) {
+            for (int i = 1; i <= RUNS_AT_ONCE; i++) {
                 schedules.add(
                         new Schedule("idempotencykey-completer-" + i, completeEvery, completing::runOnce).start());
             }
             schedules.add(new Schedule("idempotencykey-reaper", reapEvery, reaper::runOnce).start());
-            Background background = new Background(List.copyOf(schedules));
+            Background background = new Background(List.copyOf(schedules), workers);
             LOGGER.log(Level.INFO, "background work has started, completing {0}", completing.completedOperations());
             return background;
         }

@@ -32,11 +32,13 @@ final class Schedule {
         Arguments.required(name, "name");
         this.every = interval(every, "every");
         this.task = Arguments.required(task, "task");
-        this.executor = Executors.newSingleThreadScheduledExecutor(runnable -> {
-            Thread thread = new Thread(runnable, name);
-            thread.setDaemon(true);
-            return thread;
-        });
+        this.executor = Executors.newSingleThreadScheduledExecutor(runnable -> daemon(name, runnable));
+    }
+
+    static Thread daemon(String name, Runnable task) {
+        Thread thread = new Thread(task, name);
+        thread.setDaemon(true);
+        return thread;
     }
 
     static Duration interval(Duration every, String argument) {
