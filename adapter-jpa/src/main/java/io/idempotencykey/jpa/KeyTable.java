@@ -81,7 +81,9 @@ final class KeyTable {
             case POSTGRESQL ->
                 "delete from " + table + " where ctid = any (array(select ctid from " + table + " where " + expired
                         + " order by due_at limit ? for update skip locked))";
-            case MARIADB -> waiting() + "delete from " + table + " where " + expired + " order by due_at limit ?";
+            // In the order of the index, or MariaDB would sort all that have expired.
+            case MARIADB ->
+                waiting() + "delete from " + table + " where " + expired + " order by state, due_at limit ?";
             case H2 -> "delete from " + table + " where " + expired + " fetch first ? rows only";
         };
     }
