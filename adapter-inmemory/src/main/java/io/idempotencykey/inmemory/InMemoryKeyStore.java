@@ -35,7 +35,7 @@ import org.jspecify.annotations.Nullable;
  * Keeps keys in memory, with the guarantees of the other stores as long as the process lives.
  *
  * <p>For tests, and for applications of a single process whose data is in memory too. Memory is bounded by a number of
- * keys: a new key beyond it takes the place of a finished one that has expired; if there is none, it is refused, since
+ * keys: a new key beyond it takes the place of one that has expired; if there is none, it is refused, since
  * a promised replay is never dropped.
  *
  * <p>A stage gets the application's own handle, and its isolation from other data than the key is whatever that handle

@@ -28,7 +28,7 @@ public interface InMemoryTransactions<T> {
     /**
      * Drops everything that was written with the handle; also called after a commit that threw.
      *
-     * @param transaction from {@link #begin()}
+     * @param transaction from {@link #begin()}; it should refuse further writes, as it should after a commit
      */
     void rollback(T transaction);
 }

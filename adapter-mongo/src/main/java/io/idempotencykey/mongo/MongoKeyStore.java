@@ -229,8 +229,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     /**
      * Makes the indexes of {@link #createIndexes}, with the one by expiry as a TTL index: the server then removes
-     * finished keys by itself, within a minute or so of their expiry, and no reaper is needed. Unfinished keys don't
-     * have the field.
+     * expired keys by itself, within a minute or so of their expiry, and no reaper is needed. Keys that don't expire
+     * don't have the field.
      *
      * <p>Can be repeated. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
      *

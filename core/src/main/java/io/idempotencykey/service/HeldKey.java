@@ -45,11 +45,13 @@ public final class HeldKey {
 
     /** Rule 3: a stored key after a worker took it, with a revision that fences off whoever held it before. */
     static HeldKey takenFrom(IdempotencyKey key, Instant now, Duration lease, Revision revision) {
+        // What a client was told of doesn't count against the attempts that are made without it.
+        int failedAttempts = key.state() instanceof KeyState.Failed ? 0 : key.failedAttempts();
         return new HeldKey(
                 key.creation(),
                 locked(key.recoveryPoint(), now, lease),
                 key.attempts() + 1,
-                key.failedAttempts(),
+                failedAttempts,
                 key.lastError(),
                 now,
                 revision);

@@ -165,7 +165,7 @@ final class StageRun<T> {
 
     /** The application failed: that is its answer if its operation says so, and else the end of this attempt. */
     private StageResult failed(Throwable failure) {
-        if (failure instanceof IdempotencyException || isStopping(failure)) {
+        if (failure instanceof IdempotencyException || failure instanceof InterruptedException) {
             return giveUp(failure);
         }
         Optional<Proposal> answer;
@@ -180,7 +180,18 @@ final class StageRun<T> {
             suppress(e, failure);
             return giveUp(e);
         }
-        return answer.isPresent() ? answered(remembered(answer.get()), failure) : giveUp(failure);
+        if (answer.isEmpty()) {
+            return giveUp(failure);
+        }
+        // An answer is stored also by a thread that is told to stop: it is final, and its caller gets it.
+        boolean interrupted = Thread.interrupted();
+        try {
+            return answered(remembered(answer.get()), failure);
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
     }
 
     /** Rule 16: stores an answer in one write that is fenced as a commit is; no answer is given before it is stored. */
@@ -205,9 +216,7 @@ final class StageRun<T> {
                 case BUSY -> {
                     // An earlier try's transaction may hold the row until it ends.
                     if (!tries.another(timeLeft())) {
-                        throw unresolved
-                                ? new IdempotencyException.OutcomeUnknown(held.id(), failure)
-                                : new IdempotencyException.RetriesExhausted(held.id(), tries.used(), failure);
+                        throw new IdempotencyException.OutcomeUnknown(held.id(), failure);
                     }
                 }
             }
@@ -247,6 +256,10 @@ final class StageRun<T> {
             failure.addSuppressed(e);
         }
         events().emit(new KeyEvent.StageRolledBack(held.key(), failure, sinceBegin()));
+        if (failure instanceof InterruptedException) {
+            // The compiler doesn't make callers catch it: the thread says it, too.
+            Thread.currentThread().interrupt();
+        }
         throw StageRun.<RuntimeException>asItIs(failure);
     }
 

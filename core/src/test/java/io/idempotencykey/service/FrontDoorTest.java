@@ -283,8 +283,73 @@ class FrontDoorTest {
 
         assertThatThrownBy(() -> keys.run(operation, ID, REQUEST)).isSameAs(stopping);
 
+        assertThat(Thread.interrupted()).isTrue();
         assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
         assertThat(store.key(ID).failedAttempts()).isZero();
+    }
+
+    @Test
+    void anAnswerIsStoredByAThreadThatIsInterruptedToo() {
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    Thread.currentThread().interrupt();
+                    throw new IOException("gone");
+                })
+                .answering(IOException.class, e -> DONE)
+                .build();
+
+        assertThat(keys.run(operation, ID, REQUEST).response()).isEqualTo(DONE);
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Finished.class);
+    }
+
+    @Test
+    void failuresThatAClientWasToldOfDoNotCountAgainstTheCompleter() {
+        Operation<List<String>> operation = keys.operation("op")
+                .maxAttempts(2)
+                .respond(STARTED, stage -> {
+                    throw new IOException("down");
+                })
+                .build();
+        for (int i = 0; i < 3; i++) {
+            assertThatThrownBy(() -> keys.run(operation, ID, REQUEST)).isInstanceOf(IOException.class);
+        }
+        keys.claim(operation, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+
+        Completer.builder(keys)
+                .operation(operation)
+                .abandonedAfter(Duration.ZERO)
+                .build()
+                .runOnce();
+
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
+        assertThat(store.key(ID).failedAttempts()).isEqualTo(1);
+    }
+
+    /** An outside call that is interrupted clears the thread's mark by its exception. */
+    @Test
+    void aCompleterThatIsInterruptedInAStageTakesNoFurtherKey() {
+        List<String> begun = new ArrayList<>();
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, key -> begun.add(key.id().value()), (stage, called) -> {
+                    throw new InterruptedException();
+                })
+                .build();
+        for (int i = 0; i < 5; i++) {
+            keys.claim(operation, KeyId.of("key-" + i), REQUEST);
+        }
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+
+        Completer.builder(keys)
+                .operation(operation)
+                .abandonedAfter(Duration.ZERO)
+                .build()
+                .runOnce();
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(begun).hasSize(1);
     }
 
     @Test
