@@ -473,13 +473,13 @@ final class KeyTable {
             statement.setLong(++index, progress.attempts());
             integer(progress.failedAttempts());
             text(progress.lastError());
-            state(progress.state().accept(StateColumns.OF), progress.state().recoveryPoint());
+            text(progress.state().name());
+            text(progress.state().recoveryPoint().name());
+            state(progress.state().accept(StateColumns.OF));
             uuid(stored.revision().value());
         }
 
-        private void state(StateColumns columns, RecoveryPoint at) throws SQLException {
-            text(columns.state);
-            text(at.name());
+        private void state(StateColumns columns) throws SQLException {
             instant(columns.lockedAt);
             instant(columns.dueAt);
             instant(columns.finishedAt);
@@ -535,7 +535,6 @@ final class KeyTable {
 
     /** A state as its columns; what a state doesn't have is null. */
     private record StateColumns(
-            String state,
             @Nullable Instant lockedAt,
             @Nullable Instant dueAt,
             @Nullable Instant finishedAt,
@@ -544,28 +543,27 @@ final class KeyTable {
         static final KeyState.Visitor<StateColumns> OF = new KeyState.Visitor<>() {
             @Override
             public StateColumns open(KeyState.Open open) {
-                return new StateColumns("open", null, open.resumableFrom(), null, null, null);
+                return new StateColumns(null, open.resumableFrom(), null, null, null);
             }
 
             @Override
             public StateColumns locked(KeyState.Locked locked) {
-                return new StateColumns("locked", locked.lockedAt(), locked.leaseEnds(), null, null, null);
+                return new StateColumns(locked.lockedAt(), locked.leaseEnds(), null, null, null);
             }
 
             @Override
             public StateColumns failed(KeyState.Failed failed) {
-                return new StateColumns("failed", null, failed.expiresAt(), null, null, null);
+                return new StateColumns(null, failed.expiresAt(), null, null, null);
             }
 
             @Override
             public StateColumns finished(KeyState.Finished finished) {
-                return new StateColumns(
-                        "finished", null, finished.expiresAt(), finished.finishedAt(), finished.response(), null);
+                return new StateColumns(null, finished.expiresAt(), finished.finishedAt(), finished.response(), null);
             }
 
             @Override
             public StateColumns quarantined(KeyState.Quarantined quarantined) {
-                return new StateColumns("quarantined", null, null, null, null, quarantined);
+                return new StateColumns(null, null, null, null, quarantined);
             }
         };
     }

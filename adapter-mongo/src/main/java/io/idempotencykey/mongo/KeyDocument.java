@@ -74,24 +74,24 @@ final class KeyDocument {
     private static final KeyState.Visitor<BsonDocument> STATE_FIELDS = new KeyState.Visitor<>() {
         @Override
         public BsonDocument open(KeyState.Open open) {
-            return state("open").append(RESUMABLE_FROM, date(open.resumableFrom()));
+            return new BsonDocument().append(RESUMABLE_FROM, date(open.resumableFrom()));
         }
 
         @Override
         public BsonDocument locked(KeyState.Locked locked) {
-            return state(LOCKED)
+            return new BsonDocument()
                     .append("lockedAt", date(locked.lockedAt()))
                     .append(RESUMABLE_FROM, date(locked.leaseEnds()));
         }
 
         @Override
         public BsonDocument failed(KeyState.Failed failed) {
-            return state(FAILED).append(EXPIRES_AT, date(failed.expiresAt()));
+            return new BsonDocument().append(EXPIRES_AT, date(failed.expiresAt()));
         }
 
         @Override
         public BsonDocument finished(KeyState.Finished finished) {
-            return state(FINISHED)
+            return new BsonDocument()
                     .append("finishedAt", date(finished.finishedAt()))
                     .append(EXPIRES_AT, date(finished.expiresAt()))
                     .append("response", response(finished.response()));
@@ -99,13 +99,9 @@ final class KeyDocument {
 
         @Override
         public BsonDocument quarantined(KeyState.Quarantined aside) {
-            return state(QUARANTINED)
+            return new BsonDocument()
                     .append("quarantinedAt", date(aside.since()))
                     .append("quarantineReason", new BsonString(aside.reason()));
-        }
-
-        private BsonDocument state(String name) {
-            return new BsonDocument(STATE, new BsonString(name));
         }
     };
 
@@ -242,7 +238,8 @@ final class KeyDocument {
                 .append(
                         RECOVERY_POINT,
                         new BsonString(progress.state().recoveryPoint().name()))
-                .append(REVISION, binary(stored.revision().value()));
+                .append(REVISION, binary(stored.revision().value()))
+                .append(STATE, new BsonString(progress.state().name()));
         document.putAll(progress.state().accept(STATE_FIELDS));
         return document;
     }

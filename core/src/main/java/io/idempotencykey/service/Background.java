@@ -167,8 +167,8 @@ public final class Background implements AutoCloseable {
         }
 
         /**
-         * How many requests are completed at once, each by a completer of its own, so that a slow one holds up no
-         * other. Each needs a connection while a stage runs. Default: {@link #DEFAULT_COMPLETERS}.
+         * How many requests are completed at once, each on a thread of its own, so that a slow one holds up no other.
+         * Each needs a connection while a stage runs. Default: {@link #DEFAULT_COMPLETERS}.
          *
          * @param completers 1 to 100
          * @return this

@@ -76,7 +76,7 @@ public sealed interface Claim {
      *
      * @param key what is known of the key
      * @param retryAfter when it makes sense to ask again: after as long as the key has been held so far, but at least a
-     *     second, and not after the holder's lease
+     *     second, and otherwise not after the holder's lease
      */
     record InFlight(IdempotencyKey key, Duration retryAfter) implements Claim {
         @Override

@@ -303,7 +303,7 @@ public final class Completer<T> {
          *     store doesn't have
          */
         public Builder<T> operation(Operation<T> operation) {
-            engine.check(Arguments.required(operation, "operation"));
+            engine.checked(operation);
             if (operations.putIfAbsent(operation.name(), operation) != null) {
                 throw Arguments.refused("operation", operation, "one operation of each name");
             }

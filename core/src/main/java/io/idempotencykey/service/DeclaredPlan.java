@@ -9,6 +9,7 @@ import io.idempotencykey.Response;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
+import java.util.Set;
 import java.util.random.RandomGenerator;
 
 /**
@@ -56,9 +57,9 @@ record DeclaredPlan<T>(Operation<T> declared, Settings settings, boolean attende
 
     @Override
     public void checkTarget(KeyId id, RecoveryPoint from, RecoveryPoint to) {
-        if (!stage(id, from).targets().contains(to)) {
-            throw new IdempotencyException.UnknownRecoveryPoint(
-                    id, to, stage(id, from).targets());
+        Set<RecoveryPoint> targets = stage(id, from).targets();
+        if (!targets.contains(to)) {
+            throw new IdempotencyException.UnknownRecoveryPoint(id, to, targets);
         }
     }
 

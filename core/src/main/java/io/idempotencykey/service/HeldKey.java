@@ -9,6 +9,7 @@ import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 
@@ -92,10 +93,8 @@ public final class HeldKey {
     }
 
     private StoredKey with(KeyState next, int failedAttempts, String lastError, Instant now, Revision revision) {
-        return new StoredKey(
-                new IdempotencyKey(
-                        key().creation(), new KeyProgress(next, key().attempts(), failedAttempts, lastError, now)),
-                revision);
+        KeyProgress progress = new KeyProgress(next, key().attempts(), failedAttempts, lastError, now);
+        return stored.with(new StoredProgress(progress, revision));
     }
 
     private static KeyState.Locked locked(RecoveryPoint at, Instant now, Duration lease) {

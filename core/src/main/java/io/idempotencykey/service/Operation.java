@@ -380,13 +380,10 @@ public final class Operation<T> {
                     at,
                     StageDeclaration.End.ADVANCES,
                     true,
-                    next -> key -> {
-                        I input = outsideCall.call(key);
-                        return stage -> {
-                            action.run(stage, input);
-                            return StageOutcome.advanceTo(next);
-                        };
-                    },
+                    next -> calling(outsideCall, (stage, input) -> {
+                        action.run(stage, input);
+                        return StageOutcome.advanceTo(next);
+                    }),
                     options);
         }
 
@@ -449,10 +446,7 @@ public final class Operation<T> {
                     at,
                     StageDeclaration.End.RESPONDS,
                     true,
-                    next -> key -> {
-                        I input = outsideCall.call(key);
-                        return stage -> StageOutcome.respond(answer.answer(stage, input));
-                    },
+                    next -> calling(outsideCall, (stage, input) -> StageOutcome.respond(answer.answer(stage, input))),
                     options);
         }
 
@@ -486,15 +480,16 @@ public final class Operation<T> {
                 RecoveryPoint at, OutsideCall<I> outsideCall, WorkStage.WithInput<T, I> work, StageOption... options) {
             Arguments.required(outsideCall, "outsideCall");
             Arguments.required(work, "work");
-            return declare(
-                    at,
-                    StageDeclaration.End.CHOOSES,
-                    true,
-                    next -> key -> {
-                        I input = outsideCall.call(key);
-                        return stage -> work.work(stage, input);
-                    },
-                    options);
+            return declare(at, StageDeclaration.End.CHOOSES, true, next -> calling(outsideCall, work), options);
+        }
+
+        /** Makes the call, and hands its result to each run of the work. */
+        private static <T, I extends @Nullable Object> StageDefinition.Preparation<T> calling(
+                OutsideCall<I> outsideCall, WorkStage.WithInput<T, I> work) {
+            return key -> {
+                I input = outsideCall.call(key);
+                return stage -> work.work(stage, input);
+            };
         }
 
         private Builder<T> declare(

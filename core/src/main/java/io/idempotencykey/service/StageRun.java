@@ -129,8 +129,7 @@ final class StageRun<T> {
     /** Rule 4: waits, and reads the key before the stage may run again, which it may if this returns nothing. */
     private Optional<StageResult> again(Throwable cause) {
         boolean another = tries.another(timeLeft());
-        // In stores with snapshots, a takeover shows as a conflict: so the key may be stale, whatever is left of the
-        // tries.
+        // In stores with snapshots a takeover shows as a conflict: the key may be stale, even if tries are left.
         Optional<StageResult> committed = look(cause);
         if (committed.isPresent()) {
             return committed;

@@ -12,6 +12,7 @@ import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -146,8 +147,8 @@ final class Transitions {
 
     /**
      * When it makes sense to ask again for a key that is held: after as long as it has been held so far, but at least a
-     * second, and not after its lease. So a short request is asked for soon, and a long one isn't asked for all the
-     * time.
+     * second, and otherwise not after its lease. So a short request is asked for soon, and a long one isn't asked for
+     * all the time.
      */
     private static Duration retryAfter(KeyState.Locked locked, Instant now) {
         Duration heldSoFar = Duration.between(locked.lockedAt(), now);
@@ -210,11 +211,10 @@ final class Transitions {
     }
 
     /** Refuses a response that is longer than what is stored. */
-    static Response checkLength(KeyId id, Response response, int maxResponseBytes) {
+    static void checkLength(KeyId id, Response response, int maxResponseBytes) {
         if (response.bodyLength() > maxResponseBytes) {
             throw new IdempotencyException.ResponseTooLarge(id, response.bodyLength(), maxResponseBytes);
         }
-        return response;
     }
 
     /** An operator lets the request go on at its recovery point, with all its attempts. */
@@ -232,9 +232,8 @@ final class Transitions {
 
     private static StoredKey changed(
             StoredKey stored, KeyState state, int failedAttempts, String lastError, Instant now, Revision revision) {
-        IdempotencyKey key = stored.key();
-        KeyProgress progress = new KeyProgress(state, key.attempts(), failedAttempts, lastError, now);
-        return new StoredKey(new IdempotencyKey(key.creation(), progress), revision);
+        KeyProgress progress = new KeyProgress(state, stored.key().attempts(), failedAttempts, lastError, now);
+        return stored.with(new StoredProgress(progress, revision));
     }
 
     /** An error as one line: the class and, as far as there is room, the message. */
