@@ -93,23 +93,12 @@ final class Engine<T> {
 
     IdempotencyKey findOrCreate(KeyId id, Request request) {
         StoredKey fresh = open(id, request);
-        return observed(() -> {
-            IdempotencyKey key = insertOrFind(fresh).key();
-            Transitions.checkFingerprint(key, fresh.key().fingerprint());
-            return key;
-        });
+        Fingerprint fingerprint = fresh.key().fingerprint();
+        return observed(() -> Transitions.checkFingerprint(insertOrFind(fresh).key(), fingerprint));
     }
 
     IdempotencyKey retrieve(KeyId id) {
         return observed(() -> current(id).key());
-    }
-
-    /** Says whether another worker holds the key and its lease still runs. */
-    boolean isInFlight(KeyId id) {
-        return observed(() -> access.find(id)
-                .filter(stored -> stored.key().state() instanceof KeyState.Locked)
-                .filter(stored -> !Transitions.isLeaseOver(stored.key(), clock.now()))
-                .isPresent());
     }
 
     /** The key as it is stored, unless it counts as absent. */
@@ -161,28 +150,60 @@ final class Engine<T> {
 
     // Claim and take
 
-    /** Rule 6: a first request inserts its key already locked; a later one gets the answer, or the key to resume it. */
-    Claim claim(Plan plan, KeyId id, Request request) {
-        KeyCreation creation = creation(plan, id, request);
-        HeldKey fresh = HeldKey.createdBy(creation, plan.leaseAt(RecoveryPoint.STARTED), newRevision());
+    /** Presents a request; while another worker is at it, looks again as long as there is time to wait. */
+    Claim claim(Plan plan, KeyId id, Request request, Duration waitAtMost) {
         return observed(() -> {
-            Tries tries = new Tries(settings);
+            Waiting waiting = new Waiting(settings.environment(), waitAtMost);
             while (true) {
-                StoredKey stored = insertOrFind(fresh.stored());
-                if (stored.revision().equals(fresh.revision())) {
-                    return new Claim.Claimed(fresh);
+                Claim claim;
+                try {
+                    claim = claim(plan, id, request);
+                } catch (IdempotencyException.Locked rowIsHeld) {
+                    if (!waiting.another()) {
+                        throw rowIsHeld;
+                    }
+                    continue;
                 }
-                Transitions.checkFingerprint(stored.key(), creation.fingerprint());
-                Claim claim = decide(plan, stored);
-                StoreAccess.Write write = take(stored, claim);
-                if (write == StoreAccess.Write.DONE) {
+                if (!(claim instanceof Claim.InFlight)) {
                     return claim;
                 }
-                if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                    return new Claim.InFlight(stored.key(), Transitions.SOON);
-                }
+                do {
+                    if (!waiting.another()) {
+                        return claim;
+                    }
+                } while (isInFlight(id));
             }
         });
+    }
+
+    /** Rule 6: a first request inserts its key already locked; a later one gets the answer, or the key to resume it. */
+    private Claim claim(Plan plan, KeyId id, Request request) {
+        KeyCreation creation = creation(plan, id, request);
+        HeldKey fresh = HeldKey.createdBy(creation, plan.leaseAt(RecoveryPoint.STARTED), newRevision());
+        Tries tries = new Tries(settings);
+        while (true) {
+            StoredKey stored = insertOrFind(fresh.stored());
+            if (stored.revision().equals(fresh.revision())) {
+                return new Claim.Claimed(fresh);
+            }
+            Transitions.checkFingerprint(stored.key(), creation.fingerprint());
+            Claim claim = decide(plan, stored);
+            StoreAccess.Write write = take(stored, claim);
+            if (write == StoreAccess.Write.DONE) {
+                return claim;
+            }
+            if (write == StoreAccess.Write.BUSY || !tries.another()) {
+                return new Claim.InFlight(stored.key(), Transitions.SOON);
+            }
+        }
+    }
+
+    /** Says whether another worker holds the key and its lease still runs. */
+    private boolean isInFlight(KeyId id) {
+        return access.find(id)
+                .filter(stored -> stored.key().state() instanceof KeyState.Locked)
+                .filter(stored -> !Transitions.isLeaseOver(stored.key(), clock.now()))
+                .isPresent();
     }
 
     /** Takes a key that stands at any recovery point for a lease of its own. */
@@ -269,6 +290,13 @@ final class Engine<T> {
     }
 
     // Write, as the holder
+
+    /** Refuses another request than the one that the held key was made for. */
+    void checkRequest(HeldKey held, Request request) {
+        IdempotencyKey key = held.key();
+        Fingerprint actual = Fingerprint.of(key.operation(), request);
+        observed(() -> Transitions.checkFingerprint(key, actual));
+    }
 
     /** Runs a stage, and returns the key as it is then. */
     StageResult run(Plan plan, HeldKey held, IdempotencyKey seen, StageDefinition<T> stage) {

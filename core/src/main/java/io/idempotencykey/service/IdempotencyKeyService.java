@@ -335,8 +335,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public Claim claim(Operation<T> operation, KeyId id, Request request) {
-        Plan plan = engine.planOf(engine.checked(operation));
-        return told(engine.claim(plan, Arguments.required(id, "id"), Arguments.required(request, "request")));
+        return claim(engine.planOf(engine.checked(operation)), id, request);
     }
 
     /**
@@ -352,12 +351,13 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public Claim claim(KeyId id, Request request) {
-        Claim claim =
-                engine.claim(engine.undeclared(), Arguments.required(id, "id"), Arguments.required(request, "request"));
-        return told(claim);
+        return claim(engine.undeclared(), id, request);
     }
 
-    private Claim told(Claim claim) {
+    private Claim claim(Plan plan, KeyId id, Request request) {
+        Arguments.required(id, "id");
+        Arguments.required(request, "request");
+        Claim claim = engine.claim(plan, id, request, Duration.ZERO);
         if (claim instanceof Claim.InFlight inFlight) {
             engine.events().emit(new KeyEvent.FoundInFlight(inFlight.key(), inFlight.retryAfter()));
         }
@@ -427,6 +427,7 @@ public final class IdempotencyKeyService<T> {
      * @return the key as it is then
      * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have, or the key was
      *     made for another operation; nothing was changed
+     * @throws IdempotencyException.Mismatch if the key was made for another request; nothing was changed
      * @throws IdempotencyException.UnknownRecoveryPoint if no stage begins there, and then nothing was changed; or if
      *     the stage advanced to a point that it doesn't declare
      * @throws IdempotencyException.StaleKey if the key isn't held any more; nothing of the stage is kept
@@ -440,7 +441,8 @@ public final class IdempotencyKeyService<T> {
         if (!made.equals(plan.operation())) {
             throw Arguments.refused("operation", plan.operation(), "the one that the key was made for, '" + made + "'");
         }
-        return runner.stage(plan, held, Arguments.required(request, "request"));
+        engine.checkRequest(held, Arguments.required(request, "request"));
+        return runner.stage(plan, held, request);
     }
 
     /**
@@ -459,7 +461,7 @@ public final class IdempotencyKeyService<T> {
      * Begins a held key's lease anew, between two stages.
      *
      * @param held the right to change the key; stale afterwards
-     * @param lease how long from now on: 1 millisecond to 24 hours
+     * @param lease how long from now on, also if the one so far was longer: 1 millisecond to 24 hours
      * @return the key, held anew
      * @throws IllegalArgumentException if the lease is out of bounds; nothing was changed
      * @throws IdempotencyException.StaleKey if the key isn't held any more; nothing was changed

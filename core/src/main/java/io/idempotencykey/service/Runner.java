@@ -19,7 +19,7 @@ final class Runner<T> {
     /** Brings a request to its end; if another worker is at it, waits so long for that one's answer. */
     Execution run(Operation<T> operation, KeyId id, Request request, Duration waitAtMost) {
         DeclaredPlan<T> plan = engine.planOf(engine.checked(operation));
-        return claim(plan, id, request, waitAtMost).accept(new Claim.Visitor<>() {
+        return engine.claim(plan, id, request, waitAtMost).accept(new Claim.Visitor<>() {
             @Override
             public Execution claimed(Claim.Claimed claimed) {
                 return proceed(plan, claimed.key(), request);
@@ -53,29 +53,5 @@ final class Runner<T> {
     StageResult stage(DeclaredPlan<T> plan, HeldKey held, Request request) {
         StageDefinition<T> stage = plan.stage(held.id(), held.recoveryPoint());
         return engine.run(plan, held, held.key().withRequest(request), stage);
-    }
-
-    /** Claims the key; while another worker is at it, looks again as long as there is time to wait. */
-    private Claim claim(Plan plan, KeyId id, Request request, Duration waitAtMost) {
-        Waiting waiting = new Waiting(engine.settings().environment(), waitAtMost);
-        while (true) {
-            Claim claim;
-            try {
-                claim = engine.claim(plan, id, request);
-            } catch (IdempotencyException.Locked rowIsHeld) {
-                if (!waiting.another()) {
-                    throw rowIsHeld;
-                }
-                continue;
-            }
-            if (!(claim instanceof Claim.InFlight)) {
-                return claim;
-            }
-            do {
-                if (!waiting.another()) {
-                    return claim;
-                }
-            } while (engine.isInFlight(id));
-        }
     }
 }

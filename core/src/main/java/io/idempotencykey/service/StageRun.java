@@ -9,6 +9,7 @@ import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -47,14 +48,27 @@ final class StageRun<T> {
         this.begin = environment.nanoTime();
     }
 
-    /** Makes the outside call, if any, and runs the stage: until it is committed, or this throws. */
+    /** Makes the outside call, if any, and runs the stage until it is committed, it is answered, or this throws. */
     StageResult run() {
-        WorkStage<T> work;
         try {
-            work = stage.preparation().prepare(seen);
-        } catch (Throwable e) {
-            return failed(e);
+            WorkStage<T> work;
+            try {
+                work = stage.preparation().prepare(seen);
+            } catch (Throwable e) {
+                return failed(e);
+            }
+            return run(work);
+        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.StoreFull e) {
+            if (!unresolved) {
+                throw e;
+            }
+            IdempotencyException unknown = outcomeUnknown(e);
+            List.of(e.getSuppressed()).forEach(unknown::addSuppressed);
+            throw unknown;
         }
+    }
+
+    private StageResult run(WorkStage<T> work) {
         while (true) {
             StageCommit end = attempt(work);
             Optional<StageResult> result = switch (end.kind()) {
@@ -77,15 +91,15 @@ final class StageRun<T> {
 
     /** Rule 2: one try, whose commit is fenced by the revision that this worker holds. */
     private StageCommit attempt(WorkStage<T> work) {
+        Duration timeout = transactionTimeout();
         try {
-            return engine.store()
-                    .commitStage(held.stored(), engine.isolationOf(stage), transactionTimeout(), transaction -> {
-                        StageOutcome outcome = work(work, transaction);
-                        Proposal next = engine.propose(
-                                plan, held, outcome, engine.clock().carried());
-                        latest = remembered(next);
-                        return next.stored().progress();
-                    });
+            return engine.store().commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
+                StageOutcome outcome = work(work, transaction);
+                Proposal next =
+                        engine.propose(plan, held, outcome, engine.clock().carried());
+                latest = remembered(next);
+                return next.stored().progress();
+            });
         } catch (RuntimeException e) {
             return StageCommit.unknown(e);
         }
@@ -147,9 +161,8 @@ final class StageRun<T> {
         try {
             found = engine.access().find(held.id()).map(StoredKey::revision);
         } catch (IdempotencyException.StoreUnavailable e) {
-            IdempotencyException unread = unresolved ? new IdempotencyException.OutcomeUnknown(held.id(), e) : e;
-            unread.addSuppressed(cause);
-            throw unread;
+            e.addSuppressed(cause);
+            throw e;
         }
         if (found.isPresent() && found.get().equals(held.revision())) {
             return Optional.empty();
@@ -195,31 +208,36 @@ final class StageRun<T> {
 
     /** Rule 16: stores an answer in one write that is fenced as a commit is; no answer is given before it is stored. */
     private StageResult answered(Proposal answer, Throwable failure) {
-        while (true) {
-            StoreAccess.Write write;
-            try {
-                write = engine.access().replace(held.revision(), answer.stored());
-            } catch (IdempotencyException e) {
-                IdempotencyException unstored = unresolved ? new IdempotencyException.OutcomeUnknown(held.id(), e) : e;
-                suppress(unstored, failure);
-                throw unstored;
+        StoreAccess.Write write;
+        try {
+            write = write(answer.stored());
+        } catch (IdempotencyException e) {
+            suppress(e, failure);
+            throw e;
+        }
+        return switch (write) {
+            case DONE -> {
+                events().emit(new KeyEvent.StageRolledBack(held.key(), failure, sinceBegin()));
+                yield answer.result();
             }
-            switch (write) {
-                case DONE -> {
-                    events().emit(new KeyEvent.StageRolledBack(held.key(), failure, sinceBegin()));
-                    return answer.result();
-                }
-                case LOST -> {
-                    return look(failure).orElseThrow(() -> new IdempotencyException.OutcomeUnknown(held.id(), failure));
-                }
-                case BUSY -> {
-                    // An earlier try's transaction may hold the row until it ends.
-                    if (!tries.another(timeLeft())) {
-                        throw new IdempotencyException.OutcomeUnknown(held.id(), failure);
-                    }
-                }
+            case LOST -> look(failure).orElseThrow(() -> outcomeUnknown(failure));
+            case BUSY -> throw outcomeUnknown(failure);
+        };
+    }
+
+    /** Writes as the holder; while an earlier try's transaction holds the row, writes again. */
+    private StoreAccess.Write write(StoredKey next) {
+        Tries writes = new Tries(engine.settings());
+        while (true) {
+            StoreAccess.Write write = engine.access().replace(held.revision(), next);
+            if (write != StoreAccess.Write.BUSY || !writes.another(timeLeft())) {
+                return write;
             }
         }
+    }
+
+    private IdempotencyException outcomeUnknown(Throwable cause) {
+        return new IdempotencyException.OutcomeUnknown(held.id(), cause);
     }
 
     private static void suppress(Throwable thrown, Throwable suppressed) {
@@ -240,17 +258,15 @@ final class StageRun<T> {
     private StageResult giveUp(Throwable failure) {
         try {
             StoredKey released = released(failure);
-            StoreAccess.Write release = engine.access().replace(held.revision(), released);
-            if (release == StoreAccess.Write.DONE) {
+            if (write(released) == StoreAccess.Write.DONE) {
+                unresolved = false;
                 events().quarantined(released);
             } else if (unresolved) {
-                return look(failure).orElseThrow(() -> new IdempotencyException.OutcomeUnknown(held.id(), failure));
+                return look(failure).orElseThrow(() -> outcomeUnknown(failure));
             }
         } catch (IdempotencyException e) {
             if (unresolved) {
-                throw e instanceof IdempotencyException.StaleKey || e instanceof IdempotencyException.OutcomeUnknown
-                        ? e
-                        : new IdempotencyException.OutcomeUnknown(held.id(), e);
+                throw e;
             }
             failure.addSuppressed(e);
         }

@@ -79,9 +79,19 @@ final class StoreAccess<T> {
                 StoreFailure.Kind kind = StoreFailure.kindOf(e);
                 switch (kind) {
                     case BUSY -> {
-                        return isStored(next) ? Write.DONE : Write.BUSY;
+                        if (isStored(next)) {
+                            return Write.DONE;
+                        }
+                        if (unresolved) {
+                            // What holds the row may be an earlier try, which may still commit.
+                            throw failure(next.id(), true, e);
+                        }
+                        return Write.BUSY;
                     }
-                    case FULL -> throw new IdempotencyException.StoreFull(next.id(), e);
+                    case FULL ->
+                        throw unresolved
+                                ? failure(next.id(), true, e)
+                                : new IdempotencyException.StoreFull(next.id(), e);
                     case UNAVAILABLE -> throw failure(next.id(), unresolved, e);
                     case UNKNOWN, TRANSIENT -> unresolved |= kind == StoreFailure.Kind.UNKNOWN;
                 }

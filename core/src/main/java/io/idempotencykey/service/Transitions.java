@@ -85,10 +85,11 @@ final class Transitions {
     }
 
     /** Rule 7: refuses another request than the key's own; to be asked in every state but that of an expired key. */
-    static void checkFingerprint(IdempotencyKey key, Fingerprint actual) {
+    static IdempotencyKey checkFingerprint(IdempotencyKey key, Fingerprint actual) {
         if (!key.fingerprint().equals(actual)) {
             throw new IdempotencyException.Mismatch(key.id(), key.fingerprint(), actual);
         }
+        return key;
     }
 
     /** Says whether a key is held by a worker whose lease has run out. */

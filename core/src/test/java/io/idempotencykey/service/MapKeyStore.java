@@ -26,7 +26,7 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Keys in a map and rows in a list, with the time that a test says: the least that keeps what the port promises. */
-public final class MapKeyStore implements KeyStore<List<String>> {
+public class MapKeyStore implements KeyStore<List<String>> {
     final Map<KeyId, StoredKey> keys = new ConcurrentHashMap<>();
 
     /** What stages have committed. */

@@ -9,6 +9,8 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,7 +25,17 @@ class WaitingTest {
     private static final Request REQUEST = Request.of("POST", "/orders", Map.of());
     private static final Response DONE = Response.of(201, "text/plain", "done");
 
-    private final MapKeyStore store = new MapKeyStore();
+    private final MapKeyStore store = new MapKeyStore() {
+        @Override
+        public boolean insert(StoredKey key) {
+            if (busyRow) {
+                throw new StoreFailure(StoreFailure.Kind.BUSY, "row is locked", null);
+            }
+            return super.insert(key);
+        }
+    };
+    private boolean busyRow;
+    private final List<KeyEvent> events = new ArrayList<>();
     private final List<Duration> pauses = new ArrayList<>();
     private long nanos;
     private int happensIn = Integer.MAX_VALUE;
@@ -55,6 +67,7 @@ class WaitingTest {
                     }
                 }
             })
+            .listener(events::add)
             .build();
     private final Operation<List<String>> operation =
             keys.operation("op").respond(STARTED, stage -> DONE).build();
@@ -124,6 +137,27 @@ class WaitingTest {
         assertThat(keys.once("one", ID, REQUEST, Duration.ofSeconds(1), stage -> DONE)
                         .replayed())
                 .isTrue();
+    }
+
+    @Test
+    void whoWaitsForARowThatATransactionHoldsIsToldOnceThatItTookTooLong() {
+        busyRow = true;
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> keys.run(operation, ID, REQUEST, Duration.ofSeconds(10)));
+
+        assertThat(pauses).hasSizeGreaterThan(10);
+        assertThat(events).hasSize(1).first().isInstanceOf(KeyEvent.Refused.class);
+    }
+
+    @Test
+    void whoWaitsForARowThatATransactionHoldsRunsOnceItIsFree() {
+        busyRow = true;
+        happensIn = 3;
+        happens = () -> busyRow = false;
+
+        assertThat(keys.run(operation, ID, REQUEST, Duration.ofSeconds(10)).replayed())
+                .isFalse();
     }
 
     @Test
