@@ -3,10 +3,10 @@ package io.idempotencykey.service;
 import io.idempotencykey.internal.Arguments;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -37,16 +37,16 @@ public final class Background implements AutoCloseable {
 
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
-    /** A run ends with its slowest request: meanwhile another one finds what is new. */
-    private static final int RUNS_AT_ONCE = 2;
+    /** A run of the completer ends with its slowest request; meanwhile a second one finds what is new. */
+    private static final int COMPLETING_AT_ONCE = 2;
 
-    private static final Duration LONGEST_GRACE = Duration.ofSeconds(1);
+    private static final Duration LONGEST = Duration.ofHours(24);
 
-    private final List<Schedule> schedules;
+    private final ScheduledExecutorService schedule;
     private final ExecutorService workers;
 
-    private Background(List<Schedule> schedules, ExecutorService workers) {
-        this.schedules = schedules;
+    private Background(ScheduledExecutorService schedule, ExecutorService workers) {
+        this.schedule = schedule;
         this.workers = workers;
     }
 
@@ -56,45 +56,41 @@ public final class Background implements AutoCloseable {
      * @return {@code false} once it was told to stop
      */
     public boolean isRunning() {
-        return schedules.stream().noneMatch(Schedule::isStopped);
+        return !schedule.isShutdown();
     }
 
     /**
-     * Stops: no run begins any more, and one that is under way is waited for. The last tenth of the time, but not more
-     * than a second, is for one that had to be interrupted, so that it can give back the keys that it holds.
+     * Stops: no run begins any more, and those under way are waited for. A run that hasn't ended when nine tenths of
+     * the time are over, or all but the last second of it, is interrupted and has the rest to give back its keys.
      *
-     * <p>Blocks until nothing runs any more or the deadline has passed. A second call does no harm.
+     * <p>Blocks until nothing runs any more or the deadline has passed. If this thread is interrupted, which it then
+     * still is, the runs are interrupted at once. A second call does no harm.
      *
      * @param deadline how long to wait in all: 0 to 24 hours
      * @return whether nothing runs any more; what still runs is fenced off as a crashed worker would be
      * @throws IllegalArgumentException if the deadline is out of bounds; the work goes on
      */
     public boolean stop(Duration deadline) {
-        Schedule.deadline(deadline);
-        long begin = System.nanoTime();
-        schedules.forEach(Schedule::beginStop);
-        Duration tenth = deadline.dividedBy(10);
-        Duration grace = tenth.compareTo(LONGEST_GRACE) < 0 ? tenth : LONGEST_GRACE;
-        boolean stopped = true;
-        for (Schedule schedule : schedules) {
-            stopped &= schedule.stop(left(deadline.minus(grace), begin));
-        }
-        // What the schedules have not waited for is interrupted, so that it gives back what it holds.
+        Arguments.between(Duration.ZERO, LONGEST, deadline, "deadline");
+        long end = System.nanoTime() + deadline.toNanos();
+        long grace = Math.min(deadline.toNanos() / 10, TimeUnit.SECONDS.toNanos(1));
+        schedule.shutdown();
+        awaitEnd(schedule, end - grace);
+        schedule.shutdownNow();
         workers.shutdownNow();
-        try {
-            stopped &= workers.awaitTermination(left(deadline, begin).toNanos(), TimeUnit.NANOSECONDS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            stopped = false;
-        }
+        boolean stopped = awaitEnd(schedule, end) & awaitEnd(workers, end);
         LOGGER.log(
                 stopped ? Level.INFO : Level.WARNING, "background work has {0}", stopped ? "stopped" : "not stopped");
         return stopped;
     }
 
-    private static Duration left(Duration deadline, long begin) {
-        Duration left = deadline.minusNanos(System.nanoTime() - begin);
-        return left.isNegative() ? Duration.ZERO : left;
+    private static boolean awaitEnd(ExecutorService executor, long end) {
+        try {
+            return executor.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return executor.isTerminated();
+        }
     }
 
     /** Stops within {@link #CLOSE_WITHIN}. */
@@ -124,7 +120,7 @@ public final class Background implements AutoCloseable {
          * @throws IllegalArgumentException if it is out of bounds
          */
         public Builder completeEvery(Duration completeEvery) {
-            this.completeEvery = Schedule.interval(completeEvery, "completeEvery");
+            this.completeEvery = interval(completeEvery, "completeEvery");
             return this;
         }
 
@@ -136,7 +132,7 @@ public final class Background implements AutoCloseable {
          * @throws IllegalArgumentException if it is out of bounds
          */
         public Builder reapEvery(Duration reapEvery) {
-            this.reapEvery = Schedule.interval(reapEvery, "reapEvery");
+            this.reapEvery = interval(reapEvery, "reapEvery");
             return this;
         }
 
@@ -185,19 +181,38 @@ public final class Background implements AutoCloseable {
          * @return what has to be stopped
          */
         public Background start() {
-            ExecutorService workers =
-                    Executors.newFixedThreadPool(completers, task -> Schedule.daemon("idempotencykey-worker", task));
+            ExecutorService workers = Executors.newFixedThreadPool(completers, Builder::daemon);
+            ScheduledExecutorService schedule =
+                    Executors.newScheduledThreadPool(COMPLETING_AT_ONCE + 1, Builder::daemon);
             Completer<?> completing = completer.executor(workers).build();
-            Reaper reaper = new Reaper(engine);
-            List<Schedule> schedules = new ArrayList<>();
-            for (int i = 1; i <= RUNS_AT_ONCE; i++) {
-                schedules.add(
-                        new Schedule("idempotencykey-completer-" + i, completeEvery, completing::runOnce).start());
+            for (int i = 0; i < COMPLETING_AT_ONCE; i++) {
+                repeat(schedule, completeEvery, completing::runOnce);
             }
-            schedules.add(new Schedule("idempotencykey-reaper", reapEvery, reaper::runOnce).start());
-            Background background = new Background(List.copyOf(schedules), workers);
+            repeat(schedule, reapEvery, new Reaper(engine)::runOnce);
             LOGGER.log(Level.INFO, "background work has started, completing {0}", completing.completedOperations());
-            return background;
+            return new Background(schedule, workers);
+        }
+
+        private static void repeat(ScheduledExecutorService schedule, Duration every, Runnable run) {
+            Runnable logged = () -> {
+                try {
+                    run.run();
+                } catch (Throwable e) {
+                    LOGGER.log(Level.WARNING, "background work failed; its next run comes all the same", e);
+                }
+            };
+            ScheduledFuture<?> unused =
+                    schedule.scheduleWithFixedDelay(logged, 0, every.toNanos(), TimeUnit.NANOSECONDS);
+        }
+
+        private static Duration interval(Duration every, String argument) {
+            return Arguments.between(Duration.ofMillis(1), LONGEST, every, argument);
+        }
+
+        private static Thread daemon(Runnable task) {
+            Thread thread = new Thread(task, "idempotencykey-background");
+            thread.setDaemon(true);
+            return thread;
         }
     }
 }

@@ -9,12 +9,14 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoreFailure;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,8 +28,16 @@ class BackgroundTest {
     private static final Request REQUEST = Request.of("POST", "/orders", Map.of());
     private static final Response DONE = Response.of(201, "text/plain", "done");
     private static final Duration SOON = Duration.ofMillis(1);
+    private static final Duration LONG = Duration.ofSeconds(30);
 
-    private final MapKeyStore store = new MapKeyStore();
+    private final MapKeyStore store = new MapKeyStore() {
+        @Override
+        public int deleteExpired(Instant at, int limit) {
+            reaping.run();
+            return super.deleteExpired(at, limit);
+        }
+    };
+    private volatile Runnable reaping = () -> {};
     private final BlockingQueue<KeyEvent> events = new LinkedBlockingQueue<>();
     private final IdempotencyKeyService<List<String>> keys =
             IdempotencyKeyService.builder(store).listener(events::add).build();
@@ -98,8 +108,103 @@ class BackgroundTest {
         assertThat(background.isRunning()).isFalse();
     }
 
+    private Background reaping(Runnable reaping) {
+        this.reaping = reaping;
+        return keys.background().reapEvery(SOON).start();
+    }
+
+    private static void await(CountDownLatch latch) throws InterruptedException {
+        assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
+    }
+
     @Test
-    void itStopsWithinTheDeadlineAndSaysIfSomethingStillRuns() throws InterruptedException {
+    void itsThreadsKeepNoProcessAlive() throws InterruptedException {
+        BlockingQueue<Thread> threads = new LinkedBlockingQueue<>();
+        try (Background unused = reaping(() -> threads.add(Thread.currentThread()))) {
+            Thread thread = threads.poll(30, TimeUnit.SECONDS);
+            assertThat(thread).isNotNull();
+            assertThat(thread.isDaemon()).isTrue();
+            assertThat(thread.getName()).isEqualTo("idempotencykey-background");
+        }
+    }
+
+    @Test
+    void whateverARunThrowsTheNextOneComes() throws InterruptedException {
+        CountDownLatch runs = new CountDownLatch(3);
+        try (Background unused = reaping(() -> {
+            runs.countDown();
+            throw new StackOverflowError("deep");
+        })) {
+            await(runs);
+        }
+    }
+
+    @Test
+    void itWaitsForTheRunThatIsUnderWay() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch proceed = new CountDownLatch(1);
+        AtomicInteger ended = new AtomicInteger();
+        Background background = reaping(() -> {
+            running.countDown();
+            try {
+                proceed.await();
+                ended.incrementAndGet();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+        await(running);
+        proceed.countDown();
+
+        assertThat(background.stop(LONG)).isTrue();
+        assertThat(ended.get()).isPositive();
+        assertThat(background.isRunning()).isFalse();
+    }
+
+    @Test
+    void aRunThatDoesNotEndIsInterruptedAndHasTimeToGiveBackWhatItHolds() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch interrupted = new CountDownLatch(1);
+        Background background = reaping(() -> {
+            running.countDown();
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException e) {
+                interrupted.countDown();
+            }
+        });
+        await(running);
+
+        boolean unused = background.stop(SOON);
+        await(interrupted);
+
+        assertThat(background.stop(LONG)).isTrue();
+    }
+
+    @Test
+    void whoStopsItOnAnInterruptedThreadInterruptsTheRunAtOnce() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch interrupted = new CountDownLatch(1);
+        Background background = reaping(() -> {
+            running.countDown();
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException e) {
+                interrupted.countDown();
+            }
+        });
+        await(running);
+        Thread.currentThread().interrupt();
+
+        boolean unused = background.stop(LONG);
+
+        assertThat(Thread.interrupted()).isTrue();
+        await(interrupted);
+        assertThat(background.stop(LONG)).isTrue();
+    }
+
+    @Test
+    void itSaysIfSomethingStillRunsAtTheDeadline() throws InterruptedException {
         CountDownLatch running = new CountDownLatch(1);
         CountDownLatch proceed = new CountDownLatch(1);
         Operation<List<String>> operation = keys.operation("op")
@@ -114,12 +219,28 @@ class BackgroundTest {
         keys.claim(operation, ID, REQUEST);
         store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
         Background background = background(operation).start();
-        assertThat(running.await(30, TimeUnit.SECONDS)).isTrue();
+        await(running);
 
         assertThat(background.stop(SOON)).isFalse();
 
         proceed.countDown();
-        assertThat(background.stop(Duration.ofSeconds(30))).isTrue();
+        assertThat(background.stop(LONG)).isTrue();
+    }
+
+    @Test
+    void aDeadlineOutOfBoundsIsRefusedAndTheWorkGoesOn() throws InterruptedException {
+        CountDownLatch runs = new CountDownLatch(3);
+        try (Background background = reaping(() -> {})) {
+            for (Duration deadline : List.of(Duration.ofMillis(-1), Duration.ofSeconds(Long.MAX_VALUE))) {
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> background.stop(deadline))
+                        .withMessageContaining("argument 'deadline'");
+            }
+            reaping = runs::countDown;
+
+            await(runs);
+            assertThat(background.isRunning()).isTrue();
+        }
     }
 
     /** A store that can be read but not written stops all completing: that is told, and not swallowed. */
