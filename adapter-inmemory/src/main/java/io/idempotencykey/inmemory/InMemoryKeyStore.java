@@ -34,23 +34,22 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in memory, with the guarantees of the other stores as long as the process lives.
  *
- * <p>For tests, and for applications of a single process whose data is in memory too. Memory is bounded by a number of
- * keys: a new key beyond it takes the place of one that has expired; if there is none, it is refused, since
- * a promised replay is never dropped.
+ * <p>For tests, and for applications of a single process whose data is in memory too. The number of keys is bounded: a
+ * new key beyond the bound replaces one that has expired. If there is none, the new key is refused, because a promised
+ * replay is never dropped.
  *
- * <p>A stage gets the application's own handle, and its isolation from other data than the key is whatever that handle
- * gives; so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or
- * hook.
+ * <p>A stage gets the application's own handle. How it is isolated from other data than the key depends on that handle,
+ * so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or hook.
  *
  * @param <T> the handle that a stage writes with
  */
 public final class InMemoryKeyStore<T> implements KeyStore<T> {
-    /** How many keys are kept unless the constructor is told otherwise. */
+    /** How many keys are kept by default. */
     public static final int DEFAULT_MAX_KEYS = 100_000;
 
     private static final Comparator<KeyId> BY_SCOPE_AND_VALUE =
             Comparator.comparing(KeyId::scope).thenComparing(KeyId::value);
-    /** The first of all keys in the order of scopes and values. */
+    /** The lowest key in the order of scopes and values. */
     private static final KeyId FIRST = KeyId.of("!");
 
     private static final Comparator<Due> DUE_FIRST =
@@ -63,7 +62,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private final AtomicLong moved = new AtomicLong();
 
     private final ReentrantLock lock = new ReentrantLock();
-    // All guarded by the lock, under which no code of the application runs.
+    // The lock guards all that follow. No code of the application runs under it.
     private final Map<KeyId, StoredKey> keys = new HashMap<>();
     private final NavigableMap<String, NavigableMap<Due, StoredKey>> resumable = new TreeMap<>();
     private final NavigableMap<Due, StoredKey> expiring = new TreeMap<>(DUE_FIRST);
@@ -73,9 +72,9 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private record Due(Instant at, KeyId id) {}
 
     /**
-     * A store for stages that only need some object to write with, such as a test's list.
+     * A store for stages that need any object to write with, such as a test's list.
      *
-     * <p>Nothing is rolled back but the key. The store keeps {@link #DEFAULT_MAX_KEYS} keys and the system's time.
+     * <p>Only the key is rolled back. The store keeps {@link #DEFAULT_MAX_KEYS} keys and the system's time.
      *
      * @param handles gives each stage its handle
      */
@@ -194,7 +193,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         } catch (Throwable e) {
             return rollback(transaction, e, rolledBack(e));
         }
-        // From here on the key is this stage's, so that the hook needs no lock while it commits.
+        // From here on the key belongs to this stage, so the hook commits without the lock.
         Optional<StageCommit> refused = locked(() -> fence(held));
         if (refused.isPresent()) {
             return rollback(transaction, null, refused.get());

@@ -3,8 +3,8 @@ package io.idempotencykey.inmemory;
 /**
  * The application's own transactions, which commit or roll back together with a key's change.
  *
- * <p>Called on the thread that runs the stage, and safe for many threads. A conflict that may be gone at the next try
- * is told by a {@link io.idempotencykey.port.StoreFailure} of the kind {@code TRANSIENT}.
+ * <p>Called on the thread that runs the stage; implementations are safe for many threads. For a conflict that may be
+ * gone at the next try, they throw a {@link io.idempotencykey.port.StoreFailure} of the kind {@code TRANSIENT}.
  *
  * @param <T> the handle that a stage writes with
  */

@@ -12,12 +12,11 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * What the data source's connections are set to, read once; and what has to be set beyond that for a transaction.
+ * The settings that the data source's connections come with, read once, and those that a transaction needs beyond them.
  *
  * @param database the database
  * @param isolation JDBC's number of the level that connections come with
- * @param idleTimeout after how many milliseconds a transaction that is idle is ended by the server, as connections
- *     come; 0 for never
+ * @param idleTimeout after how many milliseconds the server ends an idle transaction on such a connection; 0 for never
  */
 record ConnectionSettings(Database database, int isolation, long idleTimeout) {
     private static final String SAVEPOINT = "savepoint idempotency_key_stage";
@@ -32,7 +31,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
                         connection,
                         "select setting from pg_settings where name = 'idle_in_transaction_session_timeout'");
             case MARIADB -> 1_000 * number(connection, "select @@session.idle_transaction_timeout");
-            case H2 -> 1; // in the application's own process there is nobody who could be waited for
+            case H2 -> 1; // H2 runs in the application's process, so no owner can vanish without it
         };
         return new ConnectionSettings(database, connection.getTransactionIsolation(), idleTimeout);
     }
@@ -44,7 +43,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         }
     }
 
-    /** Whether a transaction that is left alone would outlive the lease, as connections come. */
+    /** Whether an abandoned transaction would outlive the lease unless a shorter time-out is set. */
     private boolean outlives(Duration lease) {
         return idleTimeout == 0 || idleTimeout > lease.toMillis();
     }
@@ -53,7 +52,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         return database.number(wanted) == isolation;
     }
 
-    /** The isolations that a transaction can have, by the data source or by being set. */
+    /** The isolations that a transaction can have, from the data source or by a setting. */
     Set<Isolation> isolations(Transactions transactions) {
         Set<Isolation> isolations = database.isolations();
         boolean settable = switch (database) {
@@ -68,16 +67,16 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
     }
 
     /**
-     * Whether the server may roll back a transaction without the session noticing, so that errors have to be watched.
+     * Whether errors have to be watched, because the server may roll a transaction back without the session noticing.
      */
     boolean watches() {
         return database != Database.POSTGRESQL;
     }
 
     /**
-     * Whether a savepoint has to show that the transaction is still the same: on MariaDB, where a procedure may swallow
-     * the error of a rollback before the connection sees it; and where the connection can't be guarded. H2 doesn't tell
-     * of a savepoint that is gone.
+     * Whether a savepoint has to show that the transaction is still the same one. It has to on MariaDB, where a
+     * procedure may swallow the error of a rollback before the connection sees it, and wherever the connection can't be
+     * guarded. H2 doesn't report a lost savepoint.
      */
     private boolean needsSavepoint(Transactions transactions) {
         return switch (database) {
@@ -87,7 +86,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         };
     }
 
-    /** The first statements of a transaction, for one round trip: they end with it, or are put back. */
+    /** The first statements of a transaction, for one round trip. They end with it, or are restored after it. */
     List<String> begin(Isolation wanted, Duration lease, Transactions transactions) {
         List<String> statements = new ArrayList<>();
         if (database == Database.H2) {
@@ -97,7 +96,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
             statements.add("set transaction isolation level " + database.name(wanted));
         }
         if (database == Database.POSTGRESQL && outlives(lease)) {
-            // In whole seconds, so that the texts are few and the driver keeps them prepared.
+            // In whole seconds, so that there are few texts and the driver keeps them prepared.
             statements.add("set local idle_in_transaction_session_timeout = '"
                     + lease.plusMillis(999).toSeconds() + "s'");
         }
@@ -112,7 +111,9 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
                 : statements;
     }
 
-    /** For the last statement of a transaction, which fails if the transaction isn't the one that began. */
+    /**
+     * What the transaction's last statement is sent with, so that it fails if the transaction isn't the one that began.
+     */
     Statements last(Connection connection, Transactions transactions) {
         if (!needsSavepoint(transactions)) {
             return new Statements(connection);
@@ -139,7 +140,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         }
     }
 
-    /** Puts back what was changed. */
+    /** Restores what was changed. */
     void restore(Connection connection, Isolation wanted, Duration lease) throws SQLException {
         if (database == Database.H2 && !isGiven(wanted)) {
             connection.setTransactionIsolation(isolation);
@@ -156,7 +157,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         Statements statements = new Statements(connection);
         if (!given) {
             switch (database) {
-                // In the statement's own round trip.
+                // Sent in the statement's own round trip.
                 case POSTGRESQL ->
                     statements = transaction
                             ? new Statements(connection, "set transaction isolation level read committed; ", "", 1)

@@ -7,7 +7,7 @@ import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
 
-/** What the supported databases do differently, the statements' texts apart. */
+/** What the supported databases do differently, except for the statements' texts. */
 enum Database {
     POSTGRESQL,
     MARIADB,

@@ -7,14 +7,14 @@ import java.util.EnumSet;
 import java.util.Set;
 
 /**
- * What an SQL error means, by SQL state and vendor code only; wrappers around it say little.
+ * What an SQL error means, by SQL state and vendor code.
  *
- * <p>The order is that of precedence, where a chain of causes has several.
+ * <p>Constants stand in the order of precedence, for chains of causes that have several.
  */
 enum Failure {
     /** The transaction's branches may have ended differently. */
     HEURISTIC,
-    /** The server rolled the transaction back for a reason that may be gone the next time. */
+    /** The server rolled the transaction back for a reason that may be gone at the next try. */
     CONFLICT,
     /** A row was held for too long; the statement did nothing, the transaction may live on. */
     LOCKED,
@@ -22,9 +22,9 @@ enum Failure {
     DUPLICATE,
     /** The server refused the statement, or the commit, and did nothing. */
     REFUSED,
-    /** MariaDB refused the statement, by a number that has no SQL state; of a commit, it may say anything. */
+    /** MariaDB refused the statement, with a number that has no SQL state. After a commit it may mean anything. */
     NUMBERED,
-    /** The connection was lost, or the server says nothing of what became of the statement. */
+    /** The connection was lost, or the server doesn't say what became of the statement. */
     LOST,
     /** There is no SQL error at all. */
     NONE;
@@ -38,7 +38,7 @@ enum Failure {
     private static final int H2_LOCK_TIMEOUT = 50200;
     private static final int H2_CONCURRENT_UPDATE = 90131;
 
-    /** What a throwable means, by all SQL errors among its causes and the suppressed. */
+    /** What a throwable means, by all SQL errors among its causes and suppressed exceptions. */
     static Failure of(Throwable thrown) {
         return all(thrown).stream().findFirst().orElse(NONE);
     }
@@ -48,7 +48,7 @@ enum Failure {
         Set<Failure> found = EnumSet.noneOf(Failure.class);
         for (Throwable each : StoreFailure.chain(thrown)) {
             if (each instanceof SQLException first) {
-                // A batch has one error after the other.
+                // A batch chains its errors.
                 for (SQLException next = first; next != null; next = next.getNextException()) {
                     found.add(of(next));
                 }
@@ -78,9 +78,9 @@ enum Failure {
             case "40" -> CONFLICT;
             case "25" ->
                 switch (state) {
-                    // The transaction was aborted by an earlier error that somebody swallowed.
+                    // An earlier error, which the stage swallowed, aborted the transaction.
                     case "25P02" -> CONFLICT;
-                    // The server has closed the connection of a transaction that was idle, or open, for too long.
+                    // The server closed the connection, because its transaction was idle or open for too long.
                     case "25P03", "25P04" -> LOST;
                     default -> REFUSED;
                 };
@@ -96,7 +96,7 @@ enum Failure {
         };
     }
 
-    /** Apart from the numbers that are the client's. */
+    /** Whether the number is the server's and not the client's. */
     private static boolean isOfMariadbsServer(int code) {
         return (code >= 1_000 && code < 2_000) || (code >= 3_000 && code < 5_000);
     }
@@ -112,7 +112,7 @@ enum Failure {
         return new StoreFailure(kind, "the database failed: " + kind, thrown);
     }
 
-    /** What becomes of a stage that failed before its commit was sent: rolled back for certain. */
+    /** What became of a stage that failed before its commit was sent; it is rolled back for certain. */
     static StageCommit beforeCommit(Throwable thrown) {
         return switch (of(thrown)) {
             case CONFLICT, LOCKED, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
@@ -121,10 +121,10 @@ enum Failure {
         };
     }
 
-    /** What becomes of a stage whose commit failed: only the server's own word says that it rolled back. */
+    /** What became of a stage whose commit failed. Only an answer of the server proves a rollback. */
     static StageCommit ofCommit(Throwable thrown) {
         if (all(thrown).contains(LOST)) {
-            // Another error may be that of a callback, which says nothing of the commit.
+            // Any other error may come from a callback, which says nothing about the commit.
             return StageCommit.unknown(thrown);
         }
         return switch (of(thrown)) {
@@ -134,7 +134,7 @@ enum Failure {
         };
     }
 
-    /** A version that another transaction has moved on: the next try reads it anew. */
+    /** Another transaction has changed the version, and the next try reads it anew. */
     private static boolean isStale(Throwable thrown) {
         return StoreFailure.chain(thrown).stream()
                 .anyMatch(each -> each instanceof jakarta.persistence.OptimisticLockException

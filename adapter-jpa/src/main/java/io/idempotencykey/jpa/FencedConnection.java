@@ -12,7 +12,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A connection that spares round trips: the transaction's settings go along with its first statement, the fence with
+ * A connection that saves round trips: it sends the transaction's settings with its first statement, and the fence with
  * its commit.
  */
 final class FencedConnection implements InvocationHandler {
@@ -22,7 +22,7 @@ final class FencedConnection implements InvocationHandler {
         void on(Connection connection) throws SQLException;
     }
 
-    /** What says nothing to the server, or ends the transaction and with it the need of settings. */
+    /** Calls that send nothing to the server, or that end the transaction, which then needs no settings. */
     private static final Set<String> NEEDS_NO_SETTINGS = Set.of(
             "abort",
             "close",
@@ -56,7 +56,7 @@ final class FencedConnection implements InvocationHandler {
                 new FencedConnection(target));
     }
 
-    /** Has the transaction begin with these statements; {@code false} if the connection isn't of this kind. */
+    /** Makes the transaction begin with these statements; {@code false} if the connection isn't of this kind. */
     static boolean beginBy(Connection connection, List<String> settings) {
         FencedConnection fenced = fenced(connection);
         if (fenced != null) {
@@ -65,7 +65,7 @@ final class FencedConnection implements InvocationHandler {
         return fenced != null;
     }
 
-    /** Has the transaction commit in this way; {@code false} if the connection isn't of this kind. */
+    /** Makes the transaction commit in this way; {@code false} if the connection isn't of this kind. */
     static boolean commitBy(Connection connection, Commit commit) {
         FencedConnection fenced = fenced(connection);
         if (fenced != null) {
@@ -106,7 +106,7 @@ final class FencedConnection implements InvocationHandler {
         return method.getName().equals("createStatement") && result != null ? guarded(result) : result;
     }
 
-    /** A statement whose text is looked at when it is executed. */
+    /** A statement whose text is checked when it is executed. */
     private Object guarded(Object statement) {
         InvocationHandler handler = (proxy, method, arguments) -> {
             guard.check(statement, method, arguments);
@@ -116,7 +116,7 @@ final class FencedConnection implements InvocationHandler {
                 FencedConnection.class.getClassLoader(), new Class<?>[] {Statement.class}, handler);
     }
 
-    /** Calls a method, and throws what it throws as it is. */
+    /** Calls a method, and throws its exception unchanged. */
     static @Nullable Object call(Object target, Method method, @Nullable Object @Nullable [] arguments)
             throws Throwable {
         try {

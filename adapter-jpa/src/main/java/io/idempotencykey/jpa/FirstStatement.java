@@ -14,9 +14,10 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A statement of a stage that sends the transaction's settings along, in its own round trip.
+ * A stage's first statement, which sends the transaction's settings along in its own round trip.
  *
- * <p>What the driver can't do with several statements at once, such as a batch, sends the settings by themselves.
+ * <p>For calls that the driver can't make with several statements at once, such as a batch, the settings are sent
+ * alone.
  */
 final class FirstStatement implements InvocationHandler {
     private static final Set<String> NEEDS_ONE_STATEMENT = Set.of(
@@ -39,7 +40,7 @@ final class FirstStatement implements InvocationHandler {
     private final String sql;
     private final Runnable sent;
     private final PreparedStatement first;
-    /** By their indexes; what else is set for the statement, such as a limit, by its method's name. */
+    /** By their indexes; other settings of the statement, such as a limit, by their method's name. */
     private final Map<Object, Parameter> parameters = new HashMap<>();
 
     private PreparedStatement target;
@@ -56,7 +57,7 @@ final class FirstStatement implements InvocationHandler {
         this.target = first;
     }
 
-    /** Prepares a statement; tells when the settings are sent. */
+    /** Prepares a statement, and calls {@code sent} once the settings are sent. */
     static PreparedStatement prepare(Connection connection, List<String> settings, String sql, Runnable sent)
             throws SQLException {
         return (PreparedStatement) Proxy.newProxyInstance(
@@ -116,7 +117,7 @@ final class FirstStatement implements InvocationHandler {
         return rows;
     }
 
-    /** Leaves the first statement open: it may have rows that are being read. */
+    /** Sends the statement alone. The first one stays open, because its rows may still be read. */
     private void sendAlone() throws Throwable {
         if (!executed) {
             ConnectionSettings.execute(connection, String.join("; ", settings));

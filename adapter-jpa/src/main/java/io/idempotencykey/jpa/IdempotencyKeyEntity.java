@@ -13,10 +13,10 @@ import org.hibernate.type.SqlTypes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The mapping of the table that {@link JpaKeyStore} keeps its keys in: add it to the persistence unit's classes.
+ * The mapping of the table in which {@link JpaKeyStore} keeps its keys; add it to the persistence unit's classes.
  *
- * <p>Immutable: it can be read with queries, and nothing is ever written through it. The names of table and schema are
- * those of the mapping, so {@code orm.xml}, {@code hibernate.default_schema} or a naming strategy change them.
+ * <p>Immutable: queries can read it, and nothing is ever written through it. The names of the table and its schema come
+ * from the mapping, so {@code orm.xml}, {@code hibernate.default_schema} or a naming strategy change them.
  */
 @Entity(name = "IdempotencyKey")
 @Table(name = "idempotency_key")

@@ -32,12 +32,12 @@ import org.jspecify.annotations.Nullable;
  * Keeps keys in a table of the application's own database, so that a stage's entities and its key commit together.
  *
  * <p>Works with Hibernate ORM 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to be a
- * class of the persistence unit, and the table to exist: its SQL is on the class path as {@code
+ * class of the persistence unit, and its table has to exist. The table's SQL is on the class path as {@code
  * io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
  *
  * <p>A stage gets an entity manager in a new transaction, which is flushed, fenced and committed after the stage; an
- * outer transaction is left alone. Key statements outside of stages are single statements in READ COMMITTED on
- * connections of their own, whatever transaction the thread has.
+ * outer transaction is left alone. Outside stages, keys are read and written by single statements in READ COMMITTED on
+ * connections of their own, even if the thread has a transaction.
  *
  * <table>
  *   <caption>What a stage's isolation means</caption>
@@ -50,8 +50,8 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
  * </table>
  *
- * <p>An isolation costs nothing where the data source's connections have it already, which is found out when the store
- * is made; else it is set for the transaction, and the connection goes back as it came.
+ * <p>An isolation costs nothing if the data source's connections have it already, which is found out when the store is
+ * made. Otherwise it is set for the transaction, and the connection goes back as it came.
  *
  * <table>
  *   <caption>What an error of the database means, anywhere among the causes and the suppressed</caption>
@@ -69,8 +69,8 @@ import org.jspecify.annotations.Nullable;
  *   1062</td><td>the stage's own</td><td>the stage's own</td></tr>
  * </table>
  *
- * <p>What the application has registered with the transaction counts as the stage's where it fails before the commit is
- * sent. Where it fails after the commit, the stage is committed all the same, and the error is lost.
+ * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
+ * failed. If it fails after the commit, the stage is committed all the same, and the error is lost.
  *
  * <p>Safe for many threads.
  */
@@ -82,7 +82,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     /**
      * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA
-     * manager that Hibernate was told of, an open one being suspended meanwhile.
+     * manager that Hibernate is configured with, which suspends an open one meanwhile.
      *
      * <p>Reads the data source's settings once, on one connection.
      *
@@ -98,8 +98,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     /**
      * A store whose stages run in transactions of another manager, such as Spring's.
      *
-     * <p>Reads the data source's settings once, on one connection outside of such a transaction: the manager must not
-     * set a weaker isolation than connections come with.
+     * <p>Reads the data source's settings once, on one connection outside such a transaction. So the manager must not
+     * set a weaker isolation than the data source's.
      *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
@@ -220,7 +220,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         return statement(transactions, connection -> settings.alone(connection, work));
     }
 
-    /** Translates failures; without a connection, nothing can have been sent. */
+    /** Translates failures. Without a connection, nothing was sent. */
     private static <R> R statement(Transactions transactions, Transactions.Work<R> work) {
         boolean[] connected = new boolean[1];
         try {

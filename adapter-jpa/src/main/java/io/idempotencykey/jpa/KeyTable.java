@@ -35,10 +35,10 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The table's statements. Each is one statement on a connection that is given, and says nothing of transactions.
+ * The table's statements. Each is one statement on a given connection; transactions are the caller's.
  *
- * <p>Writes give up when a row has been held for 900 ms (MariaDB, which counts seconds: one second), by means of their
- * own text where the database allows it.
+ * <p>A write gives up when another transaction has held the row for 900 ms, or for one second on MariaDB, which counts
+ * whole seconds. The bound is part of the statement's text where the database allows that.
  */
 final class KeyTable {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
@@ -52,7 +52,10 @@ final class KeyTable {
     private static final String ALL = IDENTITY + ", " + CREATION + ", " + CHANGING;
     private static final String THIS_REVISION = " scope = ? and key_value = ? and revision = ?";
 
-    /** PostgreSQL's {@code width_bucket} of no buckets: an error that hardly any trigger of an application raises. */
+    /**
+     * The error of {@code width_bucket} with no buckets on PostgreSQL, which hardly any trigger of an application
+     * raises.
+     */
     private static final String NO_BUCKETS = "2201G";
 
     private static final int LOCK_MILLIS = 900;
@@ -72,7 +75,7 @@ final class KeyTable {
         this.insert = insertSql();
         this.replace = updateSql(CREATION + ", " + CHANGING);
         this.advance = updateSql(CHANGING);
-        // Without a row, this fails and nothing is committed.
+        // It fails if no row matches, and then nothing is committed.
         this.advanceAndCommit = "with fenced as (" + advance
                 + " returning 1) select width_bucket(0, 0, 1, count(*)::int) from fenced; commit";
         this.find = "select " + ALL + " from " + table + " where scope = ? and key_value = ?";
@@ -81,7 +84,7 @@ final class KeyTable {
             case POSTGRESQL ->
                 "delete from " + table + " where ctid = any (array(select ctid from " + table + " where " + expired
                         + " order by due_at limit ? for update skip locked))";
-            // In the order of the index, or MariaDB would sort all that have expired.
+            // Ordered as the index is, because MariaDB would otherwise sort all expired rows.
             case MARIADB ->
                 waiting() + "delete from " + table + " where " + expired + " order by state, due_at limit ?";
             case H2 -> "delete from " + table + " where " + expired + " fetch first ? rows only";
@@ -94,7 +97,7 @@ final class KeyTable {
             case POSTGRESQL ->
                 "insert into " + table + " (" + ALL + ") select " + values + " where " + waiting() + " on conflict ("
                         + IDENTITY + ") do nothing";
-            // Not "insert ignore", which also swallows what doesn't fit.
+            // Not "insert ignore", which also swallows values that don't fit.
             case MARIADB ->
                 waiting() + "insert into " + table + " (" + ALL + ") select " + values
                         + " from dual where not exists (select 1 from " + table
@@ -118,7 +121,7 @@ final class KeyTable {
         };
     }
 
-    /** The bound on waiting for a row, as part of a statement's text: it ends with the statement or its transaction. */
+    /** The bound on waiting for a row, as part of a statement's text. It ends with the statement or its transaction. */
     private String waiting() {
         return switch (database) {
             case POSTGRESQL -> "(select set_config('lock_timeout', '" + LOCK_MILLIS + "ms', true)) is not null";
@@ -177,7 +180,7 @@ final class KeyTable {
             }
             return bounded(statements, statement) == 1;
         } catch (SQLException e) {
-            // A racing insert that neither MariaDB nor H2 could see when they looked.
+            // MariaDB and H2 couldn't see a concurrent insert when they looked.
             if (Failure.of(e) == Failure.DUPLICATE) {
                 return false;
             }
@@ -189,15 +192,15 @@ final class KeyTable {
         return update(statements, replace, next.key().creation(), next.id(), expected, next.progress());
     }
 
-    /** Replaces what can change within one creation of the key. */
+    /** Replaces the columns that can change within one creation of the key. */
     boolean advance(Statements statements, KeyId id, Revision expected, StoredProgress next) throws SQLException {
         return update(statements, advance, null, id, expected, next);
     }
 
     /**
-     * Replaces what can change, and commits, in one round trip; on PostgreSQL only.
+     * Replaces the columns that can change, and commits, in one round trip; on PostgreSQL only.
      *
-     * @return {@code false} if the key has another revision; the transaction has to be rolled back then
+     * @return {@code false} if the key has another revision; the caller has to roll the transaction back then
      */
     boolean advanceAndCommit(Connection connection, KeyId id, Revision expected, StoredProgress next)
             throws SQLException {
@@ -250,7 +253,7 @@ final class KeyTable {
             if (!keys.isEmpty() || unreadable.isEmpty()) {
                 return keys;
             }
-            // Or the scopes behind one that has nothing else would never have their turn.
+            // Otherwise the scopes behind one that has only unreadable rows would never have their turn.
             after = unreadable.iterator().next();
         }
     }
@@ -269,7 +272,7 @@ final class KeyTable {
                                 + points.stream().map(point -> "?").collect(Collectors.joining(", ")) + ")")
                         .collect(Collectors.collectingAndThen(
                                 Collectors.joining(" or "), any -> any.isEmpty() ? "" : " and (" + any + ")"));
-        // By its primary key, MariaDB would go through all keys of the scope, finished ones too.
+        // By the primary key, MariaDB would read all keys of the scope, the finished ones too.
         String from = " from " + table + (database == Database.MARIADB ? " ignore index (primary)" : "") + " where ";
         String sql = "select " + ALL + from + unfinished + " and scope = (select min(scope)" + from + unfinished
                 + (afterScope == null ? "" : " and scope > ?") + ") order by due_at, key_value limit ?";
@@ -294,7 +297,7 @@ final class KeyTable {
 
     List<StoredKey> findQuarantined(Statements statements, @Nullable KeyId after, int limit) throws SQLException {
         String sql = "select " + ALL + " from " + table + " where state = 'quarantined'"
-                // The first condition says no more, but is one that every database finds by an index.
+                // The first condition adds nothing but an expression that every database finds by an index.
                 + (after == null ? "" : " and scope >= ? and (scope, key_value) > (?, ?)")
                 + " order by scope, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
@@ -317,7 +320,7 @@ final class KeyTable {
         }
     }
 
-    /** Executes a write; H2's bound on waiting is the session's, and is put back. */
+    /** Executes a write. On H2 the bound on waiting is a setting of the session, and is restored afterwards. */
     private int bounded(Statements statements, PreparedStatement statement) throws SQLException {
         if (database != Database.H2) {
             return statements.update(statement);
@@ -346,7 +349,7 @@ final class KeyTable {
         return keys;
     }
 
-    /** Leaves out a row that isn't a key, such as one that was edited by hand: the others are not to wait for it. */
+    /** Leaves out a row that isn't a key, for instance because it was edited by hand, so that the others don't wait. */
     private List<StoredKey> readable(Statements statements, PreparedStatement statement, Set<String> unreadableScopes)
             throws SQLException {
         List<StoredKey> keys = new ArrayList<>();
@@ -520,7 +523,7 @@ final class KeyTable {
         void instant(@Nullable Instant instant) throws SQLException {
             if (instant == null) {
                 switch (database) {
-                    // By name, lest the driver take null for another type and parse the statement anew.
+                    // With the type's name; otherwise the driver takes null for another type and parses the text anew.
                     case POSTGRESQL -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE, "timestamptz");
                     case MARIADB -> statement.setNull(++index, Types.TIMESTAMP);
                     case H2 -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE);
@@ -533,7 +536,7 @@ final class KeyTable {
         }
     }
 
-    /** A state as its columns; what a state doesn't have is null. */
+    /** A state as columns; those that the state doesn't have are null. */
     private record StateColumns(
             @Nullable Instant lockedAt,
             @Nullable Instant dueAt,

@@ -14,8 +14,8 @@ import org.hibernate.engine.spi.SessionFactoryImplementor;
 /**
  * Resource-local transactions, each in a session of its own on a connection of its own.
  *
- * <p>The connection is taken from Hibernate's provider here, and not by the session: so its settings can be put back
- * after the commit, and errors on it be watched.
+ * <p>The connection is taken from Hibernate's provider here and not by the session, so that its settings can be
+ * restored after the commit and its errors can be watched.
  */
 record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider connections, ConnectionSettings settings)
         implements Transactions {
@@ -63,9 +63,9 @@ record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider c
                 settings.restore(connection, isolation, lease);
             }
         } catch (SQLException e) {
-            // The transaction's fate is known, or is being told by another exception. A connection that can't be put
-            // back as
-            // it was must not be used again.
+            // The transaction's outcome is known, or another exception tells of it. A connection whose settings can't
+            // be
+            // restored must not be used again.
             connection.abort(Runnable::run);
         }
     }

@@ -7,8 +7,8 @@ import org.hibernate.type.descriptor.jdbc.JdbcType;
 import org.hibernate.type.descriptor.jdbc.JdbcTypeIndicators;
 
 /**
- * 128 random bits as the database's {@code uuid}, and as {@code binary(16)} on MariaDB, whose {@code uuid} refuses
- * some.
+ * Maps 128 random bits to the database's {@code uuid}, and to {@code binary(16)} on MariaDB, whose {@code uuid} refuses
+ * some values.
  */
 final class RandomUuidJavaType extends UUIDJavaType {
     private static final long serialVersionUID = 1L;

@@ -18,7 +18,7 @@ import org.hibernate.resource.transaction.spi.TransactionObserver;
 import org.hibernate.resource.transaction.spi.TransactionStatus;
 import org.jspecify.annotations.Nullable;
 
-/** One run of a stage's work with its fence, inside a transaction; remembers how far it came. */
+/** One run of a stage's work with its fence, inside a transaction; remembers how far the run came. */
 final class StageAttempt implements Consumer<EntityManager> {
     private final KeyTable table;
     private final StoredKey held;
@@ -37,7 +37,7 @@ final class StageAttempt implements Consumer<EntityManager> {
 
     private final Last last = new Last();
 
-    /** Called before what the stage registers, so that no error there hides what became of the transaction. */
+    /** Called before the stage's own callbacks, so that none of their errors hides what became of the transaction. */
     private final Synchronization first = new Synchronization() {
         @Override
         public void beforeCompletion() {}
@@ -52,7 +52,7 @@ final class StageAttempt implements Consumer<EntityManager> {
         }
     };
 
-    /** Called after what the stage registers: from here on, the commit may have been sent. */
+    /** Called after the stage's own callbacks; from here on the commit may have been sent. */
     private final class Last implements TransactionObserver, Synchronization {
         @Override
         public void afterBegin() {}
@@ -124,7 +124,7 @@ final class StageAttempt implements Consumer<EntityManager> {
         }
     }
 
-    /** A transaction manager may swallow the error, and commit. */
+    /** Marks the transaction for rollback, because a transaction manager may swallow the error and commit. */
     private static void forbidCommit(TransactionCoordinator coordinator, Throwable cause) {
         try {
             coordinator.getTransactionDriverControl().markRollbackOnly();
@@ -135,12 +135,12 @@ final class StageAttempt implements Consumer<EntityManager> {
 
     private void begin(Connection connection) throws SQLException {
         if (!FencedConnection.beginBy(connection, begin)) {
-            // PostgreSQL takes several in one round trip; elsewhere there is but one.
+            // PostgreSQL takes several statements in one round trip; on the other databases there is only one.
             ConnectionSettings.execute(connection, String.join("; ", begin));
         }
     }
 
-    /** The server has rolled the transaction back on its own. */
+    /** The server has rolled the transaction back by itself. */
     private static NotCommitted doomed(SQLException cause) {
         return new NotCommitted("the stage swallowed an error that ended its transaction", cause);
     }
@@ -158,7 +158,7 @@ final class StageAttempt implements Consumer<EntityManager> {
             throw new IllegalStateException(
                     "the stage ended its transaction; only the library may commit or roll back");
         }
-        // Before the flush, too, which fails in a transaction that JTA ended when its time was up.
+        // Checked before the flush, too, because that fails in a transaction that JTA ended after its time-out.
         checkActive(coordinator);
         session.flush();
         checkActive(coordinator);
@@ -215,14 +215,14 @@ final class StageAttempt implements Consumer<EntityManager> {
             return StageCommit.fencedOff();
         }
         if (saidCommitted) {
-            // Something failed after the commit. JTA also calls committed what only a part of its resources is.
+            // Something failed after the commit. JTA says "committed" also if only some of its resources are.
             return StageCommit.unknown(failure);
         }
         if (commitBegun) {
             return Failure.ofCommit(failure);
         }
         if (thrown == null && committing == null && Failure.of(failure) != Failure.NONE) {
-            // There was no connection, or it couldn't be set up: the work has never run.
+            // The work never ran, because there was no connection or it couldn't be set up.
             return StageCommit.transientlyRolledBack(failure);
         }
         Throwable cause = thrown == null ? failure : thrown;

@@ -9,8 +9,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses, while a stage runs on a connection, whatever would end its transaction before the fence: what came before
- * would be lost, or be kept, without the key.
+ * Refuses, while a stage runs on a connection, every call that would end its transaction before the fence, because the
+ * writes before it would be kept or lost without the key.
  */
 final class StageGuard {
     private static final Set<String> ENDS = Set.of("commit", "rollback", "setAutoCommit", "close", "abort");
@@ -23,7 +23,7 @@ final class StageGuard {
 
     private boolean running;
 
-    /** Says that a stage begins, or is through, on a connection that is guarded. */
+    /** Tells the guard of a connection that a stage begins or has ended on it. */
     static void running(Connection connection, boolean running) {
         if (Proxy.isProxyClass(connection.getClass())) {
             Object handler = Proxy.getInvocationHandler(connection);

@@ -6,12 +6,12 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 
 /**
- * Statements on a connection, each sent in one round trip with what has to be said before and after it.
+ * Statements on a connection, each sent in one round trip with what has to precede and follow it.
  *
  * @param connection the connection
- * @param before what is said before, with its semicolon, or nothing
- * @param after what is said after, which gives no rows, or nothing
- * @param results how many results come before the statement's own: none or one
+ * @param before the text that precedes a statement, with its semicolon; may be empty
+ * @param after the text that follows a statement and gives no rows; may be empty
+ * @param results how many results come before the statement's own: 0 or 1
  */
 record Statements(Connection connection, String before, String after, int results) {
     /** Something that is done with them. */

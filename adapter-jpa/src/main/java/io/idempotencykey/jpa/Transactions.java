@@ -29,9 +29,9 @@ sealed interface Transactions permits LocalTransactions, JtaTransactions, GivenT
     /** Runs work in a new top-level transaction and commits it; throws what the work or the commit throws. */
     void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception;
 
-    /** Does something outside any transaction that this thread may have. */
+    /** Does something outside every transaction of this thread. */
     <R> R outside(Work<R> work) throws Exception;
 
-    /** Whether the adapter may change a connection's settings and put them back after the transaction. */
+    /** Whether the adapter may change a connection's settings and restore them after the transaction. */
     boolean ownsConnections();
 }

@@ -15,9 +15,9 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Remembers the error after which the server may have rolled a transaction back, for whoever catches and swallows it.
+ * Remembers the error after which the server may have rolled a transaction back, even if the stage swallows it.
  *
- * <p>Wraps the connection and whatever comes from it. The first such error dooms the connection's transaction.
+ * <p>Wraps the connection and every object that it hands out. The first such error dooms the connection's transaction.
  */
 final class WatchedConnection implements InvocationHandler {
     private static final List<Class<?>> WRAPPED = List.of(
@@ -41,7 +41,7 @@ final class WatchedConnection implements InvocationHandler {
         return (Connection) wrap(connection, Connection.class, new AtomicReference<>(), new StageGuard());
     }
 
-    /** The error that doomed the connection's transaction; {@code null} if there is none, or nobody watches. */
+    /** The error that doomed the connection's transaction; {@code null} if there is none or it isn't watched. */
     static @Nullable SQLException doom(Connection connection) {
         return Proxy.isProxyClass(connection.getClass())
                         && Proxy.getInvocationHandler(connection) instanceof WatchedConnection watched

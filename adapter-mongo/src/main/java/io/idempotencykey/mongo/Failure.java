@@ -15,24 +15,24 @@ import io.idempotencykey.port.StoreFailure;
 import java.util.Set;
 
 /**
- * What a driver's error means, by its type, code and labels; wrappers around it say little.
+ * What a driver's error means, by its type, code and labels.
  *
- * <p>The order is that of precedence, where a chain of causes has several.
+ * <p>Constants stand in the order of precedence, for chains of causes that have several.
  */
 enum Failure {
     /** The server or the driver gave up waiting; the change may still land. */
     TIMED_OUT,
-    /** The connection, the primary or the majority was lost, or the command killed: nobody says what became of it. */
+    /** The connection, the primary or the majority was lost, or the command was killed; its outcome is unknown. */
     LOST,
-    /** The transaction met another, or is gone: its writes are, too. */
+    /** The transaction conflicted with another or is gone, and its writes are gone with it. */
     CONFLICT,
     /** There was no server to send the command to. */
     UNREACHABLE,
     /** Another document has the same value under a unique index; nothing was done. */
     DUPLICATE,
-    /** The server refused the command, which no repetition changes; nothing was done. */
+    /** The server refused the command and would refuse it again; nothing was done. */
     REFUSED,
-    /** Nothing that is known here. */
+    /** No error that this class knows. */
     NONE;
 
     private static final Set<Integer> TIMED_OUT_CODES = Set.of(
@@ -52,7 +52,7 @@ enum Failure {
             9001, // SocketException
             10107, // NotWritablePrimary
             11600, // InterruptedAtShutdown
-            11601, // Interrupted, as by the end of its session
+            11601, // Interrupted, for instance by the end of its session
             11602, // InterruptedDueToReplStateChange
             13435, // NotPrimaryNoSecondaryOk
             13436); // NotPrimaryOrSecondary
@@ -66,7 +66,7 @@ enum Failure {
             267); // PreparedTransactionInProgress
 
     private static final Set<Integer> REFUSED_CODES = Set.of(
-            2, // BadValue, a missing index among others
+            2, // BadValue, for instance a missing index
             9, // FailedToParse
             13, // Unauthorized
             14, // TypeMismatch
@@ -86,7 +86,7 @@ enum Failure {
 
     private static final String RETRYABLE_WRITE = "RetryableWriteError";
 
-    /** What a throwable means, by all the driver's errors among its causes and the suppressed. */
+    /** What a throwable means, by all the driver's errors among its causes and suppressed exceptions. */
     static Failure of(Throwable thrown) {
         Failure found = NONE;
         for (Throwable each : StoreFailure.chain(thrown)) {
@@ -128,7 +128,7 @@ enum Failure {
     /**
      * What a failure of a single command means.
      *
-     * <p>A conflict is unknown, since the driver may have sent the command twice, and its error is that of the second.
+     * <p>A conflict is unknown, because the driver may have sent the command twice and report the second one's error.
      */
     static StoreFailure ofCommand(RuntimeException thrown) {
         StoreFailure.Kind kind = switch (of(thrown)) {
@@ -139,7 +139,7 @@ enum Failure {
         return failure(kind, thrown);
     }
 
-    /** The same of a read. It changes nothing, and if it timed out, each further try would wait as long again. */
+    /** The same for a read. A read that timed out isn't tried again, because each try would wait as long. */
     static StoreFailure ofRead(RuntimeException thrown) {
         return of(thrown) == TIMED_OUT ? failure(StoreFailure.Kind.UNAVAILABLE, thrown) : ofCommand(thrown);
     }
@@ -148,7 +148,7 @@ enum Failure {
         return new StoreFailure(kind, "MongoDB failed: " + kind, thrown);
     }
 
-    /** What becomes of a stage that failed before its commit was sent: rolled back for certain. */
+    /** What became of a stage that failed before its commit was sent; it is rolled back for certain. */
     static StageCommit beforeCommit(Throwable thrown) {
         return switch (of(thrown)) {
             case TIMED_OUT, LOST, CONFLICT, UNREACHABLE -> StageCommit.transientlyRolledBack(thrown);

@@ -20,7 +20,7 @@ final class HolderSession {
         return session.getServerSession().getIdentifier().getBinary("id");
     }
 
-    /** Whether the sessions of earlier holders are killed; there can't be more of them later. */
+    /** Whether the former holders' sessions have been killed; no others can come later. */
     boolean hasKilledOthers() {
         return killedOthers;
     }

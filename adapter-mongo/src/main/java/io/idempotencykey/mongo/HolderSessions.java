@@ -15,14 +15,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * The sessions of the keys that are held here, by the key's revision.
  *
- * <p>A session is taken out while it is used, and goes back to the driver when its key is no longer held, when its
- * lease has been over for a while, or when there are too many. A stage whose session is gone gets a new one, which is
- * not the stored one: nobody could then end its transaction but the server, after a minute.
+ * <p>A session is taken out while it is used. It goes back to the driver when its key is no longer held, when its lease
+ * has been over for a minute, or when there are too many. A stage whose session is gone gets a new one, whose id isn't
+ * stored with the key; so only the server can end its transaction, after a minute.
  */
 final class HolderSessions {
     private record Kept(HolderSession session, long until) {}
 
-    /** A lease that has run out still commits if nobody took over: the session is kept a little longer. */
+    /** How long a session outlives its lease, because a stage still commits after its lease if nobody took over. */
     private static final Duration GRACE = Duration.ofMinutes(1);
 
     private final MongoClient client;
@@ -62,7 +62,7 @@ final class HolderSessions {
             if (before != null && before.session != session) {
                 dropped.add(before.session);
             }
-            // The eldest first: leases differ, so one that is over may hide behind one that isn't, until that goes.
+            // Oldest first. Leases differ in length, so an expired one may stay behind an unexpired one for a while.
             Iterator<Kept> eldest = kept.values().iterator();
             while (eldest.hasNext()) {
                 Kept next = eldest.next();

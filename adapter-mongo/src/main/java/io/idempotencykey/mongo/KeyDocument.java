@@ -33,7 +33,7 @@ import org.bson.UuidRepresentation;
 import org.bson.codecs.BsonDocumentCodec;
 import org.jspecify.annotations.Nullable;
 
-/** A key as a document, and the filters and updates that single it out and change it. */
+/** A key as a document, with the filters that find it and the updates that change it. */
 final class KeyDocument {
     static final String ID = "_id";
     static final String FORMAT = "format";
@@ -51,13 +51,13 @@ final class KeyDocument {
     static final String FINISHED = "finished";
     static final String FAILED = "failed";
 
-    /** What is written, and the newest that can be read. */
+    /** The format that is written, and the newest that can be read. */
     static final int CURRENT_FORMAT = 1;
 
     /** The server's limit. */
     static final int MOST_BYTES = 16 * 1024 * 1024;
 
-    /** How many holders' sessions are kept: more takeovers than that within a minute are not to be expected. */
+    /** How many holders' sessions are kept; no key is taken over more often than that within a minute. */
     private static final int MOST_SESSIONS = 8;
 
     /** The fields that only some states have. */
@@ -108,8 +108,8 @@ final class KeyDocument {
     private KeyDocument() {}
 
     /**
-     * Neither part can have a space, which sorts before every character that they can have: so ids differ as the keys
-     * do, and sort by scope and then by value.
+     * Joins scope and value by a space. Neither can contain one, and it sorts before every character that they can
+     * contain, so ids are unique and sort by scope and then by value.
      */
     static BsonString id(KeyId id) {
         return new BsonString(id.scope() + " " + id.value());
@@ -144,10 +144,10 @@ final class KeyDocument {
     }
 
     /**
-     * The update outside of a stage: everything but the identity.
+     * The update outside a stage: everything but the identity.
      *
-     * @param holder who holds the key then; {@code null} if nobody
-     * @param former who held it before, if that was here
+     * @param holder the next holder; {@code null} if there is none
+     * @param former the former holder's session if it is one of this process, else {@code null}
      */
     static BsonDocument replace(StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
         BsonDocument set = creation(next.key().creation());
@@ -158,14 +158,16 @@ final class KeyDocument {
     /**
      * The update in a stage: what changes within one creation.
      *
-     * @param holder whose stage it is
-     * @param former the same if its session is stored with the key; else {@code null}
+     * @param holder the holder that runs the stage
+     * @param former the same holder if its session is stored with the key, else {@code null}
      */
     static BsonDocument advance(StoredProgress next, HolderSession holder, @Nullable HolderSession former) {
         return update(changing(next), next, holder, former);
     }
 
-    /** The sessions of others stay listed until the key is finished: each may still have a transaction open. */
+    /**
+     * Other holders' sessions stay listed until the key is finished, because each may still have an open transaction.
+     */
     private static BsonDocument update(
             BsonDocument set, StoredProgress next, @Nullable HolderSession holder, @Nullable HolderSession former) {
         checkSize(set);
@@ -194,7 +196,7 @@ final class KeyDocument {
         return stored.progress().state() instanceof KeyState.Finished;
     }
 
-    /** How long the holder's lease is; nothing if nobody holds the key. */
+    /** The length of the holder's lease; zero if nobody holds the key. */
     static Duration lease(StoredProgress stored) {
         return stored.progress().state() instanceof KeyState.Locked locked
                 ? Duration.between(locked.lockedAt(), locked.leaseEnds())
@@ -250,7 +252,7 @@ final class KeyDocument {
                 .append("body", new BsonBinary(response.body()));
     }
 
-    /** Refuses what the server would refuse, before anything is sent. */
+    /** Refuses, before it is sent, a document that the server would refuse. */
     private static void checkSize(BsonDocument document) {
         int bytes = new RawBsonDocument(document, new BsonDocumentCodec())
                 .getByteBuffer()
@@ -339,7 +341,7 @@ final class KeyDocument {
         };
     }
 
-    /** A document's fields, each to be read; one that isn't means something that this version doesn't know. */
+    /** A document's fields. Each must be read, because an unread one has a meaning that this version doesn't know. */
     private static final class Fields {
         private final BsonDocument document;
         private final Set<String> known = new HashSet<>();

@@ -66,14 +66,14 @@ import org.jspecify.annotations.Nullable;
  * <p>Needs a replica set (of one member, if need be) or a sharded cluster, and the indexes of {@link #createIndexes}. A
  * stage gets a {@link ClientSession} in a new transaction (read concern snapshot, write concern majority and journaled,
  * on the primary) and passes it to each of its operations. The key's compare-and-set is the transaction's last write.
- * The session refuses to begin, commit or abort, and to be used after the stage; the stage is then rolled back with
- * that error.
+ * The session refuses to begin, commit or abort a transaction, and to be used after the stage; a stage that tries is
+ * rolled back with that error.
  *
- * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
- * whatever the client's are. A write that waits for a document or for the majority gives up after 600 ms, or sooner if
- * the client's operations time out sooner; but an insert or a deletion of finished keys, which wait for the majority
- * only, after 10 s. Safe for many threads. Every command blocks for as long as the client's settings let it look for a
- * server and wait for a connection.
+ * <p>Everything else is one command with concerns of its own, independent of the client's: writes are majority and
+ * journaled, reads are majority on the primary. A write that waits for a document or for the majority gives up after
+ * 600 ms, or sooner if the client's operations time out sooner. An insert or a deletion of expired keys, which waits
+ * for the majority only, gives up after 10 s. Safe for many threads. Every command blocks for as long as the client's
+ * settings let it look for a server and wait for a connection.
  *
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can
  * both commit (write skew): a stage that depends on a document has to write to it, too.
@@ -103,29 +103,28 @@ import org.jspecify.annotations.Nullable;
  * stage uses the same session, which ends the transaction if it is still open: it can't commit any more.
  *
  * <p><b>What the dead leave behind.</b> The id of the session that a holder runs its stages in is stored with its lock.
- * A server lets a transaction live for a minute after its owner is gone, and it would be in the way of whoever takes
- * over. So a stage that meets a conflict after its key was taken over kills the former holders' sessions, once; and a
- * write that waits in vain for the key's own document kills them if the lease is over by the server's time. On the
- * ordinary way none of this costs a command. A former holder that is alive fails with NoSuchTransaction, and learns
- * that its key is stale. If it has put the session to other use, that transaction is aborted, and fails with a label
- * that says to run it again.
+ * A server lets a transaction live for a minute after its owner is gone, and meanwhile it blocks the next holder. So a
+ * stage that meets a conflict after a takeover kills the former holders' sessions, once; and a write that waits in vain
+ * for the key's own document kills them if the lease is over by the server's time. None of this costs a command on the
+ * normal path. A former holder that is still alive fails with NoSuchTransaction, and learns that its key is stale. If
+ * it uses the session for something else by then, that transaction is aborted with a label that says to run it again.
  */
 public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
     /**
-     * How long a write may wait for a document that a transaction holds, in milliseconds: servers look at the clock now
-     * and then only.
+     * Maximum wait of a write for a document that a transaction holds, in milliseconds; below one second, because
+     * servers check deadlines only periodically.
      */
     private static final long LONGEST_WAIT = 600;
 
     /**
-     * How long an insert or a deletion may wait for the majority, in milliseconds: no transaction is ever in its way,
-     * and a key that landed after its claim gave up would be locked by nobody until its lease is over.
+     * Maximum wait of an insert or a deletion for the majority, in milliseconds. It may be long, because no transaction
+     * blocks these; it must be, because a key that lands after its claim gave up stays locked until its lease is over.
      */
     private static final long LONGEST_UNHINDERED = 10_000;
 
-    /** How many keys one command deletes: slow servers are to be done in time, too. */
+    /** How many keys one command deletes; few enough for a slow server to finish in time. */
     private static final int DELETES = 100;
 
     private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
@@ -143,20 +142,20 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private final MongoClient client;
     private final MongoDatabase database;
 
-    /** With our own concerns and codecs, whatever the client's are. */
+    /** Uses this store's own concerns and codecs, not the client's. */
     private final MongoCollection<BsonDocument> keys;
 
     private final HolderSessions sessions;
 
     /**
-     * A store in a collection, which is made with the first key if it isn't there.
+     * A store in a collection, which the first key creates if it doesn't exist.
      *
      * <p>Asks the server what it is, and whether there is such a collection.
      *
      * @param client the application's; not closed by this store
-     * @param databaseName the name of a database, best the one of the stages' own documents
-     * @param collectionName the name of an ordinary collection for keys only, without a default collation or unique
-     *     indexes other than that of {@code _id}
+     * @param databaseName the name of a database, best the one that holds the stages' own documents
+     * @param collectionName the name of an ordinary collection for keys only, without a default collation and without
+     *     unique indexes other than that of {@code _id}
      * @throws IllegalArgumentException if the server is a standalone one, or the collection isn't ordinary; the message
      *     says what to change
      * @throws StoreFailure if the server can't be reached
@@ -173,7 +172,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         checkCollection(collectionName);
     }
 
-    /** With our own codecs, whatever the client's are. */
+    /** Uses the driver's default codecs, not the client's. */
     private MongoDatabase database(String name) {
         return client.getDatabase(name).withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry());
     }
@@ -200,7 +199,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         boolean ordinary = "collection".equals(found.get("type"))
                 && !options.containsKey("collation")
                 && !options.containsKey("capped");
-        // The driver doesn't tell which index a duplicate was found under.
+        // The driver doesn't say which unique index a duplicate violates.
         if (!ordinary || read(() -> unique(keys.listIndexes()))) {
             throw new IllegalArgumentException("argument 'collectionName' is '" + name
                     + "', which is a view, capped, has a default collation, or a unique index of its own; allowed: an"
@@ -218,23 +217,23 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Makes the indexes that completing, listing and reaping need. Can be repeated, also by many processes at once.
+     * Creates the indexes that completing, listing and reaping need. Repeatable, also by many processes at once.
      *
-     * @throws StoreFailure if they can't be made, such as for lack of the right to, or since there are other ones with
-     *     the same fields
+     * @throws StoreFailure if they can't be created, for instance for lack of the right to, or because other indexes
+     *     exist on the same fields
      */
     public void createIndexes() {
         createIndexes(new IndexOptions());
     }
 
     /**
-     * Makes the indexes of {@link #createIndexes}, with the one by expiry as a TTL index: the server then removes
+     * Creates the indexes of {@link #createIndexes}, with the one by expiry as a TTL index: the server then removes
      * expired keys by itself, within a minute or so of their expiry, and no reaper is needed. Keys that don't expire
      * don't have the field.
      *
-     * <p>Can be repeated. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
+     * <p>Repeatable. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
      *
-     * @throws StoreFailure if they can't be made
+     * @throws StoreFailure if they can't be created
      */
     public void createIndexesWithTimeToLive() {
         createIndexes(new IndexOptions().expireAfter(0L, TimeUnit.SECONDS));
@@ -297,7 +296,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public boolean replace(Revision expected, StoredKey next) {
         HolderSession proposed = sessions.take(next.revision());
-        // Whatever else runs under the old revision goes on being kept under it.
+        // An earlier try of this write has kept its session by the next revision; the old revision's stays then.
         HolderSession former = proposed != null ? null : sessions.take(expected);
         HolderSession mine = proposed != null ? proposed : former;
         HolderSession holder = mine != null || !KeyDocument.isLocked(next.progress()) ? mine : sessions.open();
@@ -317,10 +316,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Sends writes that give up after a while, in milliseconds; returns how many documents they met.
+     * Sends writes that give up after so many milliseconds; returns how many documents they matched.
      *
-     * <p>The driver's own methods have no such bound, and may send a command twice: if the first answer was lost, the
-     * second one's should tell of the first, which not every server keeps.
+     * <p>The driver's own methods have no such bound. They may also send a command twice, and rely on the server to
+     * repeat a lost first answer, which not every server does.
      */
     private int bounded(String command, String field, List<BsonDocument> statements, long longest) {
         BsonDocument text = new BsonDocument(
@@ -335,11 +334,12 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Sends a write while the client's time-out lasts, in milliseconds, if that is longer than its own bound.
+     * Sends a write again and again until the client's time-out, in milliseconds, is over.
      *
-     * <p>A client that has a time-out takes no other bound than a shorter one, which also ends the wait for a server or
-     * a connection. No socket's and no server's error is among the causes then, and no document need be held. But that
-     * doesn't prove that nothing was sent: none but success is believed afterwards.
+     * <p>A client with a time-out accepts only a shorter one as a bound, and that bound also ends the wait for a server
+     * or a connection. In that case no error of a socket or a server is among the causes, and no document need be held;
+     * so the write is sent again. Nothing proves that an earlier one was not sent, though, so afterwards only success
+     * is believed.
      */
     private int sendWithin(long timeout, long longest, BsonDocument text) {
         long begin = System.nanoTime();
@@ -357,7 +357,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             } catch (MongoException e) {
                 first = first == null ? e : first;
                 long then = timeout - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin);
-                // Else the client's settings ended it, such as that of how long to look for a server.
+                // Otherwise another setting of the client ended it, such as how long to look for a server.
                 boolean byBound = before - then >= bound;
                 if (byBound && StoreFailure.chain(e).stream().allMatch(MongoTimeoutException.class::isInstance)) {
                     left = then;
@@ -388,7 +388,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return met;
     }
 
-    /** Makes a write. If the key is held then, or may be, its holder's session is kept for the next stage. */
+    /** Writes a key. If it is held afterwards, or may be, its holder's session is kept for the next stage. */
     private boolean write(StoredKey next, @Nullable HolderSession holder, boolean known, Supplier<Boolean> write) {
         boolean keep = known;
         try {
@@ -408,8 +408,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Ends the transaction that a write waited for in vain, if that is an unresolved one of this holder, or of one
-     * whose lease is over by the server's own time.
+     * Ends the transaction that a write waited for in vain, if it is an unresolved one of this holder, or one of a
+     * holder whose lease is over by the server's time.
      */
     private void endBlocking(BsonDocument filter, @Nullable HolderSession former, MongoException failure) {
         try {
@@ -428,9 +428,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         }
     }
 
-    /** Kills the sessions of those who held the key before, once, if there are any: one of them may be in the way. */
+    /** Kills the former holders' sessions, once, because the transaction of one of them may block this holder's. */
     private void endFormer(StoredKey held, HolderSession holder, Throwable failure) {
-        // The first attempt has nobody before it.
+        // A first attempt has no former holder.
         if (held.key().attempts() <= 1 || holder.hasKilledOthers()) {
             return;
         }
@@ -486,7 +486,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 endFormer(held, holder, Objects.requireNonNull(end.cause()));
                 sessions.keep(held.revision(), holder, lease);
             }
-            // A transaction whose fate is open ends at the latest when the session begins its next one.
+            // A transaction with an unknown outcome ends at the latest when the session begins its next one.
             case ROLLED_BACK, UNKNOWN -> sessions.keep(held.revision(), holder, lease);
         }
         return end;
@@ -529,15 +529,15 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * The index is named, so that a missing one is an error and not a slow scan of all keys. What isn't a key, such as
-     * a document that was edited by hand, is left out: the others are not to wait for it.
+     * Lists keys by a named index, so that a missing index is an error and not a slow scan. A document that isn't a
+     * key, for instance because it was edited by hand, is left out, so that the others don't wait for it.
      */
     private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
         List<StoredKey> found = new ArrayList<>();
         int seen = 0;
         int last = limit;
-        // A page of nothing but what can't be read is followed by the next: what is behind it would never have its
-        // turn.
+        // If no document of a page can be read, the next page follows; otherwise the keys behind it would never be
+        // found.
         while (found.isEmpty() && last == limit) {
             int skipped = seen;
             List<BsonDocument> documents = read(() -> keys.find(filter)
@@ -563,7 +563,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return found;
     }
 
-    /** A process of an older version leaves alone what a newer one wrote. */
+    /** Excludes what a newer version of the library wrote. */
     private static Bson readable() {
         return lte(KeyDocument.FORMAT, KeyDocument.CURRENT_FORMAT);
     }
@@ -580,7 +580,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .limit(limit)
                 .map(found -> found.get(KeyDocument.ID))
                 .into(new ArrayList<>()));
-        // One that was created anew since then has no expiry, and stays.
+        // A key that was created anew in between has no expiry, so it stays.
         List<BsonDocument> deletes = ids.stream()
                 .map(id -> {
                     BsonDocument filter = new BsonDocument(KeyDocument.ID, id);

@@ -10,10 +10,10 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a stage sees of its session: everything but the transaction's begin and end, which are the library's, and
- * nothing once the stage is over.
+ * A stage's view of its session: it refuses to begin or end a transaction, which only the library does, and it refuses
+ * every call after the stage has ended.
  *
- * <p>A proxy rather than a class, since drivers add methods to the interface.
+ * <p>It is a proxy and not a class, because drivers add methods to the interface.
  */
 final class StageSession implements InvocationHandler {
     private static final Set<String> REFUSED =
@@ -37,7 +37,7 @@ final class StageSession implements InvocationHandler {
     public @Nullable Object invoke(Object proxy, Method method, @Nullable Object @Nullable [] arguments)
             throws Throwable {
         if (method.getName().equals("equals")) {
-            // Frameworks look sessions up, and the driver's would not equal its proxy.
+            // Frameworks look sessions up by equality, and the driver's session doesn't equal its proxy.
             return arguments != null && proxy == arguments[0];
         }
         if (over && method.getDeclaringClass() != Object.class) {
@@ -50,13 +50,13 @@ final class StageSession implements InvocationHandler {
             throw refused;
         }
         if (method.getName().equals("clearTransactionContext")) {
-            // The driver's own call, after each error that it labels as transient: what was sent may be missing,
-            // and the server may still have the transaction.
+            // The driver calls this after each error that it labels as transient. The write may be missing then, while
+            // the server still has the transaction.
             doomed = true;
         }
         if (method.getName().equals("setSnapshotTimestamp")) {
-            // Some servers name a transaction's snapshot in their answers. The driver takes it for that of a snapshot
-            // session, which this isn't, and would refuse the session's next transaction another one.
+            // Some servers return a transaction's snapshot in their answers. The driver takes it for that of a snapshot
+            // session, which this isn't, and would refuse another snapshot in the session's next transaction.
             return null;
         }
         try {
@@ -66,7 +66,7 @@ final class StageSession implements InvocationHandler {
         }
     }
 
-    /** Ends the stage's use of the session, and throws what the stage was refused or met, even if it swallowed that. */
+    /** Ends the stage's use of the session, and throws an error or a refusal that the stage swallowed. */
     void end() {
         over = true;
         if (refusal != null) {

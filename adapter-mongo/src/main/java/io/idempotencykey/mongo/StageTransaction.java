@@ -19,18 +19,18 @@ import org.jspecify.annotations.Nullable;
 /**
  * One run of a stage's work with its fence, in a transaction of its own.
  *
- * @param holder whose stage it is
- * @param former the same if its session is stored with the key; else {@code null}
+ * @param holder the holder that runs the stage
+ * @param former the same holder if its session is stored with the key, else {@code null}
  */
 record StageTransaction(
         MongoCollection<BsonDocument> keys,
         HolderSession holder,
         @Nullable HolderSession former,
         StoredKey held) {
-    /** How long the server may work on one commit; the majority's answer to it usually takes milliseconds. */
+    /** Maximum time of one commit on the server; the majority usually answers within milliseconds. */
     private static final Duration LONGEST_COMMIT = Duration.ofSeconds(10);
 
-    /** How often a commit is sent until its answer arrives. */
+    /** How many times a commit is sent until its answer arrives. */
     private static final int COMMITS = 3;
 
     StageCommit run(Duration lease, Function<ClientSession, StoredProgress> work) {
@@ -43,7 +43,7 @@ record StageTransaction(
             stage.end();
             matched = fence(session, next);
         } catch (Throwable e) {
-            // Before the rollback, whose own failure says nothing of the stage's.
+            // Classified before the rollback, whose own failure says nothing about the stage's.
             StageCommit end = Failure.beforeCommit(e);
             rollBack(session, stage, e);
             return end;
@@ -86,7 +86,7 @@ record StageTransaction(
                 session.abortTransaction();
             }
         } catch (RuntimeException e) {
-            // It isn't committed, and the session's next transaction ends it.
+            // The transaction isn't committed, and the session's next one ends it.
             suppress(cause, e);
         }
     }
@@ -98,8 +98,8 @@ record StageTransaction(
     }
 
     /**
-     * Commits, and sends the commit again while its answer is lost: that can't commit twice, and a transaction left
-     * open would block the next try. Once an answer was lost, none but success is believed.
+     * Commits, and sends the commit again while its answer is lost. That can't commit twice, and a transaction left
+     * open would block the next try. After a lost answer only success is believed.
      */
     private static StageCommit commit(ClientSession session) {
         RuntimeException lost = null;
