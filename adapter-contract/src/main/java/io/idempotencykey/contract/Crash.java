@@ -1,6 +1,0 @@
-package io.idempotencykey.contract;
-
-/** Stands for the end of a process: whoever it passes does nothing any more. */
-final class Crash extends Error {
-    private static final long serialVersionUID = 1L;
-}
