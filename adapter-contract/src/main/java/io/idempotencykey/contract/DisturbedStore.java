@@ -11,39 +11,46 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** A real store whose calls are counted, whose time is given by the test, and to which a test can do harm. */
+/** A real store whose time is given by the test, and whose next stage can meet a fault. */
 final class DisturbedStore<T> implements KeyStore<T> {
+    /** What can go wrong with a stage. */
+    enum Fault {
+        /** Nothing. */
+        NONE,
+        /** What was done is rolled back: a serialization failure, a deadlock. */
+        TRANSIENT,
+        /** What was done is rolled back, and the answer is lost. */
+        LOST,
+        /** The stage is committed, and the answer is lost. */
+        MADE_BUT_UNANSWERED,
+        /** The answer is lost, and the stage is committed after one or more later calls. */
+        LATE
+    }
+
+    /** The calls after which a late commit can land. */
+    enum Call {
+        FIND,
+        REPLACE
+    }
+
     private final KeyStore<T> store;
     private final Supplier<Instant> clock;
-    private final Queue<Call> calls = new ConcurrentLinkedQueue<>();
-    private final Map<Call, Queue<Disturbance>> coming = new EnumMap<>(Call.class);
-    private final Map<Call, Fault> lasting = new EnumMap<>(Call.class);
-    private final Queue<Landing> late = new ConcurrentLinkedQueue<>();
-    private final List<StageCommit> landed = new ArrayList<>();
-    private @Nullable Set<Isolation> isolations;
-    private @Nullable Isolation isolation;
-    private @Nullable Duration lease;
+    private final AtomicReference<Fault> next = new AtomicReference<>(Fault.NONE);
+    private @Nullable Runnable landing;
     private Call landsAfter = Call.FIND;
     private int landsAfterCalls = 1;
-
-    private record Disturbance(Runnable before, Fault fault) {}
-
-    private record Landing(Call after, AtomicInteger calls, Runnable change) {}
+    private @Nullable StageCommit landed;
 
     /** Ends a transaction in which the stage's work is done. */
     private static final class Aborted extends RuntimeException {
@@ -53,72 +60,29 @@ final class DisturbedStore<T> implements KeyStore<T> {
     DisturbedStore(KeyStore<T> store, Supplier<Instant> clock) {
         this.store = store;
         this.clock = clock;
-        for (Call call : Call.values()) {
-            coming.put(call, new ConcurrentLinkedQueue<>());
-            lasting.put(call, Fault.NONE);
-        }
     }
 
-    /** The calls since the last {@link #forget()}, in order; reading the time apart. */
-    List<Call> calls() {
-        return calls.stream().filter(call -> call != Call.TIME).toList();
+    /** The next stage meets this fault. */
+    void next(Fault fault) {
+        next.set(fault);
     }
 
-    long count(Call call) {
-        return calls.stream().filter(call::equals).count();
-    }
-
-    void forget() {
-        calls.clear();
-    }
-
-    /** The next calls of a kind meet these faults, one each. */
-    void next(Call call, Fault... faults) {
-        for (Fault fault : faults) {
-            queue(call).add(new Disturbance(() -> {}, fault));
-        }
-    }
-
-    /** Something happens just before the next call of a kind. */
-    void before(Call call, Runnable event) {
-        queue(call).add(new Disturbance(event, Fault.NONE));
-    }
-
-    /** All calls of a kind meet this fault, after those for which another one was said. */
-    void always(Call call, Fault fault) {
-        lasting.put(call, fault);
-    }
-
-    /** Changes that come late are made after so many calls of a kind, at the end of the last of them. */
-    void lateChangesLandAfter(Call call, int calls) {
+    /** The next stage's answer is lost, and it is committed at the end of the last of so many calls of a kind. */
+    void commitLateAfter(Call call, int calls) {
+        next(Fault.LATE);
         landsAfter = call;
         landsAfterCalls = calls;
     }
 
-    /** What became of stages whose commit came late. */
-    List<StageCommit> landed() {
+    /** What became of the stage whose commit came late; null while it hasn't come. */
+    @Nullable
+    StageCommit landed() {
         return landed;
-    }
-
-    /** The isolation of the last stage. */
-    @Nullable
-    Isolation isolation() {
-        return isolation;
-    }
-
-    /** How long the last stage's transaction was allowed to live. */
-    @Nullable
-    Duration lease() {
-        return lease;
-    }
-
-    void allow(Set<Isolation> only) {
-        isolations = only;
     }
 
     @Override
     public Instant time() {
-        return statement(Call.TIME, clock);
+        return clock.get();
     }
 
     @Override
@@ -128,22 +92,26 @@ final class DisturbedStore<T> implements KeyStore<T> {
 
     @Override
     public Set<Isolation> isolations() {
-        return isolations == null ? store.isolations() : isolations;
+        return store.isolations();
     }
 
     @Override
     public Optional<StoredKey> find(KeyId id) {
-        return statement(Call.FIND, () -> store.find(id));
+        Optional<StoredKey> found = store.find(id);
+        landAfter(Call.FIND);
+        return found;
     }
 
     @Override
     public boolean insert(StoredKey key) {
-        return statement(Call.INSERT, () -> store.insert(key));
+        return store.insert(key);
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        return statement(Call.REPLACE, () -> store.replace(expected, next));
+        boolean replaced = store.replace(expected, next);
+        landAfter(Call.REPLACE);
+        return replaced;
     }
 
     @Override
@@ -165,47 +133,31 @@ final class DisturbedStore<T> implements KeyStore<T> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
-        Fault fault = begin(Call.COMMIT_STAGE);
-        this.isolation = isolation;
-        this.lease = lease;
-        Supplier<StageCommit> committing = () -> store.commitStage(held, isolation, lease, work);
-        Supplier<StageCommit> aborting = () -> store.commitStage(held, isolation, lease, transaction -> {
-            throw instead(() -> work.apply(transaction), new Aborted());
-        });
-        StageCommit end = switch (fault) {
-            case NONE -> committing.get();
+        return switch (next.getAndSet(Fault.NONE)) {
+            case NONE -> store.commitStage(held, isolation, lease, work);
             case TRANSIENT ->
-                insteadOfAbort(aborting.get(), StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
-            case LOST -> insteadOfAbort(aborting.get(), StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN)));
+                aborted(
+                        held,
+                        isolation,
+                        lease,
+                        work,
+                        StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
+            case LOST -> aborted(held, isolation, lease, work, unknown());
             case MADE_BUT_UNANSWERED -> {
-                StageCommit made = committing.get();
-                yield made.equals(StageCommit.committed())
-                        ? StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN))
-                        : made;
+                StageCommit made = store.commitStage(held, isolation, lease, work);
+                yield made.equals(StageCommit.committed()) ? unknown() : made;
             }
             case LATE -> late(held, isolation, lease, work);
-            case CRASH_BEFORE -> throw instead(aborting, new Crash());
-            case CRASH_AFTER -> throw instead(committing, new Crash());
-            case UNTRANSLATED -> throw instead(aborting, untranslated());
-            case UNAVAILABLE -> throw failure(StoreFailure.Kind.UNAVAILABLE);
-            case BUSY, BUSY_BUT_MADE -> throw failure(StoreFailure.Kind.BUSY);
-            case FULL -> throw failure(StoreFailure.Kind.FULL);
         };
-        land(Call.COMMIT_STAGE);
-        return end;
     }
 
-    /** The change is made, and something else is told. */
-    private static <X extends Throwable> X instead(Supplier<?> change, X told) {
-        Object unused = change.get();
-        return told;
-    }
-
-    private static IllegalStateException untranslated() {
-        return new IllegalStateException("injected: the driver's own exception");
-    }
-
-    private static StageCommit insteadOfAbort(StageCommit end, StageCommit told) {
+    /** Does the work in a transaction that is rolled back, and tells something else. */
+    private StageCommit aborted(
+            StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work, StageCommit told) {
+        StageCommit end = store.commitStage(held, isolation, lease, transaction -> {
+            StoredProgress unused = work.apply(transaction);
+            throw new Aborted();
+        });
         return end.cause() instanceof Aborted ? told : end;
     }
 
@@ -230,59 +182,23 @@ final class DisturbedStore<T> implements KeyStore<T> {
         if (!worked.isDone()) {
             return Threads.get(end);
         }
-        late.add(new Landing(landsAfter, new AtomicInteger(landsAfterCalls), () -> {
+        landing = () -> {
             goOn.countDown();
-            landed.add(Threads.get(end));
-        }));
-        return StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN));
-    }
-
-    private <R> R statement(Call call, Supplier<R> statement) {
-        R answer = switch (begin(call)) {
-            case NONE -> statement.get();
-            case UNAVAILABLE -> throw failure(StoreFailure.Kind.UNAVAILABLE);
-            case TRANSIENT -> throw failure(StoreFailure.Kind.TRANSIENT);
-            case BUSY -> throw failure(StoreFailure.Kind.BUSY);
-            case FULL -> throw failure(StoreFailure.Kind.FULL);
-            case LOST -> throw failure(StoreFailure.Kind.UNKNOWN);
-            case BUSY_BUT_MADE -> throw instead(statement, failure(StoreFailure.Kind.BUSY));
-            case MADE_BUT_UNANSWERED -> throw instead(statement, failure(StoreFailure.Kind.UNKNOWN));
-            case LATE -> {
-                late.add(new Landing(landsAfter, new AtomicInteger(landsAfterCalls), () -> {
-                    var unused = statement.get();
-                }));
-                throw failure(StoreFailure.Kind.UNKNOWN);
-            }
-            case UNTRANSLATED -> throw untranslated();
-            case CRASH_BEFORE -> throw new Crash();
-            case CRASH_AFTER -> throw instead(statement, new Crash());
+            landed = Threads.get(end);
         };
-        land(call);
-        return answer;
+        return unknown();
     }
 
-    private Fault begin(Call call) {
-        calls.add(call);
-        Disturbance disturbance = queue(call).poll();
-        if (disturbance == null) {
-            return lasting.getOrDefault(call, Fault.NONE);
+    private void landAfter(Call call) {
+        Runnable change = landing;
+        if (change != null && landsAfter == call && --landsAfterCalls == 0) {
+            landing = null;
+            change.run();
         }
-        disturbance.before().run();
-        return disturbance.fault();
     }
 
-    private void land(Call call) {
-        late.removeIf(landing -> {
-            boolean lands = landing.after() == call && landing.calls().decrementAndGet() == 0;
-            if (lands) {
-                landing.change().run();
-            }
-            return lands;
-        });
-    }
-
-    private Queue<Disturbance> queue(Call call) {
-        return coming.getOrDefault(call, new ConcurrentLinkedQueue<>());
+    private static StageCommit unknown() {
+        return StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN));
     }
 
     private static StoreFailure failure(StoreFailure.Kind kind) {

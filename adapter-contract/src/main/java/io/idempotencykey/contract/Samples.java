@@ -68,29 +68,6 @@ final class Samples {
                         .toString());
     }
 
-    /** What neither a scope nor a value may be; an empty value is none either. */
-    static Stream<Named<String>> illegalNames() {
-        return Stream.of(
-                named("256 characters", "x".repeat(256)),
-                named("a space", "a b"),
-                named("a space at the beginning", " a"),
-                named("a space at the end", "a "),
-                named("a tab", "a\tb"),
-                named("a line feed", "a\nb"),
-                named("a carriage return", "a\rb"),
-                named("NUL", "a\u0000b"),
-                named("the last control character", "a\u001fb"),
-                named("DEL", "a\u007fb"),
-                named("a control character of Latin-1", "a\u0085b"),
-                named("a no-break space", "a\u00a0b"),
-                named("a letter of Latin-1", "a\u00e9b"),
-                named("a combining accent", "ae\u0301b"),
-                named("a full-width letter", "a\uff21b"),
-                named("a zero-width space", "a\u200bb"),
-                named("an emoji", "a\ud83d\ude00b"),
-                named("half a surrogate pair", "a\ud83db"));
-    }
-
     /** Pairs that a careless comparison takes for one key. */
     static Stream<Arguments> similarNames() {
         return Stream.of(
@@ -192,57 +169,6 @@ final class Samples {
             list = List.of(list);
         }
         return one(list);
-    }
-
-    /** Two spellings of one request. */
-    static Stream<Arguments> sameParameters() {
-        Map<String, @Nullable Object> oneOrder = new LinkedHashMap<>();
-        oneOrder.put("a", 1);
-        oneOrder.put("b", 2);
-        Map<String, @Nullable Object> otherOrder = new LinkedHashMap<>();
-        otherOrder.put("b", 2);
-        otherOrder.put("a", 1);
-        return Stream.of(
-                same("1 and 1.0", 1, new BigDecimal("1.0")),
-                same("1 and 1L", 1, 1L),
-                same("100 and 1E+2", 100, new BigDecimal("1E+2")),
-                same("0.1 as decimal and as double", new BigDecimal("0.10"), 0.1),
-                same("0 and -0.0", 0, -0.0),
-                same("10^30 as integer and as decimal", BigInteger.TEN.pow(30), new BigDecimal("1E+30")),
-                same("the order of members", oneOrder, otherOrder));
-    }
-
-    private static Arguments same(String name, Object one, Object other) {
-        return Arguments.of(named(name, one), named("the same", other));
-    }
-
-    /** Two values that a careless comparison takes for one. */
-    static Stream<Arguments> differentParameters() {
-        Map<String, @Nullable Object> withNull = new HashMap<>();
-        withNull.put("a", 1);
-        withNull.put("b", null);
-        return Stream.of(
-                different("1 and \"1\"", 1, "1"),
-                different("true and \"true\"", true, "true"),
-                different("0 and false", 0, false),
-                different("null and a missing member", withNull, Map.of("a", 1)),
-                different("a list and its element", List.of(1), 1),
-                different("the order of a list", List.of(1, 2), List.of(2, 1)),
-                different("empty map and empty list", Map.of(), List.of()),
-                different("upper and lower case", "a", "A"),
-                different("a space at the end", "a", "a "),
-                different("the two Unicode normal forms", "\u00e9", "e\u0301"),
-                different(
-                        "40 digits, the last one", new BigDecimal("1" + "0".repeat(38) + "1"), BigInteger.TEN.pow(39)),
-                different("2^53 and 2^53 + 1", 1L << 53, (1L << 53) + 1),
-                different("1E+200000 and 1E+200001", new BigDecimal("1E+200000"), new BigDecimal("1E+200001")),
-                different("0.1 and a little more", 0.1, new BigDecimal("0.1000000000000000055511151231257827")),
-                different("NUL and nothing", "a\u0000", "a"),
-                different("a nested name and a dotted one", Map.of("a", Map.of("b", 1)), Map.of("a.b", 1)));
-    }
-
-    private static Arguments different(String name, Object one, Object other) {
-        return Arguments.of(named(name, one), named("another", other));
     }
 
     /** Responses that a store may not be able to keep as they are. */

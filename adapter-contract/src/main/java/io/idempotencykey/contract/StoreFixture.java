@@ -6,7 +6,7 @@ import java.util.Optional;
 /**
  * What the suite needs of a store under test: the store, and rows of an application that are written with its handle.
  *
- * @param <T> the store\'s transaction handle
+ * @param <T> the handle that a stage writes with
  */
 interface StoreFixture<T> {
     /**

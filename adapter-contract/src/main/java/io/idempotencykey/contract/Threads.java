@@ -78,8 +78,9 @@ final class Threads {
         }
     }
 
+    /** As languages without checked exceptions do it. */
     @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
-    private static <X extends Throwable> X asItIs(Throwable failure) throws X {
+    static <X extends Throwable> X asItIs(Throwable failure) throws X {
         throw (X) failure;
     }
 }

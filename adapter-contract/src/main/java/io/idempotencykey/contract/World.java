@@ -24,14 +24,10 @@ import io.idempotencykey.service.StageResult;
 import io.idempotencykey.service.WorkStage;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Queue;
 import java.util.Random;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.random.RandomGenerator;
 
@@ -47,19 +43,19 @@ final class World<T> {
 
     static final Duration LEASE = Duration.ofSeconds(30);
     static final Duration TIME_TO_LIVE = Duration.ofHours(1);
-    static final int MAX_TRIES = 4;
-    static final Duration FIRST_PAUSE = Duration.ofMillis(8);
-    static final Duration LONGEST_PAUSE = Duration.ofMillis(20);
-
-    /** The name of the operations. */
-    static final String NAME = "complete-cart";
 
     static final RecoveryPoint TAXED = RecoveryPoint.named("tax_lines_created");
     static final RecoveryPoint PAID = RecoveryPoint.named("payment_authorized");
-    static final RecoveryPoint UNKNOWN_POINT = RecoveryPoint.named("of_a_newer_version");
     static final Request REQUEST = Request.of("POST", "/carts/42/complete", Map.of("email", "a@example.org"));
     static final Request OTHER_REQUEST = Request.of("POST", "/carts/42/complete", Map.of("email", "b@example.org"));
     static final Response RESPONSE = Response.of(201, "text/plain", "done");
+
+    static final KeyState OPEN = new KeyState.Open(RecoveryPoint.STARTED, START.minusSeconds(60));
+    static final KeyState LOCKED =
+            new KeyState.Locked(RecoveryPoint.STARTED, START.minusSeconds(60), START.plusMillis(1));
+
+    /** The name of every declared operation. */
+    static final String NAME = "complete-cart";
 
     /** The store that {@link #service} uses. */
     final DisturbedStore<T> store;
@@ -74,13 +70,9 @@ final class World<T> {
 
     final KeyId id = new KeyId(scope, "key");
 
-    /** How long core waited between tries. */
-    final Queue<Duration> pauses = new ConcurrentLinkedQueue<>();
-
     private final StoreFixture<T> fixture;
     private final KeyStore<T> undisturbed;
     private final AtomicLong elapsed = new AtomicLong();
-    private final AtomicInteger stageRuns = new AtomicInteger();
     private final Random random = new Random(scope.hashCode());
 
     World(StoreFixture<T> fixture) {
@@ -101,13 +93,9 @@ final class World<T> {
 
     /** A service at a store in this world. */
     ServiceBuilder<T> builder(KeyStore<T> at) {
-        // No two processes' monotonic clocks agree, and they may overflow.
-        long origin = Long.MAX_VALUE - random.nextInt(1_000_000_000);
         return IdempotencyKeyService.builder(at)
                 .lease(LEASE)
                 .timeToLive(TIME_TO_LIVE)
-                .maxTries(MAX_TRIES)
-                .pauses(FIRST_PAUSE, LONGEST_PAUSE)
                 .environment(new Environment() {
                     @Override
                     public RandomGenerator random() {
@@ -116,12 +104,11 @@ final class World<T> {
 
                     @Override
                     public long nanoTime() {
-                        return origin + elapsed.get();
+                        return elapsed.get();
                     }
 
                     @Override
                     public void pause(Duration duration) {
-                        pauses.add(duration);
                         pass(duration);
                     }
                 });
@@ -158,35 +145,17 @@ final class World<T> {
     }
 
     /** Stores a key in a state, past the service, as another process may have left it. */
-    Optional<StoredKey> put(State state) {
-        return put(state, "", RecoveryPoint.STARTED);
+    StoredKey put(KeyState state) {
+        return put(id, "", state);
     }
 
-    Optional<StoredKey> put(State state, String operation, RecoveryPoint at) {
-        return put(id, state, operation, at);
-    }
-
-    Optional<StoredKey> put(KeyId id, State state, String operation, RecoveryPoint at) {
-        Instant since = START.minus(State.SINCE);
-        KeyState content = switch (state) {
-            case ABSENT -> null;
-            case OPEN -> new KeyState.Open(at, since);
-            case LOCKED -> new KeyState.Locked(at, since, now().plusMillis(1));
-            case LEASE_OVER -> new KeyState.Locked(at, since, now());
-            case FAILED -> new KeyState.Failed(now().plusMillis(1));
-            case FAILED_EXPIRED -> new KeyState.Failed(now());
-            case FINISHED -> new KeyState.Finished(RESPONSE, since, now().plusMillis(1));
-            case EXPIRED -> new KeyState.Finished(RESPONSE, since, now());
-            case QUARANTINED -> new KeyState.Quarantined(at, since, "a person has to look at it");
-        };
-        if (content == null) {
-            return Optional.empty();
-        }
-        StoredKey stored = Samples.stored(id, operation, REQUEST, Fingerprint.of(operation, REQUEST), since, content);
-        if (!undisturbed.insert(stored)) {
+    StoredKey put(KeyId id, String operation, KeyState state) {
+        StoredKey key = Samples.stored(
+                id, operation, REQUEST, Fingerprint.of(operation, REQUEST), START.minusSeconds(60), state);
+        if (!undisturbed.insert(key)) {
             throw new AssertionError("the key is there already");
         }
-        return Optional.of(stored);
+        return key;
     }
 
     /** The same key in another state, as another write would store it. */
@@ -225,15 +194,9 @@ final class World<T> {
     /** A stage that inserts a row. */
     WorkStage<T> inserting(String row, StageOutcome outcome) {
         return stage -> {
-            stageRuns.incrementAndGet();
             insert(stage, row);
             return outcome;
         };
-    }
-
-    /** How often the stages of {@link #inserting} ran. */
-    int stageRuns() {
-        return stageRuns.get();
     }
 
     static StageOutcome respond() {
@@ -255,30 +218,12 @@ final class World<T> {
         throw new AssertionError(claim + " instead of claimed");
     }
 
-    static boolean isInFlight(Claim claim) {
-        return claim instanceof Claim.InFlight;
-    }
-
-    static boolean isReplay(Claim claim) {
-        return claim instanceof Claim.Replay replay && replay.response().equals(RESPONSE);
-    }
-
     /** Three stages, each of which inserts a row of its own: one that commits twice would meet its own row. */
-    static <T> Operation<T> threeStages(World<T> world) {
-        return world.service
-                .operation(NAME)
-                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(TAXED)))
-                .branch(TAXED, world.inserting("payment", StageOutcome.advanceTo(PAID)))
-                .branch(PAID, world.inserting("order", respond()))
+    Operation<T> threeStages() {
+        return service.operation(NAME)
+                .branch(RecoveryPoint.STARTED, inserting("tax", StageOutcome.advanceTo(TAXED)))
+                .branch(TAXED, inserting("payment", StageOutcome.advanceTo(PAID)))
+                .branch(PAID, inserting("order", respond()))
                 .build();
-    }
-
-    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
-    static <X extends Throwable> X asItIs(Throwable failure) throws X {
-        throw (X) failure;
-    }
-
-    List<Duration> pauses() {
-        return List.copyOf(pauses);
     }
 }

@@ -1,4 +1,4 @@
-/** The contract suite: implement {@link io.idempotencykey.contract.KeyStoreContract} in a test class, and run it. */
+/** The contract suite: extend {@link io.idempotencykey.contract.KeyStoreContract} in a test class, and run it. */
 @NullMarked
 package io.idempotencykey.contract;
 

@@ -102,7 +102,7 @@ class EventsTest {
     void aListenerThatThrowsIsLoggedAndTheNextOneIsTold() {
         List<KeyEvent> told = new ArrayList<>();
         KeyListener broken = event -> {
-            throw EventsTest.<RuntimeException>asItIs(new IOException("broken"));
+            throw World.<RuntimeException>asItIs(new IOException("broken"));
         };
 
         new Events(List.of(broken, told::add)).emit(new KeyEvent.TakenOver(KEY));
@@ -136,11 +136,5 @@ class EventsTest {
                         1,
                         "an error with a secret",
                         Instant.EPOCH));
-    }
-
-    /** As languages without checked exceptions do it. */
-    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
-    private static <X extends Throwable> X asItIs(Throwable failure) throws X {
-        throw (X) failure;
     }
 }

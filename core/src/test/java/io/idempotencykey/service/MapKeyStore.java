@@ -12,7 +12,6 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
@@ -26,37 +25,13 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Keys in a map and rows in a list, with the time that a test says: the least that keeps what the port promises. */
-public class MapKeyStore implements KeyStore<List<String>> {
+class MapKeyStore implements KeyStore<List<String>> {
     final Map<KeyId, StoredKey> keys = new ConcurrentHashMap<>();
 
     /** What stages have committed. */
-    public final List<String> rows = new CopyOnWriteArrayList<>();
+    final List<String> rows = new CopyOnWriteArrayList<>();
 
-    volatile Instant now = Instant.parse("2040-02-29T23:59:59.999Z");
-
-    /** What one transaction writes; it refuses what comes late. */
-    private static final class Rows extends AbstractList<String> {
-        private final List<String> rows = new ArrayList<>();
-        private volatile boolean ended;
-
-        @Override
-        public void add(int index, String row) {
-            if (ended) {
-                throw new IllegalStateException("the transaction has ended");
-            }
-            rows.add(index, row);
-        }
-
-        @Override
-        public String get(int index) {
-            return rows.get(index);
-        }
-
-        @Override
-        public int size() {
-            return rows.size();
-        }
-    }
+    volatile Instant now = World.START;
 
     /** What every write fails with, while it is set. */
     volatile @Nullable RuntimeException failing;
@@ -107,15 +82,18 @@ public class MapKeyStore implements KeyStore<List<String>> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
-        Rows written = new Rows();
+        List<String> written = new ArrayList<>();
         StoredProgress next;
         try {
             next = work.apply(written);
         } catch (Throwable e) {
             return StageCommit.rolledBack(e);
-        } finally {
-            written.ended = true;
         }
+        return commit(held, next, written);
+    }
+
+    /** Commits what a stage has written, if the key is still as it was held. */
+    StageCommit commit(StoredKey held, StoredProgress next, List<String> written) {
         if (!replace(held.revision(), held.with(next))) {
             return StageCommit.fencedOff();
         }

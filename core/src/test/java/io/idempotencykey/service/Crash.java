@@ -1,4 +1,4 @@
-package io.idempotencykey.contract;
+package io.idempotencykey.service;
 
 /** Stands for the end of a process: whoever it passes does nothing any more. */
 final class Crash extends Error {

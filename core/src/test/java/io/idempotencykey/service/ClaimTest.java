@@ -1,5 +1,8 @@
-package io.idempotencykey.contract;
+package io.idempotencykey.service;
 
+import static io.idempotencykey.service.World.claimed;
+import static io.idempotencykey.service.World.isInFlight;
+import static io.idempotencykey.service.World.isReplay;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
@@ -11,22 +14,19 @@ import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.StoredKey;
-import io.idempotencykey.service.Claim;
-import io.idempotencykey.service.HeldKey;
 import java.time.Duration;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A request that presents its key: made, resumed, replayed or told to wait. */
-class ClaimTest extends MapFixture {
+class ClaimTest {
     @Test
     void theFirstClaimMakesTheKeyAndHoldsIt() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
 
         IdempotencyKey key =
-                World.claimed(world.service.claim(world.id, World.REQUEST)).key();
+                claimed(world.service.claim(world.id, World.REQUEST)).key();
 
         assertThat(key)
                 .isEqualTo(new IdempotencyKey(
@@ -49,10 +49,10 @@ class ClaimTest extends MapFixture {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "LEASE_OVER"})
     void aClaimOfAFreeKeyResumesWhereItStands(State state) {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         StoredKey before = world.put(state, "", World.TAXED).orElseThrow();
 
-        HeldKey held = World.claimed(world.service.claim(world.id, World.REQUEST));
+        HeldKey held = claimed(world.service.claim(world.id, World.REQUEST));
 
         StoredKey after = world.stored();
         assertThat(held.key()).isEqualTo(after.key());
@@ -65,7 +65,7 @@ class ClaimTest extends MapFixture {
 
     @Test
     void aClaimOfAHeldKeyIsToldHowLongToWait() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         StoredKey key = world.put(State.LOCKED).orElseThrow();
 
         Claim claim = world.service.claim(world.id, World.REQUEST);
@@ -76,7 +76,7 @@ class ClaimTest extends MapFixture {
 
     @Test
     void aClaimOfAFinishedKeyIsAReplay() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         StoredKey key = world.put(State.FINISHED).orElseThrow();
 
         assertThat(world.service.claim(world.id, World.REQUEST)).isEqualTo(new Claim.Replay(key.key(), World.RESPONSE));
@@ -86,7 +86,7 @@ class ClaimTest extends MapFixture {
 
     @Test
     void aClaimOfAQuarantinedKeyIsRefused() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         StoredKey key = world.put(State.QUARANTINED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
@@ -98,10 +98,10 @@ class ClaimTest extends MapFixture {
 
     @Test
     void aClaimOfAnExpiredKeyMakesItAnewForAnyRequest() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         StoredKey expired = world.put(State.EXPIRED).orElseThrow();
 
-        HeldKey held = World.claimed(world.service.claim(world.id, World.OTHER_REQUEST));
+        HeldKey held = claimed(world.service.claim(world.id, World.OTHER_REQUEST));
 
         assertThat(world.key()).isEqualTo(held.key());
         assertThat(held.recoveryPoint()).isEqualTo(RecoveryPoint.STARTED);
@@ -115,7 +115,7 @@ class ClaimTest extends MapFixture {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void aClaimWithAnotherRequestIsRefusedInEveryState(State state) {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         StoredKey key = world.put(state).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
@@ -127,81 +127,75 @@ class ClaimTest extends MapFixture {
 
     @Test
     void aClaimIsInFlightUntilTheInstantTheLeaseEnds() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.service.claim(world.id, World.REQUEST);
 
         world.pass(World.LEASE.minusNanos(1));
-        assertThat(World.isInFlight(world.other.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(isInFlight(world.other.claim(world.id, World.REQUEST))).isTrue();
         world.pass(Duration.ofNanos(1));
 
-        assertThat(World.claimed(world.other.claim(world.id, World.REQUEST))
-                        .key()
-                        .attempts())
+        assertThat(claimed(world.other.claim(world.id, World.REQUEST)).key().attempts())
                 .isEqualTo(2);
     }
 
     @Test
     void aClaimIsAReplayUntilTheInstantOfExpiry() {
-        World<List<String>> world = new World<>(this);
-        world.service.update(World.claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
+        World world = new World();
+        world.service.update(claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
 
         world.pass(World.TIME_TO_LIVE.minusNanos(1));
-        assertThat(World.isReplay(world.other.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(isReplay(world.other.claim(world.id, World.REQUEST))).isTrue();
         world.pass(Duration.ofNanos(1));
 
-        assertThat(World.claimed(world.other.claim(world.id, World.REQUEST))
-                        .key()
-                        .attempts())
+        assertThat(claimed(world.other.claim(world.id, World.REQUEST)).key().attempts())
                 .isEqualTo(1);
     }
 
     @Test
     void aClaimThatLosesTheRaceToInsertIsInFlight() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.store.before(Call.INSERT, () -> world.other.claim(world.id, World.REQUEST));
 
-        assertThat(World.isInFlight(world.service.claim(world.id, World.REQUEST)))
-                .isTrue();
+        assertThat(isInFlight(world.service.claim(world.id, World.REQUEST))).isTrue();
         assertThat(world.key().attempts()).isEqualTo(1);
     }
 
     @Test
     void aClaimThatComesAfterEverythingIsDoneIsAReplay() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.store.before(
                 Call.INSERT,
-                () -> world.other.update(World.claimed(world.other.claim(world.id, World.REQUEST)), World.respond()));
+                () -> world.other.update(claimed(world.other.claim(world.id, World.REQUEST)), World.respond()));
 
-        assertThat(World.isReplay(world.service.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(isReplay(world.service.claim(world.id, World.REQUEST))).isTrue();
     }
 
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LEASE_OVER", "EXPIRED", "FAILED_EXPIRED"})
     void aClaimThatLosesTheRaceToTakeTheKeyIsInFlight(State state) {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.put(state);
         world.store.before(Call.REPLACE, () -> world.other.claim(world.id, World.REQUEST));
 
-        assertThat(World.isInFlight(world.service.claim(world.id, World.REQUEST)))
-                .isTrue();
+        assertThat(isInFlight(world.service.claim(world.id, World.REQUEST))).isTrue();
         assertThat(world.key().attempts()).isEqualTo(state.isExpired() ? 1 : 4);
     }
 
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LEASE_OVER", "EXPIRED", "FAILED_EXPIRED"})
     void aClaimThatIsOvertakenByAResponseIsAReplay(State state) {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.put(state);
         world.store.before(
                 Call.REPLACE,
-                () -> world.other.update(World.claimed(world.other.claim(world.id, World.REQUEST)), World.respond()));
+                () -> world.other.update(claimed(world.other.claim(world.id, World.REQUEST)), World.respond()));
 
-        assertThat(World.isReplay(world.service.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(isReplay(world.service.claim(world.id, World.REQUEST))).isTrue();
     }
 
     @Test
     void aClaimThatIsOvertakenByAnotherRequestIsAMismatch() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.put(State.EXPIRED);
         world.store.before(Call.REPLACE, () -> world.other.claim(world.id, World.OTHER_REQUEST));
 
@@ -211,29 +205,26 @@ class ClaimTest extends MapFixture {
 
     @Test
     void aClaimInsertsAgainWhenTheExpiredKeyIsReapedMeanwhile() {
-        World<List<String>> world = World.emptyOf(this);
+        World world = new World();
         world.put(State.EXPIRED);
         world.store.before(
                 Call.FIND,
-                () -> assertThat(store().deleteExpired(world.now(), 10)).isEqualTo(1));
+                () -> assertThat(world.store.deleteExpired(world.now(), 10)).isEqualTo(1));
 
-        assertThat(World.claimed(world.service.claim(world.id, World.REQUEST))
-                        .key()
-                        .attempts())
+        assertThat(claimed(world.service.claim(world.id, World.REQUEST)).key().attempts())
                 .isEqualTo(1);
     }
 
     @Test
     void aClaimThatLosesEveryRaceIsInFlight() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.put(State.OPEN);
         for (int i = 0; i < World.MAX_TRIES; i++) {
             world.store.before(
-                    Call.REPLACE, () -> world.other.unlock(World.claimed(world.other.claim(world.id, World.REQUEST))));
+                    Call.REPLACE, () -> world.other.unlock(claimed(world.other.claim(world.id, World.REQUEST))));
         }
 
-        assertThat(World.isInFlight(world.service.claim(world.id, World.REQUEST)))
-                .isTrue();
+        assertThat(isInFlight(world.service.claim(world.id, World.REQUEST))).isTrue();
         assertThat(world.store.count(Call.REPLACE)).isEqualTo(World.MAX_TRIES);
     }
 }

@@ -1,5 +1,10 @@
-package io.idempotencykey.contract;
+package io.idempotencykey.service;
 
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static io.idempotencykey.service.Carts.NAME;
+import static io.idempotencykey.service.Carts.threeStages;
+import static io.idempotencykey.service.World.REQUEST;
+import static io.idempotencykey.service.World.claimed;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -12,16 +17,12 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoredKey;
-import io.idempotencykey.service.Execution;
-import io.idempotencykey.service.IdempotencyKeyService;
-import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.StageOption;
-import io.idempotencykey.service.StageOutcome;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
@@ -34,25 +35,11 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Declared operations: run to their end, replayed, and resumed at whatever point they were left. */
-class OperationRunTest extends MapFixture {
-
-    private static void assertDoneOnce(World<List<String>> world) {
-        assertThat(world.key().recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
-        assertThat(Stream.of("tax", "payment", "order").map(world::read))
-                .allSatisfy(row -> assertThat(row).contains("written"));
-    }
-
-    private static void assertOpenAt(World<List<String>> world, RecoveryPoint at) {
-        assertThat(world.state())
-                .isInstanceOfSatisfying(
-                        KeyState.Open.class,
-                        open -> assertThat(open.recoveryPoint()).isEqualTo(at));
-    }
-
+class RunTest {
     @Test
     void anOperationRunsAllItsStagesOnceAndIsReplayed() {
-        World<List<String>> world = new World<>(this);
-        Operation<List<String>> operation = World.threeStages(world);
+        World world = new World();
+        Operation<List<String>> operation = threeStages(world);
 
         Execution first = world.service.run(operation, world.id, World.REQUEST);
         Execution second = world.other.run(operation, world.id, World.REQUEST);
@@ -61,17 +48,17 @@ class OperationRunTest extends MapFixture {
         assertThat(first.key()).isEqualTo(world.key());
         assertThat(second).isEqualTo(new Execution(first.key(), World.RESPONSE, true));
         assertThat(world.stageRuns()).isEqualTo(3);
-        assertThat(world.key().operation()).isEqualTo(World.NAME);
+        assertThat(world.key().operation()).isEqualTo(NAME);
         assertThat(world.key().attempts()).isEqualTo(1);
         assertDoneOnce(world);
     }
 
     @Test
     void anErrorThatIsAResponseIsReplayedLikeAnyOther() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         Response declined = Response.of(402, "application/problem+json", "{}").withHeader("X-Reason", "declined");
         Operation<List<String>> operation = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.respond(declined)))
                 .build();
 
@@ -92,10 +79,10 @@ class OperationRunTest extends MapFixture {
         "LEASE_OVER, payment_authorized, 1"
     })
     void anOperationResumesAtItsRecoveryPoint(State state, String at, int stages) {
-        World<List<String>> world = new World<>(this);
-        StoredKey before = world.put(state, World.NAME, RecoveryPoint.named(at)).orElseThrow();
+        World world = new World();
+        StoredKey before = world.put(state, NAME, RecoveryPoint.named(at)).orElseThrow();
 
-        Execution execution = world.service.run(World.threeStages(world), world.id, World.REQUEST);
+        Execution execution = world.service.run(threeStages(world), world.id, World.REQUEST);
 
         assertThat(execution.replayed()).isFalse();
         assertThat(execution.response()).isEqualTo(World.RESPONSE);
@@ -119,8 +106,8 @@ class OperationRunTest extends MapFixture {
     @ParameterizedTest
     @MethodSource("crashes")
     void aCrashAnywhereDoublesNothingAndLosesNothing(Call call, int earlier, Fault crash) {
-        World<List<String>> world = new World<>(this);
-        Operation<List<String>> operation = World.threeStages(world);
+        World world = new World();
+        Operation<List<String>> operation = threeStages(world);
         IntStream.range(0, earlier).forEach(i -> world.store.next(call, Fault.NONE));
         world.store.next(call, crash);
 
@@ -142,10 +129,10 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void aFailedStageIsResumedAtOnceAndEarlierOnesAreKept() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         AtomicBoolean fails = new AtomicBoolean(true);
         Operation<List<String>> operation = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
                 .branch(World.TAXED, stage -> {
                     world.insert(stage, "payment");
@@ -170,8 +157,8 @@ class OperationRunTest extends MapFixture {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void anotherRequestOrOperationUnderTheKeyIsRefusedInEveryState(State state) {
-        World<List<String>> world = new World<>(this);
-        StoredKey key = world.put(state, World.NAME, World.TAXED).orElseThrow();
+        World world = new World();
+        StoredKey key = world.put(state, NAME, World.TAXED).orElseThrow();
         Operation<List<String>> another = world.service
                 .operation("cancel-cart")
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
@@ -179,7 +166,7 @@ class OperationRunTest extends MapFixture {
                 .build();
 
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.OTHER_REQUEST));
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.OTHER_REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
                 .isThrownBy(() -> world.service.run(another, world.id, World.REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
@@ -191,11 +178,11 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void anOperationOfAHeldKeyIsToldHowLongToWait() {
-        World<List<String>> world = new World<>(this);
-        StoredKey key = world.put(State.LOCKED, World.NAME, World.TAXED).orElseThrow();
+        World world = new World();
+        StoredKey key = world.put(State.LOCKED, NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST))
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST))
                 .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
 
         assertThat(world.stageRuns()).isZero();
@@ -204,11 +191,11 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void anOperationOfAQuarantinedKeyIsRefused() {
-        World<List<String>> world = new World<>(this);
-        StoredKey key = world.put(State.QUARANTINED, World.NAME, World.TAXED).orElseThrow();
+        World world = new World();
+        StoredKey key = world.put(State.QUARANTINED, NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
-                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST));
 
         assertThat(world.stageRuns()).isZero();
         assertThat(world.find()).contains(key);
@@ -216,11 +203,11 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void anExpiredOperationRunsAnew() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.put(State.EXPIRED, "another", World.TAXED);
 
         assertThat(world.service
-                        .run(World.threeStages(world), world.id, World.REQUEST)
+                        .run(threeStages(world), world.id, World.REQUEST)
                         .replayed())
                 .isFalse();
         assertDoneOnce(world);
@@ -229,11 +216,11 @@ class OperationRunTest extends MapFixture {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "LEASE_OVER"})
     void anUnknownRecoveryPointIsRefusedAndLeavesTheKeyUntouched(State state) {
-        World<List<String>> world = new World<>(this);
-        StoredKey key = world.put(state, World.NAME, World.UNKNOWN_POINT).orElseThrow();
+        World world = new World();
+        StoredKey key = world.put(state, NAME, World.UNKNOWN_POINT).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.UnknownRecoveryPoint.class)
-                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST))
+                .isThrownBy(() -> world.service.run(threeStages(world), world.id, World.REQUEST))
                 .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(500))
                 .satisfies(e -> assertThat(e.recoveryPoint()).isEqualTo(World.UNKNOWN_POINT))
                 .satisfies(e -> assertThat(e.known())
@@ -245,18 +232,18 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void aKeyWithoutADeclaredOperationHasNoUnknownRecoveryPoints() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.put(State.OPEN, "", World.UNKNOWN_POINT);
 
-        assertThat(World.claimed(world.service.claim(world.id, World.REQUEST)).recoveryPoint())
+        assertThat(claimed(world.service.claim(world.id, World.REQUEST)).recoveryPoint())
                 .isEqualTo(World.UNKNOWN_POINT);
     }
 
     @Test
     void aStageThatAdvancesToAnUndeclaredPointIsRolledBack() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         Operation<List<String>> operation = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .completeAfterFailure()
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.UNKNOWN_POINT)))
                 .branch(World.TAXED, world.inserting("b", World.respond()))
@@ -271,9 +258,9 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void aStageMayChooseAmongDeclaredPoints() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         Operation<List<String>> operation = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .branch(
                         RecoveryPoint.STARTED,
                         world.inserting("tax", StageOutcome.advanceTo(World.PAID)),
@@ -290,10 +277,10 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void eachStagesCommitBeginsTheLeaseOfTheNext() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         List<Duration> leases = new ArrayList<>();
         Operation<List<String>> operation = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .lease(Duration.ofSeconds(7))
                 .branch(RecoveryPoint.STARTED, stage -> {
                     leases.add(leaseOf(stage.key()));
@@ -326,17 +313,17 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void anIsolationOfAStageThatTheStoreDoesNotHaveIsRefusedBeforeTheKeyIsMade() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         world.store.allow(EnumSet.allOf(Isolation.class));
         Operation.Builder<List<String>> builder = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
                 .branch(
                         World.TAXED,
                         world.inserting("b", World.respond()),
                         StageOption.isolation(Isolation.REPEATABLE_READ));
         Operation<List<String>> ofAnotherStore = builder.build();
-        world.store.allow(EnumSet.of(Collections.max(store().isolations())));
+        world.store.allow(EnumSet.of(Collections.max(world.store.isolations())));
         IdempotencyKeyService<List<String>> lacking = world.builder(world.store).build();
 
         assertThatIllegalArgumentException().isThrownBy(builder::build).withMessageContaining("REPEATABLE_READ");
@@ -350,11 +337,11 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void anOutsideCallIsMadeOncePerAttemptBeforeTheTransaction() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         AtomicInteger calls = new AtomicInteger();
         List<Integer> inputs = new ArrayList<>();
         Operation<List<String>> operation = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .branch(
                         RecoveryPoint.STARTED,
                         key -> {
@@ -378,10 +365,10 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void anOutsideCallThatFailsGivesTheKeyBackAndIsMadeAgainWithTheSameDerivedKey() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         List<String> derived = new ArrayList<>();
         Operation<List<String>> operation = world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
                 .branch(
                         World.TAXED,
@@ -411,98 +398,57 @@ class OperationRunTest extends MapFixture {
 
     @Test
     void derivedKeysAreStableOverAttemptsAndDifferByNameAndCreation() {
-        World<List<String>> world = new World<>(this);
+        World world = new World();
         IdempotencyKey first =
-                World.claimed(world.service.claim(world.id, World.REQUEST)).key();
+                claimed(world.service.claim(world.id, World.REQUEST)).key();
         world.pass(World.LEASE);
         IdempotencyKey second =
-                World.claimed(world.other.claim(world.id, World.REQUEST)).key();
+                claimed(world.other.claim(world.id, World.REQUEST)).key();
         assertThat(second.attempts()).isEqualTo(2);
         assertThat(second.derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(world.key().derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(first.derivedKey("refund")).isNotEqualTo(first.derivedKey("charge"));
         world.pass(World.LEASE.multipliedBy(2));
-        world.service.update(World.claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
+        world.service.update(claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
         world.pass(World.TIME_TO_LIVE);
 
         IdempotencyKey anew =
-                World.claimed(world.service.claim(world.id, World.REQUEST)).key();
+                claimed(world.service.claim(world.id, World.REQUEST)).key();
 
         assertThat(anew.derivedKey("charge")).isNotEqualTo(first.derivedKey("charge"));
     }
 
-    // What requests cost, in calls of the store; reading its time apart.
-
-    @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED", "OPEN", "FAILED", "LEASE_OVER"})
-    void aRequestCostsOneInsertAndOneTransactionPerStageAndAnUpdateWhereAKeyIsTakenOver(State state) {
-        World<List<String>> world = new World<>(this);
-        world.put(state, World.NAME, RecoveryPoint.STARTED);
-
-        world.service.run(World.threeStages(world), world.id, World.REQUEST);
-
-        List<Call> expected = new ArrayList<>(List.of(Call.INSERT));
-        if (state != State.ABSENT) {
-            expected.addAll(List.of(Call.FIND, Call.REPLACE));
-        }
-        expected.addAll(List.of(Call.COMMIT_STAGE, Call.COMMIT_STAGE, Call.COMMIT_STAGE));
-        assertThat(world.store.calls()).isEqualTo(expected);
-    }
-
-    @ParameterizedTest
-    @EnumSource(names = {"LOCKED", "FINISHED", "QUARANTINED"})
-    void aReplayOrARefusalCostsOneInsertAndOneRead(State state) {
-        World<List<String>> world = new World<>(this);
-        world.put(state, World.NAME, World.TAXED);
-        Operation<List<String>> operation = World.threeStages(world);
-
-        for (boolean other : new boolean[] {false, true}) {
-            world.store.forget();
-            try {
-                world.service.run(operation, world.id, other ? World.OTHER_REQUEST : World.REQUEST);
-            } catch (IdempotencyException refused) {
-                assertThat(refused.httpStatus()).isIn(409, 422);
-            }
-            assertThat(world.store.calls()).containsExactly(Call.INSERT, Call.FIND);
-        }
-    }
-
     @Test
-    void theServicesOperationsCostOneOrTwoCalls() {
-        World<List<String>> world = new World<>(this);
+    void anOperationWhoseIsolationTheStoreDoesNotHaveIsRefusedBeforeAnythingRuns() {
+        World world = new World();
+        world.store.allow(Set.of(Isolation.SERIALIZABLE));
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .isolation(Isolation.SERIALIZABLE)
+                .branch(STARTED, world.inserting("order", World.respond()))
+                .build();
+        world.store.allow(Set.of(Isolation.READ_COMMITTED));
+        IdempotencyKeyService<List<String>> lacking = world.builder(world.store).build();
 
-        world.service.create(world.scope, world.id.value(), World.REQUEST);
-        assertThat(world.store.calls()).containsExactly(Call.INSERT);
-        world.store.forget();
-        world.service.initializeRequest(world.scope, world.id.value(), World.REQUEST);
-        assertThat(world.store.calls()).containsExactly(Call.INSERT, Call.FIND);
-        world.store.forget();
-        world.service.retrieve(world.id);
-        assertThat(world.store.calls()).containsExactly(Call.FIND);
-        world.store.forget();
-        var held = world.service.lock(world.id);
-        assertThat(world.store.calls()).containsExactly(Call.FIND, Call.REPLACE);
-        world.store.forget();
-        assertThatExceptionOfType(IdempotencyException.Locked.class).isThrownBy(() -> world.service.lock(world.id));
-        assertThat(world.store.calls()).containsExactly(Call.FIND);
-        world.store.forget();
-        world.service.unlock(world.service.renew(held));
-        assertThat(world.store.calls()).containsExactly(Call.REPLACE, Call.REPLACE);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> lacking.run(operation, world.id, REQUEST))
+                .withMessageContaining("argument 'isolation' is 'SERIALIZABLE'")
+                .withMessageContaining("READ_COMMITTED");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Completer.builder(lacking).operation(operation));
+        assertThat(world.find()).isEmpty();
     }
 
-    @Test
-    void theStoresTimeIsReadOnceInAMinute() {
-        World<List<String>> world = new World<>(this);
-        Operation<List<String>> operation = World.threeStages(world);
-        for (int i = 0; i < 10; i++) {
-            world.service.run(operation, world.id, World.REQUEST);
-        }
-        assertThat(world.store.count(Call.TIME)).isEqualTo(1);
-        world.pass(Duration.ofSeconds(61));
+    private static void assertDoneOnce(World world) {
+        assertThat(world.key().recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
+        assertThat(Stream.of("tax", "payment", "order").map(world::read))
+                .allSatisfy(row -> assertThat(row).contains("written"));
+    }
 
-        world.service.run(operation, world.id, World.REQUEST);
-        world.service.run(operation, world.id, World.REQUEST);
-
-        assertThat(world.store.count(Call.TIME)).isEqualTo(2);
+    private static void assertOpenAt(World world, RecoveryPoint at) {
+        assertThat(world.state())
+                .isInstanceOfSatisfying(
+                        KeyState.Open.class,
+                        open -> assertThat(open.recoveryPoint()).isEqualTo(at));
     }
 }

@@ -1,5 +1,6 @@
-package io.idempotencykey.contract;
+package io.idempotencykey.service;
 
+import static io.idempotencykey.service.Carts.NAME;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -8,11 +9,6 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
-import io.idempotencykey.service.Completer;
-import io.idempotencykey.service.Execution;
-import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.Reaper;
-import io.idempotencykey.service.StageContext;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -21,20 +17,19 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Exceptions that are answers, exceptions that are left to the client, and what a stage's context allows. */
-interface AnswerContract<T> extends StoreFixture<T> {
-    /** An answer that an exception stands for. */
-    Response NO_SUCH_CART = Response.of(404, "text/plain", "there is no such cart");
+/** Exceptions that are answers, and exceptions that are left to the client. */
+class AnswerTest {
+    private static final Response NO_SUCH_CART = Response.of(404, "text/plain", "there is no such cart");
 
     /** What an application says by an exception. */
-    class CartNotFound extends Exception {
+    private static final class CartNotFound extends Exception {
         private static final long serialVersionUID = 1L;
     }
 
     /** Its first stage writes a row, and then says that there is no such cart. */
-    private Operation.Builder<T> notFound(World<T> world) {
+    private Operation.Builder<List<String>> notFound(World world) {
         return world.service
-                .operation(World.NAME)
+                .operation(NAME)
                 .stage(RecoveryPoint.STARTED, stage -> {
                     world.insert(stage, "a");
                     throw new CartNotFound();
@@ -42,13 +37,13 @@ interface AnswerContract<T> extends StoreFixture<T> {
                 .respond(World.TAXED, stage -> World.RESPONSE);
     }
 
-    private Operation<T> answering(World<T> world) {
+    private Operation<List<String>> answering(World world) {
         return notFound(world).answering(CartNotFound.class, e -> NO_SUCH_CART).build();
     }
 
     @Test
-    default void anExceptionThatIsAnAnswerIsStoredAndReplayedAndItsStageRolledBack() {
-        World<T> world = new World<>(this);
+    void anExceptionThatIsAnAnswerIsStoredAndReplayedAndItsStageRolledBack() {
+        World world = new World();
 
         Execution first = world.service.run(answering(world), world.id, World.REQUEST);
         Execution retry = world.service.run(answering(world), world.id, World.REQUEST);
@@ -63,8 +58,8 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void anAnswerCostsTheRolledBackStageAndOneUpdate() {
-        World<T> world = new World<>(this);
+    void anAnswerCostsTheRolledBackStageAndOneUpdate() {
+        World world = new World();
 
         world.service.run(answering(world), world.id, World.REQUEST);
 
@@ -72,10 +67,10 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void anOutsideCallsExceptionCanBeTheAnswer() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = world.service
-                .operation(World.NAME)
+    void anOutsideCallsExceptionCanBeTheAnswer() {
+        World world = new World();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
                 .<String>respond(
                         RecoveryPoint.STARTED,
                         key -> {
@@ -91,9 +86,9 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void anExceptionOfAnotherTypeIsNoAnswer() {
-        World<T> world = new World<>(this);
-        Operation<T> operation =
+    void anExceptionOfAnotherTypeIsNoAnswer() {
+        World world = new World();
+        Operation<List<String>> operation =
                 notFound(world).answering(IOException.class, e -> NO_SUCH_CART).build();
 
         assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
@@ -105,8 +100,8 @@ interface AnswerContract<T> extends StoreFixture<T> {
     /** Crashes before and after the write of the answer leave the key as any crash does. */
     @ParameterizedTest
     @EnumSource(names = {"CRASH_BEFORE", "CRASH_AFTER"})
-    default void aCrashAroundAnAnswerLeavesAKeyThatTheNextRequestBringsToTheSameAnswer(Fault crash) {
-        World<T> world = new World<>(this);
+    void aCrashAroundAnAnswerLeavesAKeyThatTheNextRequestBringsToTheSameAnswer(Fault crash) {
+        World world = new World();
         world.store.next(Call.REPLACE, crash);
 
         assertThatExceptionOfType(Crash.class)
@@ -119,8 +114,8 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void anAnswerWhoseConfirmationIsLostIsFoundAgain() {
-        World<T> world = new World<>(this);
+    void anAnswerWhoseConfirmationIsLostIsFoundAgain() {
+        World world = new World();
         world.store.next(Call.REPLACE, Fault.MADE_BUT_UNANSWERED);
 
         assertThat(world.service.run(answering(world), world.id, World.REQUEST).response())
@@ -129,8 +124,8 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void anAnswerThatCanNotBeStoredIsNotGiven() {
-        World<T> world = new World<>(this);
+    void anAnswerThatCanNotBeStoredIsNotGiven() {
+        World world = new World();
         world.store.always(Call.REPLACE, Fault.UNAVAILABLE);
 
         assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
@@ -141,15 +136,15 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void aZombiesAnswerIsFencedOff() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = world.service
-                .operation(World.NAME)
+    void aZombiesAnswerIsFencedOff() {
+        World world = new World();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
                 .respond(RecoveryPoint.STARTED, stage -> {
                     world.pass(World.LEASE);
                     Threads.elsewhere(() -> world.other.claim(
                             world.other
-                                    .operation(World.NAME)
+                                    .operation(NAME)
                                     .respond(RecoveryPoint.STARTED, unused -> World.RESPONSE)
                                     .build(),
                             world.id,
@@ -168,11 +163,11 @@ interface AnswerContract<T> extends StoreFixture<T> {
 
     /** While a commit may still land, no exception is an answer before the key was read or written. */
     @Test
-    default void aLateCommitWinsOverAnAnswer() {
-        World<T> world = new World<>(this);
+    void aLateCommitWinsOverAnAnswer() {
+        World world = new World();
         List<Integer> runs = new ArrayList<>();
-        Operation<T> operation = world.service
-                .operation(World.NAME)
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
                 .respond(RecoveryPoint.STARTED, stage -> {
                     runs.add(runs.size());
                     if (runs.size() == 2) {
@@ -195,10 +190,10 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void aTransientFailureIsNeverAnAnswer() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = world.service
-                .operation(World.NAME)
+    void aTransientFailureIsNeverAnAnswer() {
+        World world = new World();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
                 .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
                 .answering(Exception.class, e -> NO_SUCH_CART)
                 .build();
@@ -211,10 +206,10 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void anAnswerThatIsTooLongReleasesTheKey() {
-        World<T> world = new World<>(this);
+    void anAnswerThatIsTooLongReleasesTheKey() {
+        World world = new World();
         byte[] tooLong = new byte[1024 * 1024 + 1];
-        Operation<T> operation = notFound(world)
+        Operation<List<String>> operation = notFound(world)
                 .answering(CartNotFound.class, e -> Response.of(404, tooLong))
                 .build();
 
@@ -227,9 +222,9 @@ interface AnswerContract<T> extends StoreFixture<T> {
     // Requests that nobody but their client brings on
 
     @Test
-    default void aRequestWhoseClientWasToldOfAnExceptionIsLeftToThatClient() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = notFound(world).build();
+    void aRequestWhoseClientWasToldOfAnExceptionIsLeftToThatClient() {
+        World world = new World();
+        Operation<List<String>> operation = notFound(world).build();
         assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
                 .isInstanceOf(CartNotFound.class);
         world.pass(World.TIME_TO_LIVE.minusMillis(1));
@@ -243,9 +238,9 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void afterItsTimeToLiveItCountsAsAbsentAndIsReaped() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = notFound(world).build();
+    void afterItsTimeToLiveItCountsAsAbsentAndIsReaped() {
+        World world = new World();
+        Operation<List<String>> operation = notFound(world).build();
         assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
                 .isInstanceOf(CartNotFound.class);
         world.pass(World.TIME_TO_LIVE);
@@ -257,12 +252,12 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void itsClientBringsItOn() {
-        World<T> world = new World<>(this);
+    void itsClientBringsItOn() {
+        World world = new World();
         assertThatThrownBy(() -> world.service.run(notFound(world).build(), world.id, World.REQUEST))
                 .isInstanceOf(CartNotFound.class);
-        Operation<T> mended = world.service
-                .operation(World.NAME)
+        Operation<List<String>> mended = world.service
+                .operation(NAME)
                 .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
                 .build();
 
@@ -272,13 +267,11 @@ interface AnswerContract<T> extends StoreFixture<T> {
         assertThat(retry.key().attempts()).isEqualTo(2);
     }
 
-    /**
-     * A crash tells the client nothing: the request is completed, and if it fails then, it isn't given up in silence.
-     */
+    /** A crash tells the client nothing: the request is completed, and if it fails then, it isn't given up quietly. */
     @Test
-    default void aRequestWhoseServerDiedIsCompletedAndKeptWhenThatFails() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = notFound(world).build();
+    void aRequestWhoseServerDiedIsCompletedAndKeptWhenThatFails() {
+        World world = new World();
+        Operation<List<String>> operation = notFound(world).build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_BEFORE);
         assertThatExceptionOfType(Crash.class).isThrownBy(() -> world.service.run(operation, world.id, World.REQUEST));
         world.pass(World.LEASE.plusMillis(1));
@@ -291,18 +284,18 @@ interface AnswerContract<T> extends StoreFixture<T> {
 
     /** The call may have had its effect, which must not be forgotten. */
     @Test
-    default void aRequestWhoseFirstStageCallsAnotherSystemIsCompletedWhateverItsClientWasTold() {
-        World<T> world = World.emptyOf(this);
+    void aRequestWhoseFirstStageCallsAnotherSystemIsCompletedWhateverItsClientWasTold() {
+        World world = new World();
         List<String> charges = new ArrayList<>();
-        Operation.Builder<T> builder = world.service
-                .operation(World.NAME)
+        Operation.Builder<List<String>> builder = world.service
+                .operation(NAME)
                 .respond(RecoveryPoint.STARTED, key -> charges.add(key.derivedKey("charge")), (stage, charged) -> {
                     if (charges.size() == 1) {
                         throw new CartNotFound();
                     }
                     return World.RESPONSE;
                 });
-        Operation<T> operation = builder.build();
+        Operation<List<String>> operation = builder.build();
         assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
                 .isInstanceOf(CartNotFound.class);
         world.pass(Duration.ofMinutes(1));
@@ -313,10 +306,10 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void anOperationMayLeaveSuchARequestToItsClientToo() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = world.service
-                .operation(World.NAME)
+    void anOperationMayLeaveSuchARequestToItsClientToo() {
+        World world = new World();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
                 .leaveToClientAfterFailure()
                 .<String>respond(
                         RecoveryPoint.STARTED,
@@ -332,11 +325,11 @@ interface AnswerContract<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void aRequestThatHasCommittedAStageIsCompletedWhateverItsClientWasTold() {
-        World<T> world = World.emptyOf(this);
+    void aRequestThatHasCommittedAStageIsCompletedWhateverItsClientWasTold() {
+        World world = new World();
         List<Integer> runs = new ArrayList<>();
-        Operation<T> operation = world.service
-                .operation(World.NAME)
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
                 .stage(RecoveryPoint.STARTED, stage -> world.insert(stage, "a"))
                 .respond(World.TAXED, stage -> {
                     runs.add(1);
@@ -353,43 +346,11 @@ interface AnswerContract<T> extends StoreFixture<T> {
         assertThat(complete(world, operation)).isEqualTo(1);
     }
 
-    private int complete(World<T> world, Operation<T> operation) {
+    private int complete(World world, Operation<List<String>> operation) {
         return Completer.builder(world.service)
                 .operation(operation)
                 .abandonedAfter(Duration.ZERO)
                 .build()
                 .runOnce();
-    }
-
-    // What a stage's context allows
-
-    @Test
-    default void aStagesContextHandsOutNoTransactionAfterTheStage() {
-        World<T> world = new World<>(this);
-        List<StageContext<T>> kept = new ArrayList<>();
-
-        world.service.once("keep", world.id, World.REQUEST, stage -> {
-            kept.add(stage);
-            world.insert(stage, "a");
-            return World.RESPONSE;
-        });
-
-        assertThatThrownBy(() -> world.insert(kept.get(0), "late")).isInstanceOf(IllegalStateException.class);
-        assertThat(world.read("late")).isEmpty();
-    }
-
-    @Test
-    default void aStagesHandleRefusesUseAfterTheStage() {
-        World<T> world = new World<>(this);
-        List<T> kept = new ArrayList<>();
-
-        world.service.once("keep", world.id, World.REQUEST, stage -> {
-            kept.add(stage.transaction());
-            return World.RESPONSE;
-        });
-
-        assertThatThrownBy(() -> insert(kept.get(0), world.row("late"), "written"))
-                .isInstanceOf(IllegalStateException.class);
-        assertThat(world.read("late")).isEmpty();
     }
 }

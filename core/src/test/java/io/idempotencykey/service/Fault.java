@@ -1,4 +1,4 @@
-package io.idempotencykey.contract;
+package io.idempotencykey.service;
 
 /** What can go wrong with one call of a store. */
 enum Fault {

@@ -16,7 +16,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** The store's listings and its deletion, each with rows that it must leave alone. */
-interface ListingContract<T> extends StoreFixture<T> {
+interface ListingCases<T> extends StoreFixture<T> {
     @Test
     default void onlyKeysThatNobodyWorksOnAreResumable() {
         World<T> world = World.emptyOf(this);
@@ -108,7 +108,7 @@ interface ListingContract<T> extends StoreFixture<T> {
         assertThat(store().findResumable(
                                 Map.of(
                                         World.NAME,
-                                        Set.of(World.TAXED, World.UNKNOWN_POINT),
+                                        Set.of(World.TAXED, RecoveryPoint.named("of_a_newer_version")),
                                         "cancel-cart",
                                         Set.of(World.PAID)),
                                 null,

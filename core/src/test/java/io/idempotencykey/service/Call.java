@@ -1,4 +1,4 @@
-package io.idempotencykey.contract;
+package io.idempotencykey.service;
 
 /** The calls that core makes for a request. */
 enum Call {

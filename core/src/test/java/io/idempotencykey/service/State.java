@@ -1,4 +1,4 @@
-package io.idempotencykey.contract;
+package io.idempotencykey.service;
 
 import java.time.Duration;
 

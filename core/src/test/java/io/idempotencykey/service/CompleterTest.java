@@ -1,0 +1,395 @@
+package io.idempotencykey.service;
+
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static io.idempotencykey.service.Carts.DAY;
+import static io.idempotencykey.service.Carts.NAME;
+import static io.idempotencykey.service.Carts.THRESHOLD;
+import static io.idempotencykey.service.Carts.completer;
+import static io.idempotencykey.service.Carts.failing;
+import static io.idempotencykey.service.Carts.responding;
+import static io.idempotencykey.service.Carts.twoStages;
+import static io.idempotencykey.service.ListenerTest.kinds;
+import static io.idempotencykey.service.World.LEASE;
+import static io.idempotencykey.service.World.REQUEST;
+import static io.idempotencykey.service.World.RESPONSE;
+import static io.idempotencykey.service.World.TAXED;
+import static io.idempotencykey.service.World.UNKNOWN_POINT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Carts.OutOfStock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What becomes of requests whose client is gone. */
+class CompleterTest {
+    @ParameterizedTest
+    @CsvSource({"OPEN, started", "OPEN, tax_lines_created", "LEASE_OVER, started", "LEASE_OVER, tax_lines_created"})
+    void anAbandonedRequestIsCompletedFromItsRecoveryPoint(State state, String at) {
+        World world = new World();
+        world.put(state, NAME, RecoveryPoint.named(at));
+        world.pass(THRESHOLD.plusMillis(1));
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
+
+        assertThat(world.state()).isInstanceOf(KeyState.Finished.class);
+        assertThat(world.read("tax").isPresent()).isEqualTo(at.equals("started"));
+        assertThat(world.read("order")).isPresent();
+        Execution late = world.service.run(twoStages(world), world.id, REQUEST);
+        assertThat(late.replayed()).isTrue();
+        assertThat(late.response()).isEqualTo(RESPONSE);
+    }
+
+    @Test
+    void aRequestIsLeftAloneUntilItsThresholdIsOver() {
+        World world = new World();
+        world.put(State.LEASE_OVER, NAME, STARTED);
+        world.pass(THRESHOLD);
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isZero();
+        assertThat(world.state()).isInstanceOf(KeyState.Locked.class);
+
+        world.pass(Duration.ofMillis(1));
+        assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"ABSENT", "FINISHED", "EXPIRED", "FAILED_EXPIRED", "QUARANTINED", "FAILED"})
+    void whatIsNotAbandonedIsNotTouched(State state) {
+        World world = new World();
+        Optional<StoredKey> before = world.put(state, NAME, STARTED);
+        world.pass(DAY.multipliedBy(30));
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isZero();
+
+        assertThat(world.find()).isEqualTo(before);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"another-operation, started", "complete-cart, of_a_newer_version"})
+    void whatThisVersionDoesNotKnowIsLeftToOnesThatDo(String operation, String at) {
+        World world = new World();
+        world.put(State.OPEN, operation, RecoveryPoint.named(at));
+        world.pass(DAY.minusSeconds(61));
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isZero();
+
+        assertThat(world.state()).isInstanceOf(KeyState.Open.class);
+        assertThat(world.key().attempts()).isEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "another-operation, started, another-operation",
+        "complete-cart, of_a_newer_version, of_a_newer_version",
+        "'', started, ''"
+    })
+    void whatNobodyKnewForADayIsQuarantined(String operation, String at, String named) {
+        World world = new World();
+        world.put(State.OPEN, operation, RecoveryPoint.named(at));
+        world.pass(DAY);
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isZero();
+
+        assertThat(world.state())
+                .isInstanceOfSatisfying(
+                        KeyState.Quarantined.class,
+                        state -> assertThat(state.reason())
+                                .contains("nobody has known")
+                                .contains("'" + named + "'"));
+    }
+
+    @Test
+    void unknownRequestsDoNotHideKnownOnes() {
+        World world = new World();
+        for (int i = 0; i < 70; i++) {
+            world.put(world.id("unknown-" + i), State.OPEN, NAME, UNKNOWN_POINT);
+        }
+        world.pass(Duration.ofMillis(1));
+        world.put(State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
+    }
+
+    @Test
+    void aFailedRequestRestsLongerAfterEachAttempt() {
+        World world = new World();
+        world.put(State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+        List<Duration> rests = new ArrayList<>();
+        Completer<List<String>> completer = completer(
+                world, failing(world).backoff(Duration.ofSeconds(8), DAY).build());
+        for (int i = 1; i <= 4; i++) {
+            assertThat(completer.runOnce()).isZero();
+            assertThat(world.key().failedAttempts()).isEqualTo(1 + i);
+            assertThat(completer.runOnce()).isZero();
+            assertThat(world.key().failedAttempts()).as("it rests").isEqualTo(1 + i);
+            KeyState.Open open = (KeyState.Open) world.state();
+            rests.add(Duration.between(world.now(), open.resumableFrom()));
+            world.pass(rests.get(i - 1).plus(THRESHOLD).plusMillis(2));
+        }
+
+        for (int i = 0; i < 4; i++) {
+            Duration bound = Duration.ofSeconds(16L << i);
+            assertThat(rests.get(i)).isBetween(bound.dividedBy(2).minusMillis(1), bound);
+        }
+    }
+
+    @Test
+    void tooManyFailedAttemptsPutARequestAside() {
+        World world = new World();
+        Operation<List<String>> operation = failing(world).maxAttempts(2).build();
+        for (int i = 0; i < 2; i++) {
+            assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
+                    .isInstanceOf(OutOfStock.class);
+        }
+
+        assertThat(world.state())
+                .isInstanceOfSatisfying(
+                        KeyState.Quarantined.class,
+                        state -> assertThat(state.reason())
+                                .isEqualTo("2 failed attempts since the last committed stage"));
+        assertThat(world.key().lastError()).isEqualTo(OutOfStock.class.getName() + ": no ? left");
+        assertThatExceptionOfType(IdempotencyException.Quarantined.class)
+                .isThrownBy(() -> world.service.run(operation, world.id, REQUEST));
+        world.pass(DAY.multipliedBy(2));
+        assertThat(completer(world, operation).runOnce()).isZero();
+        assertThat(world.state()).isInstanceOf(KeyState.Quarantined.class);
+    }
+
+    @Test
+    void aCommittedStageGivesTheNextOneAllAttemptsAnew() {
+        World world = new World();
+        int[] runs = {0};
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .maxAttempts(2)
+                .branch(STARTED, stage -> {
+                    if (runs[0]++ == 0) {
+                        throw new OutOfStock();
+                    }
+                    return StageOutcome.advanceTo(TAXED);
+                })
+                .branch(TAXED, stage -> {
+                    throw new OutOfStock();
+                })
+                .build();
+
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
+                .isInstanceOf(OutOfStock.class);
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
+                .isInstanceOf(OutOfStock.class);
+
+        assertThat(world.state()).isInstanceOf(KeyState.Open.class);
+        assertThat(world.key().failedAttempts()).isEqualTo(1);
+    }
+
+    @Test
+    void aProcessThatDiesInAStageUsesUpNoAttempt() {
+        World world = new World();
+        Operation<List<String>> operation = twoStages(world);
+        for (int i = 1; i <= 3; i++) {
+            world.store.next(Call.COMMIT_STAGE, Fault.CRASH_BEFORE);
+            assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
+                    .isInstanceOf(Crash.class);
+            assertThat(world.key().attempts()).isEqualTo(i);
+            world.pass(LEASE.multipliedBy(10));
+        }
+
+        assertThat(world.key().failedAttempts()).isZero();
+    }
+
+    @Test
+    void aSlowScopeDoesNotHoldUpTheOthers() {
+        World world = new World();
+        CountDownLatch quickIsDone = new CountDownLatch(1);
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> {
+                    if (stage.key().id().value().equals("quick")) {
+                        quickIsDone.countDown();
+                    } else {
+                        Threads.await(quickIsDone);
+                    }
+                    return World.respond();
+                })
+                .build();
+        world.put(new KeyId("a-" + world.scope, "slow"), State.OPEN, NAME, STARTED);
+        world.put(new KeyId("b-" + world.scope, "quick"), State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+        int finished = Completer.builder(
+                        world.builder(world.store).maxTries(200).build())
+                .operation(operation)
+                .abandonedAfter(THRESHOLD)
+                .executor(Threads::start)
+                .build()
+                .runOnce();
+
+        assertThat(finished).isEqualTo(2);
+    }
+
+    @Test
+    void aCompleterThatIsInterruptedTakesNoFurtherKeyAndCountsNoFailure() {
+        World world = new World();
+        AtomicInteger runs = new AtomicInteger();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> {
+                    runs.incrementAndGet();
+                    Thread.currentThread().interrupt();
+                    throw new IllegalStateException("interrupted");
+                })
+                .build();
+        for (String name : List.of("a", "b", "c")) {
+            world.put(new KeyId(name + world.scope, "key"), State.OPEN, NAME, STARTED);
+        }
+        world.pass(THRESHOLD.plusMillis(1));
+
+        boolean interrupted = Threads.elsewhere(() -> {
+            completer(world, operation).runOnce();
+            return Thread.interrupted();
+        });
+
+        assertThat(interrupted).isTrue();
+        assertThat(runs).hasValue(1);
+        assertThat(List.of("a", "b", "c"))
+                .allSatisfy(name -> assertThat(world.other
+                                .retrieve(new KeyId(name + world.scope, "key"))
+                                .failedAttempts())
+                        .isEqualTo(1));
+    }
+
+    @Test
+    void aNoisyScopeDoesNotHoldUpTheOthers() {
+        World world = new World();
+        for (int i = 0; i < 30; i++) {
+            world.put(new KeyId("a-" + world.scope, "key-" + i), State.OPEN, NAME, TAXED);
+        }
+        world.pass(Duration.ofSeconds(1));
+        KeyId quiet = new KeyId("b-" + world.scope, "key");
+        world.put(quiet, State.OPEN, NAME, TAXED);
+        world.pass(THRESHOLD.plusMillis(1));
+
+        int finished = Completer.builder(world.other)
+                .operation(responding(world))
+                .batchSize(4)
+                .build()
+                .runOnce();
+
+        assertThat(finished).isEqualTo(4);
+        assertThat(world.other.retrieve(quiet).state()).isInstanceOf(KeyState.Finished.class);
+    }
+
+    @Test
+    void aPoisonedRequestDoesNotHoldUpThoseBehindIt() {
+        World world = new World();
+        world.put(world.id("poison"), State.OPEN, NAME, STARTED);
+        for (int i = 0; i < 5; i++) {
+            world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
+        }
+        world.pass(THRESHOLD.plusMillis(1));
+
+        assertThat(completer(world, failing(world).build()).runOnce()).isEqualTo(5);
+        assertThat(completer(world, failing(world).build()).runOnce()).isZero();
+        assertThat(world.other.retrieve(world.id("poison")).failedAttempts()).isEqualTo(2);
+    }
+
+    @Test
+    void aRunTakesNoMoreThanItsBatch() {
+        World world = new World();
+        for (int i = 0; i < 5; i++) {
+            world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
+        }
+        world.pass(THRESHOLD.plusMillis(1));
+        Completer<List<String>> completer = Completer.builder(world.other)
+                .operation(responding(world))
+                .batchSize(2)
+                .build();
+
+        assertThat(List.of(completer.runOnce(), completer.runOnce(), completer.runOnce(), completer.runOnce()))
+                .containsExactly(2, 2, 1, 0);
+    }
+
+    @Test
+    void aRequestThatAWorkerTookMeanwhileIsLeftToIt() {
+        World world = new World();
+        world.put(State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+        world.store.before(Call.REPLACE, () -> world.other.lock(world.id));
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isZero();
+
+        assertThat(world.state()).isInstanceOf(KeyState.Locked.class);
+        assertThat(world.key().attempts()).isEqualTo(4);
+        assertThat(world.stageRuns()).isZero();
+    }
+
+    @Test
+    void anExecutorThatRefusesLeavesTheRequestForLater() {
+        World world = new World();
+        world.put(State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+        Completer<List<String>> completer = Completer.builder(world.service)
+                .operation(twoStages(world))
+                .batchSize(1)
+                .executor(task -> {
+                    throw new RejectedExecutionException("full");
+                })
+                .build();
+
+        assertThat(completer.runOnce()).isZero();
+        assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
+    }
+
+    @Test
+    void aRunEndsWhenAllItsRequestsAreThrough() {
+        World world = new World();
+        for (int i = 0; i < 8; i++) {
+            world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
+        }
+        world.pass(THRESHOLD.plusMillis(1));
+        Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
+        // On a nearly empty table, some stores see conflicts between any two keys.
+        Completer<List<String>> completer = Completer.builder(world.builder(world.store)
+                        .maxTries(200)
+                        .listener(events::add)
+                        .build())
+                .operation(responding(world))
+                .batchSize(8)
+                .executor(Threads::start)
+                .build();
+
+        assertThat(completer.runOnce()).isEqualTo(8);
+        assertThat(kinds(events)).filteredOn("Completed"::equals).hasSize(8);
+    }
+
+    @Test
+    void aRequestThatAWorkerTakesMeanwhileIsNotQuarantined() {
+        World world = new World();
+        world.put(State.OPEN, "another-operation", STARTED);
+        world.pass(DAY);
+        world.store.before(Call.REPLACE, () -> world.other.lock(world.id));
+
+        completer(world, twoStages(world)).runOnce();
+
+        assertThat(world.state()).isInstanceOf(KeyState.Locked.class);
+    }
+}

@@ -1,0 +1,273 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** A store whose calls are counted, and to which a test can do harm. */
+final class DisturbedStore implements KeyStore<List<String>> {
+    private final MapKeyStore store;
+    private final Queue<Call> calls = new ConcurrentLinkedQueue<>();
+    private final Map<Call, Queue<Disturbance>> coming = new EnumMap<>(Call.class);
+    private final Map<Call, Fault> lasting = new EnumMap<>(Call.class);
+    private final Queue<Landing> late = new ConcurrentLinkedQueue<>();
+    private final List<StageCommit> landed = new ArrayList<>();
+    private @Nullable Set<Isolation> isolations;
+    private @Nullable Isolation isolation;
+    private @Nullable Duration lease;
+    private Call landsAfter = Call.FIND;
+    private int landsAfterCalls = 1;
+
+    private record Disturbance(Runnable before, Fault fault) {}
+
+    private record Landing(Call after, AtomicInteger calls, Runnable change) {}
+
+    /** Ends a transaction in which the stage's work is done. */
+    private static final class Aborted extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+    }
+
+    DisturbedStore(MapKeyStore store) {
+        this.store = store;
+        for (Call call : Call.values()) {
+            coming.put(call, new ConcurrentLinkedQueue<>());
+            lasting.put(call, Fault.NONE);
+        }
+    }
+
+    /** The calls since the last {@link #forget()}, in order; reading the time apart. */
+    List<Call> calls() {
+        return calls.stream().filter(call -> call != Call.TIME).toList();
+    }
+
+    long count(Call call) {
+        return calls.stream().filter(call::equals).count();
+    }
+
+    void forget() {
+        calls.clear();
+    }
+
+    /** The next calls of a kind meet these faults, one each. */
+    void next(Call call, Fault... faults) {
+        for (Fault fault : faults) {
+            queue(call).add(new Disturbance(() -> {}, fault));
+        }
+    }
+
+    /** Something happens just before the next call of a kind. */
+    void before(Call call, Runnable event) {
+        queue(call).add(new Disturbance(event, Fault.NONE));
+    }
+
+    /** All calls of a kind meet this fault, after those for which another one was said. */
+    void always(Call call, Fault fault) {
+        lasting.put(call, fault);
+    }
+
+    /** Changes that come late are made after so many calls of a kind, at the end of the last of them. */
+    void lateChangesLandAfter(Call call, int calls) {
+        landsAfter = call;
+        landsAfterCalls = calls;
+    }
+
+    /** What became of stages whose commit came late. */
+    List<StageCommit> landed() {
+        return landed;
+    }
+
+    /** The isolation of the last stage. */
+    @Nullable
+    Isolation isolation() {
+        return isolation;
+    }
+
+    /** How long the last stage's transaction was allowed to live. */
+    @Nullable
+    Duration lease() {
+        return lease;
+    }
+
+    void allow(Set<Isolation> only) {
+        isolations = only;
+    }
+
+    @Override
+    public Instant time() {
+        return statement(Call.TIME, store::time);
+    }
+
+    @Override
+    public Duration timeHolds() {
+        return Duration.ofMinutes(1);
+    }
+
+    @Override
+    public Set<Isolation> isolations() {
+        return isolations == null ? store.isolations() : isolations;
+    }
+
+    @Override
+    public Optional<StoredKey> find(KeyId id) {
+        return statement(Call.FIND, () -> store.find(id));
+    }
+
+    @Override
+    public boolean insert(StoredKey key) {
+        return statement(Call.INSERT, () -> store.insert(key));
+    }
+
+    @Override
+    public boolean replace(Revision expected, StoredKey next) {
+        return statement(Call.REPLACE, () -> store.replace(expected, next));
+    }
+
+    @Override
+    public List<StoredKey> findResumable(
+            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
+        return store.findResumable(operations, afterScope, before, limit);
+    }
+
+    @Override
+    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+        return store.findQuarantined(after, limit);
+    }
+
+    @Override
+    public int deleteExpired(Instant at, int limit) {
+        return store.deleteExpired(at, limit);
+    }
+
+    @Override
+    public StageCommit commitStage(
+            StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
+        Fault fault = begin(Call.COMMIT_STAGE);
+        this.isolation = isolation;
+        this.lease = lease;
+        Supplier<StageCommit> committing = () -> store.commitStage(held, isolation, lease, work);
+        Supplier<StageCommit> aborting = () -> store.commitStage(held, isolation, lease, transaction -> {
+            throw instead(() -> work.apply(transaction), new Aborted());
+        });
+        StageCommit end = switch (fault) {
+            case NONE -> committing.get();
+            case TRANSIENT ->
+                insteadOfAbort(aborting.get(), StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
+            case LOST -> insteadOfAbort(aborting.get(), StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN)));
+            case MADE_BUT_UNANSWERED -> {
+                StageCommit made = committing.get();
+                yield made.equals(StageCommit.committed())
+                        ? StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN))
+                        : made;
+            }
+            case LATE -> late(held, work);
+            case CRASH_BEFORE -> throw instead(aborting, new Crash());
+            case CRASH_AFTER -> throw instead(committing, new Crash());
+            case UNTRANSLATED -> throw instead(aborting, untranslated());
+            case UNAVAILABLE -> throw failure(StoreFailure.Kind.UNAVAILABLE);
+            case BUSY, BUSY_BUT_MADE -> throw failure(StoreFailure.Kind.BUSY);
+            case FULL -> throw failure(StoreFailure.Kind.FULL);
+        };
+        land(Call.COMMIT_STAGE);
+        return end;
+    }
+
+    /** The change is made, and something else is told. */
+    private static <X extends Throwable> X instead(Supplier<?> change, X told) {
+        Object unused = change.get();
+        return told;
+    }
+
+    private static IllegalStateException untranslated() {
+        return new IllegalStateException("injected: the driver's own exception");
+    }
+
+    private static StageCommit insteadOfAbort(StageCommit end, StageCommit told) {
+        return end.cause() instanceof Aborted ? told : end;
+    }
+
+    /** Does the work now, and commits it when its time has come. */
+    private StageCommit late(StoredKey held, Function<List<String>, StoredProgress> work) {
+        List<String> written = new ArrayList<>();
+        StoredProgress next;
+        try {
+            next = work.apply(written);
+        } catch (Throwable e) {
+            return StageCommit.rolledBack(e);
+        }
+        late.add(new Landing(
+                landsAfter, new AtomicInteger(landsAfterCalls), () -> landed.add(store.commit(held, next, written))));
+        return StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN));
+    }
+
+    private <R> R statement(Call call, Supplier<R> statement) {
+        R answer = switch (begin(call)) {
+            case NONE -> statement.get();
+            case UNAVAILABLE -> throw failure(StoreFailure.Kind.UNAVAILABLE);
+            case TRANSIENT -> throw failure(StoreFailure.Kind.TRANSIENT);
+            case BUSY -> throw failure(StoreFailure.Kind.BUSY);
+            case FULL -> throw failure(StoreFailure.Kind.FULL);
+            case LOST -> throw failure(StoreFailure.Kind.UNKNOWN);
+            case BUSY_BUT_MADE -> throw instead(statement, failure(StoreFailure.Kind.BUSY));
+            case MADE_BUT_UNANSWERED -> throw instead(statement, failure(StoreFailure.Kind.UNKNOWN));
+            case LATE -> {
+                late.add(new Landing(landsAfter, new AtomicInteger(landsAfterCalls), () -> {
+                    var unused = statement.get();
+                }));
+                throw failure(StoreFailure.Kind.UNKNOWN);
+            }
+            case UNTRANSLATED -> throw untranslated();
+            case CRASH_BEFORE -> throw new Crash();
+            case CRASH_AFTER -> throw instead(statement, new Crash());
+        };
+        land(call);
+        return answer;
+    }
+
+    private Fault begin(Call call) {
+        calls.add(call);
+        Disturbance disturbance = queue(call).poll();
+        if (disturbance == null) {
+            return lasting.getOrDefault(call, Fault.NONE);
+        }
+        disturbance.before().run();
+        return disturbance.fault();
+    }
+
+    private void land(Call call) {
+        late.removeIf(landing -> {
+            boolean lands = landing.after() == call && landing.calls().decrementAndGet() == 0;
+            if (lands) {
+                landing.change().run();
+            }
+            return lands;
+        });
+    }
+
+    private Queue<Disturbance> queue(Call call) {
+        return coming.getOrDefault(call, new ConcurrentLinkedQueue<>());
+    }
+
+    private static StoreFailure failure(StoreFailure.Kind kind) {
+        return new StoreFailure(kind, "injected: " + kind, null);
+    }
+}

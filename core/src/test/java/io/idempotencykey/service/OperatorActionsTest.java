@@ -1,0 +1,242 @@
+package io.idempotencykey.service;
+
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static io.idempotencykey.service.Carts.DAY;
+import static io.idempotencykey.service.Carts.NAME;
+import static io.idempotencykey.service.Carts.failing;
+import static io.idempotencykey.service.Carts.twoStages;
+import static io.idempotencykey.service.World.LEASE;
+import static io.idempotencykey.service.World.REQUEST;
+import static io.idempotencykey.service.World.TAXED;
+import static io.idempotencykey.service.World.TIME_TO_LIVE;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Carts.OutOfStock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What an operator sees and does. */
+class OperatorActionsTest {
+    private enum Action {
+        RETRY {
+            @Override
+            IdempotencyKey on(OperatorActions actions, KeyId id) {
+                return actions.retry(id, "alice");
+            }
+        },
+        FINISH {
+            @Override
+            IdempotencyKey on(OperatorActions actions, KeyId id) {
+                return actions.finish(id, Response.of(500, "text/plain", "given up"), "alice");
+            }
+        },
+        DISCARD {
+            @Override
+            IdempotencyKey on(OperatorActions actions, KeyId id) {
+                return actions.discard(id, "alice");
+            }
+        };
+
+        abstract IdempotencyKey on(OperatorActions actions, KeyId id);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void anOperatorsActionIsRecordedWithWhatStoodThereBefore(Action action) {
+        World world = new World();
+        Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
+        IdempotencyKeyService<List<String>> service =
+                world.builder(world.store).listener(events::add).build();
+        world.put(State.QUARANTINED, NAME, TAXED);
+
+        IdempotencyKey key = action.on(new OperatorActions(service), world.id);
+
+        String name = action.name().toLowerCase(Locale.ROOT);
+        assertThat(key).isEqualTo(world.key());
+        assertThat(key.lastError()).startsWith(name + " by alice; before: ").contains("an earlier error");
+        assertThat(events).containsExactly(new KeyEvent.Operated(key, name, "alice"));
+    }
+
+    @Test
+    void aRetriedRequestGoesOnAtItsRecoveryPointWithAllItsAttempts() {
+        World world = new World();
+        world.put(State.QUARANTINED, NAME, TAXED);
+
+        IdempotencyKey key = new OperatorActions(world.service).retry(world.id, "alice");
+
+        assertThat(key.failedAttempts()).isZero();
+        assertThat(key.state()).isEqualTo(new KeyState.Open(TAXED, world.millis()));
+        world.service.run(twoStages(world), world.id, REQUEST);
+        assertThat(world.read("tax")).isEmpty();
+        assertThat(world.read("order")).isPresent();
+    }
+
+    @Test
+    void aRequestThatAnOperatorFinishedIsReplayed() {
+        World world = new World();
+        world.put(State.QUARANTINED, NAME, TAXED);
+        Response givenUp = Response.of(500, "text/plain", "given up");
+
+        new OperatorActions(world.service).finish(world.id, givenUp, "alice");
+
+        Execution execution = world.service.run(twoStages(world), world.id, REQUEST);
+        assertThat(execution.replayed()).isTrue();
+        assertThat(execution.response()).isEqualTo(givenUp);
+        world.pass(TIME_TO_LIVE);
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
+                .isFalse();
+    }
+
+    @Test
+    void aDiscardedKeyCountsAsAbsent() {
+        World world = new World();
+        IdempotencyKey before =
+                world.put(State.QUARANTINED, NAME, TAXED).orElseThrow().key();
+
+        IdempotencyKey discarded = new OperatorActions(world.service).discard(world.id, "alice");
+
+        // Past for whoever reads the clock, however far behind the operator's reading that may be.
+        assertThat(discarded.state())
+                .isInstanceOfSatisfying(
+                        KeyState.Finished.class,
+                        finished -> assertThat(finished.expiresAt()).isEqualTo(before.createdAt()));
+        assertThatExceptionOfType(IdempotencyException.NotFound.class)
+                .isThrownBy(() -> world.service.retrieve(world.id));
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
+                .isFalse();
+        assertThat(world.key().creationId()).isNotEqualTo(before.creationId());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "RETRY, LOCKED, Locked",
+        "RETRY, FINISHED, AlreadyFinished",
+        "RETRY, EXPIRED, NotFound",
+        "RETRY, ABSENT, NotFound",
+        "FINISH, LOCKED, Locked",
+        "FINISH, FINISHED, AlreadyFinished",
+        "FINISH, EXPIRED, NotFound",
+        "FINISH, ABSENT, NotFound",
+        "DISCARD, LOCKED, Locked",
+        "DISCARD, FINISHED, AlreadyFinished",
+        "DISCARD, EXPIRED, NotFound",
+        "DISCARD, ABSENT, NotFound"
+    })
+    void anOperatorCanNotTouchWhatIsHeldFinishedOrNotThere(Action action, State state, String refusal) {
+        World world = new World();
+        Optional<StoredKey> before = world.put(state);
+
+        Throwable refused = catchThrowable(() -> action.on(new OperatorActions(world.service), world.id));
+
+        assertThat(refused.getClass().getSimpleName()).isEqualTo(refusal);
+        assertThat(world.find()).isEqualTo(before);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void anOperatorLosesAgainstAWorkerThatTakesTheKeyMeanwhile(Action action) {
+        World world = new World();
+        world.put(State.OPEN);
+        List<HeldKey> held = new ArrayList<>();
+        world.store.before(Call.REPLACE, () -> held.add(world.other.lock(world.id)));
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> action.on(new OperatorActions(world.service), world.id));
+
+        assertThat(world.other.workStage(held.get(0), world.inserting("order", World.respond())))
+                .isNotNull();
+        assertThat(world.read("order")).isPresent();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aWorkerLosesAgainstAnOperatorWhoActsAfterItsLease(Action action) {
+        World world = new World();
+        HeldKey held = world.hold();
+        world.pass(LEASE);
+        action.on(new OperatorActions(world.other), world.id);
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> world.service.workStage(held, world.inserting("order", World.respond())));
+
+        assertThat(world.read("order")).isEmpty();
+    }
+
+    @Test
+    void quarantinedKeysAreListedPageByPage() {
+        World world = new World();
+        for (String value : List.of("c", "a", "b")) {
+            world.put(world.id(value), State.QUARANTINED, NAME, STARTED);
+        }
+        world.put(State.OPEN);
+        OperatorActions actions = new OperatorActions(world.service);
+
+        List<IdempotencyKey> first = actions.listQuarantined(null, 2);
+        List<IdempotencyKey> second = actions.listQuarantined(first.get(1).id(), 2);
+
+        assertThat(first).extracting(key -> key.id().value()).containsExactly("a", "b");
+        assertThat(second).extracting(key -> key.id().value()).containsExactly("c");
+    }
+
+    @Test
+    void unfinishedKeysAreListedScopeByScope() {
+        World world = new World();
+        for (State state : State.values()) {
+            world.put(world.id(state.name()), state, "another-operation", World.UNKNOWN_POINT);
+        }
+        Operation<List<String>> failing = failing(world).backoff(DAY, DAY).build();
+        KeyId resting = new KeyId(world.scope + "-2", "resting");
+        assertThat(catchThrowable(() -> world.service.run(failing, resting, REQUEST)))
+                .isInstanceOf(OutOfStock.class);
+        OperatorActions actions = new OperatorActions(world.service);
+
+        List<IdempotencyKey> first = actions.listUnfinished(null, 100);
+        List<IdempotencyKey> second = actions.listUnfinished(world.scope, 100);
+
+        assertThat(first)
+                .extracting(key -> key.id().value())
+                .containsExactly(State.OPEN.name(), State.LEASE_OVER.name(), State.LOCKED.name());
+        assertThat(second).extracting(IdempotencyKey::id).containsExactly(resting);
+        assertThat(actions.listUnfinished(null, 1)).isEqualTo(first.subList(0, 1));
+        assertThat(actions.listUnfinished(resting.scope(), 100)).isEmpty();
+    }
+
+    @Test
+    void anOperatorsBadInputIsRefusedBeforeAnythingChanges() {
+        World world = new World();
+        Optional<StoredKey> before = world.put(State.QUARANTINED);
+        OperatorActions actions = new OperatorActions(world.service);
+
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.retry(world.id, "a\nb"));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.discard(world.id, "x".repeat(101)));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, 0));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, 10_001));
+        for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.listUnfinished(scope, 1))
+                    .withMessageContaining("argument 'afterScope'");
+        }
+        assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
+                .isThrownBy(() -> actions.finish(
+                        world.id, Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]), "a"));
+
+        assertThat(world.find()).isEqualTo(before);
+    }
+}

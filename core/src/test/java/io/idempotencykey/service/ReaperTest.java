@@ -1,0 +1,47 @@
+package io.idempotencykey.service;
+
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static io.idempotencykey.service.Carts.NAME;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.junit.jupiter.api.Test;
+
+/** Keys that have expired are removed, and nothing else. */
+class ReaperTest {
+    @Test
+    void theReaperRemovesWhatHasExpiredAndNothingElse() {
+        World world = new World();
+        for (State state : State.values()) {
+            world.put(world.id(state.name()), state, NAME, STARTED);
+        }
+
+        assertThat(new Reaper(world.service).runOnce()).isEqualTo(2);
+
+        for (State state : State.values()) {
+            boolean stays = state != State.ABSENT && !state.isExpired();
+            assertThat(world.store.find(world.id(state.name())).isPresent())
+                    .as(state.name())
+                    .isEqualTo(stays);
+        }
+    }
+
+    @Test
+    void theReaperGoesOnBatchAfterBatch() {
+        World world = new World();
+        Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
+        IdempotencyKeyService<List<String>> service =
+                world.builder(world.store).listener(events::add).build();
+        for (int i = 0; i < 7; i++) {
+            world.put(world.id("key-" + i), State.EXPIRED, NAME, STARTED);
+        }
+
+        assertThat(new Reaper(service, 3).runOnce()).isEqualTo(7);
+        assertThat(new Reaper(service, 3).runOnce()).isZero();
+
+        assertThat(events).containsExactly(new KeyEvent.Expired(7, Duration.ZERO));
+    }
+}
