@@ -2,7 +2,6 @@ package io.idempotencykey.checkout;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -24,13 +23,14 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -56,6 +56,9 @@ class KillTest {
     /** Of so many lives one goes on until every client has had an answer: a slow store must not starve one of them. */
     private static final int LONG_LIFE = 4;
 
+    /** A client sends so many requests in a life, at most, whatever it is that the life waits for. */
+    private static final int MOST_REQUESTS = 200;
+
     /** More than the minute for which a MongoDB keeps a transaction whose owner is gone. */
     private static final Duration PATIENCE = Duration.ofSeconds(150);
 
@@ -66,6 +69,8 @@ class KillTest {
     private volatile CompletableFuture<URI> shop = new CompletableFuture<>();
     private final Map<Sent, Answer> answers = new ConcurrentHashMap<>();
     private final Semaphore answered = new Semaphore(0);
+    private final List<Semaphore> requests =
+            Stream.generate(() -> new Semaphore(0)).limit(CLIENTS).toList();
     private final Set<Integer> servedClients = ConcurrentHashMap.newKeySet();
     private final CountDownLatch enough = new CountDownLatch(1);
 
@@ -116,7 +121,8 @@ class KillTest {
                     shop.complete(living.url());
                     for (int i = 0; i < MONGO_SERVER_KILLS; i++) {
                         untilAMoment.call();
-                        servers.getFirst().process().destroyForcibly().waitFor();
+                        Process unused = Patience.await(
+                                servers.getFirst().process().destroyForcibly().onExit());
                         servers.push(MongoServer.start("--data", data, "--port", port));
                     }
                     shop = new CompletableFuture<>();
@@ -147,32 +153,24 @@ class KillTest {
                     payments.url().toString()));
             arguments.addAll(List.of(store));
             String[] serve = arguments.toArray(String[]::new);
-            List<Future<?>> running = new ArrayList<>();
+            List<CompletableFuture<Void>> running = new ArrayList<>();
             for (int i = 0; i < CLIENTS; i++) {
                 int number = i;
-                running.add(clients.submit(() -> send(number, new Random(SEED + number))));
+                running.add(CompletableFuture.runAsync(() -> send(number, new Random(SEED + number)), clients));
             }
             Random moments = new Random(SEED);
             AtomicInteger lives = new AtomicInteger();
             kills.run(serve, () -> {
-                servedClients.clear();
-                answered.drainPermits();
-                boolean progress =
-                        answered.tryAcquire(moments.nextInt(MOST_ANSWERS), PATIENCE.toSeconds(), TimeUnit.SECONDS);
-                if (lives.incrementAndGet() % LONG_LIFE == 0) {
-                    while (progress && servedClients.size() < CLIENTS) {
-                        progress = answered.tryAcquire(1, PATIENCE.toSeconds(), TimeUnit.SECONDS);
-                    }
-                }
-                boolean alive = progress;
-                assertThat(running).as("a client that gave up").allMatch(each -> alive && !each.isDone());
+                newLife();
+                awaitAnswers(moments.nextInt(MOST_ANSWERS), lives.incrementAndGet() % LONG_LIFE == 0, running);
                 pause(moments.nextLong(MOST_MILLIS));
                 return null;
             });
             try (Program last = Program.start(directory, serve)) {
                 shop.complete(last.url());
                 enough.countDown();
-                for (Future<?> each : running) {
+                newLife();
+                for (CompletableFuture<Void> each : running) {
                     each.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
                 }
                 check(times);
@@ -181,6 +179,34 @@ class KillTest {
             enough.countDown();
             clients.shutdownNow();
             System.out.println("KillTest: " + answers.size() + " requests");
+        }
+    }
+
+    private void newLife() {
+        servedClients.clear();
+        answered.drainPermits();
+        for (Semaphore each : requests) {
+            each.drainPermits();
+            each.release(MOST_REQUESTS);
+        }
+    }
+
+    /** Waits for so many answers, and for one to each client if all are to have one; ends with the first client to fail. */
+    private void awaitAnswers(int count, boolean toAll, List<CompletableFuture<Void>> running) throws Exception {
+        long begin = System.nanoTime();
+        int missing = count;
+        while (missing > 0 || (toAll && servedClients.size() < CLIENTS)) {
+            if (answered.tryAcquire(1, 1, TimeUnit.SECONDS)) {
+                missing--;
+            }
+            for (CompletableFuture<Void> each : running) {
+                if (each.isDone()) {
+                    each.get();
+                    throw new AssertionError("a client ended before it was told to");
+                }
+            }
+            // A client whose request has no answer has given up by then.
+            assertThat(System.nanoTime() - begin).as("nanoseconds").isLessThan(2 * PATIENCE.toNanos());
         }
     }
 
@@ -198,21 +224,31 @@ class KillTest {
     }
 
     /** Sends new requests until they are answered, and now and then an old one, whose answer has to be the same. */
-    private Void send(int number, Random random) throws Exception {
-        List<Sent> mine = new ArrayList<>();
-        while (enough.getCount() > 0) {
-            if (!mine.isEmpty() && random.nextInt(3) == 0) {
-                Sent old = mine.get(random.nextInt(mine.size()));
-                assertThat(answerTo(old)).isEqualTo(answers.get(old));
-            } else {
-                Sent sent = new Sent("cart-" + UUID.randomUUID(), "key-" + UUID.randomUUID(), body(random));
-                answers.put(sent, answerTo(sent));
-                mine.add(sent);
+    private void send(int number, Random random) {
+        try {
+            List<Sent> mine = new ArrayList<>();
+            while (mayGoOn(number)) {
+                if (!mine.isEmpty() && random.nextInt(3) == 0) {
+                    Sent old = mine.get(random.nextInt(mine.size()));
+                    assertThat(answerTo(old)).isEqualTo(answers.get(old));
+                } else {
+                    Sent sent = new Sent("cart-" + UUID.randomUUID(), "key-" + UUID.randomUUID(), body(random));
+                    answers.put(sent, answerTo(sent));
+                    mine.add(sent);
+                }
+                servedClients.add(number);
+                answered.release();
             }
-            servedClients.add(number);
-            answered.release();
+        } catch (Exception e) {
+            throw new AssertionError("client " + number + " gave up", e);
         }
-        return null;
+    }
+
+    private boolean mayGoOn(int number) throws InterruptedException {
+        assertThat(requests.get(number).tryAcquire(3 * PATIENCE.toSeconds(), TimeUnit.SECONDS))
+                .as("another life comes")
+                .isTrue();
+        return enough.getCount() > 0;
     }
 
     /** Most are ordered; some are declined, some refused, which is stored as well. */
@@ -235,13 +271,13 @@ class KillTest {
             URI url = shop.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
             HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/" + sent.cart() + "/complete"))
                     .header("Idempotency-Key", sent.key())
-                    .timeout(REQUEST_PATIENCE)
                     .POST(HttpRequest.BodyPublishers.ofString(sent.body()))
                     .build();
             HttpResponse<byte[]> response;
             try {
-                response = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
-            } catch (IOException e) {
+                response = client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArray())
+                        .get(REQUEST_PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            } catch (ExecutionException | TimeoutException e) {
                 // Killed.
                 refusals.add(String.valueOf(e));
                 pause(5);
@@ -268,8 +304,8 @@ class KillTest {
 
     private List<String> carts(String path) throws Exception {
         HttpRequest request = HttpRequest.newBuilder(shop.get().resolve(path)).build();
-        byte[] body =
-                client.send(request, HttpResponse.BodyHandlers.ofByteArray()).body();
+        byte[] body = Patience.await(client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArray()))
+                .body();
         return ((List<?>) Objects.requireNonNull(Json.read(body)))
                 .stream()
                         .map(element -> String.valueOf(((Map<?, ?>) element).get("cart")))
@@ -278,6 +314,6 @@ class KillTest {
 
     /** Nothing waits for this: it is when a process dies, and how often a client asks. */
     private static void pause(long millis) {
-        LockSupport.parkNanos(Duration.ofMillis(millis).toNanos());
+        Patience.pause(Duration.ofMillis(millis));
     }
 }
