@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.Parameter;
@@ -29,11 +28,11 @@ class CheckoutRaceTest {
         CountDownLatch released = new CountDownLatch(1);
         StageHook hook = key -> {
             reached.countDown();
-            await(released);
+            Patience.await(released);
         };
         try (RunningShop shop = RunningShop.on(store, hook)) {
             CompletableFuture<HttpResponse<String>> first = shop.send("cart", "key", ONE_MUG);
-            await(reached);
+            Patience.await(reached);
             HttpResponse<String> duplicate = shop.complete("cart", "key", ONE_MUG);
             assertThat(duplicate.statusCode()).isEqualTo(409);
             assertThat(duplicate.headers().firstValue("Retry-After"))
@@ -95,14 +94,6 @@ class CheckoutRaceTest {
         return new ArrayList<>(sent.stream().map(CompletableFuture::join).toList());
     }
 
-    private static void await(CountDownLatch latch) {
-        try {
-            assertThat(latch.await(60, TimeUnit.SECONDS)).isTrue();
-        } catch (InterruptedException e) {
-            throw new AssertionError(e);
-        }
-    }
-
     @Test
     void aRequestThatHangsKeepsNoOtherFromBeingCompleted() throws Exception {
         CountDownLatch hanging = new CountDownLatch(1);
@@ -114,7 +105,7 @@ class CheckoutRaceTest {
             }
             if (key.id().value().equals("hanging")) {
                 hanging.countDown();
-                await(end);
+                Patience.await(end);
             } else if (key.recoveryPoint().equals(Checkout.PAYMENT_AUTHORIZED)) {
                 other.countDown();
             }
@@ -122,10 +113,10 @@ class CheckoutRaceTest {
         try (RunningShop shop = RunningShop.on(store, hook)) {
             shop.runInBackground();
             assertThat(shop.complete("cart-1", "hanging", ONE_MUG).statusCode()).isEqualTo(500);
-            await(hanging);
+            Patience.await(hanging);
 
             assertThat(shop.complete("cart-2", "other", ONE_MUG).statusCode()).isEqualTo(500);
-            await(other);
+            Patience.await(other);
             end.countDown();
         } finally {
             end.countDown();

@@ -73,9 +73,7 @@ public class CommitGateTest {
                 return null;
             });
             Thread thread = started(ended);
-            while (thread.getState() != Thread.State.WAITING && !ended.isDone()) {
-                Thread.onSpinWait();
-            }
+            Patience.await(() -> thread.getState() == Thread.State.WAITING || ended.isDone());
 
             assertThat(ended.isDone()).isFalse();
 

@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Phaser;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -55,13 +55,13 @@ class ReservationRaceTest {
                 .toList();
 
         assertThat(running)
-                .extracting(execution -> execution.join().response().status())
+                .extracting(execution -> Patience.await(execution).response().status())
                 .containsExactlyInAnyOrder(201, 409);
         assertThat(shop.looks).hasValueGreaterThan(4);
         assertThat(shop.orders()).hasSize(1);
         assertThat(payments.made).hasValue(1);
         for (CompletableFuture<Execution> each : running) {
-            Execution first = each.join();
+            Execution first = Patience.await(each);
             Execution replay =
                     runner.run(completeCart, first.key().id(), first.key().request());
             assertThat(replay.response()).isEqualTo(first.response());
@@ -69,9 +69,10 @@ class ReservationRaceTest {
     }
 
     /** The store's data, in which the first two transactions to look for a reservation wait for each other. */
-    private record Looking<T>(ShopData<T> shop, Phaser bothHaveLooked, AtomicInteger looks) implements ShopData<T> {
+    private record Looking<T>(ShopData<T> shop, CountDownLatch bothHaveLooked, AtomicInteger looks)
+            implements ShopData<T> {
         Looking(ShopData<T> shop) {
-            this(shop, new Phaser(2), new AtomicInteger());
+            this(shop, new CountDownLatch(2), new AtomicInteger());
         }
 
         @Override
@@ -79,7 +80,8 @@ class ReservationRaceTest {
             Optional<Reservation> found = shop.find(transaction, cart);
             if (looks.incrementAndGet() <= 2) {
                 assertThat(found).isEmpty();
-                bothHaveLooked.arriveAndAwaitAdvance();
+                bothHaveLooked.countDown();
+                Patience.await(bothHaveLooked);
             }
             return found;
         }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /** A shop on a free port, and what a client of it needs. */
 final class RunningShop implements AutoCloseable {
@@ -51,8 +52,10 @@ final class RunningShop implements AutoCloseable {
         return send(post(cart, body).header("Idempotency-Key", key));
     }
 
+    /** An answer that doesn't come is a failure, some day. */
     CompletableFuture<HttpResponse<String>> send(HttpRequest.Builder request) {
-        return client.sendAsync(request.build(), HttpResponse.BodyHandlers.ofString());
+        return client.sendAsync(request.build(), HttpResponse.BodyHandlers.ofString())
+                .orTimeout(Patience.LONGEST.toSeconds(), TimeUnit.SECONDS);
     }
 
     HttpRequest.Builder post(String cart, String body) {
@@ -80,7 +83,7 @@ final class RunningShop implements AutoCloseable {
     /** Sends bytes as they are, and returns all that comes back. */
     String raw(byte[] request) throws IOException {
         try (Socket socket = new Socket(url().getHost(), url().getPort())) {
-            socket.setSoTimeout(10_000);
+            socket.setSoTimeout(Math.toIntExact(Patience.LONGEST.toMillis()));
             socket.getOutputStream().write(request);
             socket.shutdownOutput();
             InputStream in = socket.getInputStream();
