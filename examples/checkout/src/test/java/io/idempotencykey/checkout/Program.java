@@ -37,21 +37,11 @@ final class Program implements AutoCloseable {
 
     /** Starts the program; its temporary files go to the directory. */
     static Program start(Path directory, String... arguments) throws IOException {
-        List<String> command = java(
-                // What a killed program leaves goes with the directory.
-                "-Djava.io.tmpdir=" + directory, "-cp", System.getProperty("java.class.path"), Main.class.getName());
+        List<String> command = new ArrayList<>(ClassArchive.java());
+        // What a killed program leaves goes with the directory.
+        command.addAll(List.of("-Djava.io.tmpdir=" + directory, Main.class.getName()));
         command.addAll(List.of(arguments));
         return new Program(new ProcessBuilder(command).start());
-    }
-
-    private static List<String> java(String... arguments) {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-XX:+UseSerialGC",
-                "-Xshare:auto"));
-        command.addAll(List.of(arguments));
-        return command;
     }
 
     /** What a program says: all of it is read, and its beginning is kept. */
