@@ -318,13 +318,19 @@ class ProcessTest {
             URI url = running.url();
             assertThat(complete(url).statusCode()).isEqualTo(500);
 
-            assertThat(keys(0, store, "list"))
-                    .containsOnlyOnce("\"key\":\"key\"")
-                    .contains("\"state\":\"quarantined\"", "as --fail-at asks");
-            assertThat(keys(0, store, "list", "--state", "unfinished")).isEmpty();
-            assertThat(keys(0, store, "show", "key")).contains("\"request\":\"POST /carts/cart/complete\"");
-            assertThat(keys(1, store, "show", "another")).isEmpty();
-            assertThat(keys(1, store, "show", "key", "--scope", "shop")).isEmpty();
+            try (Program quarantined = startKeys(store, "list");
+                    Program unfinished = startKeys(store, "list", "--state", "unfinished");
+                    Program shown = startKeys(store, "show", "key");
+                    Program another = startKeys(store, "show", "another");
+                    Program ofAnotherShop = startKeys(store, "show", "key", "--scope", "shop")) {
+                assertThat(outputOf(quarantined, 0))
+                        .containsOnlyOnce("\"key\":\"key\"")
+                        .contains("\"state\":\"quarantined\"", "as --fail-at asks");
+                assertThat(outputOf(unfinished, 0)).isEmpty();
+                assertThat(outputOf(shown, 0)).contains("\"request\":\"POST /carts/cart/complete\"");
+                assertThat(outputOf(another, 1)).isEmpty();
+                assertThat(outputOf(ofAnotherShop, 1)).isEmpty();
+            }
 
             assertThat(keys(0, store, "retry", "key", "--by", "alice"))
                     .contains("\"state\":\"open\"", "\"lastError\":\"retry by alice; before: ");
@@ -377,29 +383,36 @@ class ProcessTest {
     }
 
     private String keys(int exitCode, String[] store, String... arguments) throws Exception {
-        try (Program keys = start(with(with(new String[] {"keys"}, arguments), store))) {
-            String output = keys.output();
-            assertThat(keys.exitCode()).as(output + keys.errors()).isEqualTo(exitCode);
-            assertThat(keys.errors().isEmpty()).isEqualTo(exitCode == 0);
-            return output;
+        try (Program keys = startKeys(store, arguments)) {
+            return outputOf(keys, exitCode);
         }
+    }
+
+    private Program startKeys(String[] store, String... arguments) throws IOException {
+        return start(with(with(new String[] {"keys"}, arguments), store));
+    }
+
+    private static String outputOf(Program program, int exitCode) throws InterruptedException {
+        String output = program.output();
+        assertThat(program.exitCode()).as(output + program.errors()).isEqualTo(exitCode);
+        assertThat(program.errors().isEmpty()).isEqualTo(exitCode == 0);
+        return output;
     }
 
     @Test
     void anOperatorOfNoStoreIsRefused() throws Exception {
-        assertThat(keys(1, new String[] {"--data", directory.toString()}, "list"))
-                .isEmpty();
-        assertThat(directory.resolve("shop.mv.db")).doesNotExist();
-        try (Program keys = start("keys", "list", "--url", "jdbc:postgresql://127.0.0.1:1/shop")) {
-            assertThat(keys.exitCode()).isEqualTo(1);
-            assertThat(keys.errors())
+        String nowhere = "mongodb://127.0.0.1:1/shop?replicaSet=none&serverSelectionTimeoutMS=300";
+        try (Program h2 = start("keys", "list", "--data", directory.toString());
+                Program postgresql = start("keys", "list", "--url", "jdbc:postgresql://127.0.0.1:1/shop");
+                Program mongo = start("keys", "list", "--store", "mongo", "--url", nowhere)) {
+            assertThat(outputOf(h2, 1)).isEmpty();
+            assertThat(directory.resolve("shop.mv.db")).doesNotExist();
+            assertThat(postgresql.exitCode()).isEqualTo(1);
+            assertThat(postgresql.errors())
                     .startsWith("checkout: the database can't be opened")
                     .hasLineCount(1);
-        }
-        String nowhere = "mongodb://127.0.0.1:1/shop?replicaSet=none&serverSelectionTimeoutMS=300";
-        try (Program keys = start("keys", "list", "--store", "mongo", "--url", nowhere)) {
-            assertThat(keys.exitCode()).isEqualTo(1);
-            assertThat(keys.errors())
+            assertThat(mongo.exitCode()).isEqualTo(1);
+            assertThat(mongo.errors())
                     .startsWith("checkout: the database can't be used: no MongoDB server")
                     .hasLineCount(1);
         }
