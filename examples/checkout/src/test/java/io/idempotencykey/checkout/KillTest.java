@@ -33,6 +33,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /**
  * A shop, or its database, that is killed again and again at random moments, while clients send their requests until they
@@ -41,6 +43,7 @@ import org.junit.jupiter.api.io.TempDir;
  * <p>How many kills: the system properties {@code kills}, {@code kills.h2}, {@code kills.mongo} and {@code kills.mongo.server}; the moments
  * and the requests come from {@code seed}.
  */
+@Execution(ExecutionMode.CONCURRENT)
 class KillTest {
     private static final int KILLS = Integer.getInteger("kills", 20);
     private static final int H2_KILLS = Integer.getInteger("kills.h2", 10);

@@ -29,11 +29,14 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The program as a process of its own: its output, its exit codes, its end, and what is left after a kill. */
+@Execution(ExecutionMode.CONCURRENT)
 class ProcessTest {
     /** What a dead or a paused process has left open, MongoDB ends by itself after a minute; PostgreSQL doesn't. */
     private static final Duration LONG_BEFORE_A_DATABASE_WOULD_END_THEM = Duration.ofSeconds(40);
