@@ -15,7 +15,7 @@ import java.util.concurrent.locks.LockSupport;
  * takes.
  */
 final class Patience {
-    static final Duration LONGEST = Duration.ofSeconds(120);
+    static final Duration LONGEST = Duration.ofMinutes(2);
 
     private Patience() {}
 
