@@ -13,11 +13,11 @@ import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
 
 /**
- * The classes of the program as the JVM has them in memory, in a file: a JVM that finds them there starts in half the time,
- * and the tests start more than a hundred.
+ * The classes of the program as the JVM has them in memory, in a file: a JVM that finds them there starts in half the
+ * time, and the tests start more than a hundred.
  *
- * <p>The JVM takes classes from jars only, so folders of the class path are put into some. Where it can't make such a file,
- * everything goes without it.
+ * <p>The JVM takes classes from jars only, so folders of the class path are put into some. Where it can't make such a
+ * file, everything goes without it.
  */
 final class ClassArchive {
     private static final String JAVA =

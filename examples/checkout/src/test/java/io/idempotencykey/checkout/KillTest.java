@@ -194,7 +194,7 @@ class KillTest {
         }
     }
 
-    /** Waits for so many answers, and for one to each client if all are to have one; ends with the first client to fail. */
+    /** Waits for so many answers, and for one to each client if all are to have one; ends when a client has failed. */
     private void awaitAnswers(int count, boolean toAll, List<CompletableFuture<Void>> running) throws Exception {
         long begin = System.nanoTime();
         int missing = count;

@@ -11,8 +11,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * How long a test waits for what is sure to come: nobody waits for ever, and only the speed of the machine says how long it
- * takes.
+ * How long a test waits for what is sure to come: nobody waits for ever, and only the speed of the machine says how long
+ * it takes.
  */
 final class Patience {
     static final Duration LONGEST = Duration.ofMinutes(2);
