@@ -22,7 +22,6 @@ public record Fingerprint(String value) {
     /**
      * Checks the format; a version that this library doesn't know is legal.
      *
-     * @param value as said of the record
      * @throws IllegalArgumentException if the value isn't a version, a colon and a digest
      */
     public Fingerprint {
@@ -37,7 +36,7 @@ public record Fingerprint(String value) {
      * @param operation the name of the declared operation; empty if there is none
      * @param request the request
      * @return the fingerprint
-     * @throws IllegalArgumentException if the operation's name is neither empty nor one that {@code Operation.named} takes
+     * @throws IllegalArgumentException if the operation's name is neither empty nor one that an operation can have
      */
     public static Fingerprint of(String operation, Request request) {
         if (!Arguments.required(operation, "operation").isEmpty()) {

@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Why the library refused or could not do what it was asked to.
  *
- * <p>Each kind has the HTTP status that suits it, the key concerned and, where trying again makes sense, how long to wait
- * first. Messages say what to do, and show a key's value cut to eight characters, since it may be a secret; only a value
- * that was refused for its form is shown up to 64 characters.
+ * <p>Each kind has the HTTP status that suits it, the key concerned and, where trying again makes sense, how long to
+ * wait first. Messages say what to do, and show a key's value cut to eight characters, since it may be a secret; only a
+ * value that was refused for its form is shown up to 64 characters.
  */
 public abstract sealed class IdempotencyException extends RuntimeException {
     private static final long serialVersionUID = 1L;
@@ -113,7 +113,7 @@ public abstract sealed class IdempotencyException extends RuntimeException {
          * Made by the service.
          *
          * @param keyId the key that is held
-         * @param retryAfter the rest of its lease: until then the holder keeps the key unless it is done earlier
+         * @param retryAfter when it makes sense to ask again; the holder may be done earlier, or keep the key longer
          */
         public Locked(KeyId keyId, Duration retryAfter) {
             super(keyId, 409, retryAfter, "key " + keyId + " is held by another worker; try again later", null);
@@ -246,8 +246,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * The key stands at a recovery point that the operation doesn't declare: 500. The key is untouched if it stood there
-     * before; if a stage tried to advance there, the stage was rolled back and the key released.
+     * The key stands at a recovery point that the operation doesn't declare: 500. The key is untouched if it stood
+     * there before; if a stage tried to advance there, the stage was rolled back and the key released.
      */
     public static final class UnknownRecoveryPoint extends IdempotencyException {
         private static final long serialVersionUID = 1L;
@@ -342,8 +342,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * A stage met transient failures until its tries or its lease were used up: 503. Nothing of the last try is kept; the
-     * key was released if the store allowed it, else its lease runs out.
+     * A stage met transient failures until its tries or its lease were used up: 503. Nothing of the last try is kept;
+     * the key was released if the store allowed it, else its lease runs out.
      */
     public static final class RetriesExhausted extends IdempotencyException {
         private static final long serialVersionUID = 1L;
@@ -420,8 +420,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * The connection was lost during a write and the key could not be read since: 503. The change was made as a whole or
-     * not at all; sending the request again finds out which and goes on from there.
+     * The connection was lost during a write and the key could not be read since: 503. The change was made as a whole
+     * or not at all; sending the request again finds out which and goes on from there.
      */
     public static final class OutcomeUnknown extends IdempotencyException {
         private static final long serialVersionUID = 1L;

@@ -1,10 +1,6 @@
 package io.idempotencykey;
 
 import io.idempotencykey.internal.Arguments;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
 import java.util.UUID;
 
@@ -13,66 +9,113 @@ import java.util.UUID;
  *
  * <p>Immutable. All times are the store's, in UTC, and whole milliseconds.
  *
- * @param id scope and value
- * @param creationId random, given when the key was created; a key that expired and was created anew has another
- * @param operation the name of the declared operation that the key was made for; empty if there is none
- * @param request the request that the key was made for
- * @param fingerprint the digest of operation and request that every retry is compared with
- * @param createdAt when the key was created
- * @param updatedAt when the key was last written
- * @param attempts how many times the key was locked; only grows, so it orders attempts towards other systems
- * @param failedAttempts how many attempts ended with an exception since the last committed stage
- * @param lastError class and message of what ended the last of them, at most 1,000 characters; empty if there is none
- * @param state the key's state
+ * @param creation what the key's creation fixed
+ * @param progress how far its request has come
  */
-public record IdempotencyKey(
-        KeyId id,
-        UUID creationId,
-        String operation,
-        Request request,
-        Fingerprint fingerprint,
-        Instant createdAt,
-        Instant updatedAt,
-        long attempts,
-        int failedAttempts,
-        String lastError,
-        KeyState state) {
-    /** The most characters that are kept of an error. */
-    public static final int MAX_ERROR_LENGTH = 1_000;
+public record IdempotencyKey(KeyCreation creation, KeyProgress progress) {
+    /** Refuses a missing half. */
+    public IdempotencyKey {
+        Arguments.required(creation, "creation");
+        Arguments.required(progress, "progress");
+    }
 
     /**
-     * Checks that nothing is missing and that the counters aren't negative.
+     * The key's identity.
      *
-     * @param id as said of the record
-     * @param creationId as said of the record
-     * @param operation as said of the record
-     * @param request as said of the record
-     * @param fingerprint as said of the record
-     * @param createdAt as said of the record
-     * @param updatedAt as said of the record
-     * @param attempts as said of the record
-     * @param failedAttempts as said of the record
-     * @param lastError as said of the record
-     * @param state as said of the record
+     * @return scope and value
      */
-    public IdempotencyKey {
-        Arguments.required(id, "id");
-        Arguments.required(creationId, "creationId");
-        if (!Arguments.required(operation, "operation").isEmpty()) {
-            Arguments.name(operation, "operation");
-        }
-        Arguments.required(request, "request");
-        Arguments.required(fingerprint, "fingerprint");
-        Arguments.required(createdAt, "createdAt");
-        Arguments.required(updatedAt, "updatedAt");
-        Arguments.line(MAX_ERROR_LENGTH, lastError, "lastError");
-        Arguments.required(state, "state");
-        if (attempts < 0) {
-            throw Arguments.refused("attempts", attempts, "0 or more");
-        }
-        if (failedAttempts < 0) {
-            throw Arguments.refused("failedAttempts", failedAttempts, "0 or more");
-        }
+    public KeyId id() {
+        return creation.id();
+    }
+
+    /**
+     * The id of this creation of the key.
+     *
+     * @return random; a key that expired and was created anew has another
+     */
+    public UUID creationId() {
+        return creation.creationId();
+    }
+
+    /**
+     * The name of the declared operation that the key was made for.
+     *
+     * @return empty if there is none
+     */
+    public String operation() {
+        return creation.operation();
+    }
+
+    /**
+     * The request that the key was made for.
+     *
+     * @return as it is stored, which is less than the client sent if the operation redacts it
+     */
+    public Request request() {
+        return creation.request();
+    }
+
+    /**
+     * The digest of operation and request that every retry is compared with.
+     *
+     * @return as it was computed when the key was created
+     */
+    public Fingerprint fingerprint() {
+        return creation.fingerprint();
+    }
+
+    /**
+     * When the key was created.
+     *
+     * @return the store's time
+     */
+    public Instant createdAt() {
+        return creation.createdAt();
+    }
+
+    /**
+     * When the key was last written.
+     *
+     * @return the store's time
+     */
+    public Instant updatedAt() {
+        return progress.updatedAt();
+    }
+
+    /**
+     * How many times the key was locked.
+     *
+     * @return only grows within one creation, so it orders attempts towards other systems
+     */
+    public long attempts() {
+        return progress.attempts();
+    }
+
+    /**
+     * How many attempts ended with an exception since the last committed stage.
+     *
+     * @return 0 or more
+     */
+    public int failedAttempts() {
+        return progress.failedAttempts();
+    }
+
+    /**
+     * Class and message of what ended the last failed attempt, or what an operator did.
+     *
+     * @return at most {@value KeyProgress#MAX_ERROR_LENGTH} characters; empty if there is none
+     */
+    public String lastError() {
+        return progress.lastError();
+    }
+
+    /**
+     * The key's state.
+     *
+     * @return one of the kinds of {@link KeyState}
+     */
+    public KeyState state() {
+        return progress.state();
     }
 
     /**
@@ -81,42 +124,38 @@ public record IdempotencyKey(
      * @return the state's recovery point
      */
     public RecoveryPoint recoveryPoint() {
-        return state.recoveryPoint();
+        return state().recoveryPoint();
     }
 
     /**
      * A stable idempotency key for a call to another system.
      *
-     * <p>Computed from the creation id and the name: the same in every attempt, another one once the key has expired and
-     * was created anew, and of no use for guessing this key. Use one name per call that the request makes.
+     * <p>It is computed from the creation id and the name: the same in every attempt, another one once the key has
+     * expired and was created anew, and of no use for guessing this key. Use one name per call that the request makes.
      *
-     * @param name what the call is for, such as {@code "charge"}: 1 to 100 ASCII letters, digits, {@code '.'}, {@code '_'}
-     *     and {@code '-'}
+     * @param name what the call is for, such as {@code "charge"}: 1 to 100 ASCII letters, digits, {@code '.'}, {@code
+     *     '_'} and {@code '-'}
      * @return 36 characters in the form of a UUID (version 8 of RFC 9562)
      * @throws IllegalArgumentException if the name has an illegal character or length
      */
     public String derivedKey(String name) {
-        Arguments.name(name, "name");
-        MessageDigest digest;
-        try {
-            digest = MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
-        digest.update(ByteBuffer.allocate(16)
-                .putLong(creationId.getMostSignificantBits())
-                .putLong(creationId.getLeastSignificantBits())
-                .array());
-        ByteBuffer bytes = ByteBuffer.wrap(digest.digest(name.getBytes(StandardCharsets.US_ASCII)));
-        long high = (bytes.getLong() & 0xffffffffffff0fffL) | 0x8000L;
-        long low = (bytes.getLong() & 0x3fffffffffffffffL) | 0x8000000000000000L;
-        return new UUID(high, low).toString();
+        return creation.derivedKey(name);
+    }
+
+    /**
+     * The same key with another request, for instance as its client sent it where less of it is stored.
+     *
+     * @param seen the request
+     * @return the view with that request
+     */
+    public IdempotencyKey withRequest(Request seen) {
+        return new IdempotencyKey(creation.of(seen), progress);
     }
 
     /** Returns identity, state and counters; never the request or an error. */
     @Override
     public String toString() {
-        String shown = state.match(open -> "open", locked -> "locked", finished -> "finished", put -> "quarantined");
-        return "IdempotencyKey[" + id + ", " + shown + " at " + recoveryPoint() + ", attempt " + attempts + "]";
+        return "IdempotencyKey[" + id() + ", " + state().name() + " at " + recoveryPoint() + ", attempt " + attempts()
+                + "]";
     }
 }

@@ -24,7 +24,8 @@ final class Json {
     static final int MAX_EXPONENT = 1_000_000;
 
     private static final String ALLOWED =
-            "String, Boolean, null, Byte, Short, Integer, Long, BigInteger, BigDecimal, finite Float and Double, List, Map"
+            "String, Boolean, null, Byte, Short, Integer, Long, BigInteger, BigDecimal, finite Float and"
+                    + " Double, List, Map"
                     + " with String names";
 
     private static final String EXPONENTS = "numbers with exponents of at most " + MAX_EXPONENT;

@@ -20,8 +20,6 @@ public record KeyId(String scope, String value) {
     /**
      * Checks both parts.
      *
-     * @param scope as said of the record
-     * @param value as said of the record
      * @throws IdempotencyException.InvalidKey if one of them has an illegal character or length
      */
     public KeyId {
@@ -64,9 +62,9 @@ public record KeyId(String scope, String value) {
      * Reads the value of an {@code Idempotency-Key} header.
      *
      * <p>The value is a quoted string as in the IETF's draft-ietf-httpapi-idempotency-key-header (a Structured Field
-     * String of RFC 9651, section 3.3.3, without parameters), or the same key without quotes, as common clients send it.
-     * A quote in a key without quotes is refused: what lost its opening quote would be another key, and its request would
-     * run twice.
+     * String of RFC 9651, section 3.3.3, without parameters), or the same key without quotes, as common clients send
+     * it. A quote in a key without quotes is refused: what lost its opening quote would be another key, and its request
+     * would run twice.
      *
      * @param scope 0 to 255 visible ASCII characters
      * @param header the header's value as received; {@code null} if the request has no such header

@@ -2,7 +2,6 @@ package io.idempotencykey;
 
 import io.idempotencykey.internal.Arguments;
 import java.time.Instant;
-import java.util.function.Function;
 
 /**
  * The state of an idempotency key, each with only the data that this state has.
@@ -18,20 +17,67 @@ public sealed interface KeyState {
     RecoveryPoint recoveryPoint();
 
     /**
-     * Applies the function for the state at hand; there is one per state and no other case.
+     * The state's name, as it is stored and shown.
      *
-     * @param <R> the functions' result
-     * @param open applied to an open state
-     * @param locked applied to a locked state
-     * @param finished applied to a finished state
-     * @param quarantined applied to a quarantined state
-     * @return what the function returned
+     * @return {@code open}, {@code locked}, {@code failed}, {@code finished} or {@code quarantined}
      */
-    <R> R match(
-            Function<? super Open, ? extends R> open,
-            Function<? super Locked, ? extends R> locked,
-            Function<? super Finished, ? extends R> finished,
-            Function<? super Quarantined, ? extends R> quarantined);
+    String name();
+
+    /**
+     * Calls the visitor's method for the state at hand.
+     *
+     * @param <R> the visitor's result
+     * @param visitor has one method per state
+     * @return what that method returned
+     */
+    <R> R accept(Visitor<R> visitor);
+
+    /**
+     * Does something else for each state; a state that is added later doesn't compile until it is thought of.
+     *
+     * @param <R> the result
+     */
+    interface Visitor<R> {
+        /**
+         * Nobody works on the request.
+         *
+         * @param open the state
+         * @return the result
+         */
+        R open(Open open);
+
+        /**
+         * One worker holds the key.
+         *
+         * @param locked the state
+         * @return the result
+         */
+        R locked(Locked locked);
+
+        /**
+         * The request failed, and waits for its client alone.
+         *
+         * @param failed the state
+         * @return the result
+         */
+        R failed(Failed failed);
+
+        /**
+         * The request has its response.
+         *
+         * @param finished the state
+         * @return the result
+         */
+        R finished(Finished finished);
+
+        /**
+         * The key waits for a person.
+         *
+         * @param quarantined the state
+         * @return the result
+         */
+        R quarantined(Quarantined quarantined);
+    }
 
     /**
      * Nobody works on the request; whoever locks the key may.
@@ -40,24 +86,20 @@ public sealed interface KeyState {
      * @param resumableFrom from this instant on the request counts as abandoned unless its client comes back
      */
     record Open(RecoveryPoint recoveryPoint, Instant resumableFrom) implements KeyState {
-        /**
-         * Checks the recovery point and the time.
-         *
-         * @param recoveryPoint as said of the record
-         * @param resumableFrom as said of the record
-         */
+        /** Checks the recovery point and the time. */
         public Open {
             unfinished(recoveryPoint);
             Arguments.required(resumableFrom, "resumableFrom");
         }
 
         @Override
-        public <R> R match(
-                Function<? super Open, ? extends R> open,
-                Function<? super Locked, ? extends R> locked,
-                Function<? super Finished, ? extends R> finished,
-                Function<? super Quarantined, ? extends R> quarantined) {
-            return Arguments.required(open, "open").apply(this);
+        public String name() {
+            return "open";
+        }
+
+        @Override
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.open(this);
         }
     }
 
@@ -69,13 +111,7 @@ public sealed interface KeyState {
      * @param leaseEnds from this instant on another worker may take the key over
      */
     record Locked(RecoveryPoint recoveryPoint, Instant lockedAt, Instant leaseEnds) implements KeyState {
-        /**
-         * Checks the recovery point and the times.
-         *
-         * @param recoveryPoint as said of the record
-         * @param lockedAt as said of the record
-         * @param leaseEnds as said of the record
-         */
+        /** Checks the recovery point and the times. */
         public Locked {
             unfinished(recoveryPoint);
             Arguments.required(lockedAt, "lockedAt");
@@ -83,12 +119,42 @@ public sealed interface KeyState {
         }
 
         @Override
-        public <R> R match(
-                Function<? super Open, ? extends R> open,
-                Function<? super Locked, ? extends R> locked,
-                Function<? super Finished, ? extends R> finished,
-                Function<? super Quarantined, ? extends R> quarantined) {
-            return Arguments.required(locked, "locked").apply(this);
+        public String name() {
+            return "locked";
+        }
+
+        @Override
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.locked(this);
+        }
+    }
+
+    /**
+     * The request has committed nothing, and its client was told of an exception: only that client brings it on.
+     *
+     * <p>The completer leaves it alone. Once it has expired it counts as absent.
+     *
+     * @param expiresAt from this instant on the key counts as absent
+     */
+    record Failed(Instant expiresAt) implements KeyState {
+        /** Checks that nothing is missing. */
+        public Failed {
+            Arguments.required(expiresAt, "expiresAt");
+        }
+
+        @Override
+        public RecoveryPoint recoveryPoint() {
+            return RecoveryPoint.STARTED;
+        }
+
+        @Override
+        public String name() {
+            return "failed";
+        }
+
+        @Override
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.failed(this);
         }
     }
 
@@ -100,13 +166,7 @@ public sealed interface KeyState {
      * @param expiresAt from this instant on the key counts as absent
      */
     record Finished(Response response, Instant finishedAt, Instant expiresAt) implements KeyState {
-        /**
-         * Checks that nothing is missing.
-         *
-         * @param response as said of the record
-         * @param finishedAt as said of the record
-         * @param expiresAt as said of the record
-         */
+        /** Checks that nothing is missing. */
         public Finished {
             Arguments.required(response, "response");
             Arguments.required(finishedAt, "finishedAt");
@@ -119,12 +179,13 @@ public sealed interface KeyState {
         }
 
         @Override
-        public <R> R match(
-                Function<? super Open, ? extends R> open,
-                Function<? super Locked, ? extends R> locked,
-                Function<? super Finished, ? extends R> finished,
-                Function<? super Quarantined, ? extends R> quarantined) {
-            return Arguments.required(finished, "finished").apply(this);
+        public String name() {
+            return "finished";
+        }
+
+        @Override
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.finished(this);
         }
     }
 
@@ -139,13 +200,7 @@ public sealed interface KeyState {
         /** The most characters that a reason may have. */
         public static final int MAX_REASON_LENGTH = 1_000;
 
-        /**
-         * Checks the recovery point and the reason.
-         *
-         * @param recoveryPoint as said of the record
-         * @param since as said of the record
-         * @param reason as said of the record
-         */
+        /** Checks the recovery point and the reason. */
         public Quarantined {
             unfinished(recoveryPoint);
             Arguments.required(since, "since");
@@ -153,12 +208,13 @@ public sealed interface KeyState {
         }
 
         @Override
-        public <R> R match(
-                Function<? super Open, ? extends R> open,
-                Function<? super Locked, ? extends R> locked,
-                Function<? super Finished, ? extends R> finished,
-                Function<? super Quarantined, ? extends R> quarantined) {
-            return Arguments.required(quarantined, "quarantined").apply(this);
+        public String name() {
+            return "quarantined";
+        }
+
+        @Override
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.quarantined(this);
         }
     }
 

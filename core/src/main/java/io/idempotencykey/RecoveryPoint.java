@@ -19,7 +19,6 @@ public record RecoveryPoint(String name) {
     /**
      * Checks the name.
      *
-     * @param name as said of the record
      * @throws IllegalArgumentException if the name has an illegal character or length
      */
     public RecoveryPoint {

@@ -8,14 +8,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * A request as far as it decides whether another one is the same: method, path and parameters.
  *
- * <p>Parameters are a JSON-like map of strings, booleans, nulls, numbers, lists and maps. They are copied and normalized:
- * every number becomes a {@link java.math.BigDecimal} without trailing zeros, so that {@code 1} and {@code 1.0} are the
- * same, and the order of a map's members is of no account. Text is compared as it is: two Unicode normal forms of a word
- * are different. Immutable and safe for many threads.
+ * <p>Parameters are a JSON-like map of strings, booleans, nulls, numbers, lists and maps. They are copied and
+ * normalized: every number becomes a {@link java.math.BigDecimal} without trailing zeros, so that {@code 1} and {@code
+ * 1.0} are the same, and the order of a map's members is of no account. Text is compared as it is: two Unicode normal
+ * forms of a word are different. Immutable and safe for many threads.
  *
  * <p>Limits: a method has 1 to 32 visible ASCII characters; a path 1 to 2,048 characters without control characters;
  * parameters at most {@value #MAX_DEPTH} levels of lists and maps inside the map, numbers of at most 1,000 digits with
- * exponents of at most 1,000,000, and 2,097,152 characters when written as JSON. No text may have an unpaired surrogate.
+ * exponents of at most 1,000,000, and 2,097,152 characters when written as JSON. No text may have an unpaired
+ * surrogate.
  */
 public final class Request {
     /** How many levels of lists and maps the parameters may have. */
@@ -67,6 +68,18 @@ public final class Request {
         }
         Map<String, @Nullable Object> normalized = Json.normalize(parameters, "parameters");
         return new Request(method, path, Json.write(normalized, "parameters"), true, true, normalized);
+    }
+
+    /**
+     * Describes a message or a job, which has no method and path.
+     *
+     * @param source where it comes from, such as a topic or a queue; takes the path's place
+     * @param parameters what it says; copied
+     * @return the request
+     * @throws IllegalArgumentException as {@link #of}
+     */
+    public static Request ofMessage(String source, Map<String, ? extends @Nullable Object> parameters) {
+        return of("MESSAGE", Arguments.required(source, "source"), parameters);
     }
 
     /**
@@ -129,6 +142,16 @@ public final class Request {
     }
 
     /**
+     * The same parameters, to be read by name and type.
+     *
+     * @return the parameters
+     * @throws IllegalStateException if the store returned something else than it was given
+     */
+    public Parameters typed() {
+        return new Parameters("", parameters());
+    }
+
+    /**
      * The parameters as JSON, for storage adapters: lossless in every store that keeps JSON values.
      *
      * @return one JSON object
@@ -138,8 +161,8 @@ public final class Request {
     }
 
     /**
-     * The same request with other parameters, such as none or masked ones, and so not complete; to be stored in place of
-     * this one where something in it is not to be stored.
+     * The same request with other parameters, such as none or masked ones, and so not complete; to be stored in place
+     * of this one where something in it is not to be stored.
      *
      * @param parameters what may be stored; copied
      * @return the redacted request

@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a caller gets: status, headers and body; a replay gets the same, byte for byte.
  *
- * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 100 to 599; header names are HTTP tokens of
- * at most 256 characters and are compared without regard to case; header values are visible ASCII characters, spaces and tabs;
- * all headers together have at most 65,536 characters. How long a body may be, the service says.
+ * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 100 to 599; header names are HTTP tokens
+ * of at most 256 characters and are compared without regard to case; header values are visible ASCII characters, spaces
+ * and tabs; all headers together have at most 65,536 characters. How long a body may be, the service says.
  */
 public final class Response {
     private static final int MAX_HEADER_CHARACTERS = 65_536;

@@ -70,10 +70,7 @@ class IdempotencyKeyTest {
                 new KeyState.Finished(Response.of(200, new byte[0]), NOW, NOW),
                 new KeyState.Quarantined(PAID, NOW, "why"));
 
-        assertThat(states)
-                .extracting(
-                        state -> state.<String>match(o -> "open", l -> "locked", f -> "finished", q -> "quarantined"))
-                .containsExactly("open", "locked", "finished", "quarantined");
+        assertThat(states).extracting(KeyState::name).containsExactly("open", "locked", "finished", "quarantined");
         assertThat(states)
                 .extracting(KeyState::recoveryPoint)
                 .containsExactly(PAID, PAID, RecoveryPoint.FINISHED, PAID);
@@ -150,16 +147,13 @@ class IdempotencyKeyTest {
     private static IdempotencyKey key(UUID creation, long attempts, int failed) {
         Request request = Request.of("POST", "/", Map.of("card", "secret"));
         return new IdempotencyKey(
-                KeyId.of("shop", "12345678-secret"),
-                creation,
-                "op",
-                request,
-                Fingerprint.of("op", request),
-                NOW,
-                NOW,
-                attempts,
-                failed,
-                "",
-                new KeyState.Open(PAID, NOW));
+                new KeyCreation(
+                        KeyId.of("shop", "12345678-secret"),
+                        creation,
+                        "op",
+                        request,
+                        Fingerprint.of("op", request),
+                        NOW),
+                new KeyProgress(new KeyState.Open(PAID, NOW), attempts, failed, "", NOW));
     }
 }

@@ -8,6 +8,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -121,6 +122,11 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public Duration timeHolds() {
+        return Duration.ofMinutes(1);
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return isolations == null ? store.isolations() : isolations;
     }
@@ -157,7 +163,8 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     @Override
-    public StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work) {
+    public StageCommit commitStage(
+            StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
         Fault fault = begin(Call.COMMIT_STAGE);
         this.isolation = isolation;
         this.lease = lease;
@@ -199,19 +206,18 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     private static StageCommit insteadOfAbort(StageCommit end, StageCommit told) {
-        return end.match(
-                () -> end, () -> end, thrown -> thrown instanceof Aborted ? told : end, thrown -> end, thrown -> end);
+        return end.cause() instanceof Aborted ? told : end;
     }
 
     /** Does the work in a thread of its own, whose commit goes on when its time has come. */
-    private StageCommit late(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work) {
+    private StageCommit late(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
         CountDownLatch goOn = new CountDownLatch(1);
         CompletableFuture<Void> worked = new CompletableFuture<>();
         CompletableFuture<StageCommit> end = new CompletableFuture<>();
         Threads.start(() -> {
             try {
                 end.complete(store.commitStage(held, isolation, lease, transaction -> {
-                    StoredKey next = work.apply(transaction);
+                    StoredProgress next = work.apply(transaction);
                     worked.complete(null);
                     Threads.await(goOn);
                     return next;

@@ -6,15 +6,11 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyState;
-import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
-import io.idempotencykey.service.StageOutcome;
 import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -24,98 +20,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** A fault at every call that core makes of the store: what the caller is told, and how the key stands afterwards. */
-abstract class FaultContract<T> extends OperationContract<T> {
-    /** An operation of the service that writes once, from a key as it was left by others. */
-    enum Action {
-        CREATE(State.ABSENT, Call.INSERT),
-        CREATE_ANEW(State.EXPIRED, Call.REPLACE),
-        INITIALIZE(State.ABSENT, Call.INSERT),
-        CLAIM_NEW(State.ABSENT, Call.INSERT),
-        CLAIM_OPEN(State.OPEN, Call.REPLACE),
-        CLAIM_TAKEOVER(State.LEASE_OVER, Call.REPLACE),
-        CLAIM_ANEW(State.EXPIRED, Call.REPLACE),
-        LOCK(State.OPEN, Call.REPLACE),
-        RENEW(State.OPEN, Call.REPLACE),
-        UNLOCK(State.OPEN, Call.REPLACE),
-        ADVANCE(State.OPEN, Call.REPLACE),
-        RESPOND(State.OPEN, Call.REPLACE),
-        WORK_STAGE(State.OPEN, Call.COMMIT_STAGE);
-
-        final State from;
-        final Call write;
-
-        Action(State from, Call write) {
-            this.from = from;
-            this.write = write;
-        }
-
-        static final Set<Action> BY_HOLDERS = EnumSet.of(RENEW, UNLOCK, ADVANCE, RESPOND, WORK_STAGE);
-        static final Set<Action> CLAIMS = EnumSet.of(CLAIM_NEW, CLAIM_OPEN, CLAIM_TAKEOVER, CLAIM_ANEW);
-
-        /** Leaves the key as the action meets it, and returns the action. */
-        <T> ThrowingCallable prepare(World<T> world) {
-            world.put(from);
-            if (BY_HOLDERS.contains(this)) {
-                HeldKey held = world.other.lock(world.id);
-                return () -> change(world, held);
-            }
-            return switch (this) {
-                case CREATE, CREATE_ANEW -> () -> world.service.create(world.scope, world.id.value(), World.REQUEST);
-                case INITIALIZE -> () -> world.service.initializeRequest(world.scope, world.id.value(), World.REQUEST);
-                case LOCK -> () -> world.service.lock(world.id);
-                default ->
-                    () -> {
-                        Claim claim = world.service.claim(world.id, World.REQUEST);
-                        if (isInFlight(claim)) {
-                            throw new IdempotencyException.Locked(world.id, World.LEASE);
-                        }
-                    };
-            };
-        }
-
-        private <T> void change(World<T> world, HeldKey held) {
-            switch (this) {
-                case RENEW -> world.service.renew(held);
-                case UNLOCK -> world.service.unlock(held);
-                case ADVANCE -> world.service.update(held, StageOutcome.advanceTo(World.TAXED));
-                case RESPOND -> world.service.update(held, World.respond());
-                case WORK_STAGE -> world.service.workStage(held, world.inserting("a", World.respond()));
-                default -> throw new IllegalStateException("a holder's change is expected");
-            }
-        }
-
-        /** The key is as the action leaves it, made once. */
-        <T> void assertDone(World<T> world) {
-            KeyState state = world.state();
-            boolean anew = from == State.ABSENT || from == State.EXPIRED;
-            long attempts = anew ? 0 : 3;
-            switch (this) {
-                case CREATE, CREATE_ANEW, INITIALIZE -> assertThat(state).isInstanceOf(KeyState.Open.class);
-                case UNLOCK -> {
-                    attempts++;
-                    assertThat(state).isInstanceOf(KeyState.Open.class);
-                }
-                case RESPOND, WORK_STAGE -> {
-                    attempts++;
-                    assertThat(state).isInstanceOf(KeyState.Finished.class);
-                }
-                default -> {
-                    attempts++;
-                    assertThat(state).isInstanceOf(KeyState.Locked.class);
-                }
-            }
-            assertThat(world.key().attempts()).isEqualTo(attempts);
-            assertThat(world.key().recoveryPoint())
-                    .isEqualTo(
-                            this == ADVANCE
-                                    ? World.TAXED
-                                    : state instanceof KeyState.Finished
-                                            ? RecoveryPoint.FINISHED
-                                            : RecoveryPoint.STARTED);
-            assertThat(world.read("a").isPresent()).isEqualTo(this == WORK_STAGE);
-        }
-    }
-
+interface FaultContract<T> extends StoreFixture<T> {
     static Stream<Arguments> actionsWithPassingFaults() {
         return Arrays.stream(Action.values())
                 .flatMap(action -> Stream.of(
@@ -129,8 +34,8 @@ abstract class FaultContract<T> extends OperationContract<T> {
     }
 
     @ParameterizedTest
-    @MethodSource("actionsWithPassingFaults")
-    void aFaultThatPassesIsNotNoticedAndTheChangeIsMadeOnce(Action action, Fault fault) throws Throwable {
+    @MethodSource("io.idempotencykey.contract.FaultContract#actionsWithPassingFaults")
+    default void aFaultThatPassesIsNotNoticedAndTheChangeIsMadeOnce(Action action, Fault fault) throws Throwable {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.lateChangesLandAfter(action == Action.WORK_STAGE ? Call.FIND : action.write, 1);
@@ -143,7 +48,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource
-    void transientFailuresOfAWriteAreRetriedAfterAPause(Action action) throws Throwable {
+    default void transientFailuresOfAWriteAreRetriedAfterAPause(Action action) throws Throwable {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(action.write, Fault.TRANSIENT, Fault.TRANSIENT, Fault.TRANSIENT);
@@ -157,7 +62,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource
-    void aWriteIsTriedOnlySoManyTimes(Action action) {
+    default void aWriteIsTriedOnlySoManyTimes(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -178,7 +83,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void aStoreThatIsDownIsToldAndNothingIsChanged(Action action) {
+    default void aStoreThatIsDownIsToldAndNothingIsChanged(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -195,7 +100,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource
-    void aStoreWhoseTimeCanNotBeReadIsToldAndNothingIsChanged(Action action) {
+    default void aStoreWhoseTimeCanNotBeReadIsToldAndNothingIsChanged(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -209,7 +114,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"CREATE_ANEW", "CLAIM_OPEN", "CLAIM_TAKEOVER", "CLAIM_ANEW", "LOCK"})
-    void aKeyThatCanNotBeReadIsNotTakenForAbsent(Action action) {
+    default void aKeyThatCanNotBeReadIsNotTakenForAbsent(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -223,7 +128,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"CREATE_ANEW", "CLAIM_OPEN", "CLAIM_TAKEOVER", "CLAIM_ANEW", "LOCK"})
-    void aReadIsTriedAgain(Action action) throws Throwable {
+    default void aReadIsTriedAgain(Action action) throws Throwable {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(Call.FIND, Fault.TRANSIENT, Fault.LOST, Fault.UNTRANSLATED);
@@ -235,7 +140,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void aRowThatATransactionHoldsIsLocked(Action action) {
+    default void aRowThatATransactionHoldsIsLocked(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -251,7 +156,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(names = {"CREATE", "INITIALIZE", "CLAIM_NEW"})
-    void aFullStoreIsToldAndKeepsNothingOfTheKey(Action action) {
+    default void aFullStoreIsToldAndKeepsNothingOfTheKey(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(Call.INSERT, Fault.FULL);
@@ -266,7 +171,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void answersThatStayLostAreAnUnknownOutcome(Action action) {
+    default void answersThatStayLostAreAnUnknownOutcome(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -282,7 +187,7 @@ abstract class FaultContract<T> extends OperationContract<T> {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "WORK_STAGE")
-    void aChangeThatCanNotBeLookedForIsAnUnknownOutcome(Action action) {
+    default void aChangeThatCanNotBeLookedForIsAnUnknownOutcome(Action action) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         world.store.next(action.write, Fault.MADE_BUT_UNANSWERED);
@@ -303,8 +208,8 @@ abstract class FaultContract<T> extends OperationContract<T> {
     }
 
     @ParameterizedTest
-    @MethodSource("actionsWithCrashes")
-    void aCrashLeavesAKeyThatTheNextRequestBringsToItsEnd(Action action, Fault crash) {
+    @MethodSource("io.idempotencykey.contract.FaultContract#actionsWithCrashes")
+    default void aCrashLeavesAKeyThatTheNextRequestBringsToItsEnd(Action action, Fault crash) {
         World<T> world = new World<>(this);
         ThrowingCallable act = action.prepare(world);
         Optional<StoredKey> before = world.find();
@@ -317,18 +222,18 @@ abstract class FaultContract<T> extends OperationContract<T> {
         } else {
             assertThat(world.find()).isEqualTo(before);
         }
-        world.pass(World.LEASE);
+        world.pass(World.LEASE.multipliedBy(10));
         Claim claim = world.other.claim(world.id, World.REQUEST);
-        if (!isReplay(claim)) {
-            world.other.workStage(claimed(claim), world.inserting("a", World.respond()));
+        if (!World.isReplay(claim)) {
+            world.other.workStage(World.claimed(claim), world.inserting("a", World.respond()));
             assertThat(world.read("a")).contains("written");
         }
-        assertThat(isReplay(world.other.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(World.isReplay(world.other.claim(world.id, World.REQUEST))).isTrue();
     }
 
     @ParameterizedTest
     @EnumSource(names = {"UNAVAILABLE", "BUSY", "LOST"})
-    void aFailureIsNotReportedWhileAnEarlierCommitMayStillLand(Fault release) {
+    default void aFailureIsNotReportedWhileAnEarlierCommitMayStillLand(Fault release) {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         AtomicInteger runs = new AtomicInteger();

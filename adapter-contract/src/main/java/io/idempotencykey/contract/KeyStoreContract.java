@@ -12,16 +12,20 @@ package io.idempotencykey.contract;
  * <p>The six methods of the fixture are called from up to 64 threads at once. A row of the application has a name and a
  * value, each of 1 to 200 visible ASCII characters; no name is used twice, so rows need not be removed between tests.
  *
- * <p>The tests drive the store through {@code IdempotencyKeyService}, {@code OperationRunner} and the port itself. They don't
- * sleep: core takes all decisions from {@link io.idempotencykey.port.KeyStore#time()}, which the tests move in a decorator
- * around the store; and faults are injected there too. A test makes at most a few hundred transactions and runs at most 64
- * threads.
+ * <p>The tests drive the store through {@code IdempotencyKeyService}, its operations and the port itself. They don't
+ * sleep: core takes all decisions from {@link io.idempotencykey.port.KeyStore#time()}, which the tests move in a
+ * decorator around the store; and faults are injected there too. A test makes at most a few hundred transactions and
+ * runs at most 64 threads.
  *
  * @param <T> the handle that a stage writes with
  */
-public abstract class KeyStoreContract<T> extends CompletionContract<T> {
-    // The superclasses are one per subject, in a chain only so that an adapter's test is a single class.
-
+public abstract class KeyStoreContract<T>
+        implements PortContract<T>,
+                StageContract<T>,
+                FaultContract<T>,
+                ListingContract<T>,
+                RaceContract<T>,
+                AnswerContract<T> {
     /** For an adapter's test. */
     protected KeyStoreContract() {}
 }

@@ -1,7 +1,6 @@
 package io.idempotencykey.contract;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.KeyId;
@@ -15,13 +14,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** The store's listings and its deletion, each with rows that it must leave alone. */
-abstract class ListingContract<T> extends FaultContract<T> {
+interface ListingContract<T> extends StoreFixture<T> {
     @Test
-    void onlyKeysThatNobodyWorksOnAreResumable() {
+    default void onlyKeysThatNobodyWorksOnAreResumable() {
         World<T> world = World.emptyOf(this);
         Instant before = World.START;
         StoredKey open = insert(world, "open", new KeyState.Open(World.TAXED, before.minusMillis(2)));
@@ -32,13 +29,15 @@ abstract class ListingContract<T> extends FaultContract<T> {
         insert(world, "held", new KeyState.Locked(World.TAXED, before.minusMillis(9), before.plusMillis(9)));
         insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, before.plusMillis(9)));
         insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+        insert(world, "failed", new KeyState.Failed(before.plusMillis(9)));
+        insert(world, "failed and expired", new KeyState.Failed(Instant.EPOCH));
         insert(world, "quarantined", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
 
         assertThat(store().findResumable(Map.of(), null, before, 10)).containsExactly(open, leaseOver);
     }
 
     @Test
-    void theLongestWaitingAreResumedFirstAndNoMoreThanTheLimit() {
+    default void theLongestWaitingAreResumedFirstAndNoMoreThanTheLimit() {
         World<T> world = World.emptyOf(this);
         Instant at = World.START.minusSeconds(1);
         StoredKey third = insert(world, "a", new KeyState.Open(World.TAXED, at.plusMillis(3)));
@@ -51,7 +50,7 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void aKeyThatIsNoLongerResumableIsNotFound() {
+    default void aKeyThatIsNoLongerResumableIsNotFound() {
         World<T> world = World.emptyOf(this);
         StoredKey open = insert(world, "a", new KeyState.Open(World.TAXED, Instant.EPOCH));
         StoredKey taken = world.with(open, new KeyState.Locked(World.TAXED, World.START, World.START.plusMillis(1)));
@@ -63,15 +62,16 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void resumableKeysAreFoundScopeByScope() {
+    default void resumableKeysAreFoundScopeByScope() {
         World<T> world = World.emptyOf(this);
         List<StoredKey> keys = new ArrayList<>();
         // By their characters: '-' before 'A' before '_' before 'a', whatever a store's collation says.
         for (String scope : List.of("-", "A", "B", "_", "a", "aa", "b")) {
-            keys.add(insert(new KeyId(scope, "v"), NAME, new KeyState.Open(World.TAXED, Instant.EPOCH)));
+            keys.add(insert(new KeyId(scope, "v"), World.NAME, new KeyState.Open(World.TAXED, Instant.EPOCH)));
         }
-        insert(new KeyId("C", "v"), NAME, new KeyState.Open(World.TAXED, World.START));
-        StoredKey unscoped = insert(KeyId.of("v"), NAME, new KeyState.Open(World.TAXED, World.START.minusMillis(1)));
+        insert(new KeyId("C", "v"), World.NAME, new KeyState.Open(World.TAXED, World.START));
+        StoredKey unscoped =
+                insert(KeyId.of("v"), World.NAME, new KeyState.Open(World.TAXED, World.START.minusMillis(1)));
 
         List<StoredKey> found = new ArrayList<>();
         Optional<String> after = Optional.empty();
@@ -91,23 +91,23 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void resumableKeysAreFoundByOperationAndPoint() {
+    default void resumableKeysAreFoundByOperationAndPoint() {
         World<T> world = World.emptyOf(this);
         KeyState taxed = new KeyState.Open(World.TAXED, Instant.EPOCH);
         KeyState paid = new KeyState.Locked(World.PAID, Instant.EPOCH, Instant.EPOCH.plusMillis(1));
-        StoredKey known = insert(world.id("1"), NAME, taxed);
+        StoredKey known = insert(world.id("1"), World.NAME, taxed);
         StoredKey alsoKnown = insert(world.id("2"), "cancel-cart", paid);
-        insert(world.id("3"), NAME, paid);
+        insert(world.id("3"), World.NAME, paid);
         insert(world.id("4"), "cancel-cart", taxed);
         insert(world.id("5"), "complete-cart2", taxed);
         insert(world.id("6"), "COMPLETE-CART", taxed);
-        insert(world.id("7"), NAME, new KeyState.Open(RecoveryPoint.named("Tax_lines_created"), Instant.EPOCH));
+        insert(world.id("7"), World.NAME, new KeyState.Open(RecoveryPoint.named("Tax_lines_created"), Instant.EPOCH));
         insert(world.id("8"), "", taxed);
         insert(new KeyId("!", "first"), "unknown", taxed);
 
         assertThat(store().findResumable(
                                 Map.of(
-                                        NAME,
+                                        World.NAME,
                                         Set.of(World.TAXED, World.UNKNOWN_POINT),
                                         "cancel-cart",
                                         Set.of(World.PAID)),
@@ -118,13 +118,13 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void quarantinedKeysAreFoundInTheOrderOfTheirIdentities() {
+    default void quarantinedKeysAreFoundInTheOrderOfTheirIdentities() {
         World<T> world = World.emptyOf(this);
         KeyState aside = new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason");
         List<StoredKey> keys = new ArrayList<>();
         for (String id : List.of("|z", "A|_", "A|a", "_|B", "_|a", "a|A", "aa|-")) {
             String[] parts = id.split("\\|", 2);
-            keys.add(insert(new KeyId(parts[0], parts[1]), NAME, aside));
+            keys.add(insert(new KeyId(parts[0], parts[1]), World.NAME, aside));
         }
         insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH));
         insert(world, "held", new KeyState.Locked(World.TAXED, Instant.EPOCH, Instant.EPOCH));
@@ -138,19 +138,24 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void onlyFinishedKeysPastTheirExpiryAreDeleted() {
+    default void onlyFinishedAndFailedKeysPastTheirExpiryAreDeleted() {
         World<T> world = World.emptyOf(this);
         Instant at = World.START;
         insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at.minusMillis(1)));
         insert(world, "expires at the instant", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at));
+        insert(world, "failed and expired", new KeyState.Failed(at.minusMillis(2)));
+        insert(world, "failed and expires at the instant", new KeyState.Failed(at));
         List<StoredKey> kept = List.of(
+                insert(world, "failed", new KeyState.Failed(at.plusMillis(1))),
                 insert(world, "later", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at.plusMillis(1))),
                 insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH)),
                 insert(world, "lease over", new KeyState.Locked(World.TAXED, Instant.EPOCH, Instant.EPOCH)),
                 insert(world, "quarantined", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason")));
 
-        assertThat(store().deleteExpired(at, 10)).isEqualTo(2);
+        assertThat(store().deleteExpired(at, 10)).isEqualTo(4);
 
+        assertThat(store().find(world.id("failed-and-expired"))).isEmpty();
+        assertThat(store().find(world.id("failed-and-expires-at-the-instant"))).isEmpty();
         assertThat(store().find(world.id("expired"))).isEmpty();
         assertThat(store().find(world.id("expires-at-the-instant"))).isEmpty();
         assertThat(kept).allSatisfy(key -> assertThat(store().find(key.id())).contains(key));
@@ -158,7 +163,7 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void noMoreThanTheLimitAreDeleted() {
+    default void noMoreThanTheLimitAreDeleted() {
         World<T> world = World.emptyOf(this);
         for (int i = 0; i < 5; i++) {
             insert(world, "key " + i, new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
@@ -171,7 +176,7 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     @Test
-    void anExpiredKeyThatWasCreatedAnewIsNotDeleted() {
+    default void anExpiredKeyThatWasCreatedAnewIsNotDeleted() {
         World<T> world = World.emptyOf(this);
         StoredKey expired = insert(world, "key", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
         StoredKey anew =
@@ -184,7 +189,7 @@ abstract class ListingContract<T> extends FaultContract<T> {
     }
 
     private StoredKey insert(World<T> world, String value, KeyState state) {
-        return insert(world.id(value.replace(' ', '-')), NAME, state);
+        return insert(world.id(value.replace(' ', '-')), World.NAME, state);
     }
 
     private StoredKey insert(KeyId id, String operation, KeyState state) {
@@ -192,23 +197,5 @@ abstract class ListingContract<T> extends FaultContract<T> {
                 id, operation, World.REQUEST, Fingerprint.of(operation, World.REQUEST), Instant.EPOCH, state);
         assertThat(store().insert(key)).isTrue();
         return key;
-    }
-
-    @ParameterizedTest
-    @ValueSource(ints = {0, -1, Integer.MIN_VALUE})
-    void aLimitBelowOneIsRefused(int limit) {
-        World<T> world = World.emptyOf(this);
-        StoredKey expired = insert(world, "key", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
-
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> store().findResumable(Map.of(), null, World.START, limit))
-                .withMessageContaining("limit");
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> store().findQuarantined(null, limit))
-                .withMessageContaining("limit");
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> store().deleteExpired(World.START, limit))
-                .withMessageContaining("limit");
-        assertThat(store().find(expired.id())).contains(expired);
     }
 }

@@ -15,7 +15,6 @@ import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import java.time.Instant;
 import java.util.Collections;
@@ -30,17 +29,20 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Many threads at once, with the store's own time and real waits between tries. */
-abstract class RaceContract<T> extends ListingContract<T> {
-    private static final int CROWD = 64;
-    private static final int GROUP = 8;
+interface RaceContract<T> extends StoreFixture<T> {
+    /** How many threads race for one key. */
+    int CROWD = 64;
+
+    /** How many do where each writes. */
+    int GROUP = 8;
 
     @Test
-    void sixtyFourThreadsOnOneKeyRunItOnceAndAllGetTheSameBytes() {
+    default void sixtyFourThreadsOnOneKeyRunItOnceAndAllGetTheSameBytes() {
         World<T> world = new World<>(this);
-        OperationRunner<T> runner = new OperationRunner<>(new IdempotencyKeyService<>(store()));
+        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
         CountDownLatch done = new CountDownLatch(1);
         AtomicInteger executed = new AtomicInteger();
-        Operation<T> operation = threeStages(world);
+        Operation<T> operation = World.threeStages(world);
 
         List<Response> responses = Threads.atOnce(CROWD, () -> {
             Execution execution;
@@ -66,18 +68,21 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void threadsOnDifferentKeysDoNotDisturbEachOther() {
+    default void threadsOnDifferentKeysDoNotDisturbEachOther() {
         World<T> world = new World<>(this);
-        OperationRunner<T> runner = new OperationRunner<>(new IdempotencyKeyService<>(store()));
+        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
         AtomicInteger names = new AtomicInteger();
 
         List<Boolean> replayed = Threads.atOnce(2 * GROUP, () -> {
             boolean any = false;
             for (int i = 0; i < 4; i++) {
                 String name = "key-" + names.incrementAndGet();
-                Operation<T> operation = Operation.<T>named(NAME)
-                        .stage(RecoveryPoint.STARTED, world.inserting(name + "/1", StageOutcome.advanceTo(World.TAXED)))
-                        .stage(World.TAXED, world.inserting(name + "/2", World.respond()))
+                Operation<T> operation = world.service
+                        .operation(World.NAME)
+                        .branch(
+                                RecoveryPoint.STARTED,
+                                world.inserting(name + "/1", StageOutcome.advanceTo(World.TAXED)))
+                        .branch(World.TAXED, world.inserting(name + "/2", World.respond()))
                         .build();
                 any |= runner.run(operation, world.id(name), World.REQUEST).replayed();
             }
@@ -92,7 +97,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void aValueIsCreatedByOneOfManyThreads() {
+    default void aValueIsCreatedByOneOfManyThreads() {
         World<T> world = new World<>(this);
         IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
 
@@ -109,8 +114,8 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LEASE_OVER", "EXPIRED"})
-    void aFreeKeyIsTakenByOneOfManyThreads(State state) {
+    @EnumSource(names = {"OPEN", "FAILED", "LEASE_OVER", "EXPIRED", "FAILED_EXPIRED"})
+    default void aFreeKeyIsTakenByOneOfManyThreads(State state) {
         World<T> world = new World<>(this);
         KeyState past = atTheStoresTime(state);
         assertThat(store().insert(Samples.stored(
@@ -120,20 +125,22 @@ abstract class RaceContract<T> extends ListingContract<T> {
 
         List<Boolean> claimed = Threads.atOnce(GROUP, () -> {
             try {
-                return !isInFlight(service.claim(world.id, World.REQUEST));
+                return !World.isInFlight(service.claim(world.id, World.REQUEST));
             } catch (IdempotencyException.Locked rowIsHeld) {
                 return false;
             }
         });
 
         assertThat(claimed).containsOnlyOnce(true);
-        assertThat(world.key().attempts()).isEqualTo(state == State.EXPIRED ? 1 : 4);
+        assertThat(world.key().attempts()).isEqualTo(state.isExpired() ? 1 : 4);
     }
 
     private static KeyState atTheStoresTime(State state) {
         return switch (state) {
             case OPEN -> new KeyState.Open(RecoveryPoint.STARTED, Instant.EPOCH);
             case LEASE_OVER -> new KeyState.Locked(RecoveryPoint.STARTED, Instant.EPOCH, Instant.EPOCH);
+            case FAILED -> new KeyState.Failed(Instant.parse("9999-01-01T00:00:00Z"));
+            case FAILED_EXPIRED -> new KeyState.Failed(Instant.EPOCH);
             case EXPIRED -> new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH);
             default -> throw new IllegalArgumentException(state.toString());
         };
@@ -141,7 +148,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
 
     /** In the weakest isolation, only the key keeps the threads from overwriting each other. */
     @Test
-    void aCounterThatOnlyTheKeyProtectsLosesNoUpdate() {
+    default void aCounterThatOnlyTheKeyProtectsLosesNoUpdate() {
         World<T> world = new World<>(this);
         IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
         Isolation weakest = Collections.min(store().isolations());
@@ -183,7 +190,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void ofTwoStagesOfOneKeyOneCommits() {
+    default void ofTwoStagesOfOneKeyOneCommits() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         CountDownLatch bothRun = new CountDownLatch(2);
@@ -210,7 +217,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void aRenewalDuringAStageAndTheStageAreNotBothMade() {
+    default void aRenewalDuringAStageAndTheStageAreNotBothMade() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
         AtomicBoolean renewed = new AtomicBoolean();
@@ -240,7 +247,7 @@ abstract class RaceContract<T> extends ListingContract<T> {
     }
 
     @Test
-    void aKeyThatIsCreatedAnewIsNotReaped() {
+    default void aKeyThatIsCreatedAnewIsNotReaped() {
         World<T> world = World.emptyOf(this);
         KeyStore<T> store = store();
         List<KeyId> ids = IntStream.range(0, 5 * GROUP)

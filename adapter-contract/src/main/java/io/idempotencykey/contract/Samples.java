@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Named.named;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -37,7 +39,8 @@ final class Samples {
     static StoredKey stored(
             KeyId id, String operation, Request request, Fingerprint fingerprint, Instant since, KeyState state) {
         IdempotencyKey key = new IdempotencyKey(
-                id, UUID.randomUUID(), operation, request, fingerprint, since, since, 3, 1, "an earlier error", state);
+                new KeyCreation(id, UUID.randomUUID(), operation, request, fingerprint, since),
+                new KeyProgress(state, 3, 1, "an earlier error", since));
         return new StoredKey(key, new Revision(UUID.randomUUID()));
     }
 
@@ -290,6 +293,7 @@ final class Samples {
                 sample("open", id -> key(id, open)),
                 sample("open at a long name", id -> key(id, new KeyState.Open(longest, AT.plusMillis(1)))),
                 sample("locked", id -> key(id, new KeyState.Locked(longest, AT, AT.plusMillis(86_400_000)))),
+                sample("failed", id -> key(id, new KeyState.Failed(AT.plusMillis(1)))),
                 sample("finished", id -> key(id, new KeyState.Finished(response, AT, AT.plusSeconds(3_650L * 86_400)))),
                 sample(
                         "expired long ago",
@@ -325,17 +329,8 @@ final class Samples {
             String lastError,
             KeyState state) {
         return new IdempotencyKey(
-                id,
-                UUID.randomUUID(),
-                operation,
-                request,
-                new Fingerprint(fingerprint),
-                AT,
-                AT.plusMillis(998),
-                attempts,
-                failedAttempts,
-                lastError,
-                state);
+                new KeyCreation(id, UUID.randomUUID(), operation, request, new Fingerprint(fingerprint), AT),
+                new KeyProgress(state, attempts, failedAttempts, lastError, AT.plusMillis(998)));
     }
 
     private static Named<Function<KeyId, StoredKey>> sample(String name, Function<KeyId, IdempotencyKey> key) {

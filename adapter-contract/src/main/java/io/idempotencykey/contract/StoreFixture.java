@@ -3,21 +3,25 @@ package io.idempotencykey.contract;
 import io.idempotencykey.port.KeyStore;
 import java.util.Optional;
 
-/** What the suite needs of a store under test: the store, and rows of an application that are written with its handle. */
-abstract class StoreFixture<T> {
+/**
+ * What the suite needs of a store under test: the store, and rows of an application that are written with its handle.
+ *
+ * @param <T> the store\'s transaction handle
+ */
+interface StoreFixture<T> {
     /**
      * The store, with whatever keys other tests left in it.
      *
      * @return the same one for all tests, or one over the same data
      */
-    protected abstract KeyStore<T> store();
+    KeyStore<T> store();
 
     /**
      * The store without any key. Its rows may stay.
      *
      * @return the store that {@link #store()} returns from now on, or one over the same data
      */
-    protected abstract KeyStore<T> emptyStore();
+    KeyStore<T> emptyStore();
 
     /**
      * Inserts a row as an application would, and throws the store's own exception if the name is taken.
@@ -26,7 +30,7 @@ abstract class StoreFixture<T> {
      * @param name the row's name
      * @param value the row's value
      */
-    protected abstract void insert(T transaction, String name, String value);
+    void insert(T transaction, String name, String value);
 
     /**
      * Changes the value of a row that is there.
@@ -35,7 +39,7 @@ abstract class StoreFixture<T> {
      * @param name the row's name
      * @param value the row's new value
      */
-    protected abstract void update(T transaction, String name, String value);
+    void update(T transaction, String name, String value);
 
     /**
      * Reads a row inside a stage.
@@ -44,7 +48,7 @@ abstract class StoreFixture<T> {
      * @param name the row's name
      * @return the row's value as the stage's transaction sees it; empty if it sees no such row
      */
-    protected abstract Optional<String> read(T transaction, String name);
+    Optional<String> read(T transaction, String name);
 
     /**
      * Reads a row from outside, without waiting for open transactions.
@@ -52,5 +56,5 @@ abstract class StoreFixture<T> {
      * @param name the row's name
      * @return the row's value as it was last committed; empty if there is no such row
      */
-    protected abstract Optional<String> read(String name);
+    Optional<String> read(String name);
 }

@@ -2,7 +2,9 @@ package io.idempotencykey.contract;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -10,10 +12,12 @@ import io.idempotencykey.Response;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Environment;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
-import io.idempotencykey.service.OperationRunner;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
@@ -32,8 +36,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.random.RandomGenerator;
 
 /**
- * One test's part of the store: a scope of its own, services whose time, randomness and waiting the test controls, and a
- * store that it can disturb.
+ * One test's part of the store: a scope of its own, services whose time, randomness and waiting the test controls, and
+ * a store that it can disturb.
  *
  * <p>Time stands still but for {@link #pass} and the waits between tries, which take no time but the world's.
  */
@@ -47,6 +51,9 @@ final class World<T> {
     static final Duration FIRST_PAUSE = Duration.ofMillis(8);
     static final Duration LONGEST_PAUSE = Duration.ofMillis(20);
 
+    /** The name of the operations. */
+    static final String NAME = "complete-cart";
+
     static final RecoveryPoint TAXED = RecoveryPoint.named("tax_lines_created");
     static final RecoveryPoint PAID = RecoveryPoint.named("payment_authorized");
     static final RecoveryPoint UNKNOWN_POINT = RecoveryPoint.named("of_a_newer_version");
@@ -54,16 +61,13 @@ final class World<T> {
     static final Request OTHER_REQUEST = Request.of("POST", "/carts/42/complete", Map.of("email", "b@example.org"));
     static final Response RESPONSE = Response.of(201, "text/plain", "done");
 
-    /** The store that {@link #service} and {@link #runner} use. */
+    /** The store that {@link #service} uses. */
     final DisturbedStore<T> store;
 
     final IdempotencyKeyService<T> service;
-    final OperationRunner<T> runner;
 
     /** Another process at the same store, which nothing disturbs. */
     final IdempotencyKeyService<T> other;
-
-    final OperationRunner<T> otherRunner;
 
     /** Unlike that of any other test. */
     final String scope = UUID.randomUUID().toString();
@@ -88,9 +92,7 @@ final class World<T> {
         this.store = new DisturbedStore<>(underTest, this::now);
         this.undisturbed = new DisturbedStore<>(underTest, this::now);
         this.service = builder(store).build();
-        this.runner = new OperationRunner<>(service);
         this.other = builder(undisturbed).build();
-        this.otherRunner = new OperationRunner<>(other);
     }
 
     static <T> World<T> emptyOf(StoreFixture<T> fixture) {
@@ -98,7 +100,7 @@ final class World<T> {
     }
 
     /** A service at a store in this world. */
-    IdempotencyKeyService.Builder<T> builder(KeyStore<T> at) {
+    ServiceBuilder<T> builder(KeyStore<T> at) {
         // No two processes' monotonic clocks agree, and they may overflow.
         long origin = Long.MAX_VALUE - random.nextInt(1_000_000_000);
         return IdempotencyKeyService.builder(at)
@@ -165,12 +167,14 @@ final class World<T> {
     }
 
     Optional<StoredKey> put(KeyId id, State state, String operation, RecoveryPoint at) {
-        Instant since = START.minusSeconds(60);
+        Instant since = START.minus(State.SINCE);
         KeyState content = switch (state) {
             case ABSENT -> null;
             case OPEN -> new KeyState.Open(at, since);
             case LOCKED -> new KeyState.Locked(at, since, now().plusMillis(1));
             case LEASE_OVER -> new KeyState.Locked(at, since, now());
+            case FAILED -> new KeyState.Failed(now().plusMillis(1));
+            case FAILED_EXPIRED -> new KeyState.Failed(now());
             case FINISHED -> new KeyState.Finished(RESPONSE, since, now().plusMillis(1));
             case EXPIRED -> new KeyState.Finished(RESPONSE, since, now());
             case QUARANTINED -> new KeyState.Quarantined(at, since, "a person has to look at it");
@@ -189,17 +193,9 @@ final class World<T> {
     StoredKey with(StoredKey stored, KeyState state) {
         IdempotencyKey key = stored.key();
         IdempotencyKey next = new IdempotencyKey(
-                key.id(),
-                key.creationId(),
-                key.operation(),
-                key.request(),
-                key.fingerprint(),
-                key.createdAt(),
-                now(),
-                key.attempts(),
-                key.failedAttempts(),
-                key.lastError(),
-                state);
+                new KeyCreation(
+                        key.id(), key.creationId(), key.operation(), key.request(), key.fingerprint(), key.createdAt()),
+                new KeyProgress(state, key.attempts(), key.failedAttempts(), key.lastError(), now()));
         return new StoredKey(next, revision());
     }
 
@@ -245,17 +241,41 @@ final class World<T> {
     }
 
     static HeldKey held(StageResult result) {
-        return result.match(StageResult.Held::key, finished -> {
-            throw new AssertionError("the key is finished");
-        });
+        return ((StageResult.Held) result).key();
     }
 
     static Response response(StageResult result) {
-        return result.match(
-                held -> {
-                    throw new AssertionError("the key isn't finished");
-                },
-                StageResult.Finished::response);
+        return ((StageResult.Finished) result).response();
+    }
+
+    static HeldKey claimed(Claim claim) {
+        if (claim instanceof Claim.Claimed claimed) {
+            return claimed.key();
+        }
+        throw new AssertionError(claim + " instead of claimed");
+    }
+
+    static boolean isInFlight(Claim claim) {
+        return claim instanceof Claim.InFlight;
+    }
+
+    static boolean isReplay(Claim claim) {
+        return claim instanceof Claim.Replay replay && replay.response().equals(RESPONSE);
+    }
+
+    /** Three stages, each of which inserts a row of its own: one that commits twice would meet its own row. */
+    static <T> Operation<T> threeStages(World<T> world) {
+        return world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(TAXED)))
+                .branch(TAXED, world.inserting("payment", StageOutcome.advanceTo(PAID)))
+                .branch(PAID, world.inserting("order", respond()))
+                .build();
+    }
+
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
+    static <X extends Throwable> X asItIs(Throwable failure) throws X {
+        throw (X) failure;
     }
 
     List<Duration> pauses() {

@@ -9,6 +9,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -24,6 +25,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -32,12 +34,13 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in memory, with the guarantees of the other stores as long as the process lives.
  *
- * <p>For tests, and for applications of a single process whose data is in memory too. Memory is bounded by a number of keys:
- * a new key beyond it takes the place of a finished one that has expired; if there is none, it is refused, since a promised
- * replay is never dropped.
+ * <p>For tests, and for applications of a single process whose data is in memory too. Memory is bounded by a number of
+ * keys: a new key beyond it takes the place of one that has expired; if there is none, it is refused, since
+ * a promised replay is never dropped.
  *
- * <p>A stage gets the application's own handle, and its isolation from other data than the key is whatever that handle gives;
- * so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or hook.
+ * <p>A stage gets the application's own handle, and its isolation from other data than the key is whatever that handle
+ * gives; so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or
+ * hook.
  *
  * @param <T> the handle that a stage writes with
  */
@@ -56,6 +59,8 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private final InMemoryTransactions<T> transactions;
     private final int maxKeys;
     private final InstantSource clock;
+    /** By how many nanoseconds a test has moved the time. */
+    private final AtomicLong moved = new AtomicLong();
 
     private final ReentrantLock lock = new ReentrantLock();
     // All guarded by the lock, under which no code of the application runs.
@@ -101,12 +106,37 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         this.transactions = Objects.requireNonNull(
                 transactions, "argument 'transactions' is null; the application's transactions are required");
         this.clock = Objects.requireNonNull(clock, "argument 'clock' is null; a source of time is required");
-        this.maxKeys = atLeastOne(maxKeys, "maxKeys");
+        if (maxKeys < 1) {
+            throw new IllegalArgumentException("argument 'maxKeys' is '" + maxKeys + "'; allowed: 1 or more");
+        }
+        this.maxKeys = maxKeys;
     }
 
     @Override
     public Instant time() {
-        return clock.instant();
+        return clock.instant().plusNanos(moved.get());
+    }
+
+    /** Returns zero, so that {@link #moveTime} shows at once. */
+    @Override
+    public Duration timeHolds() {
+        return Duration.ZERO;
+    }
+
+    /**
+     * Moves the store's time forward, so that a test sees leases and keys expire without waiting for it.
+     *
+     * <p>Every service at this store sees the new time at once.
+     *
+     * @param forward 0 to 3,650 days
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public void moveTime(Duration forward) {
+        Objects.requireNonNull(forward, "argument 'forward' is null; a duration is required");
+        if (forward.isNegative() || forward.compareTo(Duration.ofDays(3650)) > 0) {
+            throw new IllegalArgumentException("argument 'forward' is '" + forward + "'; allowed: 0 to 3,650 days");
+        }
+        moved.addAndGet(forward.toNanos());
     }
 
     @Override
@@ -121,7 +151,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public boolean insert(StoredKey key) {
-        Instant now = clock.instant();
+        Instant now = time();
         return locked(() -> {
             if (keys.containsKey(key.id())) {
                 return false;
@@ -150,14 +180,15 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     }
 
     @Override
-    public StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work) {
+    public StageCommit commitStage(
+            StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
         T transaction;
         try {
             transaction = transactions.begin();
         } catch (Throwable e) {
             return rolledBack(e);
         }
-        StoredKey next;
+        StoredProgress next;
         try {
             next = work.apply(transaction);
         } catch (Throwable e) {
@@ -176,7 +207,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         }
         return locked(() -> {
             committing.remove(held.id());
-            put(next);
+            put(held.with(next));
             return StageCommit.committed();
         });
     }
@@ -219,7 +250,6 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     @Override
     public List<StoredKey> findResumable(
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        atLeastOne(limit, "limit");
         return locked(() -> {
             for (NavigableMap<Due, StoredKey> scope :
                     (afterScope == null ? resumable : resumable.tailMap(afterScope, false)).values()) {
@@ -243,14 +273,12 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        atLeastOne(limit, "limit");
         return locked(() -> (after == null ? quarantined : quarantined.tailMap(after, false))
                 .values().stream().limit(limit).toList());
     }
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        atLeastOne(limit, "limit");
         return locked(() -> deleteExpiredLocked(at, limit));
     }
 
@@ -283,12 +311,32 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     }
 
     private void index(StoredKey key, boolean present) {
-        KeyState state = key.key().state();
-        state.match(
-                open -> index(key, open.resumableFrom(), present),
-                held -> index(key, held.leaseEnds(), present),
-                finished -> mark(expiring, new Due(finished.expiresAt(), key.id()), key, present),
-                aside -> mark(quarantined, key.id(), key, present));
+        boolean unused = key.key().state().accept(new KeyState.Visitor<Boolean>() {
+            @Override
+            public Boolean open(KeyState.Open open) {
+                return index(key, open.resumableFrom(), present);
+            }
+
+            @Override
+            public Boolean locked(KeyState.Locked locked) {
+                return index(key, locked.leaseEnds(), present);
+            }
+
+            @Override
+            public Boolean failed(KeyState.Failed failed) {
+                return mark(expiring, new Due(failed.expiresAt(), key.id()), key, present);
+            }
+
+            @Override
+            public Boolean finished(KeyState.Finished finished) {
+                return mark(expiring, new Due(finished.expiresAt(), key.id()), key, present);
+            }
+
+            @Override
+            public Boolean quarantined(KeyState.Quarantined aside) {
+                return mark(quarantined, key.id(), key, present);
+            }
+        });
     }
 
     private boolean index(StoredKey key, Instant resumableFrom, boolean present) {
@@ -309,13 +357,6 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         } finally {
             lock.unlock();
         }
-    }
-
-    private static int atLeastOne(int value, String argument) {
-        if (value < 1) {
-            throw new IllegalArgumentException("argument '" + argument + "' is '" + value + "'; allowed: 1 or more");
-        }
-        return value;
     }
 
     private record Handles<T>(Supplier<T> handles) implements InMemoryTransactions<T> {

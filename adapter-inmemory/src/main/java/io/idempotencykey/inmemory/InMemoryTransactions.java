@@ -3,8 +3,8 @@ package io.idempotencykey.inmemory;
 /**
  * The application's own transactions, which commit or roll back together with a key's change.
  *
- * <p>Called on the thread that runs the stage, and safe for many threads. A conflict that may be gone at the next try is told
- * by a {@link io.idempotencykey.port.StoreFailure} of the kind {@code TRANSIENT}.
+ * <p>Called on the thread that runs the stage, and safe for many threads. A conflict that may be gone at the next try
+ * is told by a {@link io.idempotencykey.port.StoreFailure} of the kind {@code TRANSIENT}.
  *
  * @param <T> the handle that a stage writes with
  */
@@ -28,7 +28,7 @@ public interface InMemoryTransactions<T> {
     /**
      * Drops everything that was written with the handle; also called after a commit that threw.
      *
-     * @param transaction from {@link #begin()}
+     * @param transaction from {@link #begin()}; it should refuse further writes, as it should after a commit
      */
     void rollback(T transaction);
 }

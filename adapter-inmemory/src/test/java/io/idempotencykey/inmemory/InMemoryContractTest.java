@@ -16,18 +16,19 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     private KeyStore<Rows> store = STORE;
 
     @Override
-    protected KeyStore<Rows> store() {
+    public KeyStore<Rows> store() {
         return store;
     }
 
     @Override
-    protected KeyStore<Rows> emptyStore() {
+    public KeyStore<Rows> emptyStore() {
         store = new InMemoryKeyStore<>(APPLICATION);
         return store;
     }
 
     @Override
-    protected void insert(Rows transaction, String name, String value) {
+    public void insert(Rows transaction, String name, String value) {
+        transaction.checkOpen();
         if (read(transaction, name).isPresent()) {
             throw new DuplicateRow(name);
         }
@@ -35,21 +36,22 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     }
 
     @Override
-    protected void update(Rows transaction, String name, String value) {
+    public void update(Rows transaction, String name, String value) {
+        transaction.checkOpen();
         Map<String, String> target =
                 transaction.inserted.containsKey(name) ? transaction.inserted : transaction.updated;
         target.put(name, value);
     }
 
     @Override
-    protected Optional<String> read(Rows transaction, String name) {
+    public Optional<String> read(Rows transaction, String name) {
         return Optional.ofNullable(transaction.inserted.get(name))
                 .or(() -> Optional.ofNullable(transaction.updated.get(name)))
                 .or(() -> read(name));
     }
 
     @Override
-    protected Optional<String> read(String name) {
+    public Optional<String> read(String name) {
         return Optional.ofNullable(APPLICATION.committed.get(name));
     }
 
@@ -57,6 +59,14 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     static final class Rows {
         private final Map<String, String> inserted = new HashMap<>();
         private final Map<String, String> updated = new HashMap<>();
+        private volatile boolean ended;
+
+        /** As every real handle does it: what comes late is refused. */
+        void checkOpen() {
+            if (ended) {
+                throw new IllegalStateException("the transaction has ended");
+            }
+        }
     }
 
     private static final class Application implements InMemoryTransactions<Rows> {
@@ -70,6 +80,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
 
         @Override
         public void commit(Rows transaction) {
+            transaction.ended = true;
             lock.lock();
             try {
                 transaction.inserted.keySet().stream()
@@ -87,6 +98,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
 
         @Override
         public void rollback(Rows transaction) {
+            transaction.ended = true;
             transaction.inserted.clear();
             transaction.updated.clear();
         }

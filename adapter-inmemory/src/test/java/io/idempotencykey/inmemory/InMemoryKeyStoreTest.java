@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -288,12 +290,10 @@ class InMemoryKeyStoreTest {
 
     @ParameterizedTest
     @ValueSource(ints = {0, -1, Integer.MIN_VALUE})
-    void boundsBelowOneAreRefused(int bound) {
+    void aBoundBelowOneIsRefused(int bound) {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> new InMemoryKeyStore<>(hooks, bound, InstantSource.system()))
                 .withMessage("argument 'maxKeys' is '" + bound + "'; allowed: 1 or more");
-        assertThatIllegalArgumentException().isThrownBy(() -> store.findResumable(Map.of(), null, now, bound));
-        assertThatIllegalArgumentException().isThrownBy(() -> store.deleteExpired(now, bound));
     }
 
     @Test
@@ -301,22 +301,20 @@ class InMemoryKeyStoreTest {
         StoredKey stored = store.find(claim("a").id()).orElseThrow();
         IdempotencyKey key = stored.key();
         IdempotencyKey unreadable = new IdempotencyKey(
-                key.id(),
-                key.creationId(),
-                "op",
-                Request.restored("POST", "/", "{garbled", true),
-                key.fingerprint(),
-                key.createdAt(),
-                key.updatedAt(),
-                key.attempts(),
-                key.failedAttempts(),
-                key.lastError(),
-                key.state());
+                new KeyCreation(
+                        key.id(),
+                        key.creationId(),
+                        "op",
+                        Request.restored("POST", "/", "{garbled", true),
+                        key.fingerprint(),
+                        key.createdAt()),
+                new KeyProgress(key.state(), key.attempts(), key.failedAttempts(), key.lastError(), key.updatedAt()));
         assertThat(store.replace(stored.revision(), new StoredKey(unreadable, stored.revision())))
                 .isTrue();
         now = now.plus(Duration.ofHours(1));
-        Operation<List<String>> operation = Operation.<List<String>>named("op")
-                .stage(RecoveryPoint.STARTED, stage -> StageOutcome.respond(DONE))
+        Operation<List<String>> operation = service()
+                .operation("op")
+                .branch(RecoveryPoint.STARTED, stage -> StageOutcome.respond(DONE))
                 .build();
 
         assertThat(Completer.builder(service()).operation(operation).build().runOnce())
@@ -337,13 +335,7 @@ class InMemoryKeyStoreTest {
     }
 
     private HeldKey claim(String value) {
-        return service()
-                .claim(KeyId.of(value), REQUEST)
-                .match(claimed -> claimed.key(), replay -> none(), busy -> none());
-    }
-
-    private static HeldKey none() {
-        throw new AssertionError("not claimed");
+        return ((Claim.Claimed) service().claim(KeyId.of(value), REQUEST)).key();
     }
 
     private void finish(String value) {

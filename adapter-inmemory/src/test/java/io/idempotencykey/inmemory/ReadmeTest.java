@@ -7,26 +7,26 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
+import io.idempotencykey.service.Background;
 import io.idempotencykey.service.Completer;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.OperatorActions;
 import io.idempotencykey.service.Reaper;
-import io.idempotencykey.service.Schedule;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** The code of README.md and docs/OPERATING.md, which is checked to be the same, as it runs. */
@@ -38,53 +38,63 @@ class ReadmeTest {
     private final Shop shop = new Shop();
     private final IdempotencyKeyService<List<String>> keys =
             new IdempotencyKeyService<>(new InMemoryKeyStore<>(() -> shop.rows));
+    private final KeyId id = KeyId.fromHeader("shop-1", "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"");
+    private final Request request =
+            Request.of("POST", "/carts/42/complete", Map.of("email", "a@example.org", "quantity", 2));
+
+    @Test
+    void aRequestOfOneStageTakesOneStatement() {
+        Execution one = keys.once("place-order", id, request, stage -> {
+            String order = shop.placeOrder(stage.transaction());
+            return Response.of(201, "text/plain", order);
+        });
+
+        assertThat(one.replayed()).isFalse();
+        assertThat(shop.rows).containsExactly("order");
+    }
 
     @Test
     void theOperationRunsOnceAndIsReplayed() {
-        Operation<List<String>> completeCart = Operation.<List<String>>named("complete-cart")
-                .stage(STARTED, stage -> {
-                    shop.reserve(stage.transaction(), stage.request());
-                    return StageOutcome.advanceTo(PAYMENT_DUE);
-                })
-                .stage(PAYMENT_DUE, key -> payments.charge(key.derivedKey("charge")), (stage, charge) -> {
-                    shop.recordPayment(stage.transaction(), charge);
-                    return StageOutcome.advanceTo(PAID);
-                })
-                .stage(PAID, stage -> {
-                    String order = shop.placeOrder(stage.transaction());
-                    return StageOutcome.respond(Response.of(201, "text/plain", order));
-                })
+        Operation<List<String>> completeCart = keys.operation("complete-cart")
+                .stage(STARTED, stage -> shop.reserve(stage.transaction(), stage.request()))
+                .stage(
+                        PAYMENT_DUE,
+                        key -> payments.charge(key.derivedKey("charge")),
+                        (stage, charge) -> shop.recordPayment(stage.transaction(), charge))
+                .respond(PAID, stage -> Response.of(201, "text/plain", shop.placeOrder(stage.transaction())))
+                .answering(CartNotFound.class, e -> Response.of(404, "text/plain", "there is no such cart"))
                 .build();
 
-        OperationRunner<List<String>> runner = new OperationRunner<>(keys);
-        KeyId id = KeyId.fromHeader("shop-1", "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"");
-        Request request = Request.of("POST", "/carts/42/complete", Map.of("email", "a@example.org"));
-
-        Execution first = runner.run(completeCart, id, request);
-        Execution retry = runner.run(completeCart, id, request);
+        Execution first = keys.run(completeCart, id, request);
+        Execution retry = keys.run(completeCart, id, request);
 
         assertThat(first.replayed()).isFalse();
         assertThat(retry.replayed()).isTrue();
         assertThat(retry.response()).isEqualTo(first.response());
-        assertThat(shop.rows).containsExactly("reserved", "payment charge-1", "order");
+        assertThat(shop.rows).containsExactly("reserved 2", "payment charge-1", "order");
     }
 
     @Test
     void theServiceGivesExplicitControl() {
-        Map<String, Object> params = Map.of("email", "a@example.org");
+        Map<String, Object> params = Map.of("email", "a@example.org", "quantity", 2);
+        for (int attempt = 0; attempt < 2; attempt++) {
+            Response response = explicitly("my-key", params);
+            assertThat(response.status()).isEqualTo(204);
+        }
+        assertThat(shop.rows).containsExactly("reserved 2");
+    }
 
-        IdempotencyKey key = keys.initializeRequest("my-key", "POST", params, "/carts/42/complete");
+    private Response explicitly(String header, Map<String, Object> params) {
+        IdempotencyKey key = keys.initializeRequest(header, "POST", params, "/carts/42/complete");
+        if (key.state() instanceof KeyState.Finished finished) {
+            return finished.response();
+        }
         HeldKey held = keys.lock(key.id());
         StageResult result = keys.workStage(held, stage -> {
             shop.reserve(stage.transaction(), stage.request());
-            return StageOutcome.advanceTo(PAYMENT_DUE);
+            return StageOutcome.respond(Response.of(204, new byte[0]));
         });
-        HeldKey next = result.match(advanced -> advanced.key(), finished -> {
-            throw new IllegalStateException("finished early");
-        });
-        keys.update(next, StageOutcome.respond(Response.of(204, new byte[0])));
-
-        assertThat(keys.retrieve(key.id()).recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
+        return ((StageResult.Finished) result).response();
     }
 
     @Test
@@ -109,20 +119,27 @@ class ReadmeTest {
 
     @Test
     void whatIsLeftBehindIsCompletedAndReaped() {
-        Operation<List<String>> completeCart = Operation.<List<String>>named("complete-cart")
-                .stage(STARTED, stage -> StageOutcome.respond(Response.of(204, new byte[0])))
+        Operation<List<String>> completeCart = keys.operation("complete-cart")
+                .respond(STARTED, stage -> Response.of(204, new byte[0]))
                 .build();
 
-        Completer<List<String>> completer = Completer.builder(keys)
-                .operation(completeCart)
+        try (Background background = keys.background(completeCart)
                 .abandonedAfter(Duration.ofMinutes(1))
-                .build();
-        Reaper reaper = new Reaper(keys);
-        Schedule completing = new Schedule("completer", Duration.ofSeconds(10), completer::runOnce);
-        Schedule reaping = new Schedule("reaper", Duration.ofMinutes(1), reaper::runOnce);
+                .start()) {
+            assertThat(background.isRunning()).isTrue();
+        }
+    }
 
-        completing.close();
-        reaping.close();
+    @Test
+    void aSchedulerOfTheApplicationsOwnCallsTheSame() {
+        Operation<List<String>> completeCart = keys.operation("complete-cart")
+                .respond(STARTED, stage -> Response.of(204, new byte[0]))
+                .build();
+
+        Completer<List<String>> completer =
+                Completer.builder(keys).operation(completeCart).build();
+        Reaper reaper = new Reaper(keys);
+
         assertThat(completer.runOnce() + reaper.runOnce()).isZero();
     }
 
@@ -150,10 +167,14 @@ class ReadmeTest {
         assertThat(counters).containsExactly(Map.entry("Created", 1));
     }
 
+    private static final class CartNotFound extends Exception {
+        private static final long serialVersionUID = 1L;
+    }
+
     private static final class Payments {
         private int charges;
 
-        String charge(String idempotencyKey) {
+        String charge(String idempotencyKey) throws IOException {
             assertThat(idempotencyKey).hasSize(36);
             return "charge-" + ++charges;
         }
@@ -162,10 +183,12 @@ class ReadmeTest {
     private static final class Shop {
         final List<String> rows = new ArrayList<>();
 
-        void reserve(List<String> transaction, Request request) {
-            Map<String, @Nullable Object> parameters = request.parameters();
-            assertThat(parameters).containsKey("email");
-            transaction.add("reserved");
+        void reserve(List<String> transaction, Request request) throws CartNotFound {
+            long quantity = request.typed().integer("quantity");
+            if (quantity == 0) {
+                throw new CartNotFound();
+            }
+            transaction.add("reserved " + quantity);
         }
 
         void recordPayment(List<String> transaction, String charge) {

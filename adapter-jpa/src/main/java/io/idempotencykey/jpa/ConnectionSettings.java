@@ -16,8 +16,8 @@ import java.util.Set;
  *
  * @param database the database
  * @param isolation JDBC's number of the level that connections come with
- * @param idleTimeout after how many milliseconds a transaction that is idle is ended by the server, as connections come; 0 for
- *     never
+ * @param idleTimeout after how many milliseconds a transaction that is idle is ended by the server, as connections
+ *     come; 0 for never
  */
 record ConnectionSettings(Database database, int isolation, long idleTimeout) {
     private static final String SAVEPOINT = "savepoint idempotency_key_stage";
@@ -67,15 +67,17 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         return isolations;
     }
 
-    /** Whether the server may roll back a transaction without the session noticing, so that errors have to be watched. */
+    /**
+     * Whether the server may roll back a transaction without the session noticing, so that errors have to be watched.
+     */
     boolean watches() {
         return database != Database.POSTGRESQL;
     }
 
     /**
-     * Whether a savepoint has to show that the transaction is still the same: on MariaDB, where a procedure may swallow the
-     * error of a rollback before the connection sees it; and where the connection can't be guarded. H2 doesn't tell of a
-     * savepoint that is gone.
+     * Whether a savepoint has to show that the transaction is still the same: on MariaDB, where a procedure may swallow
+     * the error of a rollback before the connection sees it; and where the connection can't be guarded. H2 doesn't tell
+     * of a savepoint that is gone.
      */
     private boolean needsSavepoint(Transactions transactions) {
         return switch (database) {

@@ -12,8 +12,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A connection that spares round trips: the transaction's settings go along with its first statement, the fence with its
- * commit.
+ * A connection that spares round trips: the transaction's settings go along with its first statement, the fence with
+ * its commit.
  */
 final class FencedConnection implements InvocationHandler {
     /** Runs the fence and commits, or throws. */

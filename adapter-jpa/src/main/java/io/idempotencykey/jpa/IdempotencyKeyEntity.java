@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The mapping of the table that {@link JpaKeyStore} keeps its keys in: add it to the persistence unit's classes.
  *
- * <p>Immutable: it can be read with queries, and nothing is ever written through it. The names of table and schema are those
- * of the mapping, so {@code orm.xml}, {@code hibernate.default_schema} or a naming strategy change them.
+ * <p>Immutable: it can be read with queries, and nothing is ever written through it. The names of table and schema are
+ * those of the mapping, so {@code orm.xml}, {@code hibernate.default_schema} or a naming strategy change them.
  */
 @Entity(name = "IdempotencyKey")
 @Table(name = "idempotency_key")

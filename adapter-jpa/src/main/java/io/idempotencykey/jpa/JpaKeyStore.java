@@ -8,6 +8,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.TransactionManager;
@@ -30,13 +31,13 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in a table of the application's own database, so that a stage's entities and its key commit together.
  *
- * <p>Works with Hibernate ORM 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to be a class of
- * the persistence unit, and the table to exist: its SQL is on the class path as
- * {@code io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
+ * <p>Works with Hibernate ORM 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to be a
+ * class of the persistence unit, and the table to exist: its SQL is on the class path as {@code
+ * io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
  *
- * <p>A stage gets an entity manager in a new transaction, which is flushed, fenced and committed after the stage; an outer
- * transaction is left alone. Key statements outside of stages are single statements in READ COMMITTED on connections of their
- * own, whatever transaction the thread has.
+ * <p>A stage gets an entity manager in a new transaction, which is flushed, fenced and committed after the stage; an
+ * outer transaction is left alone. Key statements outside of stages are single statements in READ COMMITTED on
+ * connections of their own, whatever transaction the thread has.
  *
  * <table>
  *   <caption>What a stage's isolation means</caption>
@@ -49,28 +50,27 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
  * </table>
  *
- * <p>An isolation costs nothing where the data source's connections have it already, which is found out when the store is
- * made; else it is set for the transaction, and the connection goes back as it came.
+ * <p>An isolation costs nothing where the data source's connections have it already, which is found out when the store
+ * is made; else it is set for the transaction, and the connection goes back as it came.
  *
  * <table>
  *   <caption>What an error of the database means, anywhere among the causes and the suppressed</caption>
  *   <tr><th>error</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
  *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
- *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run again</td></tr>
- *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx, 58xxx, XXxxx, 25P03, 25P04</td>
- *   <td>08xxx, 70xxx</td><td>90067, 90098, 90121</td><td>run again</td><td>unknown: the key is read</td></tr>
- *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as 1364</td>
- *   <td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
- *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td>
- *   <td>unknown: the key is read</td></tr>
- *   <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run again</td><td>unknown: the key is
- *   read</td></tr>
- *   <tr><td>any other</td><td colspan="3">such as 23505, 1062</td><td>the stage's own</td><td>the stage's own</td></tr>
+ *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run
+ *   again</td></tr> <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx, 58xxx,
+ *   XXxxx, 25P03, 25P04</td> <td>08xxx, 70xxx</td><td>90067, 90098, 90121</td><td>run again</td><td>unknown: the key is
+ *   read</td></tr> <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server,
+ *   such as 1364</td> <td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr> <tr><td>heuristic
+ *   outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td> <td>unknown: the
+ *   key is read</td></tr> <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr> <tr><td>any other</td><td colspan="3">such as 23505,
+ *   1062</td><td>the stage's own</td><td>the stage's own</td></tr>
  * </table>
  *
- * <p>What the application has registered with the transaction counts as the stage's where it fails before the commit is sent.
- * Where it fails after the commit, the stage is committed all the same, and the error is lost.
+ * <p>What the application has registered with the transaction counts as the stage's where it fails before the commit is
+ * sent. Where it fails after the commit, the stage is committed all the same, and the error is lost.
  *
  * <p>Safe for many threads.
  */
@@ -81,14 +81,14 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     private final Set<Isolation> isolations;
 
     /**
-     * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA manager
-     * that Hibernate was told of, an open one being suspended meanwhile.
+     * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA
+     * manager that Hibernate was told of, an open one being suspended meanwhile.
      *
      * <p>Reads the data source's settings once, on one connection.
      *
      * @param factory the application's
-     * @throws IllegalArgumentException if it isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or its database isn't
-     *     supported or can't give stages SERIALIZABLE here; the message says what to configure
+     * @throws IllegalArgumentException if it isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or its
+     *     database isn't supported or can't give stages SERIALIZABLE here; the message says what to configure
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory) {
@@ -98,14 +98,14 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     /**
      * A store whose stages run in transactions of another manager, such as Spring's.
      *
-     * <p>Reads the data source's settings once, on one connection outside of such a transaction: the manager must not set a
-     * weaker isolation than connections come with.
+     * <p>Reads the data source's settings once, on one connection outside of such a transaction: the manager must not
+     * set a weaker isolation than connections come with.
      *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
      * @param strongest the strongest isolation that stages may have, which is also their default
-     * @throws IllegalArgumentException if the factory isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or its
-     *     database isn't supported or can't give stages this isolation here; the message says what to configure
+     * @throws IllegalArgumentException if the factory isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or
+     *     its database isn't supported or can't give stages this isolation here; the message says what to configure
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory, @Nullable NewTransaction transaction, Isolation strongest) {
@@ -135,9 +135,9 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         this.table = new KeyTable(settings.database(), tableName(sessions));
         Set<Isolation> possible = settings.isolations(transactions);
         if (!possible.contains(strongest)) {
-            throw new IllegalArgumentException(
-                    "argument 'strongest' is '" + strongest + "'; allowed here: " + possible
-                            + ". Configure the data source so that its connections come with this isolation, or ask for another");
+            throw new IllegalArgumentException("argument 'strongest' is '" + strongest + "'; allowed here: " + possible
+                    + ". Configure the data source so that its connections come with this isolation, or"
+                    + " ask for another");
         }
         possible.removeIf(isolation -> isolation.compareTo(strongest) > 0);
         this.isolations = Collections.unmodifiableSet(possible);
@@ -163,6 +163,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     @Override
+    public Duration timeHolds() {
+        return Duration.ofMinutes(1);
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return isolations;
     }
@@ -184,7 +189,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public StageCommit commitStage(
-            StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredKey> work) {
+            StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredProgress> work) {
         StageAttempt attempt = new StageAttempt(
                 table, held, settings, settings.begin(isolation, lease, transactions), transactions, work);
         try {
@@ -198,19 +203,16 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     @Override
     public List<StoredKey> findResumable(
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        atLeastOne(limit);
         return alone(statements -> table.findResumable(statements, operations, afterScope, before, limit));
     }
 
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        atLeastOne(limit);
         return alone(statements -> table.findQuarantined(statements, after, limit));
     }
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        atLeastOne(limit);
         return alone(statements -> table.deleteExpired(statements, at, limit));
     }
 
@@ -232,12 +234,6 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
             throw connected[0]
                     ? Failure.ofStatement(e)
                     : new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "no connection to the database", e);
-        }
-    }
-
-    private static void atLeastOne(int limit) {
-        if (limit < 1) {
-            throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
         }
     }
 }

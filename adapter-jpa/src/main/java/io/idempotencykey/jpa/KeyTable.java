@@ -2,13 +2,16 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
@@ -34,8 +37,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The table's statements. Each is one statement on a connection that is given, and says nothing of transactions.
  *
- * <p>Writes give up when a row has been held for 900 ms (MariaDB, which counts seconds: one second), by means of their own
- * text where the database allows it.
+ * <p>Writes give up when a row has been held for 900 ms (MariaDB, which counts seconds: one second), by means of their
+ * own text where the database allows it.
  */
 final class KeyTable {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
@@ -73,12 +76,14 @@ final class KeyTable {
         this.advanceAndCommit = "with fenced as (" + advance
                 + " returning 1) select width_bucket(0, 0, 1, count(*)::int) from fenced; commit";
         this.find = "select " + ALL + " from " + table + " where scope = ? and key_value = ?";
-        String expired = "state = 'finished' and due_at <= ?";
+        String expired = "state in ('failed', 'finished') and due_at <= ?";
         this.deleteExpired = switch (database) {
             case POSTGRESQL ->
                 "delete from " + table + " where ctid = any (array(select ctid from " + table + " where " + expired
                         + " order by due_at limit ? for update skip locked))";
-            case MARIADB -> waiting() + "delete from " + table + " where " + expired + " order by due_at limit ?";
+            // In the order of the index, or MariaDB would sort all that have expired.
+            case MARIADB ->
+                waiting() + "delete from " + table + " where " + expired + " order by state, due_at limit ?";
             case H2 -> "delete from " + table + " where " + expired + " fetch first ? rows only";
         };
     }
@@ -165,8 +170,8 @@ final class KeyTable {
                 row.identity(key.id());
             }
             row.identity(key.id());
-            row.creation(key.key());
-            row.changing(key);
+            row.creation(key.key().creation());
+            row.changing(key.progress());
             if (database == Database.MARIADB) {
                 row.identity(key.id());
             }
@@ -181,12 +186,12 @@ final class KeyTable {
     }
 
     boolean replace(Statements statements, Revision expected, StoredKey next) throws SQLException {
-        return update(statements, replace, true, expected, next);
+        return update(statements, replace, next.key().creation(), next.id(), expected, next.progress());
     }
 
     /** Replaces what can change within one creation of the key. */
-    boolean advance(Statements statements, Revision expected, StoredKey next) throws SQLException {
-        return update(statements, advance, false, expected, next);
+    boolean advance(Statements statements, KeyId id, Revision expected, StoredProgress next) throws SQLException {
+        return update(statements, advance, null, id, expected, next);
     }
 
     /**
@@ -194,11 +199,12 @@ final class KeyTable {
      *
      * @return {@code false} if the key has another revision; the transaction has to be rolled back then
      */
-    boolean advanceAndCommit(Connection connection, Revision expected, StoredKey next) throws SQLException {
+    boolean advanceAndCommit(Connection connection, KeyId id, Revision expected, StoredProgress next)
+            throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(advanceAndCommit)) {
             Row row = new Row(statement);
             row.changing(next);
-            row.identity(next.id());
+            row.identity(id);
             row.uuid(expected.value());
             statement.execute();
             return true;
@@ -210,15 +216,21 @@ final class KeyTable {
         }
     }
 
-    private boolean update(Statements statements, String sql, boolean creation, Revision expected, StoredKey next)
+    private boolean update(
+            Statements statements,
+            String sql,
+            @Nullable KeyCreation creation,
+            KeyId id,
+            Revision expected,
+            StoredProgress next)
             throws SQLException {
         try (PreparedStatement statement = statements.prepare(sql)) {
             Row row = new Row(statement);
-            if (creation) {
-                row.creation(next.key());
+            if (creation != null) {
+                row.creation(creation);
             }
             row.changing(next);
-            row.identity(next.id());
+            row.identity(id);
             row.uuid(expected.value());
             return bounded(statements, statement) == 1;
         }
@@ -357,7 +369,7 @@ final class KeyTable {
     }
 
     private StoredKey key(ResultSet result) throws SQLException {
-        IdempotencyKey key = new IdempotencyKey(
+        KeyCreation creation = new KeyCreation(
                 new KeyId(text(result, "scope"), text(result, "key_value")),
                 uuid(result, "creation_id"),
                 text(result, "operation"),
@@ -367,13 +379,14 @@ final class KeyTable {
                         text(result, "request_parameters"),
                         result.getBoolean("request_complete")),
                 new Fingerprint(text(result, "fingerprint")),
-                instant(result, "created_at"),
-                instant(result, "updated_at"),
+                required(instant(result, "created_at"), "created_at"));
+        KeyProgress progress = new KeyProgress(
+                state(result),
                 result.getLong("attempts"),
                 result.getInt("failed_attempts"),
                 text(result, "last_error"),
-                state(result));
-        return new StoredKey(key, new Revision(uuid(result, "revision")));
+                required(instant(result, "updated_at"), "updated_at"));
+        return new StoredKey(new IdempotencyKey(creation, progress), new Revision(uuid(result, "revision")));
     }
 
     private KeyState state(ResultSet result) throws SQLException {
@@ -382,6 +395,7 @@ final class KeyTable {
         return switch (state) {
             case "open" -> new KeyState.Open(at, instant(result, "due_at"));
             case "locked" -> new KeyState.Locked(at, instant(result, "locked_at"), instant(result, "due_at"));
+            case "failed" -> new KeyState.Failed(instant(result, "due_at"));
             case "finished" ->
                 new KeyState.Finished(
                         Response.restored(
@@ -442,7 +456,7 @@ final class KeyTable {
             text(id.value());
         }
 
-        void creation(IdempotencyKey key) throws SQLException {
+        void creation(KeyCreation key) throws SQLException {
             uuid(key.creationId());
             text(key.operation());
             text(key.request().method());
@@ -453,33 +467,19 @@ final class KeyTable {
             instant(key.createdAt());
         }
 
-        void changing(StoredKey stored) throws SQLException {
-            IdempotencyKey key = stored.key();
-            instant(key.updatedAt());
-            statement.setLong(++index, key.attempts());
-            integer(key.failedAttempts());
-            text(key.lastError());
-            state(
-                    key.state()
-                            .match(
-                                    open -> new StateColumns("open", null, open.resumableFrom(), null, null, null),
-                                    held -> new StateColumns(
-                                            "locked", held.lockedAt(), held.leaseEnds(), null, null, null),
-                                    done -> new StateColumns(
-                                            "finished",
-                                            null,
-                                            done.expiresAt(),
-                                            done.finishedAt(),
-                                            done.response(),
-                                            null),
-                                    aside -> new StateColumns("quarantined", null, null, null, null, aside)),
-                    key.recoveryPoint());
+        void changing(StoredProgress stored) throws SQLException {
+            KeyProgress progress = stored.progress();
+            instant(progress.updatedAt());
+            statement.setLong(++index, progress.attempts());
+            integer(progress.failedAttempts());
+            text(progress.lastError());
+            text(progress.state().name());
+            text(progress.state().recoveryPoint().name());
+            state(progress.state().accept(StateColumns.OF));
             uuid(stored.revision().value());
         }
 
-        private void state(StateColumns columns, RecoveryPoint at) throws SQLException {
-            text(columns.state);
-            text(at.name());
+        private void state(StateColumns columns) throws SQLException {
             instant(columns.lockedAt);
             instant(columns.dueAt);
             instant(columns.finishedAt);
@@ -535,10 +535,36 @@ final class KeyTable {
 
     /** A state as its columns; what a state doesn't have is null. */
     private record StateColumns(
-            String state,
             @Nullable Instant lockedAt,
             @Nullable Instant dueAt,
             @Nullable Instant finishedAt,
             @Nullable Response response,
-            KeyState.@Nullable Quarantined quarantined) {}
+            KeyState.@Nullable Quarantined quarantined) {
+        static final KeyState.Visitor<StateColumns> OF = new KeyState.Visitor<>() {
+            @Override
+            public StateColumns open(KeyState.Open open) {
+                return new StateColumns(null, open.resumableFrom(), null, null, null);
+            }
+
+            @Override
+            public StateColumns locked(KeyState.Locked locked) {
+                return new StateColumns(locked.lockedAt(), locked.leaseEnds(), null, null, null);
+            }
+
+            @Override
+            public StateColumns failed(KeyState.Failed failed) {
+                return new StateColumns(null, failed.expiresAt(), null, null, null);
+            }
+
+            @Override
+            public StateColumns finished(KeyState.Finished finished) {
+                return new StateColumns(null, finished.expiresAt(), finished.finishedAt(), finished.response(), null);
+            }
+
+            @Override
+            public StateColumns quarantined(KeyState.Quarantined quarantined) {
+                return new StateColumns(null, null, null, null, quarantined);
+            }
+        };
+    }
 }

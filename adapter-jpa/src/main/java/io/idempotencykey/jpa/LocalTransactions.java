@@ -14,8 +14,8 @@ import org.hibernate.engine.spi.SessionFactoryImplementor;
 /**
  * Resource-local transactions, each in a session of its own on a connection of its own.
  *
- * <p>The connection is taken from Hibernate's provider here, and not by the session: so its settings can be put back after
- * the commit, and errors on it be watched.
+ * <p>The connection is taken from Hibernate's provider here, and not by the session: so its settings can be put back
+ * after the commit, and errors on it be watched.
  */
 record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider connections, ConnectionSettings settings)
         implements Transactions {

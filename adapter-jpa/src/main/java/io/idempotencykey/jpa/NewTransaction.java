@@ -4,7 +4,8 @@ import jakarta.persistence.EntityManager;
 import java.util.function.Consumer;
 
 /**
- * How to run work in a new transaction of a transaction manager that Jakarta Persistence doesn't know, such as Spring's.
+ * How to run work in a new transaction of a transaction manager that Jakarta Persistence doesn't know, such as
+ * Spring's.
  *
  * <p>With Spring, {@code entityManager} being the injected, shared one:
  *
@@ -21,11 +22,11 @@ public interface NewTransaction {
     /**
      * Begins a transaction, hands its entity manager to the work on this thread, and commits.
      *
-     * <p>An open transaction of this thread is suspended or refused, never joined. If the work throws, everything is rolled
-     * back and the exception thrown on; if the commit fails, its exception is thrown on with its causes.
+     * <p>An open transaction of this thread is suspended or refused, never joined. If the work throws, everything is
+     * rolled back and the exception thrown on; if the commit fails, its exception is thrown on with its causes.
      *
-     * <p>Whoever does otherwise loses errors, but no stage: when the work has thrown, its transaction is marked for rollback;
-     * a commit whose error was swallowed is looked up; a second call of the work is refused.
+     * <p>Whoever does otherwise loses errors, but no stage: when the work has thrown, its transaction is marked for
+     * rollback; a commit whose error was swallowed is looked up; a second call of the work is refused.
      *
      * @param work called once
      */

@@ -6,7 +6,10 @@ import org.hibernate.type.descriptor.java.UUIDJavaType;
 import org.hibernate.type.descriptor.jdbc.JdbcType;
 import org.hibernate.type.descriptor.jdbc.JdbcTypeIndicators;
 
-/** 128 random bits as the database's {@code uuid}, and as {@code binary(16)} on MariaDB, whose {@code uuid} refuses some. */
+/**
+ * 128 random bits as the database's {@code uuid}, and as {@code binary(16)} on MariaDB, whose {@code uuid} refuses
+ * some.
+ */
 final class RandomUuidJavaType extends UUIDJavaType {
     private static final long serialVersionUID = 1L;
 

@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
@@ -24,7 +25,7 @@ final class StageAttempt implements Consumer<EntityManager> {
     private final ConnectionSettings settings;
     private final List<String> begin;
     private final Transactions transactions;
-    private final Function<EntityManager, StoredKey> work;
+    private final Function<EntityManager, StoredProgress> work;
 
     private boolean called;
     private @Nullable Throwable thrown;
@@ -83,7 +84,7 @@ final class StageAttempt implements Consumer<EntityManager> {
             ConnectionSettings settings,
             List<String> begin,
             Transactions transactions,
-            Function<EntityManager, StoredKey> work) {
+            Function<EntityManager, StoredProgress> work) {
         this.table = table;
         this.held = held;
         this.settings = settings;
@@ -146,7 +147,7 @@ final class StageAttempt implements Consumer<EntityManager> {
 
     private void stage(EntityManager entityManager, SessionImplementor session, TransactionCoordinator coordinator) {
         Connection guarded = session.<Connection>doReturningWork(connection -> connection);
-        StoredKey next;
+        StoredProgress next;
         StageGuard.running(guarded, true);
         try {
             next = work.apply(entityManager);
@@ -161,17 +162,15 @@ final class StageAttempt implements Consumer<EntityManager> {
         checkActive(coordinator);
         session.flush();
         checkActive(coordinator);
-        boolean sameCreation = next.key().creationId().equals(held.key().creationId());
         session.doWork(connection -> {
             SQLException doom = WatchedConnection.doom(connection);
             if (doom != null) {
                 throw doomed(doom);
             }
-            boolean withCommit = sameCreation
-                    && FencedConnection.commitBy(
-                            connection, raw -> fence(table.advanceAndCommit(raw, held.revision(), next)));
+            boolean withCommit = FencedConnection.commitBy(
+                    connection, raw -> fence(table.advanceAndCommit(raw, held.id(), held.revision(), next)));
             if (!withCommit) {
-                fence(last(connection, sameCreation, next));
+                fence(last(connection, next));
             }
         });
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
@@ -191,12 +190,10 @@ final class StageAttempt implements Consumer<EntityManager> {
         }
     }
 
-    private boolean last(Connection connection, boolean sameCreation, StoredKey next) throws SQLException {
+    private boolean last(Connection connection, StoredProgress next) throws SQLException {
         Statements statements = settings.last(connection, transactions);
         try {
-            return sameCreation
-                    ? table.advance(statements, held.revision(), next)
-                    : table.replace(statements, held.revision(), next);
+            return table.advance(statements, held.id(), held.revision(), next);
         } catch (SQLException e) {
             if (settings.isOtherTransaction(e)) {
                 throw doomed(e);
@@ -245,7 +242,8 @@ final class StageAttempt implements Consumer<EntityManager> {
             // The outer transaction must not take the stage along.
             committing.getTransactionDriverControl().markRollbackOnly();
             return StageCommit.rolledBack(new IllegalStateException(
-                    "the stage has joined an outer transaction, or its own was left open; it is now marked for rollback:"
+                    "the stage has joined an outer transaction, or its own was left open; it is now marked for"
+                            + " rollback:"
                             + " the transaction given to JpaKeyStore must begin a new one, or refuse, and commit it"));
         }
         if (saidCommitted) {

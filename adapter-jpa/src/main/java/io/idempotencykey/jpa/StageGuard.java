@@ -9,14 +9,15 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses, while a stage runs on a connection, whatever would end its transaction before the fence: what came before would be
- * lost, or be kept, without the key.
+ * Refuses, while a stage runs on a connection, whatever would end its transaction before the fence: what came before
+ * would be lost, or be kept, without the key.
  */
 final class StageGuard {
     private static final Set<String> ENDS = Set.of("commit", "rollback", "setAutoCommit", "close", "abort");
     private static final Pattern SQL_ENDS = Pattern.compile(
             "(\\s|;|--[^\\n]*\\n|#[^\\n]*\\n|/\\*.*?\\*/)*+"
-                    + "((commit|end|abort|rollback(?!\\s+(work\\s+|transaction\\s+)?to)|begin(?!\\s+not\\b)|start\\s+transaction)\\b"
+                    + "((commit|end|abort|rollback(?!\\s+(work\\s+|transaction\\s+)?to)"
+                    + "|begin(?!\\s+not\\b)|start\\s+transaction)\\b"
                     + "|set\\s+(session\\s+|@@(session\\.)?)?autocommit\\b).*",
             Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
 

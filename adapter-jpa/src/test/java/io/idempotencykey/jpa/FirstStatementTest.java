@@ -28,7 +28,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Whatever a stage does first on PostgreSQL, it gives what it would give otherwise, and the settings hold from then on. */
+/**
+ * Whatever a stage does first on PostgreSQL, it gives what it would give otherwise, and the settings hold from then on.
+ */
 class FirstStatementTest {
     private enum First {
         QUERY {

@@ -58,7 +58,7 @@ class H2StoreTest extends JpaStoreContract {
             StoredKey held = held(store);
             StoredKey next = next(held);
 
-            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next))
+            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next.progress()))
                     .isEqualTo(StageCommit.committed());
             assertThat(store.find(held.id())).contains(next);
         });

@@ -61,7 +61,7 @@ class IndexTest {
                     "find", s -> table.find(s, stored.id()),
                     "insert", s -> table.insert(s, stored),
                     "replace", s -> table.replace(s, stored.revision(), fresh),
-                    "advance", s -> table.advance(s, stored.revision(), fresh),
+                    "advance", s -> table.advance(s, stored.id(), stored.revision(), fresh.progress()),
                     "reap", s -> table.deleteExpired(s, now, 500));
             Map<String, Statements.Work<?>> listing = Map.of(
                     "resumable, any", s -> table.findResumable(s, Map.of(), null, now, 100),
@@ -99,7 +99,10 @@ class IndexTest {
         };
     }
 
-    /** How many rows each step of a plan really gave, or read and left out; MariaDB counts none that it finds by its key. */
+    /**
+     * How many rows each step of a plan really gave, or read and left out; MariaDB counts none that it finds by its
+     * key.
+     */
     private static List<Double> rows(String plan) {
         return Pattern.compile("(?:actual rows=|Rows Removed by Filter: |\"r_rows\": (?:null)?|scanCount: )([0-9.]*)")
                 .matcher(plan)

@@ -121,8 +121,7 @@ abstract class JpaConnectionContract {
             Claim claim = world.keys.claim(KeyId.of("key"), World.REQUEST);
 
             assertThat(world.proxy.isSprung()).isTrue();
-            HeldKey held = claim.match(Claim.Claimed::key, replay -> null, inFlight -> null);
-            assertThat(held).isNotNull();
+            HeldKey held = ((Claim.Claimed) claim).key();
             assertThat(held.key().attempts()).isEqualTo(1);
             assertThat(response(world.keys.workStage(held, stage -> StageOutcome.respond(RESPONSE))))
                     .isEqualTo(RESPONSE);
@@ -167,7 +166,9 @@ abstract class JpaConnectionContract {
         }
     }
 
-    /** The worker is gone with its transaction open, which holds a row: whoever takes over isn't kept waiting for ever. */
+    /**
+     * The worker is gone with its transaction open, which holds a row: whoever takes over isn't kept waiting for ever.
+     */
     @Test
     void aTransactionWhoseOwnerStoppedEndsWithTheLease() throws Exception {
         Duration lease = Duration.ofSeconds(2);
@@ -211,17 +212,11 @@ abstract class JpaConnectionContract {
     }
 
     private static HeldKey held(StageResult result) {
-        return result.match(StageResult.Held::key, finished -> {
-            throw new AssertionError("finished");
-        });
+        return ((StageResult.Held) result).key();
     }
 
     private static Response response(StageResult result) {
-        return result.match(
-                held -> {
-                    throw new AssertionError("not finished");
-                },
-                StageResult.Finished::response);
+        return ((StageResult.Finished) result).response();
     }
 
     /** A database that is reached through a proxy. */

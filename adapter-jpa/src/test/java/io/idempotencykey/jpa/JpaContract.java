@@ -39,12 +39,12 @@ abstract class JpaContract extends KeyStoreContract<EntityManager> {
     }
 
     @Override
-    protected KeyStore<EntityManager> store() {
+    public KeyStore<EntityManager> store() {
         return store;
     }
 
     @Override
-    protected KeyStore<EntityManager> emptyStore() {
+    public KeyStore<EntityManager> emptyStore() {
         try (Connection connection = pool.getConnection();
                 Statement statement = connection.createStatement()) {
             statement.execute("delete from idempotency_key");
@@ -55,24 +55,24 @@ abstract class JpaContract extends KeyStoreContract<EntityManager> {
     }
 
     @Override
-    protected void insert(EntityManager transaction, String name, String value) {
+    public void insert(EntityManager transaction, String name, String value) {
         transaction.persist(new ContractRow(name, value));
         transaction.flush();
     }
 
     @Override
-    protected void update(EntityManager transaction, String name, String value) {
+    public void update(EntityManager transaction, String name, String value) {
         transaction.find(ContractRow.class, name).content = value;
         transaction.flush();
     }
 
     @Override
-    protected Optional<String> read(EntityManager transaction, String name) {
+    public Optional<String> read(EntityManager transaction, String name) {
         return Optional.ofNullable(transaction.find(ContractRow.class, name)).map(row -> row.content);
     }
 
     @Override
-    protected Optional<String> read(String name) {
+    public Optional<String> read(String name) {
         return factory.callInTransaction(transaction -> read(transaction, name));
     }
 }

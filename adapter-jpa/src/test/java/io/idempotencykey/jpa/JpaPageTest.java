@@ -10,8 +10,6 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
-import io.idempotencykey.service.StageOutcome;
 import jakarta.persistence.Entity;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
@@ -45,10 +43,10 @@ class JpaPageTest {
                 EntityManagerFactory entityManagerFactory = factory(pool)) {
             IdempotencyKeyService<EntityManager> keys =
                     new IdempotencyKeyService<>(new JpaKeyStore(entityManagerFactory));
-            Operation<EntityManager> placeOrder = Operation.<EntityManager>named("place-order")
-                    .stage(STARTED, stage -> {
+            Operation<EntityManager> placeOrder = keys.operation("place-order")
+                    .respond(STARTED, stage -> {
                         stage.transaction().persist(new PlacedOrder("order-1"));
-                        return StageOutcome.respond(Response.of(201, "text/plain", "order-1"));
+                        return Response.of(201, "text/plain", "order-1");
                     })
                     .build();
 
@@ -70,8 +68,7 @@ class JpaPageTest {
     }
 
     private static boolean run(IdempotencyKeyService<EntityManager> keys, Operation<EntityManager> operation) {
-        return new OperationRunner<>(keys)
-                .run(operation, KeyId.of("key"), Request.of("POST", "/orders", Map.of()))
+        return keys.run(operation, KeyId.of("key"), Request.of("POST", "/orders", Map.of()))
                 .replayed();
     }
 

@@ -13,12 +13,10 @@ import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.Consumer;
 import org.hibernate.dialect.MySQLDialect;
 import org.junit.jupiter.api.Test;
@@ -40,13 +38,14 @@ abstract class JpaStatementContract {
         this.database = database;
     }
 
-    private static Operation<EntityManager> twoStages() {
-        return Operation.<EntityManager>named("complete-cart")
-                .stage(RecoveryPoint.STARTED, stage -> {
+    private static Operation<EntityManager> twoStages(World world) {
+        return world.keys
+                .operation("complete-cart")
+                .branch(RecoveryPoint.STARTED, stage -> {
                     stage.transaction().persist(new ContractRow("one", "1"));
                     return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .branch(PAID, stage -> {
                     stage.transaction().persist(new ContractRow("two", "2"));
                     return StageOutcome.respond(Response.of(201, "text/plain", "done"));
                 })
@@ -56,7 +55,7 @@ abstract class JpaStatementContract {
     @Test
     void aNewKeyWithTwoStagesIsOneInsertAndTwoUpdates() {
         with(world -> {
-            world.runner.run(twoStages(), ID, REQUEST);
+            world.keys.run(twoStages(world), ID, REQUEST);
 
             assertThat(world.source.rows()).containsExactly(INSERT_KEY, INSERT_ROW, UPDATE_KEY, INSERT_ROW, UPDATE_KEY);
             assertThat(world.source.executed()).doesNotContain("rollback");
@@ -66,10 +65,10 @@ abstract class JpaStatementContract {
     @Test
     void aReplayThroughClaimIsAnInsertThatDoesNothingAndARead() {
         with(world -> {
-            world.runner.run(twoStages(), ID, REQUEST);
+            world.keys.run(twoStages(world), ID, REQUEST);
             world.source.forget();
 
-            assertThat(world.runner.run(twoStages(), ID, REQUEST).replayed()).isTrue();
+            assertThat(world.keys.run(twoStages(world), ID, REQUEST).replayed()).isTrue();
 
             assertThat(world.source.rows()).containsExactly(INSERT_KEY, SELECT_KEY);
         });
@@ -78,7 +77,7 @@ abstract class JpaStatementContract {
     @Test
     void aReplayThroughRetrieveIsOneRead() {
         with(world -> {
-            world.runner.run(twoStages(), ID, REQUEST);
+            world.keys.run(twoStages(world), ID, REQUEST);
             world.source.forget();
 
             world.keys.retrieve(ID);
@@ -93,10 +92,7 @@ abstract class JpaStatementContract {
             world.keys.claim(ID, REQUEST);
             world.source.forget();
 
-            assertThat(world.keys
-                            .claim(ID, REQUEST)
-                            .<Boolean>match(claimed -> false, replay -> false, inFlight -> true))
-                    .isTrue();
+            assertThat(world.keys.claim(ID, REQUEST)).isInstanceOf(Claim.InFlight.class);
             assertThat(world.source.rows()).containsExactly(INSERT_KEY, SELECT_KEY);
             world.source.forget();
 
@@ -118,7 +114,10 @@ abstract class JpaStatementContract {
         });
     }
 
-    /** What the docs ask of the data source: with it, a stage sends its own and the key's statement; MariaDB's a savepoint. */
+    /**
+     * What the docs ask of the data source: with it, a stage sends its own and the key's statement; MariaDB's a
+     * savepoint.
+     */
     @Test
     void aStageSendsNoSettingWhereTheDataSourceGivesThem() {
         String settings = switch (database) {
@@ -156,22 +155,18 @@ abstract class JpaStatementContract {
         with(
                 "",
                 properties,
-                world -> assertThat(world.runner
-                                .run(twoStages(), ID, REQUEST)
+                world -> assertThat(world.keys
+                                .run(twoStages(world), ID, REQUEST)
                                 .response()
                                 .status())
                         .isEqualTo(201));
     }
 
     private static HeldKey claim(World world) {
-        return Objects.requireNonNull(
-                world.keys.claim(ID, REQUEST).<HeldKey>match(Claim.Claimed::key, replay -> null, inFlight -> null));
+        return ((Claim.Claimed) world.keys.claim(ID, REQUEST)).key();
     }
 
-    private record World(
-            RecordingDataSource source,
-            IdempotencyKeyService<EntityManager> keys,
-            OperationRunner<EntityManager> runner) {}
+    private record World(RecordingDataSource source, IdempotencyKeyService<EntityManager> keys) {}
 
     private void with(Consumer<World> test) {
         with("", test);
@@ -187,7 +182,7 @@ abstract class JpaStatementContract {
             try (EntityManagerFactory factory = TestDatabase.factory(source.recorded(), properties)) {
                 IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
                 source.forget();
-                test.accept(new World(source, keys, new OperationRunner<>(keys)));
+                test.accept(new World(source, keys));
             }
         }
     }

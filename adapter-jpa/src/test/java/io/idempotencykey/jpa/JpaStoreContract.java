@@ -12,7 +12,9 @@ import io.agroal.narayana.NarayanaTransactionIntegration;
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -34,6 +36,7 @@ import java.time.Instant;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -41,7 +44,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import javax.sql.DataSource;
 import org.apache.commons.dbcp2.BasicDataSource;
 import org.hibernate.Session;
@@ -103,7 +105,8 @@ abstract class JpaStoreContract {
             String before = settings(pool);
             for (Isolation isolation : store.isolations()) {
                 StoredKey held = held(store);
-                assertThat(store.commitStage(held, isolation, LEASE, em -> next(held)))
+                assertThat(store.commitStage(
+                                held, isolation, LEASE, em -> next(held).progress()))
                         .isEqualTo(StageCommit.committed());
                 assertThat(settings(pool)).isEqualTo(before);
                 StoredKey other = held(store);
@@ -143,7 +146,7 @@ abstract class JpaStoreContract {
                 StringBuilder seen = new StringBuilder();
                 store.commitStage(held, isolation, LEASE, em -> {
                     seen.append(isolation(em));
-                    return next(held);
+                    return next(held).progress();
                 });
                 assertThat(seen.toString()).as("in %s", isolation).isEqualToIgnoringCase(expected(isolation));
             }
@@ -202,7 +205,7 @@ abstract class JpaStoreContract {
             bothRead.countDown();
             await(bothRead);
             em.find(ContractRow.class, row).content = "off";
-            return next(held);
+            return next(held).progress();
         });
     }
 
@@ -214,7 +217,7 @@ abstract class JpaStoreContract {
             StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
                 em.persist(new ContractRow("a", "1"));
                 em.getTransaction().setRollbackOnly();
-                return next(held);
+                return next(held).progress();
             });
 
             assertThat(nameOf(end)).isEqualTo("transiently rolled back");
@@ -292,7 +295,7 @@ abstract class JpaStoreContract {
                     assertThat((Throwable) swallowed).isNotNull();
                 }
             });
-            return next(held);
+            return next(held).progress();
         });
         boolean moved = !store.find(held.id()).orElseThrow().equals(held);
         return moved != contents(store, isolation).containsKey("row");
@@ -334,7 +337,7 @@ abstract class JpaStoreContract {
                     for (String name : names) {
                         em.persist(new ContractRow(name, "0"));
                     }
-                    return next(held);
+                    return next(held).progress();
                 }))
                 .isEqualTo(StageCommit.committed());
     }
@@ -371,7 +374,7 @@ abstract class JpaStoreContract {
                     assertThat((Throwable) swallowed).isNotNull();
                 }
             });
-            return next(held);
+            return next(held).progress();
         });
     }
 
@@ -383,7 +386,7 @@ abstract class JpaStoreContract {
             StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
                 em.getTransaction().commit();
                 em.getTransaction().begin();
-                return next(held);
+                return next(held).progress();
             });
 
             assertThat(nameOf(end)).isEqualTo("rolled back");
@@ -419,7 +422,7 @@ abstract class JpaStoreContract {
 
         assertThat(kindOf(() -> store.find(KeyId.of("a")))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         StoredKey held = sample();
-        assertThat(nameOf(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> held)))
+        assertThat(nameOf(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> held.progress())))
                 .isIn("transiently rolled back", "rolled back");
     }
 
@@ -431,7 +434,7 @@ abstract class JpaStoreContract {
                 em.persist(new ContractRow("outer", "1"));
                 assertThat(store.commitStage(held, Isolation.READ_COMMITTED, LEASE, stage -> {
                             em.persist(new ContractRow("stage", "1"));
-                            return next(held);
+                            return next(held).progress();
                         }))
                         .isEqualTo(StageCommit.committed());
                 status.setRollbackOnly();
@@ -449,7 +452,11 @@ abstract class JpaStoreContract {
         spring(TransactionDefinition.PROPAGATION_REQUIRED, (store, outer, em) -> {
             StoredKey held = held(store);
             outer.executeWithoutResult(status -> {
-                StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, LEASE, stage -> next(held));
+                StageCommit end = store.commitStage(
+                        held,
+                        Isolation.READ_COMMITTED,
+                        LEASE,
+                        stage -> next(held).progress());
                 assertThat(nameOf(end)).isEqualTo("rolled back");
                 status.setRollbackOnly();
             });
@@ -532,7 +539,7 @@ abstract class JpaStoreContract {
         StoredKey next = next(held);
         StageCommit end = store.commitStage(held, Collections.max(store.isolations()), LEASE, em -> {
             registration.accept(em);
-            return next;
+            return next.progress();
         });
         assertThat(store.find(held.id())).contains(committed ? next : held);
         return nameOf(end);
@@ -597,7 +604,7 @@ abstract class JpaStoreContract {
                 outer.flush();
                 assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
                             em.persist(new ContractRow("stage", "1"));
-                            return next(held);
+                            return next(held).progress();
                         }))
                         .isEqualTo(StageCommit.committed());
                 assertThat(store.find(held.id())).isNotEqualTo(Optional.of(held));
@@ -626,7 +633,7 @@ abstract class JpaStoreContract {
                     em.persist(new ContractRow("row", "1"));
                     register(manager, synchronization(() -> {}, timedOut::countDown));
                     await(timedOut);
-                    return next(held);
+                    return next(held).progress();
                 });
 
                 assertThat(nameOf(end)).isEqualTo("transiently rolled back");
@@ -723,7 +730,7 @@ abstract class JpaStoreContract {
             StoredKey held = held(store);
             StoredKey next = next(held);
 
-            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next))
+            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next.progress()))
                     .isEqualTo(StageCommit.committed());
             assertThat(store.find(held.id())).contains(next);
         }
@@ -768,17 +775,15 @@ abstract class JpaStoreContract {
         Request request = Request.of("POST", "/carts", Map.of());
         return new StoredKey(
                 new IdempotencyKey(
-                        new KeyId(scope, UUID.randomUUID().toString()),
-                        UUID.randomUUID(),
-                        "",
-                        request,
-                        Fingerprint.of("", request),
-                        at,
-                        at,
-                        1,
-                        0,
-                        "",
-                        new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30))),
+                        new KeyCreation(
+                                new KeyId(scope, UUID.randomUUID().toString()),
+                                UUID.randomUUID(),
+                                "",
+                                request,
+                                Fingerprint.of("", request),
+                                at),
+                        new KeyProgress(
+                                new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30)), 1, 0, "", at)),
                 new Revision(UUID.randomUUID()));
     }
 
@@ -826,7 +831,6 @@ abstract class JpaStoreContract {
     }
 
     static String nameOf(StageCommit end) {
-        Function<Throwable, String> transientFailure = e -> "transiently rolled back";
-        return end.match(() -> "committed", () -> "fenced off", e -> "rolled back", transientFailure, e -> "unknown");
+        return end.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
     }
 }

@@ -30,7 +30,7 @@ class MariadbStoreTest extends JpaStoreContract {
 
             StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
                 em.createNativeQuery("insert into strict (b) values (1)").executeUpdate();
-                return next(held);
+                return next(held).progress();
             });
 
             assertThat(nameOf(end)).isEqualTo("rolled back");

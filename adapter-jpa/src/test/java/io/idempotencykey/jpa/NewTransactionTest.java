@@ -163,7 +163,10 @@ class NewTransactionTest {
         return end(database.create(), manager, stage);
     }
 
-    /** Runs a stage that also writes a row, and returns how it ended: the row is there if the stage's key is, and only then. */
+    /**
+     * Runs a stage that also writes a row, and returns how it ended: the row is there if the stage's key is, and only
+     * then.
+     */
     private static String end(String url, Manager manager, Stage stage) {
         try (HikariDataSource pool = TestDatabase.pool(url, 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
@@ -175,7 +178,7 @@ class NewTransactionTest {
                 em.persist(new ContractRow("row", "1"));
                 em.flush();
                 stage.run(store, held, em);
-                return next;
+                return next.progress();
             });
 
             boolean moved = store.find(held.id()).orElseThrow().equals(next);

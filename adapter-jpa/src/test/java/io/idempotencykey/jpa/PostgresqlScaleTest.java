@@ -8,7 +8,6 @@ import io.idempotencykey.service.Completer;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.Reaper;
 import jakarta.persistence.EntityManager;
 import java.time.Duration;
@@ -36,13 +35,13 @@ class PostgresqlScaleTest {
     void tenThousandKeysOn64ThreadsMeetNoErrorInEmptyTables() throws Exception {
         ConcurrentMap<KeyId, AtomicInteger> runs = new ConcurrentHashMap<>();
         try (ScaleWorld world = world(64)) {
-            OperationRunner<EntityManager> runner = new OperationRunner<>(world.keys);
-            Operation<EntityManager> operation = ScaleWorld.operation(runs);
+            Operation<EntityManager> operation = world.operation(runs);
             AtomicInteger next = new AtomicInteger();
 
             inThreads(64, thread -> () -> {
                 for (int i = next.getAndIncrement(); i < 10_000; i = next.getAndIncrement()) {
-                    assertThat(runner.run(operation, KeyId.of("key-" + i), ScaleWorld.REQUEST)
+                    assertThat(world.keys
+                                    .run(operation, KeyId.of("key-" + i), ScaleWorld.REQUEST)
                                     .replayed())
                             .isFalse();
                 }
@@ -59,15 +58,14 @@ class PostgresqlScaleTest {
     void oneKeyOn64ThreadsIsExecutedOnce() throws Exception {
         ConcurrentMap<KeyId, AtomicInteger> runs = new ConcurrentHashMap<>();
         try (ScaleWorld world = world(64)) {
-            OperationRunner<EntityManager> runner = new OperationRunner<>(world.keys);
-            Operation<EntityManager> operation = ScaleWorld.operation(runs);
+            Operation<EntityManager> operation = world.operation(runs);
             AtomicInteger executed = new AtomicInteger();
 
             inThreads(64, thread -> () -> {
                 Execution execution = null;
                 while (execution == null) {
                     try {
-                        execution = runner.run(operation, KeyId.of("key"), ScaleWorld.REQUEST);
+                        execution = world.keys.run(operation, KeyId.of("key"), ScaleWorld.REQUEST);
                     } catch (IdempotencyException.Locked e) {
                         Thread.onSpinWait();
                     }
@@ -92,7 +90,7 @@ class PostgresqlScaleTest {
 
             inThreads(8, thread -> {
                 Completer<EntityManager> completer = Completer.builder(new IdempotencyKeyService<>(world.store))
-                        .operation(ScaleWorld.operation(runs))
+                        .operation(world.operation(runs))
                         .abandonedAfter(Duration.ZERO)
                         .build();
                 return () -> {
@@ -117,8 +115,7 @@ class PostgresqlScaleTest {
             world.fill("finished", Duration.ofDays(1), 1_000, "finished");
             world.fill("abandoned", Duration.ofDays(-1), 1_000, "stuck");
             world.fill("aside", Duration.ofDays(-1), 1_000, "quarantined");
-            OperationRunner<EntityManager> runner = new OperationRunner<>(world.keys);
-            Operation<EntityManager> operation = ScaleWorld.operation(new ConcurrentHashMap<>());
+            Operation<EntityManager> operation = world.operation(new ConcurrentHashMap<>());
             AtomicBoolean reaped = new AtomicBoolean();
             AtomicInteger deleted = new AtomicInteger();
             AtomicInteger claimed = new AtomicInteger();
@@ -130,7 +127,7 @@ class PostgresqlScaleTest {
                     reaped.set(true);
                 }
                 while (!reaped.get()) {
-                    runner.run(operation, KeyId.of("key-" + claimed.incrementAndGet()), ScaleWorld.REQUEST);
+                    world.keys.run(operation, KeyId.of("key-" + claimed.incrementAndGet()), ScaleWorld.REQUEST);
                 }
                 return null;
             });

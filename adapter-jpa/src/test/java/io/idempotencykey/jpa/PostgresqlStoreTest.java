@@ -30,7 +30,7 @@ class PostgresqlStoreTest extends JpaStoreContract {
 
             StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
                 em.persist(new ContractRow("row", "1"));
-                return next(held);
+                return next(held).progress();
             });
 
             assertThat(nameOf(end)).isEqualTo("rolled back");

@@ -29,7 +29,10 @@ final class RecordingDataSource {
         return wrap(DataSource.class, dataSource, "");
     }
 
-    /** All statements since the last {@link #forget()} in lower case; {@code commit} and {@code rollback} are among them. */
+    /**
+     * All statements since the last {@link #forget()} in lower case; {@code commit} and {@code rollback} are among
+     * them.
+     */
     List<String> executed() {
         return List.copyOf(executed);
     }

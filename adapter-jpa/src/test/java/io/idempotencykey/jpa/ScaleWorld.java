@@ -9,7 +9,6 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
@@ -26,7 +25,10 @@ final class ScaleWorld implements AutoCloseable {
     static final Request REQUEST = Request.of("POST", "/carts", Map.of("cart", 42));
     static final RecoveryPoint PAID = RecoveryPoint.named("paid");
 
-    /** Copies of a key, in ten scopes and in the order of all indexes, for speed; each due a millisecond after the other. */
+    /**
+     * Copies of a key, in ten scopes and in the order of all indexes, for speed; each due a millisecond after the
+     * other.
+     */
     private static final String COPY = """
             insert into idempotency_key
             select concat('scope-', floor(n * 10 / %d)), concat('%s-', lpad(concat('', n), 6, '0')), k.creation_id,
@@ -50,13 +52,14 @@ final class ScaleWorld implements AutoCloseable {
         keys = new IdempotencyKeyService<>(store);
     }
 
-    static Operation<EntityManager> operation(ConcurrentMap<KeyId, AtomicInteger> runs) {
-        return Operation.<EntityManager>named("complete-cart")
-                .stage(RecoveryPoint.STARTED, stage -> {
+    Operation<EntityManager> operation(ConcurrentMap<KeyId, AtomicInteger> runs) {
+        return keys.operation("complete-cart")
+                .completeAfterFailure()
+                .branch(RecoveryPoint.STARTED, stage -> {
                     stage.transaction().persist(new ContractRow(name(stage.key().id()) + "/1", "reserved"));
                     return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .branch(PAID, stage -> {
                     KeyId id = stage.key().id();
                     if (id.value().startsWith("stuck")) {
                         throw new IllegalStateException("stuck");
@@ -76,7 +79,7 @@ final class ScaleWorld implements AutoCloseable {
     void fill(String name, Duration due, int count, String state) throws SQLException {
         String sample = state + "-sample";
         try {
-            new OperationRunner<>(keys).run(operation(new ConcurrentHashMap<>()), KeyId.of(sample), REQUEST);
+            keys.run(operation(new ConcurrentHashMap<>()), KeyId.of(sample), REQUEST);
         } catch (IllegalStateException e) {
             assertThat(e).hasMessage("stuck");
         }

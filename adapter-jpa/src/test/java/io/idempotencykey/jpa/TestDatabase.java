@@ -23,7 +23,8 @@ import javax.sql.DataSource;
 import org.hibernate.jpa.HibernatePersistenceConfiguration;
 
 /**
- * Real databases, each server started when it is first asked for, one per JVM, and stopped with it, also after failures.
+ * Real databases, each server started when it is first asked for, one per JVM, and stopped with it, also after
+ * failures.
  *
  * <p>Tests on MariaDB have the tag {@code databases}, and run in the profile of that name.
  */

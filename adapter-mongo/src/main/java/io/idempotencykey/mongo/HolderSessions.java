@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * The sessions of the keys that are held here, by the key's revision.
  *
- * <p>A session is taken out while it is used, and goes back to the driver when its key is no longer held, when its lease
- * has been over for a while, or when there are too many. A stage whose session is gone gets a new one, which is not the
- * stored one: nobody could then end its transaction but the server, after a minute.
+ * <p>A session is taken out while it is used, and goes back to the driver when its key is no longer held, when its
+ * lease has been over for a while, or when there are too many. A stage whose session is gone gets a new one, which is
+ * not the stored one: nobody could then end its transaction but the server, after a minute.
  */
 final class HolderSessions {
     private record Kept(HolderSession session, long until) {}

@@ -2,7 +2,9 @@ package io.idempotencykey.mongo;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -10,6 +12,7 @@ import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
@@ -46,6 +49,7 @@ final class KeyDocument {
     static final String LOCKED = "locked";
     static final String QUARANTINED = "quarantined";
     static final String FINISHED = "finished";
+    static final String FAILED = "failed";
 
     /** What is written, and the newest that can be read. */
     static final int CURRENT_FORMAT = 1;
@@ -67,11 +71,45 @@ final class KeyDocument {
             "quarantineReason",
             SESSIONS);
 
+    private static final KeyState.Visitor<BsonDocument> STATE_FIELDS = new KeyState.Visitor<>() {
+        @Override
+        public BsonDocument open(KeyState.Open open) {
+            return new BsonDocument().append(RESUMABLE_FROM, date(open.resumableFrom()));
+        }
+
+        @Override
+        public BsonDocument locked(KeyState.Locked locked) {
+            return new BsonDocument()
+                    .append("lockedAt", date(locked.lockedAt()))
+                    .append(RESUMABLE_FROM, date(locked.leaseEnds()));
+        }
+
+        @Override
+        public BsonDocument failed(KeyState.Failed failed) {
+            return new BsonDocument().append(EXPIRES_AT, date(failed.expiresAt()));
+        }
+
+        @Override
+        public BsonDocument finished(KeyState.Finished finished) {
+            return new BsonDocument()
+                    .append("finishedAt", date(finished.finishedAt()))
+                    .append(EXPIRES_AT, date(finished.expiresAt()))
+                    .append("response", response(finished.response()));
+        }
+
+        @Override
+        public BsonDocument quarantined(KeyState.Quarantined aside) {
+            return new BsonDocument()
+                    .append("quarantinedAt", date(aside.since()))
+                    .append("quarantineReason", new BsonString(aside.reason()));
+        }
+    };
+
     private KeyDocument() {}
 
     /**
-     * Neither part can have a space, which sorts before every character that they can have: so ids differ as the keys do,
-     * and sort by scope and then by value.
+     * Neither part can have a space, which sorts before every character that they can have: so ids differ as the keys
+     * do, and sort by scope and then by value.
      */
     static BsonString id(KeyId id) {
         return new BsonString(id.scope() + " " + id.value());
@@ -96,8 +134,8 @@ final class KeyDocument {
     /** The document of a new key; if it is locked, its holder's session is stored with it. */
     static BsonDocument insert(StoredKey key, @Nullable HolderSession holder) {
         BsonDocument document = withId(key.id());
-        document.putAll(creation(key.key()));
-        document.putAll(changing(key));
+        document.putAll(creation(key.key().creation()));
+        document.putAll(changing(key.progress()));
         if (holder != null) {
             document.append(SESSIONS, new BsonArray(List.of(holder.id())));
         }
@@ -112,9 +150,9 @@ final class KeyDocument {
      * @param former who held it before, if that was here
      */
     static BsonDocument replace(StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
-        BsonDocument set = creation(next.key());
-        set.putAll(changing(next));
-        return update(set, next, holder, former);
+        BsonDocument set = creation(next.key().creation());
+        set.putAll(changing(next.progress()));
+        return update(set, next.progress(), holder, former);
     }
 
     /**
@@ -123,17 +161,13 @@ final class KeyDocument {
      * @param holder whose stage it is
      * @param former the same if its session is stored with the key; else {@code null}
      */
-    static BsonDocument advance(StoredKey held, StoredKey next, HolderSession holder, @Nullable HolderSession former) {
-        BsonDocument set = changing(next);
-        if (!next.key().creationId().equals(held.key().creationId())) {
-            set.putAll(creation(next.key()));
-        }
-        return update(set, next, holder, former);
+    static BsonDocument advance(StoredProgress next, HolderSession holder, @Nullable HolderSession former) {
+        return update(changing(next), next, holder, former);
     }
 
     /** The sessions of others stay listed until the key is finished: each may still have a transaction open. */
     private static BsonDocument update(
-            BsonDocument set, StoredKey next, @Nullable HolderSession holder, @Nullable HolderSession former) {
+            BsonDocument set, StoredProgress next, @Nullable HolderSession holder, @Nullable HolderSession former) {
         checkSize(set);
         BsonDocument unset = new BsonDocument();
         for (String field : OF_SOME_STATES) {
@@ -152,18 +186,19 @@ final class KeyDocument {
         return update;
     }
 
-    static boolean isLocked(StoredKey key) {
-        return key.key().state().match(open -> false, locked -> true, finished -> false, aside -> false);
+    static boolean isLocked(StoredProgress stored) {
+        return stored.progress().state() instanceof KeyState.Locked;
     }
 
-    static Duration lease(StoredKey key) {
-        return key.key()
-                .state()
-                .match(
-                        open -> Duration.ZERO,
-                        locked -> Duration.between(locked.lockedAt(), locked.leaseEnds()),
-                        finished -> Duration.ZERO,
-                        aside -> Duration.ZERO);
+    private static boolean isFinished(StoredProgress stored) {
+        return stored.progress().state() instanceof KeyState.Finished;
+    }
+
+    /** How long the holder's lease is; nothing if nobody holds the key. */
+    static Duration lease(StoredProgress stored) {
+        return stored.progress().state() instanceof KeyState.Locked locked
+                ? Duration.between(locked.lockedAt(), locked.leaseEnds())
+                : Duration.ZERO;
     }
 
     /** Whether a document is that of a key whose holder's lease is over. */
@@ -178,11 +213,7 @@ final class KeyDocument {
         return document.getArray(SESSIONS, new BsonArray()).getValues();
     }
 
-    private static boolean isFinished(StoredKey key) {
-        return key.key().state().match(open -> false, locked -> false, finished -> true, aside -> false);
-    }
-
-    private static BsonDocument creation(IdempotencyKey key) {
+    private static BsonDocument creation(KeyCreation key) {
         Request request = key.request();
         return new BsonDocument(FORMAT, new BsonInt32(CURRENT_FORMAT))
                 .append(SCOPE, new BsonString(key.id().scope()))
@@ -198,28 +229,19 @@ final class KeyDocument {
                 .append("createdAt", date(key.createdAt()));
     }
 
-    private static BsonDocument changing(StoredKey stored) {
-        IdempotencyKey key = stored.key();
-        BsonDocument document = new BsonDocument("updatedAt", date(key.updatedAt()))
-                .append("attempts", new BsonInt64(key.attempts()))
-                .append("failedAttempts", new BsonInt32(key.failedAttempts()))
-                .append("lastError", new BsonString(key.lastError()))
-                .append(RECOVERY_POINT, new BsonString(key.recoveryPoint().name()))
-                .append(REVISION, binary(stored.revision().value()));
-        return key.state()
-                .match(
-                        open -> document.append(STATE, new BsonString("open"))
-                                .append(RESUMABLE_FROM, date(open.resumableFrom())),
-                        locked -> document.append(STATE, new BsonString(LOCKED))
-                                .append("lockedAt", date(locked.lockedAt()))
-                                .append(RESUMABLE_FROM, date(locked.leaseEnds())),
-                        finished -> document.append(STATE, new BsonString(FINISHED))
-                                .append("finishedAt", date(finished.finishedAt()))
-                                .append(EXPIRES_AT, date(finished.expiresAt()))
-                                .append("response", response(finished.response())),
-                        aside -> document.append(STATE, new BsonString(QUARANTINED))
-                                .append("quarantinedAt", date(aside.since()))
-                                .append("quarantineReason", new BsonString(aside.reason())));
+    private static BsonDocument changing(StoredProgress stored) {
+        KeyProgress progress = stored.progress();
+        BsonDocument document = new BsonDocument("updatedAt", date(progress.updatedAt()))
+                .append("attempts", new BsonInt64(progress.attempts()))
+                .append("failedAttempts", new BsonInt32(progress.failedAttempts()))
+                .append("lastError", new BsonString(progress.lastError()))
+                .append(
+                        RECOVERY_POINT,
+                        new BsonString(progress.state().recoveryPoint().name()))
+                .append(REVISION, binary(stored.revision().value()))
+                .append(STATE, new BsonString(progress.state().name()));
+        document.putAll(progress.state().accept(STATE_FIELDS));
+        return document;
     }
 
     private static BsonDocument response(Response response) {
@@ -271,7 +293,7 @@ final class KeyDocument {
             throw new IllegalArgumentException("its _id isn't its scope, a space and a value");
         }
         Fields request = new Fields(fields.get("request").asDocument());
-        IdempotencyKey key = new IdempotencyKey(
+        KeyCreation creation = new KeyCreation(
                 new KeyId(scope, id.substring(scope.length() + 1)),
                 fields.uuid("creationId"),
                 fields.text(OPERATION),
@@ -281,15 +303,16 @@ final class KeyDocument {
                         request.text("parameters"),
                         request.get("complete").asBoolean().getValue()),
                 new Fingerprint(fields.text("fingerprint")),
-                fields.date("createdAt"),
-                fields.date("updatedAt"),
+                fields.date("createdAt"));
+        KeyProgress progress = new KeyProgress(
+                state(fields),
                 fields.get("attempts").asInt64().getValue(),
                 fields.integer("failedAttempts"),
                 fields.text("lastError"),
-                state(fields));
+                fields.date("updatedAt"));
         request.end();
         fields.skip(SESSIONS);
-        return new StoredKey(key, new Revision(fields.uuid(REVISION)));
+        return new StoredKey(new IdempotencyKey(creation, progress), new Revision(fields.uuid(REVISION)));
     }
 
     private static KeyState state(Fields fields) {
@@ -299,6 +322,7 @@ final class KeyDocument {
             case "open" -> new KeyState.Open(RecoveryPoint.named(at), fields.date(RESUMABLE_FROM));
             case LOCKED ->
                 new KeyState.Locked(RecoveryPoint.named(at), fields.date("lockedAt"), fields.date(RESUMABLE_FROM));
+            case FAILED -> new KeyState.Failed(fields.date(EXPIRES_AT));
             case FINISHED -> {
                 Fields response = new Fields(fields.get("response").asDocument());
                 Response restored = Response.restored(

@@ -36,6 +36,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
@@ -63,59 +64,64 @@ import org.jspecify.annotations.Nullable;
  * Keeps keys in a collection of the application's own MongoDB, so that a stage's documents and its key commit together.
  *
  * <p>Needs a replica set (of one member, if need be) or a sharded cluster, and the indexes of {@link #createIndexes}. A
- * stage gets a {@link ClientSession} in a new transaction (read concern snapshot, write concern majority and journaled, on
- * the primary) and passes it to each of its operations. The key's compare-and-set is the transaction's last write. The
- * session refuses to begin, commit or abort, and to be used after the stage; the stage is then rolled back with that error.
+ * stage gets a {@link ClientSession} in a new transaction (read concern snapshot, write concern majority and journaled,
+ * on the primary) and passes it to each of its operations. The key's compare-and-set is the transaction's last write.
+ * The session refuses to begin, commit or abort, and to be used after the stage; the stage is then rolled back with
+ * that error.
  *
  * <p>Everything else is one command, with concerns of its own (majority and journaled, majority reads on the primary)
- * whatever the client's are. A write that waits for a document or for the majority gives up after 600 ms, or sooner if the
- * client's operations time out sooner; but an insert or a deletion of finished keys, which wait for the majority only, after 10 s. Safe for many threads.
- * Every command blocks for as long as the client's settings let it look for a server and wait for a connection.
+ * whatever the client's are. A write that waits for a document or for the majority gives up after 600 ms, or sooner if
+ * the client's operations time out sooner; but an insert or a deletion of finished keys, which wait for the majority
+ * only, after 10 s. Safe for many threads. Every command blocks for as long as the client's settings let it look for a
+ * server and wait for a connection.
  *
- * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can both
- * commit (write skew): a stage that depends on a document has to write to it, too.
+ * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can
+ * both commit (write skew): a stage that depends on a document has to write to it, too.
  *
  * <table>
  *   <caption>What an error means, by its type, code or label, anywhere among the causes and the suppressed</caption>
  *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
- *   <td>a read: unavailable; a write: busy, and looked up, since it may land later</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
- *   <tr><td>no server found in time, authentication failed</td><td>unavailable: nothing was sent</td><td>run again</td>
- *   <td>sent again if labelled, then looked up</td></tr>
- *   <tr><td>label TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225),
- *   SnapshotTooOld (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td>
- *   <td>run again</td><td>run again; looked up if an earlier answer was lost</td></tr>
- *   <tr><td>connection lost, NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436),
- *   label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001), killed with its
- *   session (11601) or for its age (290)</td><td>unknown:
- *   looked up</td><td>run again</td><td>sent again if labelled, then looked up</td></tr>
- *   <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's own</td><td>looked up</td></tr>
- *   <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166, 10334</td><td>unavailable</td>
- *   <td>the stage's own</td><td>looked up</td></tr>
- *   <tr><td>any other</td><td>unknown: looked up</td><td>the stage's own</td><td>looked up</td></tr>
+ *   <td>a read: unavailable; a write: busy, and looked up, since it may land later</td><td>run again</td><td>sent again
+ *   if labelled, then looked up</td></tr> <tr><td>no server found in time, authentication failed</td><td>unavailable:
+ *   nothing was sent</td><td>run again</td> <td>sent again if labelled, then looked up</td></tr> <tr><td>label
+ *   TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225), SnapshotTooOld
+ *   (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td> <td>run
+ *   again</td><td>run again; looked up if an earlier answer was lost</td></tr> <tr><td>connection lost,
+ *   NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436), label
+ *   RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001), killed with its
+ *   session (11601) or for its age (290)</td><td>unknown: looked up</td><td>run again</td><td>sent again if labelled,
+ *   then looked up</td></tr> <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's
+ *   own</td><td>looked up</td></tr> <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166,
+ *   10334</td><td>unavailable</td> <td>the stage's own</td><td>looked up</td></tr> <tr><td>any other</td><td>unknown:
+ *   looked up</td><td>the stage's own</td><td>looked up</td></tr>
  * </table>
  *
- * <p>A commit is sent up to three times while its error carries the label UnknownTransactionCommitResult, then looked up.
- * It is given to lost connections and primaries, to "no server found in time", to 50, 262 and the driver's time-out, and to
- * a majority that didn't confirm; not to 24, 202 and a failed authentication. The next run of the stage uses the same
- * session, which ends the transaction if it is still open: it can't commit any more.
+ * <p>A commit is sent up to three times while its error carries the label UnknownTransactionCommitResult, then looked
+ * up. It is given to lost connections and primaries, to "no server found in time", to 50, 262 and the driver's
+ * time-out, and to a majority that didn't confirm; not to 24, 202 and a failed authentication. The next run of the
+ * stage uses the same session, which ends the transaction if it is still open: it can't commit any more.
  *
- * <p><b>What the dead leave behind.</b> The id of the session that a holder runs its stages in is stored with its lock. A
- * server lets a transaction live for a minute after its owner is gone, and it would be in the way of whoever takes over. So
- * a stage that meets a conflict after its key was taken over kills the former holders' sessions, once; and a write that
- * waits in vain for the key's own document kills them if the lease is over by the server's time. On the ordinary way none
- * of this costs a command. A former holder that is alive fails with NoSuchTransaction, and learns that its key is stale. If
- * it has put the session to other use, that transaction is aborted, and fails with a label that says to run it again.
+ * <p><b>What the dead leave behind.</b> The id of the session that a holder runs its stages in is stored with its lock.
+ * A server lets a transaction live for a minute after its owner is gone, and it would be in the way of whoever takes
+ * over. So a stage that meets a conflict after its key was taken over kills the former holders' sessions, once; and a
+ * write that waits in vain for the key's own document kills them if the lease is over by the server's time. On the
+ * ordinary way none of this costs a command. A former holder that is alive fails with NoSuchTransaction, and learns
+ * that its key is stale. If it has put the session to other use, that transaction is aborted, and fails with a label
+ * that says to run it again.
  */
 public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
-    /** How long a write may wait for a document that a transaction holds, in milliseconds: servers look at the clock now and then only. */
+    /**
+     * How long a write may wait for a document that a transaction holds, in milliseconds: servers look at the clock now
+     * and then only.
+     */
     private static final long LONGEST_WAIT = 600;
 
     /**
-     * How long an insert or a deletion may wait for the majority, in milliseconds: no transaction is ever in its way, and a
-     * key that landed after its claim gave up would be locked by nobody until its lease is over.
+     * How long an insert or a deletion may wait for the majority, in milliseconds: no transaction is ever in its way,
+     * and a key that landed after its claim gave up would be locked by nobody until its lease is over.
      */
     private static final long LONGEST_UNHINDERED = 10_000;
 
@@ -128,6 +134,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     private static final Bson BY_RESUMPTION = ascending(KeyDocument.SCOPE, KeyDocument.RESUMABLE_FROM);
     private static final Bson BY_QUARANTINE = ascending(KeyDocument.STATE, KeyDocument.ID);
+    /** The states that expire. */
+    private static final BsonArray EXPIRING =
+            new BsonArray(List.of(new BsonString(KeyDocument.FAILED), new BsonString(KeyDocument.FINISHED)));
+
     private static final Bson BY_EXPIRY = ascending(KeyDocument.EXPIRES_AT);
 
     private final MongoClient client;
@@ -145,10 +155,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      *
      * @param client the application's; not closed by this store
      * @param databaseName the name of a database, best the one of the stages' own documents
-     * @param collectionName the name of an ordinary collection for keys only, without a default collation or unique indexes
-     *     other than that of {@code _id}
-     * @throws IllegalArgumentException if the server is a standalone one, or the collection isn't ordinary; the message says
-     *     what to change
+     * @param collectionName the name of an ordinary collection for keys only, without a default collation or unique
+     *     indexes other than that of {@code _id}
+     * @throws IllegalArgumentException if the server is a standalone one, or the collection isn't ordinary; the message
+     *     says what to change
      * @throws StoreFailure if the server can't be reached
      */
     public MongoKeyStore(MongoClient client, String databaseName, String collectionName) {
@@ -172,8 +182,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         Document hello = hello();
         if (!hello.containsKey("setName") && !"isdbgrid".equals(hello.get("msg"))) {
             throw new IllegalArgumentException(
-                    "argument 'client' is connected to a standalone server, which has no transactions; allowed: a replica set"
-                            + " or a sharded cluster. Start the server with --replSet, run rs.initiate() once (one member is"
+                    "argument 'client' is connected to a standalone server, which has no transactions; allowed:"
+                            + " a replica set"
+                            + " or a sharded cluster. Start the server with --replSet, run rs.initiate() once"
+                            + " (one member is"
                             + " enough), and connect with its replicaSet name");
         }
     }
@@ -208,16 +220,17 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /**
      * Makes the indexes that completing, listing and reaping need. Can be repeated, also by many processes at once.
      *
-     * @throws StoreFailure if they can't be made, such as for lack of the right to, or since there are other ones with the
-     *     same fields
+     * @throws StoreFailure if they can't be made, such as for lack of the right to, or since there are other ones with
+     *     the same fields
      */
     public void createIndexes() {
         createIndexes(new IndexOptions());
     }
 
     /**
-     * Makes the indexes of {@link #createIndexes}, with the one by expiry as a TTL index: the server then removes finished
-     * keys by itself, within a minute or so of their expiry, and no reaper is needed. Unfinished keys don't have the field.
+     * Makes the indexes of {@link #createIndexes}, with the one by expiry as a TTL index: the server then removes
+     * expired keys by itself, within a minute or so of their expiry, and no reaper is needed. Keys that don't expire
+     * don't have the field.
      *
      * <p>Can be repeated. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
      *
@@ -248,6 +261,11 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     @Override
+    public Duration timeHolds() {
+        return Duration.ofMinutes(1);
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return Set.of(Isolation.SNAPSHOT);
     }
@@ -261,7 +279,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public boolean insert(StoredKey key) {
         HolderSession proposed = sessions.take(key.revision());
-        HolderSession holder = proposed != null || !KeyDocument.isLocked(key) ? proposed : sessions.open();
+        HolderSession holder = proposed != null || !KeyDocument.isLocked(key.progress()) ? proposed : sessions.open();
         return write(key, holder, proposed != null, () -> {
             try {
                 BsonDocument document = KeyDocument.insert(key, holder);
@@ -282,7 +300,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         // Whatever else runs under the old revision goes on being kept under it.
         HolderSession former = proposed != null ? null : sessions.take(expected);
         HolderSession mine = proposed != null ? proposed : former;
-        HolderSession holder = mine != null || !KeyDocument.isLocked(next) ? mine : sessions.open();
+        HolderSession holder = mine != null || !KeyDocument.isLocked(next.progress()) ? mine : sessions.open();
         BsonDocument filter = KeyDocument.withRevision(next.id(), expected);
         return write(next, holder, mine != null, () -> {
             try {
@@ -301,8 +319,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /**
      * Sends writes that give up after a while, in milliseconds; returns how many documents they met.
      *
-     * <p>The driver's own methods have no such bound, and may send a command twice: if the first answer was lost, the second
-     * one's should tell of the first, which not every server keeps.
+     * <p>The driver's own methods have no such bound, and may send a command twice: if the first answer was lost, the
+     * second one's should tell of the first, which not every server keeps.
      */
     private int bounded(String command, String field, List<BsonDocument> statements, long longest) {
         BsonDocument text = new BsonDocument(
@@ -319,9 +337,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /**
      * Sends a write while the client's time-out lasts, in milliseconds, if that is longer than its own bound.
      *
-     * <p>A client that has a time-out takes no other bound than a shorter one, which also ends the wait for a server or a
-     * connection. No socket's and no server's error is among the causes then, and no document need be held. But that doesn't
-     * prove that nothing was sent: none but success is believed afterwards.
+     * <p>A client that has a time-out takes no other bound than a shorter one, which also ends the wait for a server or
+     * a connection. No socket's and no server's error is among the causes then, and no document need be held. But that
+     * doesn't prove that nothing was sent: none but success is believed afterwards.
      */
     private int sendWithin(long timeout, long longest, BsonDocument text) {
         long begin = System.nanoTime();
@@ -381,8 +399,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             keep = true;
             throw e;
         } finally {
-            if (holder != null && keep && KeyDocument.isLocked(next)) {
-                sessions.keep(next.revision(), holder, KeyDocument.lease(next));
+            if (holder != null && keep && KeyDocument.isLocked(next.progress())) {
+                sessions.keep(next.revision(), holder, KeyDocument.lease(next.progress()));
             } else if (holder != null) {
                 holder.close();
             }
@@ -390,8 +408,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Ends the transaction that a write waited for in vain, if that is an unresolved one of this holder, or of one whose
-     * lease is over by the server's own time.
+     * Ends the transaction that a write waited for in vain, if that is an unresolved one of this holder, or of one
+     * whose lease is over by the server's own time.
      */
     private void endBlocking(BsonDocument filter, @Nullable HolderSession former, MongoException failure) {
         try {
@@ -442,39 +460,36 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     @Override
     public StageCommit commitStage(
-            StoredKey held, Isolation isolation, Duration lease, Function<ClientSession, StoredKey> work) {
+            StoredKey held, Isolation isolation, Duration lease, Function<ClientSession, StoredProgress> work) {
         if (isolation != Isolation.SNAPSHOT) {
             throw new IllegalArgumentException("argument 'isolation' is '" + isolation + "'; allowed: SNAPSHOT");
         }
         HolderSession kept = sessions.take(held.revision());
         HolderSession holder = kept != null ? kept : sessions.open();
-        AtomicReference<StoredKey> last = new AtomicReference<>(held);
+        AtomicReference<StoredProgress> last = new AtomicReference<>(held.progress());
         StageCommit end = new StageTransaction(keys, holder, kept, held).run(lease, session -> {
-            StoredKey next = work.apply(session);
+            StoredProgress next = work.apply(session);
             last.set(next);
             return next;
         });
-        StoredKey next = Objects.requireNonNull(last.get());
-        // A transaction whose fate is open ends at the latest when the session begins its next one.
-        boolean unused = end.match(
-                () -> keep(KeyDocument.isLocked(next), next, holder, KeyDocument.lease(next)),
-                () -> keep(false, held, holder, lease),
-                failure -> keep(true, held, holder, lease),
-                failure -> {
-                    endFormer(held, holder, failure);
-                    return keep(true, held, holder, lease);
-                },
-                failure -> keep(true, held, holder, lease));
-        return end;
-    }
-
-    private boolean keep(boolean keep, StoredKey key, HolderSession holder, Duration lease) {
-        if (keep) {
-            sessions.keep(key.revision(), holder, lease);
-        } else {
-            holder.close();
+        switch (end.kind()) {
+            case COMMITTED -> {
+                StoredProgress next = Objects.requireNonNull(last.get());
+                if (KeyDocument.isLocked(next)) {
+                    sessions.keep(next.revision(), holder, KeyDocument.lease(next));
+                } else {
+                    holder.close();
+                }
+            }
+            case FENCED_OFF -> holder.close();
+            case TRANSIENTLY_ROLLED_BACK -> {
+                endFormer(held, holder, Objects.requireNonNull(end.cause()));
+                sessions.keep(held.revision(), holder, lease);
+            }
+            // A transaction whose fate is open ends at the latest when the session begins its next one.
+            case ROLLED_BACK, UNKNOWN -> sessions.keep(held.revision(), holder, lease);
         }
-        return keep;
+        return end;
     }
 
     @Override
@@ -514,13 +529,13 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * The index is named, so that a missing one is an error and not a slow scan of all keys. What isn't a key, such as a
-     * document that was edited by hand, is left out: the others are not to wait for it.
+     * The index is named, so that a missing one is an error and not a slow scan of all keys. What isn't a key, such as
+     * a document that was edited by hand, is left out: the others are not to wait for it.
      */
     private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
         List<StoredKey> found = new ArrayList<>();
         int seen = 0;
-        int last = atLeastOne(limit);
+        int last = limit;
         // A page of nothing but what can't be read is followed by the next: what is behind it would never have its
         // turn.
         while (found.isEmpty() && last == limit) {
@@ -556,13 +571,13 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public int deleteExpired(Instant at, int limit) {
         BsonDocument expired = new BsonDocument(KeyDocument.EXPIRES_AT, new BsonDocument("$lte", KeyDocument.date(at)))
-                .append(KeyDocument.STATE, new BsonString(KeyDocument.FINISHED))
+                .append(KeyDocument.STATE, new BsonDocument("$in", EXPIRING))
                 .append(KeyDocument.FORMAT, new BsonDocument("$lte", new BsonInt32(KeyDocument.CURRENT_FORMAT)));
         List<BsonValue> ids = read(() -> keys.find(expired)
                 .projection(include(KeyDocument.ID))
                 .sort(BY_EXPIRY)
                 .hint(BY_EXPIRY)
-                .limit(atLeastOne(limit))
+                .limit(limit)
                 .map(found -> found.get(KeyDocument.ID))
                 .into(new ArrayList<>()));
         // One that was created anew since then has no expiry, and stays.
@@ -579,13 +594,6 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             deleted += command(() -> bounded("delete", "deletes", some, LONGEST_UNHINDERED));
         }
         return deleted;
-    }
-
-    private static int atLeastOne(int limit) {
-        if (limit < 1) {
-            throw new IllegalArgumentException("argument 'limit' is '" + limit + "'; allowed: 1 or more");
-        }
-        return limit;
     }
 
     private static <R> R read(Supplier<R> read) {

@@ -10,8 +10,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a stage sees of its session: everything but the transaction's begin and end, which are the library's, and nothing
- * once the stage is over.
+ * What a stage sees of its session: everything but the transaction's begin and end, which are the library's, and
+ * nothing once the stage is over.
  *
  * <p>A proxy rather than a class, since drivers add methods to the interface.
  */

@@ -8,6 +8,7 @@ import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoCollection;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
@@ -32,13 +33,13 @@ record StageTransaction(
     /** How often a commit is sent until its answer arrives. */
     private static final int COMMITS = 3;
 
-    StageCommit run(Duration lease, Function<ClientSession, StoredKey> work) {
+    StageCommit run(Duration lease, Function<ClientSession, StoredProgress> work) {
         ClientSession session = holder.session();
         StageSession stage = new StageSession(session);
         boolean matched;
         try {
             session.startTransaction(options(lease));
-            StoredKey next = work.apply(stage.handle());
+            StoredProgress next = work.apply(stage.handle());
             stage.end();
             matched = fence(session, next);
         } catch (Throwable e) {
@@ -65,11 +66,11 @@ record StageTransaction(
     }
 
     /** The transaction's last write; an aborted one refuses it with NoSuchTransaction. */
-    private boolean fence(ClientSession session, StoredKey next) {
+    private boolean fence(ClientSession session, StoredProgress next) {
         return keys.updateOne(
                                 new StageSession(session).handle(),
                                 KeyDocument.withRevision(held.id(), held.revision()),
-                                KeyDocument.advance(held, next, holder, former))
+                                KeyDocument.advance(next, holder, former))
                         .getMatchedCount()
                 == 1;
     }
@@ -97,8 +98,8 @@ record StageTransaction(
     }
 
     /**
-     * Commits, and sends the commit again while its answer is lost: that can't commit twice, and a transaction left open
-     * would block the next try. Once an answer was lost, none but success is believed.
+     * Commits, and sends the commit again while its answer is lost: that can't commit twice, and a transaction left
+     * open would block the next try. Once an answer was lost, none but success is believed.
      */
     private static StageCommit commit(ClientSession session) {
         RuntimeException lost = null;

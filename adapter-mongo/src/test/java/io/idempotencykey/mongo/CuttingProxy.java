@@ -16,7 +16,10 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Stands between a client and its server, and cuts the connection at a command: before its answer, or before the server. */
+/**
+ * Stands between a client and its server, and cuts the connection at a command: before its answer, or before the
+ * server.
+ */
 final class CuttingProxy implements AutoCloseable {
     /** Where the connection is cut. */
     enum Cut {

@@ -2,7 +2,9 @@ package io.idempotencykey.mongo;
 
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -13,7 +15,9 @@ import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -45,17 +49,14 @@ final class Keys {
     static StoredKey key(KeyState state, Request request, long attempts) {
         return new StoredKey(
                 new IdempotencyKey(
-                        new KeyId("scope", UUID.randomUUID().toString()),
-                        UUID.randomUUID(),
-                        "complete-cart",
-                        request,
-                        Fingerprint.of("complete-cart", request),
-                        AT,
-                        AT,
-                        attempts,
-                        0,
-                        "",
-                        state),
+                        new KeyCreation(
+                                new KeyId("scope", UUID.randomUUID().toString()),
+                                UUID.randomUUID(),
+                                "complete-cart",
+                                request,
+                                Fingerprint.of("complete-cart", request),
+                                AT),
+                        new KeyProgress(state, attempts, 0, "", AT)),
                 new Revision(UUID.randomUUID()));
     }
 
@@ -64,32 +65,24 @@ final class Keys {
         IdempotencyKey key = stored.key();
         return new StoredKey(
                 new IdempotencyKey(
-                        key.id(),
-                        key.creationId(),
-                        key.operation(),
-                        key.request(),
-                        key.fingerprint(),
-                        key.createdAt(),
-                        key.updatedAt(),
-                        key.attempts() + 1,
-                        key.failedAttempts(),
-                        key.lastError(),
-                        state),
+                        new KeyCreation(
+                                key.id(),
+                                key.creationId(),
+                                key.operation(),
+                                key.request(),
+                                key.fingerprint(),
+                                key.createdAt()),
+                        new KeyProgress(
+                                state, key.attempts() + 1, key.failedAttempts(), key.lastError(), key.updatedAt())),
                 new Revision(UUID.randomUUID()));
     }
 
     static String nameOf(StageCommit end) {
-        return end.match(
-                () -> "committed",
-                () -> "fenced off",
-                failure -> "rolled back",
-                failure -> "transiently rolled back",
-                failure -> "unknown");
+        return end.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
     }
 
     static Throwable causeOf(StageCommit end) {
-        Supplier<Throwable> none = () -> new AssertionError("there is no cause");
-        return end.match(none, none, failure -> failure, failure -> failure, failure -> failure);
+        return Objects.requireNonNull(end.cause(), "the end's cause");
     }
 
     static StoreFailure.Kind kindOf(Runnable work) {

@@ -36,34 +36,34 @@ class MongoContractTest extends KeyStoreContract<ClientSession> {
     }
 
     @Override
-    protected KeyStore<ClientSession> store() {
+    public KeyStore<ClientSession> store() {
         return store;
     }
 
     @Override
-    protected KeyStore<ClientSession> emptyStore() {
+    public KeyStore<ClientSession> emptyStore() {
         client.getDatabase(database).getCollection("keys").deleteMany(new Document());
         return store;
     }
 
     @Override
-    protected void insert(ClientSession transaction, String name, String value) {
+    public void insert(ClientSession transaction, String name, String value) {
         rows.insertOne(transaction, new Document("_id", name).append("value", value));
     }
 
     @Override
-    protected void update(ClientSession transaction, String name, String value) {
+    public void update(ClientSession transaction, String name, String value) {
         rows.updateOne(transaction, Filters.eq(name), Updates.set("value", value));
     }
 
     @Override
-    protected Optional<String> read(ClientSession transaction, String name) {
+    public Optional<String> read(ClientSession transaction, String name) {
         return Optional.ofNullable(rows.find(transaction, Filters.eq(name)).first())
                 .map(row -> row.getString("value"));
     }
 
     @Override
-    protected Optional<String> read(String name) {
+    public Optional<String> read(String name) {
         return Optional.ofNullable(rows.find(Filters.eq(name)).first()).map(row -> row.getString("value"));
     }
 }

@@ -14,7 +14,6 @@ import io.idempotencykey.Response;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import java.util.UUID;
 import org.bson.Document;
@@ -61,25 +60,24 @@ class MongoDocumentationTest {
 
     @Test
     void aStagePassesItsSessionToItsOperations() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(keys());
+        IdempotencyKeyService<ClientSession> keys = keys();
         String cartId = UUID.randomUUID().toString();
         carts.insertOne(new Document("_id", cartId).append("state", "open"));
 
-        Operation<ClientSession> completeCart = Operation.<ClientSession>named("complete-cart")
+        Operation<ClientSession> completeCart = keys.operation("complete-cart")
                 .stage(RecoveryPoint.STARTED, stage -> {
                     ClientSession session = stage.transaction();
                     carts.updateOne(session, Filters.eq(cartId), Updates.set("state", "paid"));
-                    return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .respond(PAID, stage -> {
                     orders.insertOne(stage.transaction(), new Document("cart", cartId));
-                    return StageOutcome.respond(Response.of(201, "text/plain", "ordered"));
+                    return Response.of(201, "text/plain", "ordered");
                 })
                 .build();
 
         KeyId id = KeyId.of(cartId);
-        Execution first = runner.run(completeCart, id, Keys.REQUEST);
-        Execution retry = runner.run(completeCart, id, Keys.REQUEST);
+        Execution first = keys.run(completeCart, id, Keys.REQUEST);
+        Execution retry = keys.run(completeCart, id, Keys.REQUEST);
         assertThat(first.replayed()).isFalse();
         assertThat(retry.replayed()).isTrue();
         assertThat(orders.countDocuments(Filters.eq("cart", cartId))).isEqualTo(1);
@@ -88,20 +86,20 @@ class MongoDocumentationTest {
 
     @Test
     void springDatasTemplateWritesInTheStagesTransaction() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(keys());
+        IdempotencyKeyService<ClientSession> keys = keys();
         String cartId = UUID.randomUUID().toString();
 
         MongoTemplate template = new MongoTemplate(client, shop);
-        Operation<ClientSession> placeOrder = Operation.<ClientSession>named("place-order")
-                .stage(RecoveryPoint.STARTED, stage -> {
+        Operation<ClientSession> placeOrder = keys.operation("place-order")
+                .respond(RecoveryPoint.STARTED, stage -> {
                     template.withSession(stage.transaction()).insert(new Order(cartId, cartId));
-                    return StageOutcome.respond(Response.of(201, "text/plain", "ordered"));
+                    return Response.of(201, "text/plain", "ordered");
                 })
                 .build();
 
-        assertThat(runner.run(placeOrder, KeyId.of(cartId), Keys.REQUEST).replayed())
+        assertThat(keys.run(placeOrder, KeyId.of(cartId), Keys.REQUEST).replayed())
                 .isFalse();
-        assertThat(runner.run(placeOrder, KeyId.of(cartId), Keys.REQUEST).replayed())
+        assertThat(keys.run(placeOrder, KeyId.of(cartId), Keys.REQUEST).replayed())
                 .isTrue();
         assertThat(template.findById(cartId, Order.class)).isEqualTo(new Order(cartId, cartId));
     }
@@ -112,15 +110,15 @@ class MongoDocumentationTest {
         MongoTemplate template = new MongoTemplate(client, shop);
         String cartId = UUID.randomUUID().toString();
         IllegalStateException thrown = new IllegalStateException("no stock");
-        Operation<ClientSession> failing = Operation.<ClientSession>named("place-order")
-                .stage(RecoveryPoint.STARTED, stage -> {
+        Operation<ClientSession> failing = keys.operation("place-order")
+                .branch(RecoveryPoint.STARTED, stage -> {
                     template.withSession(stage.transaction()).insert(new Order(cartId, cartId));
                     assertThat(template.findById(cartId, Order.class)).isNull();
                     throw thrown;
                 })
                 .build();
 
-        assertThatThrownBy(() -> new OperationRunner<>(keys).run(failing, KeyId.of(cartId), Keys.REQUEST))
+        assertThatThrownBy(() -> keys.run(failing, KeyId.of(cartId), Keys.REQUEST))
                 .isSameAs(thrown);
 
         assertThat(template.findById(cartId, Order.class)).isNull();
@@ -130,12 +128,13 @@ class MongoDocumentationTest {
     /** Spring wraps the driver's conflict in an exception of its own: the stage is run again all the same. */
     @Test
     void aConflictThatSpringDataTranslatesRunsTheStageAgain() {
+        IdempotencyKeyService<ClientSession> keys = keys();
         MongoTemplate template = new MongoTemplate(client, shop);
         String cartId = UUID.randomUUID().toString();
         template.insert(new Order(cartId, "old"));
         int[] runs = new int[1];
-        Operation<ClientSession> changing = Operation.<ClientSession>named("change-order")
-                .stage(RecoveryPoint.STARTED, stage -> {
+        Operation<ClientSession> changing = keys.operation("change-order")
+                .branch(RecoveryPoint.STARTED, stage -> {
                     var inStage = template.withSession(stage.transaction());
                     assertThat(inStage.findById(cartId, Order.class)).isNotNull();
                     if (++runs[0] == 1) {
@@ -146,7 +145,7 @@ class MongoDocumentationTest {
                 })
                 .build();
 
-        new OperationRunner<>(keys()).run(changing, KeyId.of(cartId), Keys.REQUEST);
+        keys.run(changing, KeyId.of(cartId), Keys.REQUEST);
 
         assertThat(runs[0]).isEqualTo(2);
         assertThat(template.findById(cartId, Order.class)).isEqualTo(new Order(cartId, "new"));

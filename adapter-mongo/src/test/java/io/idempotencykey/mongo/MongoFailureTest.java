@@ -54,7 +54,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
@@ -170,7 +169,7 @@ class MongoFailureTest {
     }
 
     private StageCommit commit(StoredKey held, Function<ClientSession, StoredKey> work) {
-        return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work);
+        return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work.andThen(StoredKey::progress));
     }
 
     /** The server still has the transaction: it would take the fence, without the write that was cut off. */
@@ -325,10 +324,11 @@ class MongoFailureTest {
             fail("insert", 1, blocked());
             StageCommit late = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
                 itsRows.insertOne(session, new Document("_id", name));
-                return finished;
+                return finished.progress();
             });
             fail("commitTransaction", 1, blocked());
-            StageCommit sentAgain = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> finished);
+            StageCommit sentAgain =
+                    itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> finished.progress());
 
             assertThat(nameOf(late)).isEqualTo("transiently rolled back");
             assertThat(nameOf(sentAgain)).isEqualTo("committed");
@@ -337,7 +337,10 @@ class MongoFailureTest {
         }
     }
 
-    /** Of the pool's one connection, for longer than a held document is waited for; one that meets nothing may have been sent before. */
+    /**
+     * Of the pool's one connection, for longer than a held document is waited for; one that meets nothing may have been
+     * sent before.
+     */
     @ParameterizedTest
     @CsvSource({"true, made", "false, BUSY"})
     void aWaitForAConnectionIsNoWaitForADocument(boolean current, String expected) {
@@ -453,7 +456,7 @@ class MongoFailureTest {
     }
 
     private static boolean isMine(Claim claim) {
-        return claim.match(claimed -> true, replay -> false, inFlight -> false);
+        return claim instanceof Claim.Claimed;
     }
 
     @Test
@@ -542,7 +545,7 @@ class MongoFailureTest {
                 server.awaitEnd();
                 // The first to find out loses its connection, and isn't what is tested.
                 assertThatExceptionOfType(StoreFailure.class).isThrownBy(() -> itsStore.find(held.id()));
-                return next(held, FINISHED);
+                return next(held, FINISHED).progress();
             });
 
             assertThat(nameOf(end)).isEqualTo("transiently rolled back");
@@ -567,7 +570,11 @@ class MongoFailureTest {
                 }
             });
 
-            StageCommit end = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> next(held, FINISHED));
+            StageCommit end = itsStore.commitStage(
+                    held,
+                    Isolation.SNAPSHOT,
+                    LEASE,
+                    session -> next(held, FINISHED).progress());
 
             assertThat(nameOf(end)).isEqualTo("unknown");
             assertThat(causeOf(end).getSuppressed()).hasSize(2).hasOnlyElementsOfType(MongoTimeoutException.class);
@@ -601,7 +608,7 @@ class MongoFailureTest {
 
             StageCommit end = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
                 itsRows.insertOne(session, new Document("_id", UUID.randomUUID().toString()));
-                return next(held, FINISHED);
+                return next(held, FINISHED).progress();
             });
 
             assertThat(nameOf(end)).isEqualTo(expected);
@@ -794,11 +801,7 @@ class MongoFailureTest {
     }
 
     private static HeldKey claimed(Claim claim) {
-        return claim.match(
-                        claimed -> Optional.of(claimed.key()),
-                        replay -> Optional.<HeldKey>empty(),
-                        inFlight -> Optional.<HeldKey>empty())
-                .orElseThrow();
+        return ((Claim.Claimed) claim).key();
     }
 
     // Answers that are lost on the way
@@ -926,7 +929,7 @@ class MongoFailureTest {
             StoredKey finished = next(held, FINISHED);
             StoredKey released = next(held, OPEN);
             proxy.cut(CuttingProxy.Cut.COMMAND, "commitTransaction", EVERY_COMMIT);
-            assertThat(nameOf(itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> finished)))
+            assertThat(nameOf(itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> finished.progress())))
                     .isEqualTo("unknown");
 
             assertThat(kindOf(() -> itsStore.replace(held.revision(), released)))

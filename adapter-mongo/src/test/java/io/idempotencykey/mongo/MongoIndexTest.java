@@ -11,6 +11,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
@@ -20,7 +21,6 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import org.bson.BsonDocument;
@@ -125,12 +125,7 @@ class MongoIndexTest {
         IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
         KeyId id = new KeyId("scope3", UUID.randomUUID().toString());
 
-        HeldKey held = service.claim(id, REQUEST)
-                .match(
-                        claimed -> Optional.of(claimed.key()),
-                        replay -> Optional.<HeldKey>empty(),
-                        inFlight -> Optional.<HeldKey>empty())
-                .orElseThrow();
+        HeldKey held = ((Claim.Claimed) service.claim(id, REQUEST)).key();
         service.workStage(service.renew(held), stage -> StageOutcome.respond(RESPONSE));
         service.claim(id, REQUEST);
         service.retrieve(id);

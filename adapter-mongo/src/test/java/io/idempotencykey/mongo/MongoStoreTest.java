@@ -49,7 +49,6 @@ import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.io.IOException;
@@ -93,7 +92,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the contract can't ask of every adapter: commands, documents, indexes, topology, sessions, what the dead leave. */
+/**
+ * What the contract can't ask of every adapter: commands, documents, indexes, topology, sessions, what the dead leave.
+ */
 // On a thread of its own, since a read that nobody answers can't be interrupted.
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -140,7 +141,7 @@ class MongoStoreTest {
     }
 
     private StageCommit commit(StoredKey held, java.util.function.Function<ClientSession, StoredKey> work) {
-        return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work);
+        return store.commitStage(held, Isolation.SNAPSHOT, LEASE, work.andThen(StoredKey::progress));
     }
 
     private static Document row(String name) {
@@ -149,16 +150,17 @@ class MongoStoreTest {
 
     // Cost
 
-    private static Operation<ClientSession> twoStages() {
-        return Operation.<ClientSession>named("complete-cart")
-                .stage(RecoveryPoint.STARTED, stage -> StageOutcome.advanceTo(PAID))
-                .stage(PAID, stage -> StageOutcome.respond(RESPONSE))
+    private Operation<ClientSession> twoStages() {
+        return new IdempotencyKeyService<>(store)
+                .operation("complete-cart")
+                .branch(RecoveryPoint.STARTED, stage -> StageOutcome.advanceTo(PAID))
+                .branch(PAID, stage -> StageOutcome.respond(RESPONSE))
                 .build();
     }
 
     @Test
     void aNewKeyCostsOneInsertAndOneTransactionOfOneUpdatePerStage() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(new IdempotencyKeyService<>(store));
+        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
 
         runner.run(twoStages(), KeyId.of(UUID.randomUUID().toString()), REQUEST);
 
@@ -170,13 +172,13 @@ class MongoStoreTest {
     void aReplayCostsOneFindAndOneInsertThatDoesNothingWhereItClaims() {
         IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
-        new OperationRunner<>(service).run(twoStages(), id, REQUEST);
+        service.run(twoStages(), id, REQUEST);
         commands.forget();
 
         service.retrieve(id);
         assertThat(commands.names()).containsExactly("find");
         commands.forget();
-        new OperationRunner<>(service).run(twoStages(), id, REQUEST);
+        service.run(twoStages(), id, REQUEST);
 
         assertThat(commands.names()).containsExactly("insert", "find");
     }
@@ -206,14 +208,7 @@ class MongoStoreTest {
     }
 
     private static HeldKey held(Claim claim) {
-        return claim.match(
-                Claim.Claimed::key,
-                replay -> {
-                    throw new AssertionError("the key is finished");
-                },
-                inFlight -> {
-                    throw new AssertionError("the key is in flight");
-                });
+        return ((Claim.Claimed) claim).key();
     }
 
     // Concerns, whatever the client's are
@@ -867,11 +862,8 @@ class MongoStoreTest {
             HeldKey unused = takeOver(dead, id);
 
             HeldKey taken = takeOver(heir, id);
-            HeldKey later = heir.service
-                    .workStage(taken, stage -> StageOutcome.advanceTo(PAID))
-                    .match(StageResult.Held::key, finished -> {
-                        throw new AssertionError("the key is finished");
-                    });
+            HeldKey later =
+                    ((StageResult.Held) heir.service.workStage(taken, stage -> StageOutcome.advanceTo(PAID))).key();
             heir.service.workStage(later, stage -> {
                 add(heir, stage.transaction(), name);
                 return StageOutcome.respond(RESPONSE);
@@ -896,10 +888,8 @@ class MongoStoreTest {
         long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
         while (System.nanoTime() < end) {
             try {
-                HeldKey taken =
-                        process.service.claim(id, REQUEST).match(Claim.Claimed::key, replay -> null, inFlight -> null);
-                if (taken != null) {
-                    return taken;
+                if (process.service.claim(id, REQUEST) instanceof Claim.Claimed claimed) {
+                    return claimed.key();
                 }
             } catch (IdempotencyException.Locked documentIsHeld) {
                 assertThat(documentIsHeld.retryAfter()).isPresent();
@@ -1003,7 +993,7 @@ class MongoStoreTest {
 
     @Test
     void thirtyTwoThreadsOnOneKeyRunItOnce() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(new IdempotencyKeyService<>(store));
+        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         CountDownLatch done = new CountDownLatch(1);
         Operation<ClientSession> operation = inserting(id.value());
@@ -1029,7 +1019,7 @@ class MongoStoreTest {
 
     @Test
     void sixteenThreadsOnFiveHundredKeysMeetNoError() {
-        OperationRunner<ClientSession> runner = new OperationRunner<>(new IdempotencyKeyService<>(store));
+        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
         AtomicInteger taken = new AtomicInteger();
         String run = UUID.randomUUID().toString();
 
@@ -1051,12 +1041,13 @@ class MongoStoreTest {
     }
 
     private Operation<ClientSession> inserting(String name) {
-        return Operation.<ClientSession>named("complete-cart")
-                .stage(RecoveryPoint.STARTED, stage -> {
+        return new IdempotencyKeyService<>(store)
+                .operation("complete-cart")
+                .branch(RecoveryPoint.STARTED, stage -> {
                     rows.insertOne(stage.transaction(), row(name));
                     return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .branch(PAID, stage -> {
                     rows.updateOne(stage.transaction(), eq(name), set("value", "paid"));
                     return StageOutcome.respond(RESPONSE);
                 })

@@ -19,8 +19,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
 /**
- * A server for tests: that of {@code MONGODB_URI}, else one of {@code tools/mongo-server}, started when it is first asked
- * for. It ends with this JVM, however that ends: its standard input is a pipe from here.
+ * A server for tests: that of {@code MONGODB_URI}, else one of {@code tools/mongo-server}, started when it is first
+ * asked for. It ends with this JVM, however that ends: its standard input is a pipe from here.
  */
 final class TestServer implements AutoCloseable {
     private static final AtomicInteger NUMBER = new AtomicInteger();

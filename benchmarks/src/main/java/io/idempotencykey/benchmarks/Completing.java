@@ -7,8 +7,6 @@ import io.idempotencykey.Response;
 import io.idempotencykey.service.Completer;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
-import io.idempotencykey.service.StageOutcome;
 import jakarta.persistence.EntityManager;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -48,17 +46,19 @@ final class Completing {
     /** Has completers finish this many of the stuck keys. */
     private static double perSecond(Server server, int completers, int count) throws Exception {
         String url = server.database();
-        Operation<EntityManager> operation = Operation.<EntityManager>named("complete-cart")
-                .stage(RecoveryPoint.STARTED, stage -> {
-                    if (stage.key().id().value().equals("sample")) {
-                        throw new IllegalStateException("stuck");
-                    }
-                    stage.transaction().persist(new Booking(stage.key().id().value(), "placed"));
-                    pause();
-                    return StageOutcome.respond(Response.of(201, "application/json", Library.BODY));
-                })
-                .build();
         try (Library library = new Library(url, 2 * COMPLETERS, Server.Given.SERIALIZABLE)) {
+            Operation<EntityManager> operation = library.service()
+                    .operation("complete-cart")
+                    .completeAfterFailure()
+                    .respond(RecoveryPoint.STARTED, stage -> {
+                        if (stage.key().id().value().equals("sample")) {
+                            throw new IllegalStateException("stuck");
+                        }
+                        stage.transaction().persist(new Booking(stage.key().id().value(), "placed"));
+                        pause();
+                        return Response.of(201, "application/json", Library.BODY);
+                    })
+                    .build();
             stick(library, operation);
             Keys.copySample(url, STUCK, "-1 hour");
             ExecutorService executor = Executors.newFixedThreadPool(completers);
@@ -93,8 +93,7 @@ final class Completing {
     private static void stick(Library library, Operation<EntityManager> operation) {
         Request request = Request.of("POST", Library.PATH, Library.PARAMETERS);
         try {
-            Execution execution =
-                    new OperationRunner<>(library.service()).run(operation, KeyId.of("shop", "sample"), request);
+            Execution execution = library.service().run(operation, KeyId.of("shop", "sample"), request);
             throw new IllegalStateException("not stuck: " + execution);
         } catch (IllegalStateException e) {
             if (!"stuck".equals(e.getMessage())) {

@@ -16,9 +16,9 @@ import java.util.UUID;
 /**
  * The same by hand, in the same tables: the least that an experienced developer would write.
  *
- * <p>A key is claimed by one insert; a stage inserts its row, updates the key if it has the known revision, and commits; a
- * serialization failure is run again. There are no time-outs, leases are written but nobody reads them, nothing looks for
- * lost answers.
+ * <p>A key is claimed by one insert; a stage inserts its row, updates the key if it has the known revision, and
+ * commits; a serialization failure is run again. There are no time-outs, leases are written but nobody reads them,
+ * nothing looks for lost answers.
  */
 final class HandWritten implements Side {
     private static final String SERIALIZATION_FAILURE = "40001";

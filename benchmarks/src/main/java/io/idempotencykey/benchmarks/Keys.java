@@ -15,7 +15,9 @@ final class Keys {
 
     private Keys() {}
 
-    /** Copies the key named "sample"; the first copy is due at the interval from now on, each other a millisecond later. */
+    /**
+     * Copies the key named "sample"; the first copy is due at the interval from now on, each other a millisecond later.
+     */
     static void copySample(String url, int count, String due) throws SQLException {
         Server.execute(url, COPY.formatted(due, count));
         Server.execute(url, "delete from idempotency_key where key_value = 'sample'");

@@ -7,9 +7,11 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.jpa.IdempotencyKeyEntity;
 import io.idempotencykey.jpa.JpaKeyStore;
+import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
+import io.idempotencykey.service.StageResult;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.util.Map;
@@ -58,16 +60,18 @@ final class Library implements Side {
     }
 
     HeldKey claim(String key) {
-        return service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS))
-                .match(claimed -> claimed.key(), replay -> unexpected(key), inFlight -> unexpected(key));
+        Claim claim = service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS));
+        return claim instanceof Claim.Claimed claimed ? claimed.key() : unexpected(key);
     }
 
     HeldKey advance(HeldKey held) {
-        return service.workStage(held, stage -> {
-                    stage.transaction().persist(new Booking(held.id().value() + "-1", "reserved"));
-                    return StageOutcome.advanceTo(PAID);
-                })
-                .match(next -> next.key(), finished -> unexpected(held.id().value()));
+        StageResult result = service.workStage(held, stage -> {
+            stage.transaction().persist(new Booking(held.id().value() + "-1", "reserved"));
+            return StageOutcome.advanceTo(PAID);
+        });
+        return result instanceof StageResult.Held next
+                ? next.key()
+                : unexpected(held.id().value());
     }
 
     void respond(HeldKey held) {
@@ -79,8 +83,8 @@ final class Library implements Side {
 
     @Override
     public void replay(String key) {
-        Response response = service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS))
-                .match(claimed -> unexpected(key), replay -> replay.response(), inFlight -> unexpected(key));
+        Claim claim = service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS));
+        Response response = claim instanceof Claim.Replay replay ? replay.response() : unexpected(key);
         if (response.status() != 201) {
             throw new IllegalStateException("another response: " + response.status());
         }

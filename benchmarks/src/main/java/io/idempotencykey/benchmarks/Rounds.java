@@ -12,8 +12,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Runs two sides in turn, in short rounds, and compares each round with its neighbour: what disturbs the machine for longer
- * than a round disturbs both.
+ * Runs two sides in turn, in short rounds, and compares each round with its neighbour: what disturbs the machine for
+ * longer than a round disturbs both.
  */
 record Rounds(int count, Duration length) {
     private static final int WARM_UP = 4;

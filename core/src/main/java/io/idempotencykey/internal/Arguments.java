@@ -96,7 +96,8 @@ public final class Arguments {
         return true;
     }
 
-    private static String shown(@Nullable Object value) {
+    /** The value as a message may show it: cut short, and on one line. */
+    public static String shown(@Nullable Object value) {
         if (value == null) {
             return "null";
         }

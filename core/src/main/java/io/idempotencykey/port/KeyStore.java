@@ -15,10 +15,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * What core asks of a store: each method does one atomic thing and decides nothing.
  *
- * <p>Safe for many threads. Keys compare byte by byte. What was given to {@link #insert}, {@link #replace} or returned by
- * a stage's work comes back from {@link #find} equal to it. No method waits longer than a second for a row that a
- * transaction holds; it fails with {@link StoreFailure.Kind#BUSY} instead. Failures are thrown as {@link StoreFailure},
- * never read as "absent" or "not matched".
+ * <p>Safe for many threads. Keys compare byte by byte. What was given to {@link #insert}, {@link #replace} or returned
+ * by a stage's work comes back from {@link #find} equal to it. Rule 12: no method waits longer than a second for a row
+ * that a transaction holds; it fails with {@link StoreFailure.Kind#BUSY} instead. Failures are thrown as {@link
+ * StoreFailure}, never read as "absent" or "not matched".
  *
  * @param <T> the handle that a stage writes with in its transaction
  */
@@ -30,6 +30,13 @@ public interface KeyStore<T> {
      * @throws StoreFailure if it can't be read
      */
     Instant time();
+
+    /**
+     * How long a reading of {@link #time()} may be carried on by a monotonic clock before it is read again.
+     *
+     * @return about a minute where a reading costs a round trip; zero where it costs nothing, and is always made
+     */
+    Duration timeHolds();
 
     /**
      * The isolations that a stage's transaction can have here.
@@ -67,12 +74,13 @@ public interface KeyStore<T> {
     boolean replace(Revision expected, StoredKey next);
 
     /**
-     * Runs a stage's work in a new transaction of its own, with the key's compare-and-set as its last write.
+     * Rule 14: runs a stage's work in a new transaction of its own, and ends no other one, with the key's
+     * compare-and-set as its last write.
      *
-     * <p>The work gets the handle and returns the key's next content. Then everything that the handle has buffered is
-     * written, the store makes sure that the transaction is still alive and not marked for rollback, replaces the key if
-     * it has the held revision, and commits. Whatever goes wrong rolls back, and is told as a result; nothing that the
-     * work throws leaves this method.
+     * <p>The work gets the handle and returns the key's next progress. Then everything that the handle has buffered is
+     * written, the store makes sure that the transaction is still alive and not marked for rollback, replaces the key's
+     * progress if the key has the held revision, and commits. Whatever goes wrong rolls back, and is told as a result;
+     * nothing that the work throws leaves this method. The work may throw anything, checked exceptions too.
      *
      * @param held the key as it is held; its revision is the fence
      * @param isolation one of {@link #isolations()}
@@ -80,7 +88,7 @@ public interface KeyStore<T> {
      * @param work called at most once, on this thread
      * @return what became of the transaction
      */
-    StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredKey> work);
+    StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work);
 
     /**
      * Finds unfinished keys that nobody works on: open ones resumable from an instant before this one, and locked ones
@@ -88,10 +96,12 @@ public interface KeyStore<T> {
      *
      * <p>All are of one scope, the first in order that has any: asking for scope after scope serves all of them evenly.
      *
-     * @param operations the operations' names and the recovery points at which to look; every operation and point if empty
-     * @param afterScope scopes up to this one are left out, by the order of their characters; {@code null} leaves out none
+     * @param operations the operations' names and the recovery points at which to look; every operation and point if
+     *     empty
+     * @param afterScope scopes up to this one are left out, by the order of their characters; {@code null} leaves out
+     *     none
      * @param before the instant
-     * @param limit the most keys to return, 1 or more
+     * @param limit the most keys to return, 1 or more, which core has checked
      * @return the longest waiting first
      * @throws StoreFailure if they could not be read
      */
@@ -101,8 +111,8 @@ public interface KeyStore<T> {
     /**
      * Finds quarantined keys.
      *
-     * @param after keys up to this one are left out, by the order of the scopes' and then the values' characters; {@code
-     *     null} leaves out none
+     * @param after keys up to this one are left out, by the order of the scopes' and then the values' characters;
+     *     {@code null} leaves out none
      * @param limit the most keys to return, 1 or more
      * @return in that order
      * @throws StoreFailure if they could not be read

@@ -9,11 +9,7 @@ import java.util.UUID;
  * @param value all 128 bits are random; it isn't a UUID of any version
  */
 public record Revision(UUID value) {
-    /**
-     * Checks that there is a value.
-     *
-     * @param value as said of the record
-     */
+    /** Checks that there is a value. */
     public Revision {
         Arguments.required(value, "value");
     }

@@ -1,76 +1,99 @@
 package io.idempotencykey.port;
 
 import io.idempotencykey.internal.Arguments;
-import java.util.function.Function;
-import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
-/** What became of a stage's transaction. */
-public sealed interface StageCommit permits Committed, FencedOff, RolledBack, TransientlyRolledBack, Unknown {
-    /**
-     * The transaction is committed: the stage's writes and the key's change are durable, together.
-     *
-     * @return the result
-     */
-    static StageCommit committed() {
-        return Committed.INSTANCE;
+/**
+ * What became of a stage's transaction.
+ *
+ * @param kind what became of it
+ * @param cause the store's or the stage's error; {@code null} if it was committed or fenced off, and only then
+ */
+public record StageCommit(Kind kind, @Nullable Throwable cause) {
+    private static final StageCommit COMMITTED = new StageCommit(Kind.COMMITTED, null);
+    private static final StageCommit FENCED_OFF = new StageCommit(Kind.FENCED_OFF, null);
+
+    /** What can become of a stage's transaction. */
+    public enum Kind {
+        /** The stage's writes and the key's change are durable, together. */
+        COMMITTED,
+        /** The compare-and-set matched nothing, and everything is rolled back. */
+        FENCED_OFF,
+        /** The work threw, and everything is rolled back; running it again would not help. */
+        ROLLED_BACK,
+        /**
+         * The store rolled everything back for certain, for a reason that may be gone when the work is run again: a
+         * serialization failure, a deadlock, a connection lost before the commit was sent, a transaction that was
+         * doomed at the fence.
+         */
+        TRANSIENTLY_ROLLED_BACK,
+        /** The commit was sent and its answer was lost: all is committed, or nothing is, now or a little later. */
+        UNKNOWN
     }
 
     /**
-     * The compare-and-set matched nothing, and everything is rolled back.
+     * Checks that the kinds that have a cause get one, and that the others get none.
      *
-     * @return the result
+     * @param kind what became of the transaction
+     * @param cause the error, where the kind has one
      */
-    static StageCommit fencedOff() {
-        return FencedOff.INSTANCE;
+    public StageCommit {
+        boolean hasCause = switch (Arguments.required(kind, "kind")) {
+            case COMMITTED, FENCED_OFF -> false;
+            case ROLLED_BACK, TRANSIENTLY_ROLLED_BACK, UNKNOWN -> true;
+        };
+        if (hasCause) {
+            Arguments.required(cause, "cause");
+        } else if (cause != null) {
+            throw Arguments.refused("cause", cause.getClass().getName(), "null for " + kind);
+        }
     }
 
     /**
-     * The work threw, and everything is rolled back; running it again would not help.
+     * The stage is committed.
+     *
+     * @return of the kind {@link Kind#COMMITTED}
+     */
+    public static StageCommit committed() {
+        return COMMITTED;
+    }
+
+    /**
+     * The key has another revision.
+     *
+     * @return of the kind {@link Kind#FENCED_OFF}
+     */
+    public static StageCommit fencedOff() {
+        return FENCED_OFF;
+    }
+
+    /**
+     * Rule 15: the stage failed for good, and that once; what the application rolled back is such a failure.
      *
      * @param cause what the work threw, as it is
-     * @return the result
+     * @return of the kind {@link Kind#ROLLED_BACK}
      */
-    static StageCommit rolledBack(Throwable cause) {
-        return new RolledBack(Arguments.required(cause, "cause"));
+    public static StageCommit rolledBack(Throwable cause) {
+        return new StageCommit(Kind.ROLLED_BACK, cause);
     }
 
     /**
-     * The store rolled everything back for certain, for a reason that may be gone when the work is run again: a
-     * serialization failure, a deadlock, a connection lost before the commit was sent, a transaction that was doomed at
-     * the fence.
+     * The stage may be run again.
      *
      * @param cause the store's error
-     * @return the result
+     * @return of the kind {@link Kind#TRANSIENTLY_ROLLED_BACK}
      */
-    static StageCommit transientlyRolledBack(Throwable cause) {
-        return new TransientlyRolledBack(Arguments.required(cause, "cause"));
+    public static StageCommit transientlyRolledBack(Throwable cause) {
+        return new StageCommit(Kind.TRANSIENTLY_ROLLED_BACK, cause);
     }
 
     /**
-     * The commit was sent and its answer was lost: everything is committed, or nothing is, now or a little later.
+     * Nobody knows.
      *
      * @param cause the store's error
-     * @return the result
+     * @return of the kind {@link Kind#UNKNOWN}
      */
-    static StageCommit unknown(Throwable cause) {
-        return new Unknown(Arguments.required(cause, "cause"));
+    public static StageCommit unknown(Throwable cause) {
+        return new StageCommit(Kind.UNKNOWN, cause);
     }
-
-    /**
-     * Applies the function for the result at hand; there is one per result and no other case.
-     *
-     * @param <R> the functions' result
-     * @param committed applied to {@link #committed()}
-     * @param fencedOff applied to {@link #fencedOff()}
-     * @param rolledBack applied to the cause of {@link #rolledBack}
-     * @param transientlyRolledBack applied to the cause of {@link #transientlyRolledBack}
-     * @param unknown applied to the cause of {@link #unknown}
-     * @return what the function returned
-     */
-    <R> R match(
-            Supplier<? extends R> committed,
-            Supplier<? extends R> fencedOff,
-            Function<? super Throwable, ? extends R> rolledBack,
-            Function<? super Throwable, ? extends R> transientlyRolledBack,
-            Function<? super Throwable, ? extends R> unknown);
 }

@@ -21,7 +21,9 @@ public final class StoreFailure extends RuntimeException {
 
     /** What a failure means. */
     public enum Kind {
-        /** Nothing was changed for certain, and trying again at once may well work: a serialization failure, a deadlock. */
+        /**
+         * Nothing was changed for certain, and trying again at once may well work: a serialization failure, a deadlock.
+         */
         TRANSIENT,
         /** The change was made as a whole or not at all, now or a little later: a connection lost before the answer. */
         UNKNOWN,
@@ -60,8 +62,8 @@ public final class StoreFailure extends RuntimeException {
     /**
      * All that a throwable carries: itself, its causes, and whatever was suppressed on the way, each once.
      *
-     * <p>What a driver's error means is to be looked for in all of them, since wrappers say little. Ends also where causes
-     * go in a circle.
+     * <p>What a driver's error means is to be looked for in all of them, since wrappers say little. Ends also where
+     * causes go in a circle.
      *
      * @param thrown what was thrown
      * @return it first

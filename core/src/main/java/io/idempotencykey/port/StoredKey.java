@@ -11,12 +11,7 @@ import io.idempotencykey.internal.Arguments;
  * @param revision new at every write
  */
 public record StoredKey(IdempotencyKey key, Revision revision) {
-    /**
-     * Checks that nothing is missing.
-     *
-     * @param key as said of the record
-     * @param revision as said of the record
-     */
+    /** Refuses a missing part. */
     public StoredKey {
         Arguments.required(key, "key");
         Arguments.required(revision, "revision");
@@ -29,6 +24,25 @@ public record StoredKey(IdempotencyKey key, Revision revision) {
      */
     public KeyId id() {
         return key.id();
+    }
+
+    /**
+     * The half that changes, with the revision of this write.
+     *
+     * @return what a stage's commit would write of this key
+     */
+    public StoredProgress progress() {
+        return new StoredProgress(key.progress(), revision);
+    }
+
+    /**
+     * This creation of the key after another write.
+     *
+     * @param next what was written
+     * @return the key as it is stored then
+     */
+    public StoredKey with(StoredProgress next) {
+        return new StoredKey(new IdempotencyKey(key.creation(), next.progress()), next.revision());
     }
 
     /** Returns the view's text; never the revision. */

@@ -2,25 +2,49 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Response;
-import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
-import java.util.function.Function;
 
 /** What a request may do after it presented its key. */
 public sealed interface Claim {
     /**
-     * Applies the function for the result at hand; there is one per result and no other case.
+     * Calls the visitor's method for the result at hand.
      *
-     * @param <R> the functions' result
-     * @param claimed applied if this worker holds the key now
-     * @param replay applied if the key is finished
-     * @param inFlight applied if another worker holds the key
-     * @return what the function returned
+     * @param <R> the visitor's result
+     * @param visitor has one method per result
+     * @return what that method returned
      */
-    <R> R match(
-            Function<? super Claimed, ? extends R> claimed,
-            Function<? super Replay, ? extends R> replay,
-            Function<? super InFlight, ? extends R> inFlight);
+    <R> R accept(Visitor<R> visitor);
+
+    /**
+     * Does something else for each result.
+     *
+     * @param <R> the visitor's result
+     */
+    interface Visitor<R> {
+        /**
+         * This worker holds the key.
+         *
+         * @param claimed the result
+         * @return what the visitor makes of it
+         */
+        R claimed(Claimed claimed);
+
+        /**
+         * The request is done.
+         *
+         * @param replay the result
+         * @return what the visitor makes of it
+         */
+        R replay(Replay replay);
+
+        /**
+         * Another worker is at it.
+         *
+         * @param inFlight the result
+         * @return what the visitor makes of it
+         */
+        R inFlight(InFlight inFlight);
+    }
 
     /**
      * This worker holds the key: at {@code started} if the request is new, else where the last attempt left it.
@@ -29,11 +53,8 @@ public sealed interface Claim {
      */
     record Claimed(HeldKey key) implements Claim {
         @Override
-        public <R> R match(
-                Function<? super Claimed, ? extends R> claimed,
-                Function<? super Replay, ? extends R> replay,
-                Function<? super InFlight, ? extends R> inFlight) {
-            return Arguments.required(claimed, "claimed").apply(this);
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.claimed(this);
         }
     }
 
@@ -45,11 +66,8 @@ public sealed interface Claim {
      */
     record Replay(IdempotencyKey key, Response response) implements Claim {
         @Override
-        public <R> R match(
-                Function<? super Claimed, ? extends R> claimed,
-                Function<? super Replay, ? extends R> replay,
-                Function<? super InFlight, ? extends R> inFlight) {
-            return Arguments.required(replay, "replay").apply(this);
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.replay(this);
         }
     }
 
@@ -57,15 +75,13 @@ public sealed interface Claim {
      * Another worker is at it.
      *
      * @param key what is known of the key
-     * @param retryAfter the rest of the holder's lease
+     * @param retryAfter when it makes sense to ask again: after as long as the key has been held so far, but at least a
+     *     second, and otherwise not after the holder's lease
      */
     record InFlight(IdempotencyKey key, Duration retryAfter) implements Claim {
         @Override
-        public <R> R match(
-                Function<? super Claimed, ? extends R> claimed,
-                Function<? super Replay, ? extends R> replay,
-                Function<? super InFlight, ? extends R> inFlight) {
-            return Arguments.required(inFlight, "inFlight").apply(this);
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.inFlight(this);
         }
     }
 }

@@ -28,22 +28,24 @@ import org.jspecify.annotations.Nullable;
 /**
  * Finishes requests whose client never came back.
  *
- * <p>Finds unfinished keys of the operations it knows, at recovery points it knows, that nobody has held for longer than a
- * threshold; takes each by the ordinary lock; and runs it on with the stored request. So any number of instances, of
- * different versions of the application, may run side by side. Scopes are served in turn. A request that fails is left alone
- * for a growing time, as its operation says, and quarantined after too many failures.
+ * <p>Finds unfinished keys of the operations it knows, at recovery points it knows, that nobody has held for longer
+ * than a threshold; takes each by the ordinary lock; and runs it on with the stored request. So any number of
+ * instances, of different versions of the application, may run side by side. Scopes are served in turn. A request that
+ * fails here is left alone for a growing time, as its operation says, and quarantined after too many failures. A
+ * request that has committed no stage, and whose client was told of an exception, is that client's alone (see {@link
+ * Operation.Builder#completeAfterFailure}).
  *
  * <p>Also quarantines keys that nobody can bring to an end: those whose stored request can't be read, and those whose
- * operation or recovery point has stayed unknown for long. A request whose parameters were redacted is left to its client,
- * unless its operation says that it can do without ({@link Operation.Builder#resumableWithoutParameters}).
+ * operation or recovery point has stayed unknown for long. A request whose parameters were redacted is left to its
+ * client, unless its operation says that it can do without ({@link Operation.Builder#resumableWithoutParameters}).
  *
  * @param <T> the store's transaction handle
  */
 public final class Completer<T> {
-    /** How long nobody must have held a key. */
+    /** How long a key must have been held by nobody before it is taken. */
     public static final Duration DEFAULT_ABANDONED_AFTER = Duration.ofMinutes(1);
 
-    /** How long an operation or a recovery point must have been unknown. */
+    /** How long an operation or a recovery point must have been unknown before its keys are quarantined. */
     public static final Duration DEFAULT_UNKNOWN_AFTER = Duration.ofDays(1);
 
     /** How many requests one run takes at most. */
@@ -52,8 +54,8 @@ public final class Completer<T> {
     /** Each turn picks at random among more keys than it takes, so that instances rarely reach for the same one. */
     private static final int LEAST_CANDIDATES = 64;
 
-    private final IdempotencyKeyService<T> service;
-    private final OperationRunner<T> runner;
+    private final Engine<T> engine;
+    private final Runner<T> runner;
     private final Map<String, Operation<T>> operations;
     private final Map<String, Set<RecoveryPoint>> resumable;
     private final Duration abandonedAfter;
@@ -64,8 +66,8 @@ public final class Completer<T> {
     private final AtomicReference<@Nullable String> lastUnknownScope = new AtomicReference<>();
 
     private Completer(Builder<T> builder) {
-        this.service = builder.service;
-        this.runner = new OperationRunner<>(service);
+        this.engine = builder.engine;
+        this.runner = new Runner<>(engine);
         this.operations = Map.copyOf(builder.operations);
         this.resumable = operations.values().stream()
                 .filter(Completer::isResumable)
@@ -88,8 +90,8 @@ public final class Completer<T> {
     }
 
     /**
-     * The operations whose requests are completed here: those that were given, less those that redact parameters and can't do
-     * without.
+     * The operations whose requests are completed here: those that were given, less those that redact parameters and
+     * can't do without.
      *
      * @return their names
      */
@@ -98,17 +100,18 @@ public final class Completer<T> {
     }
 
     /**
-     * Takes up to a batch of abandoned requests and brings them to their end, as far as they get; then looks for keys that
-     * nobody knows.
+     * Takes up to a batch of abandoned requests and brings them to their end, as far as they get; then looks for keys
+     * that nobody knows.
      *
-     * <p>Blocks until all of them are through, or until this thread is interrupted (which it then still is): no further key
-     * is then taken. What a stage throws is told to the listeners only.
+     * <p>Blocks until all of them are through, or until this thread is interrupted (which it then still is): no further
+     * key is then taken. What a stage throws, and what keeps a key from being taken over, is told to the listeners
+     * only.
      *
      * @return how many requests were finished
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public int runOnce() {
-        Instant now = service.clock().now();
+        Instant now = engine.clock().now();
         AtomicInteger finished = new AtomicInteger();
         List<CountDownLatch> running = new ArrayList<>();
         try {
@@ -141,8 +144,8 @@ public final class Completer<T> {
     }
 
     /**
-     * Hands out up to a batch of keys, each once, some of each scope in turn, until no scope has another one. What is handed
-     * out may still be under way when the next turn begins: a slow scope holds nobody up.
+     * Hands out up to a batch of keys, each once, some of each scope in turn, until no scope has another one. What is
+     * handed out may still be under way when the next turn begins: a slow scope holds nobody up.
      */
     private void inTurns(
             Map<String, Set<RecoveryPoint>> operations,
@@ -177,19 +180,19 @@ public final class Completer<T> {
             Instant before,
             int candidates) {
         String after = lastScope.get();
-        List<StoredKey> found = service.findResumable(operations, after, before, candidates);
+        List<StoredKey> found = engine.findResumable(operations, after, before, candidates);
         if (found.isEmpty() && after != null) {
-            found = service.findResumable(operations, null, before, candidates);
+            found = engine.findResumable(operations, null, before, candidates);
         }
         lastScope.set(found.isEmpty() ? null : found.get(0).id().scope());
         return found;
     }
 
-    /** Picked at random, so that instances rarely reach for the same key. */
+    /** Some of the keys, picked at random so that instances rarely reach for the same one. */
     private List<StoredKey> someOf(List<StoredKey> found, Set<KeyId> handedOut, int count) {
         List<StoredKey> shuffled = new ArrayList<>(found);
         shuffled.removeIf(key -> handedOut.contains(key.id()));
-        RandomGenerator random = service.settings().environment().random();
+        RandomGenerator random = engine.settings().environment().random();
         for (int i = shuffled.size() - 1; i > 0; i--) {
             Collections.swap(shuffled, i, random.nextInt(i + 1));
         }
@@ -202,7 +205,7 @@ public final class Completer<T> {
         try {
             executor.execute(() -> {
                 try {
-                    // Whoever is stopped takes no further key: none is to fail for it.
+                    // A completer that is being stopped takes no further key: its stage would be interrupted, and fail.
                     if (!caller.isInterrupted() && !Thread.currentThread().isInterrupted() && complete(found)) {
                         finished.incrementAndGet();
                     }
@@ -217,25 +220,24 @@ public final class Completer<T> {
     }
 
     private boolean complete(StoredKey found) {
-        Operation<T> operation = operations.get(found.key().operation());
-        if (operation == null || isUnreadable(found) || isLeftToItsClient(operation, found)) {
-            return false;
-        }
         try {
-            Environment environment = service.settings().environment();
-            long begin = environment.nanoTime();
-            Optional<HeldKey> held = service.takeAbandoned(operation, found);
-            if (held.isPresent()) {
-                Execution execution =
-                        runner.proceed(operation, held.get(), found.key().request());
-                service.settings()
-                        .events()
-                        .emit(new KeyEvent.Completed(
-                                execution.key(), Duration.ofNanos(environment.nanoTime() - begin)));
+            Operation<T> operation = operations.get(found.key().operation());
+            if (operation == null || isUnreadable(found) || isLeftToItsClient(operation, found)) {
+                return false;
             }
-            return held.isPresent();
+            Environment environment = engine.settings().environment();
+            long begin = environment.nanoTime();
+            DeclaredPlan<T> plan = engine.completionOf(operation);
+            Optional<HeldKey> held = engine.takeAbandoned(plan, found);
+            if (held.isEmpty()) {
+                return false;
+            }
+            Execution end = runner.proceed(plan, held.get(), found.key().request());
+            engine.events().emit(new KeyEvent.Completed(end.key(), Duration.ofNanos(environment.nanoTime() - begin)));
+            return true;
         } catch (Throwable e) {
-            // Whatever it was, the listeners know, the key rests or waits for its lease, and others are to be served.
+            // The key rests or waits for its lease, and others are to be served.
+            engine.events().emit(new KeyEvent.CompletionFailed(found.key(), e));
             return false;
         }
     }
@@ -245,7 +247,7 @@ public final class Completer<T> {
             found.key().request().parameters();
             return false;
         } catch (IllegalStateException e) {
-            service.quarantine(found, "the stored request can't be read");
+            engine.quarantine(found, "the stored request can't be read");
             return true;
         }
     }
@@ -254,17 +256,17 @@ public final class Completer<T> {
         if (found.key().request().isComplete() || operation.isResumableWithoutParameters()) {
             return false;
         }
-        service.postpone(found, service.clock().now().plus(unknownAfter));
+        engine.postpone(found, engine.clock().now().plus(unknownAfter));
         return true;
     }
 
     private void quarantineUnknown(StoredKey found) {
         Operation<T> operation = operations.get(found.key().operation());
         if (operation == null) {
-            service.quarantine(
+            engine.quarantine(
                     found, "nobody has known the operation '" + found.key().operation() + "'");
         } else if (!operation.recoveryPoints().contains(found.key().recoveryPoint())) {
-            service.quarantine(
+            engine.quarantine(
                     found, "nobody has known the recovery point '" + found.key().recoveryPoint() + "'");
         } else if (!isUnreadable(found)) {
             isLeftToItsClient(operation, found);
@@ -281,7 +283,7 @@ public final class Completer<T> {
      * @param <T> the store's transaction handle
      */
     public static final class Builder<T> {
-        private final IdempotencyKeyService<T> service;
+        private final Engine<T> engine;
         private final Map<String, Operation<T>> operations = new HashMap<>();
         private Duration abandonedAfter = DEFAULT_ABANDONED_AFTER;
         private Duration unknownAfter = DEFAULT_UNKNOWN_AFTER;
@@ -289,7 +291,7 @@ public final class Completer<T> {
         private Executor executor = Runnable::run;
 
         private Builder(IdempotencyKeyService<T> service) {
-            this.service = Arguments.required(service, "service");
+            this.engine = Arguments.required(service, "service").engine();
         }
 
         /**
@@ -301,7 +303,7 @@ public final class Completer<T> {
          *     store doesn't have
          */
         public Builder<T> operation(Operation<T> operation) {
-            service.check(Arguments.required(operation, "operation"));
+            engine.checked(operation);
             if (operations.putIfAbsent(operation.name(), operation) != null) {
                 throw Arguments.refused("operation", operation, "one operation of each name");
             }
@@ -309,8 +311,8 @@ public final class Completer<T> {
         }
 
         /**
-         * How long nobody must have held a key, nor its backoff have run, before it is taken. Default: {@link
-         * #DEFAULT_ABANDONED_AFTER}.
+         * How long a key must have been held by nobody, and its rest after a failure be over, before it is taken.
+         * Default: {@link #DEFAULT_ABANDONED_AFTER}.
          *
          * @param abandonedAfter 0 to 365 days
          * @return this
@@ -349,9 +351,9 @@ public final class Completer<T> {
         }
 
         /**
-         * Runs the requests; as many at once as it has threads. Default: the calling thread, one after the other.
+         * What runs the requests, as many at once as it has threads. Default: the calling thread, one after the other.
          *
-         * @param executor which may refuse: the request is then left for a later run
+         * @param executor may refuse a request, which is then left for a later run
          * @return this
          */
         public Builder<T> executor(Executor executor) {

@@ -5,9 +5,9 @@ import java.time.Duration;
 import java.util.random.RandomGenerator;
 
 /**
- * Everything random, timed or waiting that core uses; a simulator passes its own.
+ * Rule 11: everything random, timed or waiting that core uses; a simulator passes its own.
  *
- * <p>The time of day is not among it: that is the store's. Implementations are safe for many threads.
+ * <p>The time of day isn't among it, because that is the store's. Implementations are safe for many threads.
  */
 public interface Environment {
     /**

@@ -1,6 +1,7 @@
 package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.port.StoredKey;
 import java.lang.System.Logger.Level;
 import java.util.List;
@@ -17,7 +18,7 @@ final class Events {
 
     void emit(KeyEvent event) {
         if (LOGGER.isLoggable(event.level())) {
-            // Keys show themselves cut short, errors without their messages.
+            // An event's text shows keys cut short, and errors without their messages.
             LOGGER.log(event.level(), event.toString());
         }
         for (KeyListener listener : listeners) {
@@ -29,10 +30,9 @@ final class Events {
         }
     }
 
-    /** Tells if the key is quarantined now. */
+    /** Tells of a key that is quarantined now; says nothing of any other. */
     void quarantined(StoredKey stored) {
-        boolean aside = stored.key().state().match(open -> false, locked -> false, finished -> false, put -> true);
-        if (aside) {
+        if (stored.key().state() instanceof KeyState.Quarantined) {
             emit(new KeyEvent.Quarantined(stored.key()));
         }
     }

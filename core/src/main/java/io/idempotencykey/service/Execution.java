@@ -12,15 +12,20 @@ import io.idempotencykey.internal.Arguments;
  * @param replayed whether the response was stored before this call
  */
 public record Execution(IdempotencyKey key, Response response, boolean replayed) {
-    /**
-     * Checks that nothing is missing.
-     *
-     * @param key as said of the record
-     * @param response as said of the record
-     * @param replayed as said of the record
-     */
+    /** Checks that nothing is missing. */
     public Execution {
         Arguments.required(key, "key");
         Arguments.required(response, "response");
+    }
+
+    /**
+     * Reads the value of the response.
+     *
+     * @param <V> the value
+     * @param codec the one that the response was made with
+     * @return the value
+     */
+    public <V> V value(ResponseCodec<V> codec) {
+        return Arguments.required(codec, "codec").decode(response);
     }
 }

@@ -1,6 +1,5 @@
 package io.idempotencykey.service;
 
-import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
@@ -10,20 +9,9 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.KeyStore;
-import io.idempotencykey.port.Revision;
-import io.idempotencykey.port.StoredKey;
-import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
-import java.util.UUID;
-import java.util.function.Function;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,34 +21,28 @@ import org.jspecify.annotations.Nullable;
  * stage's own transaction. So every step of a request is committed once, whatever crashes, pauses or lost connections
  * come between. Transient failures of the store are retried inside, and a write whose answer was lost is looked up.
  *
- * <p>Methods block while the store works. Safe for many threads. Besides the exceptions that a method names, every one may
- * throw {@link IdempotencyException.StoreUnavailable} (its change was not made) or {@link
+ * <p>Methods block while the store works. Safe for many threads. Besides the exceptions that a method names, every one
+ * may throw {@link IdempotencyException.StoreUnavailable} (its change was not made) or {@link
  * IdempotencyException.OutcomeUnknown} (the same call with the same key finds out).
  *
  * @param <T> the handle that a stage writes with in its transaction
  */
 public final class IdempotencyKeyService<T> {
-    private static final Duration SOON = Duration.ofSeconds(1);
-
-    private final KeyStore<T> store;
-    private final Settings settings;
-    private final StoreAccess<T> access;
-    private final StoreClock clock;
+    private final Engine<T> engine;
+    private final Runner<T> runner;
 
     /**
-     * A service with the defaults of its {@link Builder}.
+     * A service with the defaults of its {@link ServiceBuilder}.
      *
      * @param store where keys are kept
      */
     public IdempotencyKeyService(KeyStore<T> store) {
-        this(store, new Builder<>(store).settings());
+        this(store, new ServiceBuilder<>(store).settings());
     }
 
-    private IdempotencyKeyService(KeyStore<T> store, Settings settings) {
-        this.store = store;
-        this.settings = settings;
-        this.access = new StoreAccess<>(store, settings);
-        this.clock = new StoreClock(store, access, settings);
+    IdempotencyKeyService(KeyStore<T> store, Settings settings) {
+        this.engine = new Engine<>(store, settings);
+        this.runner = new Runner<>(engine);
     }
 
     /**
@@ -70,9 +52,164 @@ public final class IdempotencyKeyService<T> {
      * @param store where keys are kept
      * @return the builder
      */
-    public static <T> Builder<T> builder(KeyStore<T> store) {
-        return new Builder<>(store);
+    public static <T> ServiceBuilder<T> builder(KeyStore<T> store) {
+        return new ServiceBuilder<>(store);
     }
+
+    Engine<T> engine() {
+        return engine;
+    }
+
+    // Operations: declared once, and then run with one call for each request
+
+    /**
+     * Begins the declaration of an operation.
+     *
+     * @param name stored with every key and part of its fingerprint, so never to be changed while keys are unfinished:
+     *     1 to 100 ASCII letters, digits, {@code '.'}, {@code '_'} and {@code '-'}
+     * @return the builder
+     * @throws IllegalArgumentException if the name has an illegal character or length
+     */
+    public Operation.Builder<T> operation(String name) {
+        return new Operation.Builder<>(engine, name);
+    }
+
+    /**
+     * Brings a request to its end: a new one through all its stages, a retry to its stored response, an interrupted one
+     * from its recovery point on.
+     *
+     * @param operation what the request asks for
+     * @param id the request's key
+     * @param request the request
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was
+     *     changed
+     * @throws IdempotencyException.Mismatch if the key was made for another operation or request
+     * @throws IdempotencyException.Locked if another worker is at it
+     * @throws IdempotencyException.Quarantined if the key is put aside
+     * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins, and then it is
+     *     untouched; or if a stage advanced to a point that it doesn't declare
+     * @throws IdempotencyException.StaleKey if another worker took the key over meanwhile
+     * @throws IdempotencyException.ResponseTooLarge if the response's body is too long; the key is released
+     * @throws IdempotencyException.RetriesExhausted if a stage's transient failures didn't end; the key is released
+     * @throws IdempotencyException.StoreFull if the store has no room
+     * @throws RuntimeException what a stage or an outside call throws, as it is, and so also a checked exception, which
+     *     the compiler doesn't know of: catch {@link Exception} for those. Earlier stages are kept, nothing of this one
+     *     is, and the key is released
+     */
+    public Execution run(Operation<T> operation, KeyId id, Request request) {
+        return run(operation, id, request, Duration.ZERO);
+    }
+
+    /**
+     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and waits for a worker that is at
+     * it.
+     *
+     * <p>It looks again with growing pauses of up to a second, holds no connection between the looks, and returns as
+     * soon as the response is there. If the worker vanishes, this call goes on with the request.
+     *
+     * @param operation what the request asks for
+     * @param id the request's key
+     * @param request the request
+     * @param waitAtMost how long to wait before {@link IdempotencyException.Locked} is thrown: 0 to 24 hours
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if {@code waitAtMost} is out of bounds; nothing was changed
+     */
+    public Execution run(Operation<T> operation, KeyId id, Request request, Duration waitAtMost) {
+        Arguments.required(id, "id");
+        Arguments.required(request, "request");
+        Arguments.between(Duration.ZERO, Transitions.LONGEST_LEASE, waitAtMost, "waitAtMost");
+        return runner.run(operation, id, request, waitAtMost);
+    }
+
+    /**
+     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and reads the value of its
+     * response.
+     *
+     * @param <V> the value
+     * @param operation what the request asks for
+     * @param id the request's key
+     * @param request the request
+     * @param codec the one that the operation responds with
+     * @return the value, stored before or now
+     */
+    public <V> V run(Operation<T> operation, KeyId id, Request request, ResponseCodec<V> codec) {
+        Arguments.required(codec, "codec");
+        return run(operation, id, request).value(codec);
+    }
+
+    /**
+     * Does a request's work, which is one stage, once.
+     *
+     * <p>A request whose server died waits for its client: no completer knows this work. Declare it as an {@link
+     * #operation} of one stage if it is to be completed.
+     *
+     * @param name names the work, as {@link #operation} does
+     * @param id the request's key
+     * @param request the request
+     * @param answer the work
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if the name has an illegal character or length; nothing was changed
+     * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
+     */
+    public Execution once(String name, KeyId id, Request request, WorkStage.Answer<T, Response> answer) {
+        return once(name, id, request, Duration.ZERO, answer);
+    }
+
+    /**
+     * Does a request's work, which is one stage, once, and waits for a worker that is at it.
+     *
+     * @param name names the work, as {@link #operation} does
+     * @param id the request's key
+     * @param request the request
+     * @param waitAtMost how long to wait before {@link IdempotencyException.Locked} is thrown: 0 to 24 hours
+     * @param answer the work
+     * @return the response, stored before or now
+     * @throws IllegalArgumentException if the name is illegal or {@code waitAtMost} out of bounds; nothing was changed
+     * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
+     */
+    public Execution once(
+            String name, KeyId id, Request request, Duration waitAtMost, WorkStage.Answer<T, Response> answer) {
+        return run(operation(name).respond(RecoveryPoint.STARTED, answer).build(), id, request, waitAtMost);
+    }
+
+    /**
+     * Does work that is one stage and gives a value, once.
+     *
+     * @param <V> the value
+     * @param name names the work, as {@link #operation} does
+     * @param id the request's key
+     * @param request the request
+     * @param codec makes a response of the value, and back
+     * @param answer the work
+     * @return the value, stored before or now
+     * @throws IllegalArgumentException if the name has an illegal character or length; nothing was changed
+     * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
+     */
+    public <V> V once(String name, KeyId id, Request request, ResponseCodec<V> codec, WorkStage.Answer<T, V> answer) {
+        Arguments.required(answer, "answer");
+        Arguments.required(codec, "codec");
+        return once(name, id, request, stage -> codec.encode(answer.answer(stage)))
+                .value(codec);
+    }
+
+    /**
+     * Begins the background work for operations: completing what nobody came back for, and reaping what has expired.
+     *
+     * @param operations the operations whose requests are completed; without any, only expired keys are reaped
+     * @return the work, not started yet
+     * @throws IllegalArgumentException if two operations have one name
+     */
+    @SafeVarargs
+    public final Background.Builder background(Operation<T>... operations) {
+        Completer.Builder<T> completer = Completer.builder(this);
+        for (Operation<T> operation : operations) {
+            completer.operation(operation);
+        }
+        return new Background.Builder(engine, completer);
+    }
+
+    // The six operations, for explicit control
 
     /**
      * Makes a key for a request; nobody holds it.
@@ -87,49 +224,51 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public IdempotencyKey create(String scope, @Nullable String value, Request request) {
-        StoredKey fresh = open(new KeyId(scope, value == null ? generatedValue() : value), request);
-        return observed(() -> {
-            if (!insertOrFind(fresh).revision().equals(fresh.revision())) {
-                throw new IdempotencyException.KeyExists(fresh.id());
-            }
-            return fresh.key();
-        });
+        KeyId id = value == null ? generatedId(scope) : new KeyId(scope, value);
+        return engine.create(id, Arguments.required(request, "request"));
     }
 
     /**
      * Finds the key for a request, in whatever state and not locked, or makes it.
      *
      * @param scope the key's scope; may be empty
-     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; {@code null} to have a key with a
-     *     random value made
+     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; a request that may come without
+     *     one takes {@link #initializeRequest(String, Request)}
      * @param request the request
      * @return the existing or the new key
-     * @throws IdempotencyException.InvalidKey if scope or header is illegal
+     * @throws IdempotencyException.InvalidKey if scope or header is illegal, or the header is {@code null}
      * @throws IdempotencyException.Mismatch if the key was made for another request
      * @throws IdempotencyException.Locked if a transaction holds the key's row
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public IdempotencyKey initializeRequest(String scope, @Nullable String headerKey, Request request) {
-        KeyId id = headerKey == null ? new KeyId(scope, generatedValue()) : KeyId.fromHeader(scope, headerKey);
-        StoredKey fresh = open(id, request);
-        return observed(() -> {
-            IdempotencyKey key = insertOrFind(fresh).key();
-            Transitions.checkFingerprint(key, fresh.key().fingerprint());
-            return key;
-        });
+        return engine.findOrCreate(KeyId.fromHeader(scope, headerKey), Arguments.required(request, "request"));
+    }
+
+    /**
+     * Makes a key with a generated value for a request that came without one. Its client has to be told the value, or a
+     * retry runs anew: without a key of the client's there is no idempotency.
+     *
+     * @param scope the key's scope; may be empty
+     * @param request the request
+     * @return the new key
+     * @throws IdempotencyException.InvalidKey if the scope is illegal
+     * @throws IdempotencyException.StoreFull if the store has no room
+     */
+    public IdempotencyKey initializeRequest(String scope, Request request) {
+        return create(scope, null, request);
     }
 
     /**
      * Finds the key for a request in the empty scope, or makes it.
      *
-     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; {@code null} to have a key with a
-     *     random value made
+     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not
      * @param method the request's method
      * @param params the request's parameters
      * @param path the request's path
      * @return the existing or the new key
      * @throws IllegalArgumentException if method, params or path pass the limits of {@link Request}
-     * @throws IdempotencyException.InvalidKey if the header is illegal
+     * @throws IdempotencyException.InvalidKey if the header is illegal or {@code null}
      * @throws IdempotencyException.Mismatch if the key was made for another request
      * @throws IdempotencyException.Locked if a transaction holds the key's row
      * @throws IdempotencyException.StoreFull if the store has no room
@@ -147,7 +286,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.NotFound if there is none, or it has expired
      */
     public IdempotencyKey retrieve(KeyId id) {
-        return observed(() -> current(id).key());
+        return engine.retrieve(Arguments.required(id, "id"));
     }
 
     /**
@@ -161,7 +300,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Quarantined if it is put aside
      */
     public HeldKey lock(KeyId id) {
-        return lock(id, settings.lease());
+        return lock(id, engine.settings().lease());
     }
 
     /**
@@ -177,32 +316,26 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Quarantined if it is put aside
      */
     public HeldKey lock(KeyId id, Duration lease) {
-        Transitions.lease(lease);
-        return observed(() -> {
-            Tries tries = new Tries(settings);
-            while (true) {
-                StoredKey stored = current(id);
-                StoredKey next = Transitions.lock(
-                        stored,
-                        clock.now(),
-                        lease,
-                        newRevision(),
-                        free -> free,
-                        timeLeft -> {
-                            throw new IdempotencyException.Locked(id, timeLeft);
-                        },
-                        response -> {
-                            throw new IdempotencyException.AlreadyFinished(id, response);
-                        });
-                StoreAccess.Write write = access.replace(stored.revision(), next);
-                if (write == StoreAccess.Write.DONE) {
-                    return taken(stored, next);
-                }
-                if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                    throw new IdempotencyException.Locked(id, SOON);
-                }
-            }
-        });
+        return engine.lock(Arguments.required(id, "id"), Transitions.lease(lease));
+    }
+
+    /**
+     * Presents a request of a declared operation with its key, as {@link #claim(KeyId, Request)} does.
+     *
+     * @param operation whose name is stored, and whose recovery points are known
+     * @param id the key
+     * @param request the request
+     * @return what the request may do now
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was
+     *     changed
+     * @throws IdempotencyException.Mismatch if the key was made for another operation or request
+     * @throws IdempotencyException.Quarantined if the key is put aside
+     * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins; it is untouched
+     * @throws IdempotencyException.Locked if a transaction holds the key's row and the key can't be read
+     * @throws IdempotencyException.StoreFull if the store has no room
+     */
+    public Claim claim(Operation<T> operation, KeyId id, Request request) {
+        return claim(engine.planOf(engine.checked(operation)), id, request);
     }
 
     /**
@@ -218,156 +351,22 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.StoreFull if the store has no room
      */
     public Claim claim(KeyId id, Request request) {
-        Claim claim = claim(null, id, request);
-        claim.match(
-                claimed -> claimed,
-                replay -> replay,
-                inFlight -> settings.events().refused(new IdempotencyException.Locked(id, inFlight.retryAfter())));
+        return claim(engine.undeclared(), id, request);
+    }
+
+    private Claim claim(Plan plan, KeyId id, Request request) {
+        Arguments.required(id, "id");
+        Arguments.required(request, "request");
+        Claim claim = engine.claim(plan, id, request, Duration.ZERO);
+        if (claim instanceof Claim.InFlight inFlight) {
+            engine.events().emit(new KeyEvent.FoundInFlight(inFlight.key(), inFlight.retryAfter()));
+        }
         return claim;
     }
 
-    /** The same for a declared operation, whose name is stored and whose recovery points are known. */
-    Claim claim(@Nullable Operation<T> operation, KeyId id, Request request) {
-        Arguments.required(request, "request");
-        String name = operation == null ? "" : operation.name();
-        StoredKey fresh = Transitions.createLocked(
-                Arguments.required(id, "id"),
-                newUuid(),
-                name,
-                operation == null ? request : operation.redact(request),
-                Fingerprint.of(name, request),
-                clock.now(),
-                leaseAt(operation, RecoveryPoint.STARTED),
-                newRevision());
-        return observed(() -> {
-            Tries tries = new Tries(settings);
-            while (true) {
-                StoredKey stored = insertOrFind(fresh);
-                if (stored.revision().equals(fresh.revision())) {
-                    return new Claim.Claimed(new HeldKey(fresh));
-                }
-                Transitions.checkFingerprint(stored.key(), fresh.key().fingerprint());
-                Optional<Claim> claim = Transitions.lock(
-                        stored,
-                        clock.now(),
-                        leaseAt(operation, stored.key().recoveryPoint()),
-                        newRevision(),
-                        next -> take(operation, stored, next, tries),
-                        timeLeft -> Optional.of(new Claim.InFlight(stored.key(), timeLeft)),
-                        response -> Optional.of(replay(stored, response)));
-                if (claim.isPresent()) {
-                    return claim.get();
-                }
-            }
-        });
-    }
-
-    private Claim replay(StoredKey stored, Response response) {
-        settings.events().emit(new KeyEvent.Replayed(stored.key()));
-        return new Claim.Replay(stored.key(), response);
-    }
-
-    private HeldKey taken(StoredKey before, StoredKey held) {
-        boolean takenOver = before.key().state().match(open -> false, locked -> true, finished -> false, put -> false);
-        settings.events().emit(takenOver ? new KeyEvent.TakenOver(held.key()) : new KeyEvent.Locked(held.key()));
-        return new HeldKey(held);
-    }
-
     /**
-     * Takes a key that the completer found, if it is still as it was found; it may be taken, since its operation and point
-     * are known and it is open or its lease has run out.
-     */
-    Optional<HeldKey> takeAbandoned(Operation<T> operation, StoredKey found) {
-        Duration lease = leaseAt(operation, found.key().recoveryPoint());
-        return Transitions.lock(
-                found,
-                clock.now(),
-                lease,
-                newRevision(),
-                next -> access.replace(found.revision(), next) == StoreAccess.Write.DONE
-                        ? Optional.of(taken(found, next))
-                        : Optional.empty(),
-                timeLeft -> Optional.empty(),
-                response -> Optional.empty());
-    }
-
-    /** Puts a key aside, if it is still as it was found. */
-    void quarantine(StoredKey found, String reason) {
-        StoredKey next = Transitions.quarantine(found, clock.now(), reason, newRevision());
-        if (access.replace(found.revision(), next) == StoreAccess.Write.DONE) {
-            settings.events().quarantined(next);
-        }
-    }
-
-    /** An operator's change of an unfinished key that nobody holds. */
-    IdempotencyKey operate(KeyId id, String action, String by, OperatorChange change) {
-        return observed(() -> {
-            Tries tries = new Tries(settings);
-            while (true) {
-                StoredKey stored = current(id);
-                Instant now = clock.now();
-                Transitions.checkUnattended(stored, now);
-                StoredKey next = change.next(stored, now, newRevision());
-                StoreAccess.Write write = access.replace(stored.revision(), next);
-                if (write == StoreAccess.Write.DONE) {
-                    settings.events().emit(new KeyEvent.Operated(next.key(), action, by));
-                    return next.key();
-                }
-                if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                    throw new IdempotencyException.Locked(id, SOON);
-                }
-            }
-        });
-    }
-
-    /** What an operator makes of a key. */
-    @FunctionalInterface
-    interface OperatorChange {
-        StoredKey next(StoredKey stored, Instant now, Revision revision);
-    }
-
-    /** Leaves a key alone until the instant, if it is still as it was found. */
-    void postpone(StoredKey found, Instant until) {
-        access.replace(found.revision(), Transitions.postpone(found, clock.now(), until, newRevision()));
-    }
-
-    List<StoredKey> findResumable(
-            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        return access.repeatable(null, () -> store.findResumable(operations, afterScope, before, limit));
-    }
-
-    List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return access.repeatable(null, () -> store.findQuarantined(after, limit));
-    }
-
-    int deleteExpired(int limit) {
-        return access.repeatable(null, () -> store.deleteExpired(clock.now(), limit));
-    }
-
-    StoreClock clock() {
-        return clock;
-    }
-
-    Settings settings() {
-        return settings;
-    }
-
-    /** Locks a free key; empty if another was faster and the key is to be read again. */
-    private Optional<Claim> take(@Nullable Operation<T> operation, StoredKey stored, StoredKey next, Tries tries) {
-        RecoveryPoint resumesAt = stored.key().recoveryPoint();
-        if (operation != null && !operation.recoveryPoints().contains(resumesAt)) {
-            throw new IdempotencyException.UnknownRecoveryPoint(stored.id(), resumesAt, operation.recoveryPoints());
-        }
-        return switch (access.replace(stored.revision(), next)) {
-            case DONE -> Optional.of(new Claim.Claimed(taken(stored, next)));
-            case LOST -> tries.another() ? Optional.empty() : Optional.of(new Claim.InFlight(stored.key(), SOON));
-            case BUSY -> Optional.of(new Claim.InFlight(stored.key(), SOON));
-        };
-    }
-
-    /**
-     * Moves a held key on without a stage: to another recovery point, where it is held for the service's lease, or to its
-     * response.
+     * Moves a held key on without a stage: to another recovery point, where it is held for the service's lease, or to
+     * its response.
      *
      * @param held the right to change the key; stale afterwards
      * @param outcome where to
@@ -377,16 +376,14 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Locked if a transaction holds the key's row
      */
     public StageResult update(HeldKey held, StageOutcome outcome) {
-        Arguments.required(outcome, "outcome");
-        StoredKey stored = Arguments.required(held, "held").stored();
-        return observed(() -> result(write(stored, next(null, stored, outcome, clock.now(), newRevision()))));
+        return engine.update(Arguments.required(held, "held"), Arguments.required(outcome, "outcome"));
     }
 
     /**
      * Runs one stage in a transaction of its own, which commits the stage's writes together with the key's change.
      *
-     * <p>The transaction has the service's isolation; the key is then held for the service's lease. The stage is run again
-     * after transient failures.
+     * <p>The transaction has the service's isolation; the key is then held for the service's lease. The stage is run
+     * again after transient failures.
      *
      * @param held the right to change the key; stale afterwards, also after an exception
      * @param stage the work
@@ -397,7 +394,7 @@ public final class IdempotencyKeyService<T> {
      * @throws RuntimeException what the stage throws, as it is; nothing of the stage is kept, and the key is released
      */
     public StageResult workStage(HeldKey held, WorkStage<T> stage) {
-        return workStage(held, settings.isolation(), stage);
+        return workStage(held, engine.settings().isolation(), stage);
     }
 
     /**
@@ -416,58 +413,36 @@ public final class IdempotencyKeyService<T> {
     public StageResult workStage(HeldKey held, Isolation isolation, WorkStage<T> stage) {
         Arguments.required(held, "held");
         Arguments.required(stage, "stage");
-        checkIsolation(store, isolation);
-        return execute(null, held, held.key(), key -> stage, isolation);
+        StageDefinition<T> definition =
+                new StageDefinition<>(seen -> stage, false, null, engine.checkIsolation(isolation), Set.of());
+        return engine.run(engine.undeclared(), held, held.key(), definition);
     }
 
-    /** Runs the operation's stage at the held key's recovery point, for the request as its client sent it. */
-    StageResult workStage(Operation<T> operation, HeldKey held, Request request) {
-        StageDefinition<T> stage = operation.stage(held.recoveryPoint());
-        if (stage == null) {
-            throw new IdempotencyException.UnknownRecoveryPoint(
-                    held.id(), held.recoveryPoint(), operation.recoveryPoints());
+    /**
+     * Runs the stage of a declared operation that begins where the held key stands.
+     *
+     * @param operation the one that the key was claimed for
+     * @param held the right to change the key; stale afterwards, also after an exception
+     * @param request the request as its client sent it
+     * @return the key as it is then
+     * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have, or the key was
+     *     made for another operation; nothing was changed
+     * @throws IdempotencyException.Mismatch if the key was made for another request; nothing was changed
+     * @throws IdempotencyException.UnknownRecoveryPoint if no stage begins there, and then nothing was changed; or if
+     *     the stage advanced to a point that it doesn't declare
+     * @throws IdempotencyException.StaleKey if the key isn't held any more; nothing of the stage is kept
+     * @throws IdempotencyException.ResponseTooLarge if the response's body is too long; the key is released
+     * @throws IdempotencyException.RetriesExhausted if transient failures didn't end; the key is released
+     * @throws RuntimeException what the stage or its outside call throws, as it is; nothing of the stage is kept
+     */
+    public StageResult workStage(Operation<T> operation, HeldKey held, Request request) {
+        DeclaredPlan<T> plan = engine.planOf(engine.checked(operation));
+        String made = Arguments.required(held, "held").key().operation();
+        if (!made.equals(plan.operation())) {
+            throw Arguments.refused("operation", plan.operation(), "the one that the key was made for, '" + made + "'");
         }
-        IdempotencyKey seen = Transitions.withRequest(held.key(), request);
-        return execute(operation, held, seen, stage.prepare(), isolationOf(stage));
-    }
-
-    private StageResult execute(
-            @Nullable Operation<T> operation,
-            HeldKey held,
-            IdempotencyKey seen,
-            Function<IdempotencyKey, WorkStage<T>> prepare,
-            Isolation isolation) {
-        StoredKey stored = held.stored();
-        StageExecution<T> execution = new StageExecution<>(
-                store,
-                access,
-                clock,
-                settings,
-                this::newRevision,
-                failure -> afterFailure(operation, stored, failure),
-                stored,
-                seen);
-        return observed(() -> result(execution.run(
-                prepare, isolation, (outcome, now, revision) -> next(operation, stored, outcome, now, revision))));
-    }
-
-    private StoredKey afterFailure(@Nullable Operation<T> operation, StoredKey held, Throwable failure) {
-        Instant now = clock.now();
-        if (Thread.currentThread().isInterrupted()) {
-            // The process is stopping: that says nothing against the request.
-            return Transitions.release(held, now, newRevision());
-        }
-        return operation == null
-                ? Transitions.fail(held, now, failure, now, Integer.MAX_VALUE, newRevision())
-                : Transitions.fail(
-                        held,
-                        now,
-                        failure,
-                        now.plus(operation.backoff(
-                                held.key().failedAttempts() + 1,
-                                settings.environment().random())),
-                        operation.maxAttempts(),
-                        newRevision());
+        engine.checkRequest(held, Arguments.required(request, "request"));
+        return runner.stage(plan, held, request);
     }
 
     /**
@@ -479,23 +454,21 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Locked if a transaction holds the key's row, such as that of a stage still running
      */
     public HeldKey renew(HeldKey held) {
-        return renew(held, settings.lease());
+        return renew(held, engine.settings().lease());
     }
 
     /**
      * Begins a held key's lease anew, between two stages.
      *
      * @param held the right to change the key; stale afterwards
-     * @param lease how long from now on: 1 millisecond to 24 hours
+     * @param lease how long from now on, also if the one so far was longer: 1 millisecond to 24 hours
      * @return the key, held anew
      * @throws IllegalArgumentException if the lease is out of bounds; nothing was changed
      * @throws IdempotencyException.StaleKey if the key isn't held any more; nothing was changed
      * @throws IdempotencyException.Locked if a transaction holds the key's row, such as that of a stage still running
      */
     public HeldKey renew(HeldKey held, Duration lease) {
-        StoredKey stored = Arguments.required(held, "held").stored();
-        Transitions.lease(lease);
-        return observed(() -> new HeldKey(write(stored, Transitions.renew(stored, clock.now(), lease, newRevision()))));
+        return engine.renew(Arguments.required(held, "held"), Transitions.lease(lease));
     }
 
     /**
@@ -507,313 +480,10 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.Locked if a transaction holds the key's row, such as that of a stage still running
      */
     public IdempotencyKey unlock(HeldKey held) {
-        StoredKey stored = Arguments.required(held, "held").stored();
-        return observed(() -> write(stored, Transitions.release(stored, clock.now(), newRevision()))
-                .key());
+        return engine.unlock(Arguments.required(held, "held"));
     }
 
-    /** Refuses, before anything runs, an operation with an isolation that the store doesn't have. */
-    void check(Operation<T> operation) {
-        for (RecoveryPoint at : operation.recoveryPoints()) {
-            StageDefinition<T> stage = operation.stage(at);
-            if (stage != null) {
-                checkIsolation(store, isolationOf(stage));
-            }
-        }
-    }
-
-    private static Isolation checkIsolation(KeyStore<?> store, Isolation isolation) {
-        Set<Isolation> isolations = store.isolations();
-        if (!isolations.contains(Arguments.required(isolation, "isolation"))) {
-            throw Arguments.refused("isolation", isolation, "what the store has: " + isolations);
-        }
-        return isolation;
-    }
-
-    private Isolation isolationOf(StageDefinition<T> stage) {
-        Isolation isolation = stage.isolation();
-        return isolation == null ? settings.isolation() : isolation;
-    }
-
-    private Duration leaseAt(@Nullable Operation<T> operation, RecoveryPoint at) {
-        StageDefinition<T> stage = operation == null ? null : operation.stage(at);
-        Duration lease = stage == null ? null : stage.lease();
-        return lease == null ? settings.lease() : lease;
-    }
-
-    private StoredKey next(
-            @Nullable Operation<T> operation, StoredKey held, StageOutcome outcome, Instant now, Revision revision) {
-        return outcome.match(
-                to -> {
-                    StageDefinition<T> stage = operation == null
-                            ? null
-                            : operation.stage(held.key().recoveryPoint());
-                    if (stage != null && !stage.targets().contains(to)) {
-                        throw new IdempotencyException.UnknownRecoveryPoint(held.id(), to, stage.targets());
-                    }
-                    return Transitions.advance(held, to, now, leaseAt(operation, to), revision);
-                },
-                response -> {
-                    Transitions.checkLength(held.id(), response, settings.maxResponseBytes());
-                    return Transitions.respond(held, response, now, settings.timeToLive(), revision);
-                });
-    }
-
-    private StageResult result(StoredKey stored) {
-        return stored.key()
-                .state()
-                .match(
-                        open -> unheld(stored),
-                        locked -> new StageResult.Held(new HeldKey(stored)),
-                        finished -> {
-                            Duration age = Duration.between(stored.key().createdAt(), finished.finishedAt());
-                            settings.events().emit(new KeyEvent.Finished(stored.key(), age));
-                            return new StageResult.Finished(stored.key(), finished.response());
-                        },
-                        quarantined -> unheld(stored));
-    }
-
-    private static StageResult unheld(StoredKey stored) {
-        throw new IllegalStateException("a stage leaves its key held or finished: " + stored);
-    }
-
-    /** A holder's write. */
-    private StoredKey write(StoredKey held, StoredKey next) {
-        return switch (access.replace(held.revision(), next)) {
-            case DONE -> next;
-            case LOST -> throw new IdempotencyException.StaleKey(held.id(), null);
-            case BUSY -> throw new IdempotencyException.Locked(held.id(), SOON);
-        };
-    }
-
-    private StoredKey current(KeyId id) {
-        return access.find(Arguments.required(id, "id"))
-                .filter(stored -> !Transitions.isExpired(stored.key(), clock.now()))
-                .orElseThrow(() -> new IdempotencyException.NotFound(id));
-    }
-
-    /** The fresh key if it is stored now, be it in place of an expired one; else the key that stands there. */
-    private StoredKey insertOrFind(StoredKey fresh) {
-        Tries tries = new Tries(settings);
-        while (true) {
-            StoreAccess.Write write = access.insert(fresh);
-            if (write == StoreAccess.Write.DONE) {
-                return created(fresh);
-            }
-            Optional<StoredKey> found = access.find(fresh.id());
-            if (found.isPresent()) {
-                StoredKey stored = found.get();
-                if (!Transitions.isExpired(stored.key(), clock.now())) {
-                    return stored;
-                }
-                write = access.replace(stored.revision(), fresh);
-                if (write == StoreAccess.Write.DONE) {
-                    return created(fresh);
-                }
-            }
-            if (write == StoreAccess.Write.BUSY || !tries.another()) {
-                throw new IdempotencyException.Locked(fresh.id(), SOON);
-            }
-        }
-    }
-
-    private StoredKey created(StoredKey fresh) {
-        settings.events().emit(new KeyEvent.Created(fresh.key()));
-        return fresh;
-    }
-
-    /** Tells the listener of what is refused, and throws it on. */
-    private <R> R observed(Supplier<R> call) {
-        try {
-            return call.get();
-        } catch (IdempotencyException e) {
-            throw settings.events().refused(e);
-        }
-    }
-
-    private StoredKey open(KeyId id, Request request) {
-        Fingerprint fingerprint = Fingerprint.of("", request);
-        return Transitions.createOpen(id, newUuid(), "", request, fingerprint, clock.now(), newRevision());
-    }
-
-    private String generatedValue() {
-        return newUuid().toString();
-    }
-
-    private Revision newRevision() {
-        return new Revision(newUuid());
-    }
-
-    private UUID newUuid() {
-        // At once: a SecureRandom works through its lock for every call.
-        byte[] bytes = new byte[16];
-        settings.environment().random().nextBytes(bytes);
-        ByteBuffer buffer = ByteBuffer.wrap(bytes);
-        return new UUID(buffer.getLong(), buffer.getLong());
-    }
-
-    /**
-     * Settings of a service, each with a default; not safe for many threads.
-     *
-     * @param <T> the store's transaction handle
-     */
-    public static final class Builder<T> {
-        /** How long a lock holds if its owner disappears. */
-        public static final Duration DEFAULT_LEASE = Duration.ofSeconds(30);
-
-        /** How long a finished key can be replayed. */
-        public static final Duration DEFAULT_TIME_TO_LIVE = Duration.ofHours(24);
-
-        /** The longest body that is stored, in bytes. */
-        public static final int DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024;
-
-        /** How many times a stage or a statement is tried while its failures are transient. */
-        public static final int DEFAULT_MAX_TRIES = 20;
-
-        /** The bound on the first wait between two tries. */
-        public static final Duration DEFAULT_FIRST_PAUSE = Duration.ofMillis(5);
-
-        /** The bound on any wait between two tries. */
-        public static final Duration DEFAULT_LONGEST_PAUSE = Duration.ofMillis(500);
-
-        private final KeyStore<T> store;
-        private Duration lease = DEFAULT_LEASE;
-        private Duration timeToLive = DEFAULT_TIME_TO_LIVE;
-        private int maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES;
-        private int maxTries = DEFAULT_MAX_TRIES;
-        private Duration firstPause = DEFAULT_FIRST_PAUSE;
-        private Duration longestPause = DEFAULT_LONGEST_PAUSE;
-        private @Nullable Isolation isolation;
-        private @Nullable Environment environment;
-        private final List<KeyListener> listeners = new ArrayList<>();
-
-        private Builder(KeyStore<T> store) {
-            this.store = Arguments.required(store, "store");
-        }
-
-        /**
-         * How long a lock holds if its owner disappears; set it to more than the longest stage takes. Default: {@link
-         * #DEFAULT_LEASE}.
-         *
-         * @param lease 1 millisecond to 24 hours
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> lease(Duration lease) {
-            this.lease = Transitions.lease(lease);
-            return this;
-        }
-
-        /**
-         * How long a finished key can be replayed before it counts as absent; set it to more than clients go on retrying.
-         * Default: {@link #DEFAULT_TIME_TO_LIVE}.
-         *
-         * @param timeToLive 1 millisecond to 3,650 days
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> timeToLive(Duration timeToLive) {
-            this.timeToLive = Arguments.between(Duration.ofMillis(1), Duration.ofDays(3650), timeToLive, "timeToLive");
-            return this;
-        }
-
-        /**
-         * The longest body that is stored. Default: {@link #DEFAULT_MAX_RESPONSE_BYTES}.
-         *
-         * @param maxResponseBytes 0 to 8,388,608
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> maxResponseBytes(int maxResponseBytes) {
-            this.maxResponseBytes = Arguments.between(0, 8 * 1024 * 1024, maxResponseBytes, "maxResponseBytes");
-            return this;
-        }
-
-        /**
-         * The isolation of stages' transactions. Default: the strongest that the store has.
-         *
-         * @param isolation one that the store has
-         * @return this
-         * @throws IllegalArgumentException if the store doesn't have it
-         */
-        public Builder<T> isolation(Isolation isolation) {
-            this.isolation = checkIsolation(store, isolation);
-            return this;
-        }
-
-        /**
-         * How many times a stage or a statement is tried while its failures are transient. Default: {@link
-         * #DEFAULT_MAX_TRIES}.
-         *
-         * @param maxTries 1 to 1,000
-         * @return this
-         * @throws IllegalArgumentException if it is out of bounds
-         */
-        public Builder<T> maxTries(int maxTries) {
-            this.maxTries = Arguments.between(1, 1000, maxTries, "maxTries");
-            return this;
-        }
-
-        /**
-         * How long to wait between two tries: a random time below a bound that doubles from the first to the longest.
-         * Default: {@link #DEFAULT_FIRST_PAUSE} and {@link #DEFAULT_LONGEST_PAUSE}.
-         *
-         * @param first 1 microsecond to 1 minute
-         * @param longest the first to 1 minute
-         * @return this
-         * @throws IllegalArgumentException if one of them is out of bounds
-         */
-        public Builder<T> pauses(Duration first, Duration longest) {
-            Duration most = Duration.ofMinutes(1);
-            Arguments.between(Duration.ofNanos(1000), most, first, "first");
-            this.longestPause = Arguments.between(first, most, longest, "longest");
-            this.firstPause = first;
-            return this;
-        }
-
-        /**
-         * What is random, timed or waits. Default: {@link Environment#system()}.
-         *
-         * @param environment such as a simulator's
-         * @return this
-         */
-        public Builder<T> environment(Environment environment) {
-            this.environment = Arguments.required(environment, "environment");
-            return this;
-        }
-
-        /**
-         * Adds a listener. Default: none; the library logs its events to the {@link System.Logger} {@code
-         * io.idempotencykey} anyway.
-         *
-         * @param listener is told what happens to keys
-         * @return this
-         */
-        public Builder<T> listener(KeyListener listener) {
-            listeners.add(Arguments.required(listener, "listener"));
-            return this;
-        }
-
-        /**
-         * Makes the service.
-         *
-         * @return the service; nothing has been read or written yet
-         */
-        public IdempotencyKeyService<T> build() {
-            return new IdempotencyKeyService<>(store, settings());
-        }
-
-        private Settings settings() {
-            return new Settings(
-                    lease,
-                    timeToLive,
-                    maxResponseBytes,
-                    isolation == null ? Collections.max(store.isolations()) : isolation,
-                    maxTries,
-                    firstPause,
-                    longestPause,
-                    environment == null ? Environment.system() : environment,
-                    new Events(List.copyOf(listeners)));
-        }
+    private KeyId generatedId(String scope) {
+        return new KeyId(scope, engine.newUuid().toString());
     }
 }

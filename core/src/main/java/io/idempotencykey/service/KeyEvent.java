@@ -9,14 +9,15 @@ import java.time.Duration;
 /**
  * Something that happened to a key, for whoever measures or watches.
  *
- * <p>Made after it happened, on the thread that did it. Durations are measured by the monotonic clock, ages by the store's.
- * No event carries a revision; take care that request, response and errors of a key stay out of logs.
+ * <p>Made after it happened, on the thread that did it. Durations are measured by the monotonic clock, ages by the
+ * store's. No event carries a revision; take care that request, response and errors of a key stay out of logs.
  */
 public sealed interface KeyEvent {
     /**
      * How noteworthy the event is; the library logs it at this level.
      *
-     * @return {@code DEBUG} for what is usual, {@code INFO} for what is not, {@code WARNING} for what a person should see
+     * @return {@code DEBUG} for what is usual, {@code INFO} for what is not, {@code WARNING} for what a person should
+     *     see
      */
     Level level();
 
@@ -60,6 +61,19 @@ public sealed interface KeyEvent {
         public String toString() {
             return "Refused[" + why.getClass().getSimpleName()
                     + why.keyId().map(id -> ", " + id).orElse("") + "]";
+        }
+    }
+
+    /**
+     * A request found another worker at it, by {@code claim}; from {@code run} and {@code once} it is {@link Refused}.
+     *
+     * @param key as it is held
+     * @param retryAfter when it makes sense to ask again
+     */
+    record FoundInFlight(IdempotencyKey key, Duration retryAfter) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
         }
     }
 
@@ -180,6 +194,28 @@ public sealed interface KeyEvent {
         @Override
         public Level level() {
             return Level.INFO;
+        }
+    }
+
+    /**
+     * The completer did not bring a request to its end: it could not take the key over, or a stage failed.
+     *
+     * @param key as it was found
+     * @param cause why
+     */
+    record CompletionFailed(IdempotencyKey key, Throwable cause) implements KeyEvent {
+        /** {@code WARNING} if the library or its store failed: then every completion may. */
+        @Override
+        public Level level() {
+            return cause instanceof IdempotencyException refused && refused.httpStatus() >= 500
+                    ? Level.WARNING
+                    : Level.INFO;
+        }
+
+        /** Returns the event without the cause's message, which may hold anything. */
+        @Override
+        public String toString() {
+            return "CompletionFailed[" + key + ", " + cause.getClass().getName() + "]";
         }
     }
 

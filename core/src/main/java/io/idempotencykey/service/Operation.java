@@ -1,19 +1,19 @@
 package io.idempotencykey.service;
 
-import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
-import java.util.Deque;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -21,7 +21,8 @@ import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A request's stages, declared once, which an {@link OperationRunner} runs, replays and resumes.
+ * A request's stages, declared once, which {@link IdempotencyKeyService#run} runs, replays and resumes. Made by {@link
+ * IdempotencyKeyService#operation}.
  *
  * <p>Immutable and safe for many threads, as far as the stages' own code is.
  *
@@ -40,6 +41,7 @@ public final class Operation<T> {
     /** How long the completer waits at most after a failed attempt. */
     public static final Duration DEFAULT_LONGEST_BACKOFF = Duration.ofMinutes(15);
 
+    private final Engine<T> engine;
     private final String name;
     private final Map<RecoveryPoint, StageDefinition<T>> stages;
     private final int maxAttempts;
@@ -47,8 +49,12 @@ public final class Operation<T> {
     private final Duration longestBackoff;
     private final @Nullable UnaryOperator<Map<String, @Nullable Object>> redaction;
     private final boolean resumableWithoutParameters;
+    private final @Nullable Duration longestLease;
+    private final boolean completesAfterFailure;
+    private final List<Function<Throwable, Optional<Response>>> answers;
 
     private Operation(Builder<T> builder, Map<RecoveryPoint, StageDefinition<T>> stages) {
+        this.engine = builder.engine;
         this.name = builder.name;
         this.stages = stages;
         this.maxAttempts = builder.maxAttempts;
@@ -56,19 +62,12 @@ public final class Operation<T> {
         this.longestBackoff = builder.longestBackoff;
         this.redaction = builder.redaction;
         this.resumableWithoutParameters = builder.resumableWithoutParameters;
-    }
-
-    /**
-     * Begins a declaration.
-     *
-     * @param <T> the store's transaction handle
-     * @param name stored with every key and part of its fingerprint, so never to be changed while keys are unfinished: 1
-     *     to 100 ASCII letters, digits, {@code '.'}, {@code '_'} and {@code '-'}
-     * @return the builder
-     * @throws IllegalArgumentException if the name has an illegal character or length
-     */
-    public static <T> Builder<T> named(String name) {
-        return new Builder<>(Arguments.name(name, "name"));
+        this.longestLease = builder.longestLease;
+        StageDefinition<T> first = stages.get(RecoveryPoint.STARTED);
+        this.completesAfterFailure = builder.completesAfterFailure == null
+                ? first != null && first.callsOutside()
+                : builder.completesAfterFailure;
+        this.answers = List.copyOf(builder.answers);
     }
 
     /**
@@ -98,6 +97,28 @@ public final class Operation<T> {
         return resumableWithoutParameters;
     }
 
+    /** Whether its isolations are known to be the store's. */
+    boolean isOf(Engine<?> other) {
+        return engine == other;
+    }
+
+    @Nullable
+    Duration longestLease() {
+        return longestLease;
+    }
+
+    boolean completesAfterFailure() {
+        return completesAfterFailure;
+    }
+
+    /** The response that an exception is, by the first declaration that says so. */
+    Optional<Response> answerTo(Throwable failure) {
+        return answers.stream()
+                .map(answer -> Arguments.required(answer.apply(failure), "the answer to an exception"))
+                .flatMap(Optional::stream)
+                .findFirst();
+    }
+
     int maxAttempts() {
         return maxAttempts;
     }
@@ -117,6 +138,10 @@ public final class Operation<T> {
         return redaction != null;
     }
 
+    Collection<StageDefinition<T>> stages() {
+        return stages.values();
+    }
+
     @Nullable
     StageDefinition<T> stage(RecoveryPoint recoveryPoint) {
         return stages.get(recoveryPoint);
@@ -129,13 +154,14 @@ public final class Operation<T> {
     }
 
     /**
-     * Declares an operation; not safe for many threads.
+     * Declares an operation, stage by stage in the order in which they run; not safe for many threads.
      *
      * @param <T> the store's transaction handle
      */
     public static final class Builder<T> {
+        private final Engine<T> engine;
         private final String name;
-        private final Map<RecoveryPoint, Declaration<T>> declarations = new LinkedHashMap<>();
+        private final Map<RecoveryPoint, StageDeclaration<T>> declarations = new LinkedHashMap<>();
         private @Nullable Duration lease;
         private @Nullable Isolation isolation;
         private int maxAttempts = DEFAULT_MAX_ATTEMPTS;
@@ -143,9 +169,13 @@ public final class Operation<T> {
         private Duration longestBackoff = DEFAULT_LONGEST_BACKOFF;
         private @Nullable UnaryOperator<Map<String, @Nullable Object>> redaction;
         private boolean resumableWithoutParameters;
+        private @Nullable Duration longestLease;
+        private @Nullable Boolean completesAfterFailure;
+        private final List<Function<Throwable, Optional<Response>>> answers = new ArrayList<>();
 
-        private Builder(String name) {
-            this.name = name;
+        Builder(Engine<T> engine, String name) {
+            this.engine = engine;
+            this.name = Arguments.name(name, "name");
         }
 
         /**
@@ -161,6 +191,81 @@ public final class Operation<T> {
         }
 
         /**
+         * How long a lease may grow to: whoever takes a key over from a holder whose lease has run out gets twice that
+         * holder's lease. Set it to what a stage takes when the machine is overloaded. Default: ten times the stage's
+         * lease.
+         *
+         * @param longestLease 1 millisecond to 24 hours; a stage's declared lease holds if it is longer
+         * @return this
+         * @throws IllegalArgumentException if it is out of bounds
+         */
+        public Builder<T> longestLease(Duration longestLease) {
+            this.longestLease = Transitions.lease(longestLease, "longestLease");
+            return this;
+        }
+
+        /**
+         * Has the completer bring a request on even if its client was told of an exception before any stage was
+         * committed. Default: as {@link #leaveToClientAfterFailure}, unless the first stage makes an outside call: what
+         * that call has done must not be forgotten, and so the request is completed.
+         *
+         * <p>A request whose client was told nothing, for instance because its server died, is always completed.
+         *
+         * @return this
+         */
+        public Builder<T> completeAfterFailure() {
+            this.completesAfterFailure = true;
+            return this;
+        }
+
+        /**
+         * Leaves a request to its client if that client was told of an exception before any stage was committed. The
+         * client may have given up, and must not find later that the request was performed: so only the client brings
+         * it on, and after the time to live the key counts as absent and is reaped. Default: so it is, unless the first
+         * stage makes an outside call (see {@link #completeAfterFailure}).
+         *
+         * @return this
+         */
+        public Builder<T> leaveToClientAfterFailure() {
+            this.completesAfterFailure = false;
+            return this;
+        }
+
+        /**
+         * Says that exceptions of a type are answers: final, stored and replayed, such as a 404 for what doesn't exist.
+         *
+         * <p>If a stage or an outside call throws one, the stage's writes are rolled back, and the key is finished with
+         * the response in one fenced write; the caller gets the response, not the exception. A crash in between leaves
+         * the key as any crash does. If the response can't be stored, the caller gets an {@link IdempotencyException}
+         * that says so, with the exception among its suppressed ones. Transient failures of the store, exceptions of
+         * this library and the interruption of a thread are never answers. Default: no exception is an answer.
+         *
+         * @param <X> the exceptions' type
+         * @param type subtypes belong to it; causes aren't looked at
+         * @param answer from the exception to the response
+         * @return this
+         */
+        public <X extends Throwable> Builder<T> answering(Class<X> type, Function<? super X, Response> answer) {
+            Arguments.required(type, "type");
+            Arguments.required(answer, "answer");
+            return answering(thrown -> type.isInstance(thrown)
+                    ? Optional.of(Arguments.required(answer.apply(type.cast(thrown)), "the answer to an exception"))
+                    : Optional.empty());
+        }
+
+        /**
+         * Says which exceptions are answers, as {@link #answering(Class, Function)} does for one type. The first
+         * declaration that gives a response counts.
+         *
+         * @param answer from an exception to the response; empty if it isn't an answer
+         * @return this
+         */
+        public Builder<T> answering(Function<Throwable, Optional<Response>> answer) {
+            answers.add(Arguments.required(answer, "answer"));
+            return this;
+        }
+
+        /**
          * The isolation of the stages' transactions; default: the service's.
          *
          * @param isolation one that the store has
@@ -172,9 +277,10 @@ public final class Operation<T> {
         }
 
         /**
-         * After how many failed attempts since the last committed stage a key is quarantined. An attempt fails when a
-         * stage or an outside call throws, or its retries are exhausted; a process that dies doesn't count. Default: {@link
-         * #DEFAULT_MAX_ATTEMPTS}.
+         * After how many failed attempts since the last committed stage a key is quarantined; a request that has
+         * committed none, and is brought on by its client, is never (see {@link #completeAfterFailure}). An attempt
+         * fails when a stage or an outside call throws, or its retries are exhausted; a process that dies doesn't
+         * count. Default: {@link #DEFAULT_MAX_ATTEMPTS}.
          *
          * @param maxAttempts 1 to 1,000,000
          * @return this
@@ -186,9 +292,9 @@ public final class Operation<T> {
         }
 
         /**
-         * How long the completer leaves a request alone after a failed attempt: doubling from the first to the longest, up
-         * to half of it at random. A client may come back at any time. Default: {@link #DEFAULT_FIRST_BACKOFF} and {@link
-         * #DEFAULT_LONGEST_BACKOFF}.
+         * How long the completer leaves a request alone after a failed attempt: doubling from the first to the longest,
+         * up to half of it at random. A client may come back at any time. Default: {@link #DEFAULT_FIRST_BACKOFF} and
+         * {@link #DEFAULT_LONGEST_BACKOFF}.
          *
          * @param first 1 millisecond to 24 hours
          * @param longest the first to 24 hours
@@ -205,9 +311,9 @@ public final class Operation<T> {
 
         /**
          * Stores other parameters than those that the client sent, such as masked ones or none ({@code parameters ->
-         * Map.of()}). The fingerprint is taken before. Stages see what the client at hand sent; the completer has only what
-         * is stored, and leaves such requests to their clients unless {@link #resumableWithoutParameters} is set. Default:
-         * all parameters are stored.
+         * Map.of()}). The fingerprint is taken before. Stages see what the client at hand sent; the completer has only
+         * what is stored, and leaves such requests to their clients unless {@link #resumableWithoutParameters} is set.
+         * Default: all parameters are stored.
          *
          * @param redaction from the normalized parameters to those that may be stored
          * @return this
@@ -218,8 +324,8 @@ public final class Operation<T> {
         }
 
         /**
-         * Declares that the stages can do without the parameters that {@link #redact} left out, so that the completer may
-         * resume such requests too. Default: it may not.
+         * Declares that the stages can do without the parameters that {@link #redact} left out, so that the completer
+         * may resume such requests too. Default: it may not.
          *
          * @return this
          */
@@ -229,47 +335,169 @@ public final class Operation<T> {
         }
 
         /**
-         * Declares the stage that begins at a recovery point.
+         * Declares the stage that begins at a recovery point, and after which the request goes on to the one declared
+         * next.
          *
          * @param at where it begins
-         * @param work what it does
+         * @param action what it does
          * @param options what it does otherwise than the other stages
          * @return this
          * @throws IllegalArgumentException if a stage begins there already, it is {@code finished}, or there are {@link
          *     Operation#MAX_STAGES} already
          */
-        public Builder<T> stage(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
-            Arguments.required(work, "work");
-            return declare(at, key -> work, options);
+        public Builder<T> stage(RecoveryPoint at, WorkStage.Action<T> action, StageOption... options) {
+            Arguments.required(action, "action");
+            return declare(
+                    at,
+                    StageDeclaration.End.ADVANCES,
+                    false,
+                    next -> key -> stage -> {
+                        action.run(stage);
+                        return StageOutcome.advanceTo(next);
+                    },
+                    options);
         }
 
         /**
-         * Declares the stage that begins at a recovery point with a call to another system.
+         * Declares the same with a call to another system before the transaction.
+         *
+         * @param <I> the outside call's result
+         * @param at where it begins
+         * @param outsideCall made before the transaction opens, once per attempt
+         * @param action what it does with the call's result
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
+         */
+        public <I extends @Nullable Object> Builder<T> stage(
+                RecoveryPoint at,
+                OutsideCall<I> outsideCall,
+                WorkStage.Action.WithInput<T, I> action,
+                StageOption... options) {
+            Arguments.required(outsideCall, "outsideCall");
+            Arguments.required(action, "action");
+            return declare(
+                    at,
+                    StageDeclaration.End.ADVANCES,
+                    true,
+                    next -> calling(outsideCall, (stage, input) -> {
+                        action.run(stage, input);
+                        return StageOutcome.advanceTo(next);
+                    }),
+                    options);
+        }
+
+        /**
+         * Declares a last stage, which answers the request.
+         *
+         * @param at where it begins
+         * @param answer what it does
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
+         */
+        public Builder<T> respond(RecoveryPoint at, WorkStage.Answer<T, Response> answer, StageOption... options) {
+            Arguments.required(answer, "answer");
+            return declare(
+                    at,
+                    StageDeclaration.End.RESPONDS,
+                    false,
+                    next -> key -> stage -> StageOutcome.respond(answer.answer(stage)),
+                    options);
+        }
+
+        /**
+         * Declares a last stage, which answers with a value.
+         *
+         * @param <V> the value
+         * @param at where it begins
+         * @param codec makes a response of the value
+         * @param answer what it does
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
+         */
+        public <V> Builder<T> respond(
+                RecoveryPoint at, ResponseCodec<V> codec, WorkStage.Answer<T, V> answer, StageOption... options) {
+            Arguments.required(codec, "codec");
+            Arguments.required(answer, "answer");
+            return respond(at, stage -> codec.encode(answer.answer(stage)), options);
+        }
+
+        /**
+         * Declares a last stage with a call to another system before its transaction.
+         *
+         * @param <I> the outside call's result
+         * @param at where it begins
+         * @param outsideCall made before the transaction opens, once per attempt
+         * @param answer what it does with the call's result
+         * @param options what it does otherwise than the other stages
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
+         */
+        public <I extends @Nullable Object> Builder<T> respond(
+                RecoveryPoint at,
+                OutsideCall<I> outsideCall,
+                WorkStage.Answer.WithInput<T, I, Response> answer,
+                StageOption... options) {
+            Arguments.required(outsideCall, "outsideCall");
+            Arguments.required(answer, "answer");
+            return declare(
+                    at,
+                    StageDeclaration.End.RESPONDS,
+                    true,
+                    next -> calling(outsideCall, (stage, input) -> StageOutcome.respond(answer.answer(stage, input))),
+                    options);
+        }
+
+        /**
+         * Declares a stage that chooses: it advances to one of several points, or responds.
+         *
+         * @param at where it begins
+         * @param work what it does
+         * @param options among them {@link StageOption#advancesTo}; without it, the stage may advance to the one
+         *     declared next
+         * @return this
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
+         */
+        public Builder<T> branch(RecoveryPoint at, WorkStage<T> work, StageOption... options) {
+            Arguments.required(work, "work");
+            return declare(at, StageDeclaration.End.CHOOSES, false, next -> key -> work, options);
+        }
+
+        /**
+         * Declares a stage that chooses after a call to another system.
          *
          * @param <I> the outside call's result
          * @param at where it begins
          * @param outsideCall made before the transaction opens, once per attempt
          * @param work what it does with the call's result
-         * @param options what it does otherwise than the other stages
+         * @param options as for {@link #branch(RecoveryPoint, WorkStage, StageOption...)}
          * @return this
-         * @throws IllegalArgumentException if a stage begins there already, it is {@code finished}, or there are {@link
-         *     Operation#MAX_STAGES} already
+         * @throws IllegalArgumentException as {@link #stage(RecoveryPoint, WorkStage.Action, StageOption...)}
          */
-        public <I extends @Nullable Object> Builder<T> stage(
+        public <I extends @Nullable Object> Builder<T> branch(
                 RecoveryPoint at, OutsideCall<I> outsideCall, WorkStage.WithInput<T, I> work, StageOption... options) {
             Arguments.required(outsideCall, "outsideCall");
             Arguments.required(work, "work");
-            return declare(
-                    at,
-                    key -> {
-                        I input = outsideCall.call(key);
-                        return stage -> work.work(stage, input);
-                    },
-                    options);
+            return declare(at, StageDeclaration.End.CHOOSES, true, next -> calling(outsideCall, work), options);
+        }
+
+        /** Makes the call, and hands its result to each run of the work. */
+        private static <T, I extends @Nullable Object> StageDefinition.Preparation<T> calling(
+                OutsideCall<I> outsideCall, WorkStage.WithInput<T, I> work) {
+            return key -> {
+                I input = outsideCall.call(key);
+                return stage -> work.work(stage, input);
+            };
         }
 
         private Builder<T> declare(
-                RecoveryPoint at, Function<IdempotencyKey, WorkStage<T>> prepare, StageOption... options) {
+                RecoveryPoint at,
+                StageDeclaration.End end,
+                boolean callsOutside,
+                Function<RecoveryPoint, StageDefinition.Preparation<T>> preparation,
+                StageOption... options) {
             List<StageOption> chosen = Arguments.listed(options, "options");
             if (Arguments.required(at, "at").equals(RecoveryPoint.FINISHED)) {
                 throw Arguments.refused("at", at, "any but 'finished', where nothing is left to do");
@@ -278,7 +506,7 @@ public final class Operation<T> {
                 // Graphs are walked, and stages run, one level deeper for each.
                 throw Arguments.refused("at", at, "at most " + MAX_STAGES + " stages");
             }
-            if (declarations.putIfAbsent(at, new Declaration<>(prepare, chosen)) != null) {
+            if (declarations.putIfAbsent(at, new StageDeclaration<>(end, callsOutside, preparation, chosen)) != null) {
                 throw Arguments.refused("at", at, "one stage per recovery point");
             }
             return this;
@@ -288,8 +516,10 @@ public final class Operation<T> {
          * Checks the graph and makes the operation.
          *
          * @return the operation
-         * @throws IllegalStateException if there is no stage at {@code started}, a stage advances to a point that no stage
-         *     begins at, a stage can't be reached, or some way leads in a circle
+         * @throws IllegalStateException if there is no stage at {@code started}, a stage advances to a point that no
+         *     stage begins at, a stage can't be reached, some way leads in a circle, or a stage that goes on has none
+         *     behind it
+         * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have
          */
         public Operation<T> build() {
             Map<RecoveryPoint, StageDefinition<T>> stages = new LinkedHashMap<>();
@@ -297,66 +527,15 @@ public final class Operation<T> {
             for (int i = 0; i < order.size(); i++) {
                 RecoveryPoint at = order.get(i);
                 Set<RecoveryPoint> next = i + 1 < order.size() ? Set.of(order.get(i + 1)) : Set.of();
-                Declaration<T> declaration = declarations.get(at);
+                StageDeclaration<T> declaration = declarations.get(at);
                 if (declaration != null) {
-                    stages.put(at, declaration.define(lease, isolation, next));
+                    stages.put(at, declaration.define(name, at, next, lease, isolation));
                 }
             }
-            checkGraph(stages);
-            return new Operation<>(this, stages);
-        }
-
-        private void checkGraph(Map<RecoveryPoint, StageDefinition<T>> stages) {
-            if (!stages.containsKey(RecoveryPoint.STARTED)) {
-                throw illegal("has no stage at '" + RecoveryPoint.STARTED + "', where every request begins");
-            }
-            stages.forEach((at, stage) -> stage.targets().forEach(target -> {
-                if (!stages.containsKey(target)) {
-                    throw illegal("advances from '" + at + "' to '" + target + "', where no stage begins");
-                }
-            }));
-            Set<RecoveryPoint> reached = new LinkedHashSet<>();
-            visit(RecoveryPoint.STARTED, stages, reached, new ArrayDeque<>());
-            for (RecoveryPoint at : stages.keySet()) {
-                if (!reached.contains(at)) {
-                    throw illegal("has a stage at '" + at + "' that no way from 'started' leads to");
-                }
-            }
-        }
-
-        private void visit(
-                RecoveryPoint at,
-                Map<RecoveryPoint, StageDefinition<T>> stages,
-                Set<RecoveryPoint> reached,
-                Deque<RecoveryPoint> way) {
-            if (way.contains(at)) {
-                throw illegal("can go in a circle through '" + at + "'");
-            }
-            StageDefinition<T> stage = stages.get(at);
-            if (reached.add(at) && stage != null) {
-                way.push(at);
-                stage.targets().forEach(target -> visit(target, stages, reached, way));
-                way.pop();
-            }
-        }
-
-        private IllegalStateException illegal(String what) {
-            return new IllegalStateException("operation '" + name + "' " + what);
-        }
-    }
-
-    private record Declaration<T>(Function<IdempotencyKey, WorkStage<T>> prepare, List<StageOption> options) {
-        StageDefinition<T> define(
-                @Nullable Duration operationLease, @Nullable Isolation operationIsolation, Set<RecoveryPoint> next) {
-            Duration lease = operationLease;
-            Isolation isolation = operationIsolation;
-            Set<RecoveryPoint> targets = next;
-            for (StageOption option : options) {
-                lease = option.lease != null ? option.lease : lease;
-                isolation = option.isolation != null ? option.isolation : isolation;
-                targets = option.targets != null ? option.targets : targets;
-            }
-            return new StageDefinition<>(prepare, lease, isolation, targets);
+            new StageGraph(name, stages).check();
+            Operation<T> operation = new Operation<>(this, stages);
+            engine.check(operation);
+            return operation;
         }
     }
 }

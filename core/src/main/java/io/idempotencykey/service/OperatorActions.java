@@ -3,6 +3,7 @@ package io.idempotencykey.service;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.StoredKey;
@@ -14,15 +15,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a person can do with keys that don't come to an end by themselves.
  *
- * <p>Each action is a compare-and-set against the key as it was read, works on unfinished keys that nobody holds, and is
- * recorded: as {@link IdempotencyKey#lastError()} with who did it and what stood there before, in the log, and as {@link
- * KeyEvent.Operated}. Safe for many threads.
+ * <p>Each action is a compare-and-set against the key as it was read, works on unfinished keys that nobody holds, and
+ * is recorded: as {@link IdempotencyKey#lastError()} with who did it and what stood there before, in the log, and as
+ * {@link KeyEvent.Operated}. Safe for many threads.
  */
 public final class OperatorActions {
     /** More than any lease or rest that a key may have before it. */
     private static final Duration LONGEST_WAIT = Duration.ofDays(366);
 
-    private final IdempotencyKeyService<?> service;
+    private final Engine<?> engine;
 
     /**
      * Actions on a service's keys.
@@ -30,7 +31,7 @@ public final class OperatorActions {
      * @param service whose keys
      */
     public OperatorActions(IdempotencyKeyService<?> service) {
-        this.service = Arguments.required(service, "service");
+        this.engine = Arguments.required(service, "service").engine();
     }
 
     /**
@@ -44,19 +45,18 @@ public final class OperatorActions {
      */
     public List<IdempotencyKey> listQuarantined(@Nullable KeyId after, int limit) {
         Arguments.between(1, 10_000, limit, "limit");
-        return service.findQuarantined(after, limit).stream()
-                .map(StoredKey::key)
-                .toList();
+        return engine.findQuarantined(after, limit).stream().map(StoredKey::key).toList();
     }
 
     /**
-     * Lists unfinished keys that aren't quarantined: those that a worker holds, that wait for their client or the completer,
-     * or that nobody here knows how to go on with.
+     * Lists unfinished keys that aren't quarantined: those that a worker holds, that wait for their client or the
+     * completer, or that nobody here knows how to go on with. Those that failed and are left to their clients are not
+     * among them.
      *
      * <p>All are of one scope, the first in order that has any: ask for the next with the scope that came back.
      *
-     * @param afterScope scopes up to this one, of 0 to 255 visible ASCII characters, are left out; {@code null} leaves out
-     *     none
+     * @param afterScope scopes up to this one, of 0 to 255 visible ASCII characters, are left out; {@code null} leaves
+     *     out none
      * @param limit the most keys to return, 1 to 10,000; a scope's further ones can't be listed until these are done
      * @return what is known of them, the longest waiting first
      * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
@@ -68,14 +68,14 @@ public final class OperatorActions {
                     "afterScope", afterScope, "0 to " + KeyId.MAX_LENGTH + " visible ASCII characters ('!' to '~')");
         }
         Arguments.between(1, 10_000, limit, "limit");
-        return service.findResumable(Map.of(), afterScope, service.clock().now().plus(LONGEST_WAIT), limit).stream()
+        return engine.findResumable(Map.of(), afterScope, engine.clock().now().plus(LONGEST_WAIT), limit).stream()
                 .map(StoredKey::key)
                 .toList();
     }
 
     /**
-     * Lets a request go on at its recovery point, with all its attempts anew; whoever comes next takes it, a client or the
-     * completer.
+     * Lets a request go on at its recovery point, with all its attempts anew; whoever comes next takes it, a client or
+     * the completer.
      *
      * @param id the key
      * @param by who does it: at most 100 characters, none of them a control character
@@ -86,7 +86,7 @@ public final class OperatorActions {
      * @throws IdempotencyException.AlreadyFinished if it has its response
      */
     public IdempotencyKey retry(KeyId id, String by) {
-        return service.operate(
+        return engine.operate(
                 id,
                 "retry",
                 by(by),
@@ -107,9 +107,9 @@ public final class OperatorActions {
      * @throws IdempotencyException.AlreadyFinished if it has its response
      */
     public IdempotencyKey finish(KeyId id, Response response, String by) {
-        Settings settings = service.settings();
+        Settings settings = engine.settings();
         Transitions.checkLength(id, Arguments.required(response, "response"), settings.maxResponseBytes());
-        return service.operate(
+        return engine.operate(
                 id,
                 "finish",
                 by(by),
@@ -118,8 +118,8 @@ public final class OperatorActions {
     }
 
     /**
-     * Gives a request up: the key counts as absent from now on, so that the same request would run anew. What its stages
-     * committed stays.
+     * Gives a request up: the key counts as absent from now on, so that the same request would run anew. What its
+     * stages committed stays.
      *
      * @param id the key
      * @param by who does it: at most 100 characters, none of them a control character
@@ -131,7 +131,7 @@ public final class OperatorActions {
      */
     public IdempotencyKey discard(KeyId id, String by) {
         Response gone = Response.of(410, new byte[0]);
-        return service.operate(
+        return engine.operate(
                 id,
                 "discard",
                 by(by),
@@ -147,7 +147,7 @@ public final class OperatorActions {
     private static String record(String action, String by, StoredKey stored) {
         String before = stored.key().lastError();
         String record = action + " by " + by + (before.isEmpty() ? "" : "; before: " + before);
-        int length = Math.min(record.length(), IdempotencyKey.MAX_ERROR_LENGTH);
+        int length = Math.min(record.length(), KeyProgress.MAX_ERROR_LENGTH);
         // Not through the middle of a character.
         return record.substring(0, Character.isHighSurrogate(record.charAt(length - 1)) ? length - 1 : length);
     }

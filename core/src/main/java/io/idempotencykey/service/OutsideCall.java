@@ -6,8 +6,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A call to another system that a stage needs, made before its transaction opens, once per attempt.
  *
- * <p>A later attempt makes it again: give the other system {@link IdempotencyKey#derivedKey} so that it acts once. What it
- * throws releases the key and reaches the caller as it is.
+ * <p>A later attempt makes it again: give the other system {@link IdempotencyKey#derivedKey} so that it acts once. What
+ * it throws, checked exceptions too, releases the key and reaches the caller as it is.
  *
  * @param <I> the result
  */
@@ -18,6 +18,7 @@ public interface OutsideCall<I extends @Nullable Object> {
      *
      * @param key what is known of the key, its request and derived keys among it
      * @return the stage's input
+     * @throws Exception whatever goes wrong; the stage isn't run
      */
-    I call(IdempotencyKey key);
+    I call(IdempotencyKey key) throws Exception;
 }

@@ -5,10 +5,10 @@ import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
 
 /**
- * Removes finished keys after their expiry; unfinished and quarantined ones stay.
+ * Removes keys that have expired: finished ones, and failed ones that were left to their clients. All others stay.
  *
- * <p>Without it nothing goes wrong, since an expired key counts as absent; only the store grows. Safe for many threads and
- * for many instances side by side.
+ * <p>Without it nothing goes wrong, since an expired key counts as absent; only the store grows. Safe for many threads
+ * and for many instances side by side.
  */
 public final class Reaper {
     /** How many keys one statement deletes at most. */
@@ -16,10 +16,10 @@ public final class Reaper {
 
     private static final int MOST_BATCHES = 200;
 
-    /** How long it rests between two batches, in terms of what the last one took: claims are to go on meanwhile. */
+    /** How many times as long as a batch took it rests after it, so that claims go on meanwhile. */
     private static final int REST = 9;
 
-    private final IdempotencyKeyService<?> service;
+    private final Engine<?> engine;
     private final int batchSize;
 
     /**
@@ -35,36 +35,46 @@ public final class Reaper {
      * A reaper.
      *
      * @param service whose keys are removed
-     * @param batchSize how many keys one statement deletes at most, which bounds how long it holds their locks: 1 to 10,000
+     * @param batchSize how many keys one statement deletes at most, which bounds how long it holds their locks: 1 to
+     *     10,000
      * @throws IllegalArgumentException if {@code batchSize} is out of bounds
      */
     public Reaper(IdempotencyKeyService<?> service, int batchSize) {
-        this.service = Arguments.required(service, "service");
+        this(Arguments.required(service, "service").engine(), batchSize);
+    }
+
+    Reaper(Engine<?> engine) {
+        this(engine, DEFAULT_BATCH_SIZE);
+    }
+
+    private Reaper(Engine<?> engine, int batchSize) {
+        this.engine = engine;
         this.batchSize = Arguments.between(1, 10_000, batchSize, "batchSize");
     }
 
     /**
-     * Deletes batch after batch until nothing expired is left, 200 batches are done, or the thread is interrupted (which it
-     * then still is). Between two batches it rests nine times as long as the last one took, so as to leave the store to
-     * requests.
+     * Deletes batch after batch until nothing expired is left, 200 batches are done, or the thread is interrupted
+     * (which it then still is). Between two batches it rests nine times as long as the last one took, so as to leave
+     * the store to requests.
      *
      * @return how many keys were deleted
-     * @throws IdempotencyException.StoreUnavailable if the store could not be used; what was deleted before stays deleted
+     * @throws IdempotencyException.StoreUnavailable if the store could not be used; what was deleted before stays
+     *     deleted
      */
     public int runOnce() {
-        Environment environment = service.settings().environment();
+        Environment environment = engine.settings().environment();
         long begin = environment.nanoTime();
         int deleted = 0;
         boolean more = true;
         for (int i = 0; i < MOST_BATCHES && more; i++) {
             long batchBegin = environment.nanoTime();
-            int last = service.deleteExpired(batchSize);
+            int last = engine.deleteExpired(batchSize);
             deleted += last;
             more = last == batchSize && rest(environment, environment.nanoTime() - batchBegin);
         }
         if (deleted > 0) {
             Duration duration = Duration.ofNanos(environment.nanoTime() - begin);
-            service.settings().events().emit(new KeyEvent.Expired(deleted, duration));
+            engine.settings().events().emit(new KeyEvent.Expired(deleted, duration));
         }
         return deleted;
     }

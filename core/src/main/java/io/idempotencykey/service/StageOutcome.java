@@ -2,10 +2,12 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
-import java.util.function.Function;
+import io.idempotencykey.internal.Arguments;
 
-/** How a stage ends: it advances to another recovery point, or it responds. */
-public sealed interface StageOutcome permits Advance, Respond {
+/** How a stage ends: it advances to another recovery point, or it responds. Immutable. */
+public abstract sealed class StageOutcome {
+    private StageOutcome() {}
+
     /**
      * The key moves on to another recovery point and stays held for its stage.
      *
@@ -13,7 +15,10 @@ public sealed interface StageOutcome permits Advance, Respond {
      * @return the outcome
      * @throws IllegalArgumentException if the recovery point is {@code finished}: a response leads there
      */
-    static StageOutcome advanceTo(RecoveryPoint recoveryPoint) {
+    public static StageOutcome advanceTo(RecoveryPoint recoveryPoint) {
+        if (Arguments.required(recoveryPoint, "recoveryPoint").equals(RecoveryPoint.FINISHED)) {
+            throw Arguments.refused("recoveryPoint", recoveryPoint, "any but 'finished'; use respond to finish");
+        }
         return new Advance(recoveryPoint);
     }
 
@@ -23,17 +28,42 @@ public sealed interface StageOutcome permits Advance, Respond {
      * @param response what the caller gets
      * @return the outcome
      */
-    static StageOutcome respond(Response response) {
-        return new Respond(response);
+    public static StageOutcome respond(Response response) {
+        return new Respond(Arguments.required(response, "response"));
     }
 
-    /**
-     * Applies the function for the outcome at hand; there is one per outcome and no other case.
-     *
-     * @param <R> the functions' result
-     * @param advance applied to the recovery point of {@link #advanceTo}
-     * @param respond applied to the response of {@link #respond}
-     * @return what the function returned
-     */
-    <R> R match(Function<? super RecoveryPoint, ? extends R> advance, Function<? super Response, ? extends R> respond);
+    abstract <R> R accept(Visitor<R> visitor);
+
+    /** Does something else for each outcome. */
+    interface Visitor<R> {
+        R advance(RecoveryPoint to);
+
+        R respond(Response response);
+    }
+
+    private static final class Advance extends StageOutcome {
+        private final RecoveryPoint to;
+
+        Advance(RecoveryPoint to) {
+            this.to = to;
+        }
+
+        @Override
+        <R> R accept(Visitor<R> visitor) {
+            return visitor.advance(to);
+        }
+    }
+
+    private static final class Respond extends StageOutcome {
+        private final Response response;
+
+        Respond(Response response) {
+            this.response = response;
+        }
+
+        @Override
+        <R> R accept(Visitor<R> visitor) {
+            return visitor.respond(response);
+        }
+    }
 }

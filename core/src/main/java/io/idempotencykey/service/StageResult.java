@@ -2,20 +2,40 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Response;
-import io.idempotencykey.internal.Arguments;
-import java.util.function.Function;
 
 /** Where a key stands after a change by its holder. */
 public sealed interface StageResult {
     /**
-     * Applies the function for the result at hand; there is one per result and no other case.
+     * Calls the visitor's method for the result at hand.
      *
-     * @param <R> the functions' result
-     * @param held applied if the key is held for its next stage
-     * @param finished applied if the key is finished
-     * @return what the function returned
+     * @param <R> the visitor's result
+     * @param visitor has one method per result
+     * @return what that method returned
      */
-    <R> R match(Function<? super Held, ? extends R> held, Function<? super Finished, ? extends R> finished);
+    <R> R accept(Visitor<R> visitor);
+
+    /**
+     * Does something else for each result.
+     *
+     * @param <R> the visitor's result
+     */
+    interface Visitor<R> {
+        /**
+         * The key advanced, and is held for its next stage.
+         *
+         * @param held the result
+         * @return what the visitor makes of it
+         */
+        R held(Held held);
+
+        /**
+         * The key is finished.
+         *
+         * @param finished the result
+         * @return what the visitor makes of it
+         */
+        R finished(Finished finished);
+    }
 
     /**
      * The key advanced, and is held for the stage at its new recovery point.
@@ -24,8 +44,8 @@ public sealed interface StageResult {
      */
     record Held(HeldKey key) implements StageResult {
         @Override
-        public <R> R match(Function<? super Held, ? extends R> held, Function<? super Finished, ? extends R> finished) {
-            return Arguments.required(held, "held").apply(this);
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.held(this);
         }
     }
 
@@ -37,8 +57,8 @@ public sealed interface StageResult {
      */
     record Finished(IdempotencyKey key, Response response) implements StageResult {
         @Override
-        public <R> R match(Function<? super Held, ? extends R> held, Function<? super Finished, ? extends R> finished) {
-            return Arguments.required(finished, "finished").apply(this);
+        public <R> R accept(Visitor<R> visitor) {
+            return visitor.finished(this);
         }
     }
 }

@@ -59,6 +59,7 @@ final class StoreAccess<T> {
         return write(key, () -> store.insert(key));
     }
 
+    /** Rule 1: a key is changed where it still has the revision that the writer knows, and nowhere else. */
     Write replace(Revision expected, StoredKey next) {
         return write(next, () -> store.replace(expected, next));
     }
@@ -78,9 +79,19 @@ final class StoreAccess<T> {
                 StoreFailure.Kind kind = StoreFailure.kindOf(e);
                 switch (kind) {
                     case BUSY -> {
-                        return isStored(next) ? Write.DONE : Write.BUSY;
+                        if (isStored(next)) {
+                            return Write.DONE;
+                        }
+                        if (unresolved) {
+                            // What holds the row may be an earlier try, which may still commit.
+                            throw failure(next.id(), true, e);
+                        }
+                        return Write.BUSY;
                     }
-                    case FULL -> throw new IdempotencyException.StoreFull(next.id(), e);
+                    case FULL ->
+                        throw unresolved
+                                ? failure(next.id(), true, e)
+                                : new IdempotencyException.StoreFull(next.id(), e);
                     case UNAVAILABLE -> throw failure(next.id(), unresolved, e);
                     case UNKNOWN, TRANSIENT -> unresolved |= kind == StoreFailure.Kind.UNKNOWN;
                 }

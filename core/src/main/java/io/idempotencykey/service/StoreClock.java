@@ -8,32 +8,35 @@ import java.time.temporal.ChronoUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** The store's time: read once a minute, carried by the monotonic clock in between. */
+/** The store's time, read once in a while and carried by the monotonic clock in between. */
 final class StoreClock {
-    static final Duration READ_EVERY = Duration.ofMinutes(1);
-
     private final KeyStore<?> store;
     private final StoreAccess<?> access;
     private final Environment environment;
+    private final Duration holds;
     private final AtomicReference<@Nullable Reading> last = new AtomicReference<>();
 
     StoreClock(KeyStore<?> store, StoreAccess<?> access, Settings settings) {
         this.store = store;
         this.access = access;
         this.environment = settings.environment();
+        this.holds = store.timeHolds();
     }
 
     /**
-     * The time, cut to milliseconds. If the store can't be read, an older reading is carried on, since only liveness hangs
-     * on it; without any, {@link IdempotencyException.StoreUnavailable} is thrown.
+     * Rule 10: the store's time, cut to milliseconds. If the store can't be read, an older reading is carried on, since
+     * only liveness depends on it; without any, {@link IdempotencyException.StoreUnavailable} is thrown.
      */
     Instant now() {
+        if (holds.isZero()) {
+            return access.repeatable(null, store::time).truncatedTo(ChronoUnit.MILLIS);
+        }
         Reading reading = last.get();
         long nanos = environment.nanoTime();
         if (reading == null) {
             reading = firstReading();
             last.compareAndSet(null, reading);
-        } else if (nanos - reading.nanos > READ_EVERY.toNanos()) {
+        } else if (nanos - reading.nanos > holds.toNanos()) {
             // One thread reads anew; the others go on with the old reading, dated so that they don't all follow.
             Reading carried = new Reading(reading.at(nanos), nanos);
             if (last.compareAndSet(reading, carried)) {

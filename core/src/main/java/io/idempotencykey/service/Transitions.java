@@ -3,207 +3,212 @@ package io.idempotencykey.service;
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
-import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.UUID;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** The key's state machine: pure functions from a key, an event and a time to the next key or an error. */
+/**
+ * What may happen to a key that this worker doesn't hold: pure functions from a key, an event and a time to an answer
+ * or to what is to be written. What its holder may do is said by {@link HeldKey}.
+ */
 final class Transitions {
-    private static final Duration LONGEST_LEASE = Duration.ofHours(24);
+    /** How long a lease may be. */
+    static final Duration LONGEST_LEASE = Duration.ofHours(24);
+
+    /** When to ask again where nothing better is known. */
+    static final Duration SOON = Duration.ofSeconds(1);
 
     private Transitions() {}
 
     /** Checks a lease. */
     static Duration lease(Duration lease) {
-        return Arguments.between(Duration.ofMillis(1), LONGEST_LEASE, lease, "lease");
+        return lease(lease, "lease");
     }
 
-    /** Until when the holder keeps a key whatever others do. */
-    static Instant leaseEnds(StoredKey held) {
-        return held.key()
-                .state()
-                .match(open -> notHeld(held), KeyState.Locked::leaseEnds, done -> notHeld(held), put -> notHeld(held));
+    static Duration lease(Duration lease, String argument) {
+        return Arguments.between(Duration.ofMillis(1), LONGEST_LEASE, lease, argument);
     }
 
-    private static Instant notHeld(StoredKey key) {
-        throw new IllegalStateException("a key that isn't locked can't be held: " + key);
+    /** How long a lease of this length may grow to, unless the operation says otherwise. */
+    static Duration longestLease(Duration lease) {
+        return atMost(LONGEST_LEASE, lease.multipliedBy(Plan.LEASE_GROWTH));
     }
 
     /** A new key that nobody holds. */
-    static StoredKey createOpen(
-            KeyId id,
-            UUID creationId,
-            String operation,
-            Request request,
-            Fingerprint fingerprint,
-            Instant now,
-            Revision revision) {
+    static StoredKey createOpen(KeyCreation creation, Revision revision) {
+        Instant now = creation.createdAt();
         KeyState state = new KeyState.Open(RecoveryPoint.STARTED, now);
-        return new StoredKey(
-                new IdempotencyKey(id, creationId, operation, request, fingerprint, now, now, 0, 0, "", state),
-                revision);
-    }
-
-    /** A new key that is held from the start. */
-    static StoredKey createLocked(
-            KeyId id,
-            UUID creationId,
-            String operation,
-            Request request,
-            Fingerprint fingerprint,
-            Instant now,
-            Duration lease,
-            Revision revision) {
-        return locked(
-                createOpen(id, creationId, operation, request, fingerprint, now, revision)
-                        .key(),
-                RecoveryPoint.STARTED,
-                1,
-                now,
-                lease,
-                revision);
-    }
-
-    /** Says whether the key is finished and its time is over; it then counts as absent. */
-    static boolean isExpired(IdempotencyKey key, Instant now) {
-        return key.state()
-                .match(
-                        open -> false,
-                        locked -> false,
-                        finished -> !now.isBefore(finished.expiresAt()),
-                        quarantined -> false);
-    }
-
-    /** Refuses another request than the key's own; to be asked in every state but that of an expired key. */
-    static void checkFingerprint(IdempotencyKey key, Fingerprint actual) {
-        if (!key.fingerprint().equals(actual)) {
-            throw new IdempotencyException.Mismatch(key.id(), key.fingerprint(), actual);
-        }
+        return new StoredKey(new IdempotencyKey(creation, new KeyProgress(state, 0, 0, "", now)), revision);
     }
 
     /**
-     * Decides on an attempt to lock a key that isn't expired: one function per answer.
+     * Rule 8: says whether the key is finished, or left to its client, and its time is over; it then counts as absent.
+     */
+    static boolean isExpired(IdempotencyKey key, Instant now) {
+        return key.state().accept(new KeyState.Visitor<>() {
+            @Override
+            public Boolean open(KeyState.Open open) {
+                return false;
+            }
+
+            @Override
+            public Boolean locked(KeyState.Locked locked) {
+                return false;
+            }
+
+            @Override
+            public Boolean failed(KeyState.Failed failed) {
+                return !now.isBefore(failed.expiresAt());
+            }
+
+            @Override
+            public Boolean finished(KeyState.Finished finished) {
+                return !now.isBefore(finished.expiresAt());
+            }
+
+            @Override
+            public Boolean quarantined(KeyState.Quarantined quarantined) {
+                return false;
+            }
+        });
+    }
+
+    /** Rule 7: refuses another request than the key's own; to be asked in every state but that of an expired key. */
+    static IdempotencyKey checkFingerprint(IdempotencyKey key, Fingerprint actual) {
+        if (!key.fingerprint().equals(actual)) {
+            throw new IdempotencyException.Mismatch(key.id(), key.fingerprint(), actual);
+        }
+        return key;
+    }
+
+    /** Says whether a key is held by a worker whose lease has run out. */
+    static boolean isLeaseOver(IdempotencyKey key, Instant now) {
+        return key.state() instanceof KeyState.Locked locked && !now.isBefore(locked.leaseEnds());
+    }
+
+    /**
+     * Decides on an attempt to take a key that isn't expired. A claimed one is as it is to be written.
      *
-     * @param free applied to the key as this worker will hold it
-     * @param held applied to the rest of the other worker's lease
-     * @param finished applied to the response
+     * @param lease how long the lock holds if nobody is known to have needed longer
+     * @param longestLease how long it holds at most
      * @throws IdempotencyException.Quarantined if the key is put aside
      */
-    static <R> R lock(
-            StoredKey stored,
-            Instant now,
-            Duration lease,
-            Revision next,
-            Function<StoredKey, R> free,
-            Function<Duration, R> held,
-            Function<Response, R> finished) {
+    static Claim claim(StoredKey stored, Instant now, Duration lease, Duration longestLease, Revision next) {
         IdempotencyKey key = stored.key();
-        return key.state()
-                .match(
-                        open -> free.apply(take(key, now, lease, next)),
-                        locked -> now.isBefore(locked.leaseEnds())
-                                ? held.apply(Duration.between(now, locked.leaseEnds()))
-                                : free.apply(take(key, now, lease, next)),
-                        done -> finished.apply(done.response()),
-                        quarantined -> {
-                            throw new IdempotencyException.Quarantined(key.id(), quarantined.reason());
-                        });
+        return key.state().accept(new KeyState.Visitor<>() {
+            @Override
+            public Claim open(KeyState.Open open) {
+                return taken(lease);
+            }
+
+            @Override
+            public Claim locked(KeyState.Locked locked) {
+                return isLeaseOver(key, now)
+                        ? taken(grown(locked, lease, longestLease))
+                        : new Claim.InFlight(key, retryAfter(locked, now));
+            }
+
+            @Override
+            public Claim failed(KeyState.Failed failed) {
+                return taken(lease);
+            }
+
+            @Override
+            public Claim finished(KeyState.Finished finished) {
+                return new Claim.Replay(key, finished.response());
+            }
+
+            @Override
+            public Claim quarantined(KeyState.Quarantined quarantined) {
+                throw new IdempotencyException.Quarantined(key.id(), quarantined.reason());
+            }
+
+            private Claim taken(Duration lease) {
+                return new Claim.Claimed(HeldKey.takenFrom(key, now, lease, next));
+            }
+        });
     }
 
-    private static StoredKey take(IdempotencyKey key, Instant now, Duration lease, Revision next) {
-        return locked(key, key.recoveryPoint(), key.attempts() + 1, now, lease, next);
+    /** Rule 13: twice the lease that proved too short, up to the longest one, and never less than the declared one. */
+    private static Duration grown(KeyState.Locked former, Duration lease, Duration longestLease) {
+        Duration twice = Duration.between(former.lockedAt(), former.leaseEnds()).multipliedBy(2);
+        return atLeast(lease, atMost(longestLease, twice));
     }
 
-    /** The holder's stage, or the holder itself, moved on. */
-    static StoredKey advance(StoredKey held, RecoveryPoint to, Instant now, Duration lease, Revision next) {
-        KeyState state = new KeyState.Locked(to, now, millis(now.plus(lease)));
-        return changed(held.key(), held.key().attempts(), 0, "", now, state, next);
+    /**
+     * When it makes sense to ask again for a key that is held: after as long as it has been held so far, but at least a
+     * second, and otherwise not after its lease. So a short request is asked for soon, and a long one isn't asked for
+     * all the time.
+     */
+    private static Duration retryAfter(KeyState.Locked locked, Instant now) {
+        Duration heldSoFar = Duration.between(locked.lockedAt(), now);
+        return atLeast(SOON, atMost(Duration.between(now, locked.leaseEnds()), heldSoFar));
     }
 
-    /** The holder's stage, or the holder itself, responded. */
-    static StoredKey respond(StoredKey held, Response response, Instant now, Duration timeToLive, Revision next) {
-        KeyState state = new KeyState.Finished(response, now, millis(now.plus(timeToLive)));
-        return changed(held.key(), held.key().attempts(), 0, "", now, state, next);
+    private static Duration atLeast(Duration bound, Duration value) {
+        return value.compareTo(bound) < 0 ? bound : value;
     }
 
-    /** The holder gives the key back without a change. */
-    static StoredKey release(StoredKey held, Instant now, Revision next) {
-        IdempotencyKey key = held.key();
-        KeyState state = new KeyState.Open(key.recoveryPoint(), now);
-        return changed(key, key.attempts(), key.failedAttempts(), key.lastError(), now, state, next);
+    private static Duration atMost(Duration bound, Duration value) {
+        return value.compareTo(bound) > 0 ? bound : value;
     }
 
-    /** The attempt failed: the key is open again, and after too many failures quarantined. */
-    static StoredKey fail(
-            StoredKey held, Instant now, Throwable failure, Instant resumableFrom, int maxAttempts, Revision next) {
-        IdempotencyKey key = held.key();
-        int failedAttempts = key.failedAttempts() + 1;
-        String error = describe(failure);
-        KeyState state = failedAttempts >= maxAttempts
-                ? new KeyState.Quarantined(
-                        key.recoveryPoint(), now, failedAttempts + " failed attempts since the last committed stage")
-                : new KeyState.Open(key.recoveryPoint(), millis(resumableFrom));
-        return changed(key, key.attempts(), failedAttempts, error, now, state, next);
-    }
-
-    /** Nobody can bring the request to its end. */
+    /** The key put aside, whoever held it. */
     static StoredKey quarantine(StoredKey stored, Instant now, String reason, Revision next) {
-        IdempotencyKey key = stored.key();
-        KeyState state = new KeyState.Quarantined(key.recoveryPoint(), now, reason);
-        return changed(key, key.attempts(), key.failedAttempts(), key.lastError(), now, state, next);
+        KeyState state = new KeyState.Quarantined(stored.key().recoveryPoint(), now, reason);
+        return changed(
+                stored, state, stored.key().failedAttempts(), stored.key().lastError(), now, next);
     }
 
     /** The completer leaves a key to its client for a while. */
     static StoredKey postpone(StoredKey stored, Instant now, Instant until, Revision next) {
-        IdempotencyKey key = stored.key();
-        KeyState state = new KeyState.Open(key.recoveryPoint(), millis(until));
-        return changed(key, key.attempts(), key.failedAttempts(), key.lastError(), now, state, next);
+        KeyState state = new KeyState.Open(stored.key().recoveryPoint(), millis(until));
+        return changed(
+                stored, state, stored.key().failedAttempts(), stored.key().lastError(), now, next);
     }
 
     /** Refuses an operator's change of a key that is finished or held. */
-    static void checkUnattended(StoredKey stored, Instant now) {
-        stored.key()
-                .state()
-                .match(
-                        open -> stored,
-                        locked -> {
-                            if (now.isBefore(locked.leaseEnds())) {
-                                throw new IdempotencyException.Locked(
-                                        stored.id(), Duration.between(now, locked.leaseEnds()));
-                            }
-                            return stored;
-                        },
-                        finished -> {
-                            throw new IdempotencyException.AlreadyFinished(stored.id(), finished.response());
-                        },
-                        quarantined -> stored);
-    }
+    static StoredKey checkUnattended(StoredKey stored, Instant now) {
+        return stored.key().state().accept(new KeyState.Visitor<>() {
+            @Override
+            public StoredKey open(KeyState.Open open) {
+                return stored;
+            }
 
-    /** What a stage sees of a key whose stored request may be less than its client sent. */
-    static IdempotencyKey withRequest(IdempotencyKey key, Request request) {
-        return new IdempotencyKey(
-                key.id(),
-                key.creationId(),
-                key.operation(),
-                request,
-                key.fingerprint(),
-                key.createdAt(),
-                key.updatedAt(),
-                key.attempts(),
-                key.failedAttempts(),
-                key.lastError(),
-                key.state());
+            @Override
+            public StoredKey locked(KeyState.Locked locked) {
+                if (now.isBefore(locked.leaseEnds())) {
+                    throw new IdempotencyException.Locked(stored.id(), retryAfter(locked, now));
+                }
+                return stored;
+            }
+
+            @Override
+            public StoredKey failed(KeyState.Failed failed) {
+                return stored;
+            }
+
+            @Override
+            public StoredKey finished(KeyState.Finished finished) {
+                throw new IdempotencyException.AlreadyFinished(stored.id(), finished.response());
+            }
+
+            @Override
+            public StoredKey quarantined(KeyState.Quarantined quarantined) {
+                return stored;
+            }
+        });
     }
 
     /** Refuses a response that is longer than what is stored. */
@@ -215,26 +220,31 @@ final class Transitions {
 
     /** An operator lets the request go on at its recovery point, with all its attempts. */
     static StoredKey reopen(StoredKey stored, Instant now, String record, Revision next) {
-        IdempotencyKey key = stored.key();
-        KeyState state = new KeyState.Open(key.recoveryPoint(), now);
-        return changed(key, key.attempts(), 0, record, now, state, next);
+        KeyState state = new KeyState.Open(stored.key().recoveryPoint(), now);
+        return changed(stored, state, 0, record, now, next);
     }
 
     /** An operator answers in the stages' place. */
     static StoredKey close(
             StoredKey stored, Response response, Instant now, Instant expiresAt, String record, Revision next) {
-        IdempotencyKey key = stored.key();
         KeyState state = new KeyState.Finished(response, now, millis(expiresAt));
-        return changed(key, key.attempts(), key.failedAttempts(), record, now, state, next);
+        return changed(stored, state, stored.key().failedAttempts(), record, now, next);
     }
 
-    private static String describe(Throwable failure) {
+    private static StoredKey changed(
+            StoredKey stored, KeyState state, int failedAttempts, String lastError, Instant now, Revision revision) {
+        KeyProgress progress = new KeyProgress(state, stored.key().attempts(), failedAttempts, lastError, now);
+        return stored.with(new StoredProgress(progress, revision));
+    }
+
+    /** An error as one line: the class and, as far as there is room, the message. */
+    static String describe(Throwable failure) {
         String message = messageOf(failure);
         StringBuilder line = new StringBuilder(failure.getClass().getName());
         if (message != null) {
-            line.append(": ").append(message, 0, Math.min(message.length(), IdempotencyKey.MAX_ERROR_LENGTH));
+            line.append(": ").append(message, 0, Math.min(message.length(), KeyProgress.MAX_ERROR_LENGTH));
         }
-        line.setLength(Math.min(line.length(), IdempotencyKey.MAX_ERROR_LENGTH));
+        line.setLength(Math.min(line.length(), KeyProgress.MAX_ERROR_LENGTH));
         for (int i = 0; i < line.length(); i++) {
             if (Character.isISOControl(line.charAt(i)) || Character.isSurrogate(line.charAt(i))) {
                 line.setCharAt(i, '?');
@@ -252,43 +262,8 @@ final class Transitions {
         }
     }
 
-    /** The holder's lease begins anew. */
-    static StoredKey renew(StoredKey held, Instant now, Duration lease, Revision next) {
-        IdempotencyKey key = held.key();
-        return locked(key, key.recoveryPoint(), key.attempts(), now, lease, next);
-    }
-
-    private static StoredKey locked(
-            IdempotencyKey key, RecoveryPoint at, long attempts, Instant now, Duration lease, Revision revision) {
-        KeyState state = new KeyState.Locked(at, now, millis(now.plus(lease)));
-        return changed(key, attempts, key.failedAttempts(), key.lastError(), now, state, revision);
-    }
-
-    private static StoredKey changed(
-            IdempotencyKey key,
-            long attempts,
-            int failedAttempts,
-            String lastError,
-            Instant now,
-            KeyState state,
-            Revision revision) {
-        return new StoredKey(
-                new IdempotencyKey(
-                        key.id(),
-                        key.creationId(),
-                        key.operation(),
-                        key.request(),
-                        key.fingerprint(),
-                        key.createdAt(),
-                        now,
-                        attempts,
-                        failedAttempts,
-                        lastError,
-                        state),
-                revision);
-    }
-
-    private static Instant millis(Instant instant) {
+    /** Cuts a time to whole milliseconds, since MongoDB keeps no more. */
+    static Instant millis(Instant instant) {
         return instant.truncatedTo(ChronoUnit.MILLIS);
     }
 }

@@ -5,24 +5,35 @@ import java.util.List;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
-/** Decides everything that may happen in one run: after a given prefix, by a seed or always the first possibility. */
+/**
+ * Decides everything that may happen in one run: after a given prefix, by a seed, in turn or always the first
+ * possibility.
+ */
 final class Choices {
     private final List<Integer> prefix;
     private final @Nullable RandomGenerator random;
     private final List<Integer> chosen = new ArrayList<>();
     private final List<Integer> possibilities = new ArrayList<>();
 
-    private Choices(List<Integer> prefix, @Nullable RandomGenerator random) {
+    private final int usual;
+
+    private Choices(List<Integer> prefix, @Nullable RandomGenerator random, int usual) {
         this.prefix = prefix;
         this.random = random;
+        this.usual = usual;
     }
 
     static Choices first() {
-        return new Choices(List.of(), null);
+        return new Choices(List.of(), null, 0);
     }
 
     static Choices seeded(RandomGenerator random) {
-        return new Choices(List.of(), random);
+        return new Choices(List.of(), random, 0);
+    }
+
+    /** Always the second possibility: whoever may hand over to the next one does. */
+    static Choices inTurn() {
+        return new Choices(List.of(), null, 1);
     }
 
     /** Picks one of so many possibilities; the first one is always the uneventful one. */
@@ -31,7 +42,7 @@ final class Choices {
             return 0;
         }
         int next = chosen.size();
-        int choice = random != null ? random.nextInt(count) : next < prefix.size() ? prefix.get(next) : 0;
+        int choice = random != null ? random.nextInt(count) : next < prefix.size() ? prefix.get(next) : usual;
         chosen.add(choice);
         possibilities.add(count);
         return choice;
@@ -49,7 +60,7 @@ final class Choices {
             if (chosen.get(i) + 1 < possibilities.get(i)) {
                 List<Integer> longer = new ArrayList<>(chosen.subList(0, i));
                 longer.add(chosen.get(i) + 1);
-                return new Choices(longer, null);
+                return new Choices(longer, null, 0);
             }
         }
         return null;

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
@@ -119,17 +121,19 @@ class EventsTest {
     private static IdempotencyKey key() {
         Request request = Request.of("POST", "/", Map.of("card", "4111-secret"));
         return new IdempotencyKey(
-                KeyId.of("12345678-secret"),
-                UUID.randomUUID(),
-                "op",
-                request,
-                Fingerprint.of("op", request),
-                Instant.EPOCH,
-                Instant.EPOCH,
-                1,
-                1,
-                "an error with a secret",
-                new KeyState.Open(RecoveryPoint.STARTED, Instant.EPOCH));
+                new KeyCreation(
+                        KeyId.of("12345678-secret"),
+                        UUID.randomUUID(),
+                        "op",
+                        request,
+                        Fingerprint.of("op", request),
+                        Instant.EPOCH),
+                new KeyProgress(
+                        new KeyState.Open(RecoveryPoint.STARTED, Instant.EPOCH),
+                        1,
+                        1,
+                        "an error with a secret",
+                        Instant.EPOCH));
     }
 
     /** As languages without checked exceptions do it. */

@@ -12,6 +12,7 @@ import io.idempotencykey.Isolation;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
@@ -19,12 +20,13 @@ import org.junit.jupiter.api.Test;
 class OperationTest {
     private static final RecoveryPoint A = RecoveryPoint.named("a");
     private static final RecoveryPoint B = RecoveryPoint.named("b");
-    private static final WorkStage<Object> WORK = stage -> StageOutcome.respond(Response.of(200, new byte[0]));
+    private static final IdempotencyKeyService<List<String>> SERVICE = new IdempotencyKeyService<>(new MapKeyStore());
+    private static final WorkStage<List<String>> WORK = stage -> StageOutcome.respond(Response.of(200, new byte[0]));
 
     @Test
     void aStageAdvancesToTheNextOneDeclared() {
-        Operation<Object> operation =
-                named().stage(STARTED, WORK).stage(A, WORK).stage(B, WORK).build();
+        Operation<List<String>> operation =
+                named().branch(STARTED, WORK).branch(A, WORK).branch(B, WORK).build();
 
         assertThat(operation.recoveryPoints()).containsExactly(STARTED, A, B);
         assertThat(stage(operation, STARTED).targets()).containsExactly(A);
@@ -36,9 +38,9 @@ class OperationTest {
 
     @Test
     void aStageMayChooseAmongDeclaredPoints() {
-        Operation<Object> operation = named().stage(STARTED, WORK, advancesTo(A, B))
-                .stage(A, WORK)
-                .stage(B, WORK)
+        Operation<List<String>> operation = named().branch(STARTED, WORK, advancesTo(A, B))
+                .branch(A, WORK)
+                .branch(B, WORK)
                 .build();
 
         assertThat(stage(operation, STARTED).targets()).containsExactly(A, B);
@@ -46,9 +48,9 @@ class OperationTest {
 
     @Test
     void twoWaysMayMeet() {
-        assertThat(named().stage(STARTED, WORK, advancesTo(B, A))
-                        .stage(A, WORK)
-                        .stage(B, WORK)
+        assertThat(named().branch(STARTED, WORK, advancesTo(B, A))
+                        .branch(A, WORK)
+                        .branch(B, WORK)
                         .build()
                         .recoveryPoints())
                 .hasSize(3);
@@ -58,7 +60,7 @@ class OperationTest {
     @SuppressWarnings("NullAway")
     void whatIsNullIsNamed() {
         assertThatNullPointerException()
-                .isThrownBy(() -> named().stage(STARTED, WORK, (StageOption) null))
+                .isThrownBy(() -> named().branch(STARTED, WORK, (StageOption) null))
                 .withMessageContaining("'options'");
         assertThatNullPointerException()
                 .isThrownBy(() -> advancesTo((RecoveryPoint) null))
@@ -67,8 +69,8 @@ class OperationTest {
 
     @Test
     void aRefusedBackoffChangesNothing() {
-        Operation.Builder<Object> builder =
-                named().stage(STARTED, WORK).backoff(Duration.ofSeconds(1), Duration.ofSeconds(2));
+        Operation.Builder<List<String>> builder =
+                named().branch(STARTED, WORK).backoff(Duration.ofSeconds(1), Duration.ofSeconds(2));
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> builder.backoff(Duration.ofSeconds(50), Duration.ofSeconds(1)))
@@ -80,7 +82,7 @@ class OperationTest {
     @Test
     void anOperationWithoutAStageAtStartedIsRefused() {
         assertThatIllegalStateException()
-                .isThrownBy(() -> named().stage(A, WORK).build())
+                .isThrownBy(() -> named().branch(A, WORK).build())
                 .withMessage("operation 'op' has no stage at 'started', where every request begins");
         assertThatIllegalStateException().isThrownBy(() -> named().build());
     }
@@ -88,46 +90,46 @@ class OperationTest {
     @Test
     void aStageThatNoWayLeadsToIsRefused() {
         assertThatIllegalStateException()
-                .isThrownBy(() -> named().stage(STARTED, WORK, advancesTo(B))
-                        .stage(A, WORK)
-                        .stage(B, WORK)
+                .isThrownBy(() -> named().branch(STARTED, WORK, advancesTo(B))
+                        .branch(A, WORK)
+                        .branch(B, WORK)
                         .build())
                 .withMessage("operation 'op' has a stage at 'a' that no way from 'started' leads to");
         assertThatIllegalStateException()
-                .isThrownBy(() -> named().stage(STARTED, WORK, advancesTo())
-                        .stage(A, WORK)
+                .isThrownBy(() -> named().branch(STARTED, WORK, advancesTo())
+                        .branch(A, WORK)
                         .build());
     }
 
     @Test
     void advancingToAPointWithoutAStageIsRefused() {
         assertThatIllegalStateException()
-                .isThrownBy(() -> named().stage(STARTED, WORK, advancesTo(A)).build())
+                .isThrownBy(() -> named().branch(STARTED, WORK, advancesTo(A)).build())
                 .withMessage("operation 'op' advances from 'started' to 'a', where no stage begins");
         assertThatIllegalStateException()
-                .isThrownBy(
-                        () -> named().stage(STARTED, WORK, advancesTo(FINISHED)).build());
+                .isThrownBy(() ->
+                        named().branch(STARTED, WORK, advancesTo(FINISHED)).build());
     }
 
     @Test
     void aCircleThatNoWayLeadsToIsRefused() {
         assertThatIllegalStateException()
-                .isThrownBy(() -> named().stage(STARTED, WORK, advancesTo())
-                        .stage(A, WORK)
-                        .stage(B, WORK, advancesTo(A))
+                .isThrownBy(() -> named().branch(STARTED, WORK, advancesTo())
+                        .branch(A, WORK)
+                        .branch(B, WORK, advancesTo(A))
                         .build())
                 .withMessage("operation 'op' has a stage at 'a' that no way from 'started' leads to");
     }
 
     @Test
     void anOperationHasAtMostAThousandStages() {
-        Operation.Builder<Object> builder = named().stage(STARTED, WORK);
+        Operation.Builder<List<String>> builder = named().branch(STARTED, WORK);
         for (int i = 1; i < Operation.MAX_STAGES; i++) {
-            builder.stage(RecoveryPoint.named("stage-" + i), WORK);
+            builder.branch(RecoveryPoint.named("stage-" + i), WORK);
         }
 
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> builder.stage(A, WORK))
+                .isThrownBy(() -> builder.branch(A, WORK))
                 .withMessage("argument 'at' is 'a'; allowed: at most 1000 stages");
         assertThat(builder.build().recoveryPoints()).hasSize(1000);
     }
@@ -135,32 +137,32 @@ class OperationTest {
     @Test
     void aCircleIsRefused() {
         assertThatIllegalStateException()
-                .isThrownBy(() -> named().stage(STARTED, WORK)
-                        .stage(A, WORK)
-                        .stage(B, WORK, advancesTo(A))
+                .isThrownBy(() -> named().branch(STARTED, WORK)
+                        .branch(A, WORK)
+                        .branch(B, WORK, advancesTo(A))
                         .build())
                 .withMessage("operation 'op' can go in a circle through 'a'");
         assertThatIllegalStateException()
                 .isThrownBy(
-                        () -> named().stage(STARTED, WORK, advancesTo(STARTED)).build());
+                        () -> named().branch(STARTED, WORK, advancesTo(STARTED)).build());
     }
 
     @Test
     void oneStageBeginsAtAPointAndNoneAtFinished() {
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> named().stage(A, WORK).stage(A, WORK))
+                .isThrownBy(() -> named().branch(A, WORK).branch(A, WORK))
                 .withMessageContaining("one stage per recovery point");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> named().stage(FINISHED, WORK))
+                .isThrownBy(() -> named().branch(FINISHED, WORK))
                 .withMessageContaining("any but 'finished'");
     }
 
     @Test
     void aStagesOwnOptionsWinOverTheOperations() {
-        Operation<Object> operation = named().lease(Duration.ofSeconds(1))
+        Operation<List<String>> operation = named().lease(Duration.ofSeconds(1))
                 .isolation(Isolation.SNAPSHOT)
-                .stage(STARTED, WORK)
-                .stage(
+                .branch(STARTED, WORK)
+                .branch(
                         A,
                         key -> "input",
                         (stage, input) -> StageOutcome.respond(Response.of(200, "text/plain", input)),
@@ -172,7 +174,8 @@ class OperationTest {
         assertThat(stage(operation, STARTED).isolation()).isEqualTo(Isolation.SNAPSHOT);
         assertThat(stage(operation, A).lease()).isEqualTo(Duration.ofSeconds(2));
         assertThat(stage(operation, A).isolation()).isEqualTo(Isolation.READ_COMMITTED);
-        assertThat(stage(named().stage(STARTED, WORK).build(), STARTED).lease()).isNull();
+        assertThat(stage(named().branch(STARTED, WORK).build(), STARTED).lease())
+                .isNull();
     }
 
     @Test
@@ -188,8 +191,8 @@ class OperationTest {
 
     @Test
     void aBackoffDoublesUpToTheLongestAndIsHalfRandom() {
-        Operation<Object> operation = named().backoff(Duration.ofSeconds(2), Duration.ofSeconds(10))
-                .stage(STARTED, WORK)
+        Operation<List<String>> operation = named().backoff(Duration.ofSeconds(2), Duration.ofSeconds(10))
+                .branch(STARTED, WORK)
                 .build();
         RandomGenerator least = new Fixed(0);
         RandomGenerator most = new Fixed(Long.MAX_VALUE);
@@ -219,10 +222,10 @@ class OperationTest {
 
     @Test
     void anOperationIsCompletedWithoutItsParametersOnlyIfItSaysSo() {
-        assertThat(named().stage(STARTED, WORK).build().isResumableWithoutParameters())
+        assertThat(named().branch(STARTED, WORK).build().isResumableWithoutParameters())
                 .isFalse();
         assertThat(named().resumableWithoutParameters()
-                        .stage(STARTED, WORK)
+                        .branch(STARTED, WORK)
                         .build()
                         .isResumableWithoutParameters())
                 .isTrue();
@@ -232,7 +235,7 @@ class OperationTest {
     @Test
     void anIllegalNameIsRefused() {
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> Operation.named(""))
+                .isThrownBy(() -> SERVICE.operation(""))
                 .withMessageContaining("argument 'name'");
     }
 
@@ -243,12 +246,12 @@ class OperationTest {
                 .withMessageContaining("use respond to finish");
     }
 
-    private static Operation.Builder<Object> named() {
-        return Operation.named("op");
+    private static Operation.Builder<List<String>> named() {
+        return SERVICE.operation("op");
     }
 
-    private static StageDefinition<Object> stage(Operation<Object> operation, RecoveryPoint at) {
-        StageDefinition<Object> stage = operation.stage(at);
+    private static StageDefinition<List<String>> stage(Operation<List<String>> operation, RecoveryPoint at) {
+        StageDefinition<List<String>> stage = operation.stage(at);
         if (stage == null) {
             throw new AssertionError("no stage at " + at);
         }

@@ -11,6 +11,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -31,8 +32,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Some workers that serve the same request against one store, of which only one moves at a time.
  *
- * <p>At every call of the store it is chosen who goes on, whether something goes wrong, and whether a write whose answer was
- * lost lands now. Time stands still but for waiting and for jumps past a lease. So a run is a function of its choices.
+ * <p>At every call of the store it is chosen who goes on, whether something goes wrong, and whether a write whose
+ * answer was lost lands now. Time stands still but for waiting and for jumps past a lease. So a run is a function of
+ * its choices.
  */
 final class SimulatedWorld {
     static final Duration LEASE = Duration.ofSeconds(10);
@@ -42,7 +44,23 @@ final class SimulatedWorld {
     private static final KeyId ID = KeyId.of("key");
     private static final Request REQUEST = Request.of("POST", "/", Map.of());
 
+    /** What the request is about. */
+    enum Story {
+        /** Payment and order. */
+        ORDER,
+        /** After the payment an exception says, as the answer, that there is no order. */
+        REFUSAL,
+        /** Payment and order, of which each takes longer than a lease. */
+        SLOW_ORDER
+    }
+
+    /** How long each stage of a slow order takes, in steps between which others go on. */
+    private static final Duration SLOW_WORK = LEASE.multipliedBy(7).dividedBy(2);
+
+    private static final int STEPS = 14;
+
     private final Choices choices;
+    private final Story story;
     private final int attempts;
     private int faults;
 
@@ -65,9 +83,15 @@ final class SimulatedWorld {
     private long nanos;
     private int calls;
     private int lateLandings;
+    private int stagesBegun;
 
     /** Ends a worker where it stands, as a crash of its process does. */
     private static final class Crash extends Error {
+        private static final long serialVersionUID = 1L;
+    }
+
+    /** What the application answers by an exception. */
+    private static final class Refused extends Exception {
         private static final long serialVersionUID = 1L;
     }
 
@@ -104,8 +128,9 @@ final class SimulatedWorld {
         static final List<Fault> OF_READS = List.of(NONE, CRASH_BEFORE, TIME_PASSES, UNAVAILABLE);
     }
 
-    SimulatedWorld(Choices choices, int workers, int attempts, int faults) {
+    SimulatedWorld(Choices choices, Story story, int workers, int attempts, int faults) {
         this.choices = choices;
+        this.story = story;
         this.attempts = attempts;
         this.faults = faults;
         this.service = IdempotencyKeyService.builder(new Store())
@@ -138,6 +163,11 @@ final class SimulatedWorld {
         return lateLandings;
     }
 
+    /** How often a stage's work was begun. */
+    int stagesBegun() {
+        return stagesBegun;
+    }
+
     /** Runs all workers to their end, then one more without faults, and returns what is wrong; empty if nothing is. */
     List<String> run() throws InterruptedException {
         List<Thread> threads = new ArrayList<>();
@@ -154,10 +184,15 @@ final class SimulatedWorld {
         for (Thread thread : threads) {
             thread.join();
         }
+        boolean unanswered = story == Story.SLOW_ORDER && responses.isEmpty();
+        if (unanswered) {
+            return List.of("nobody came to an end");
+        }
         faults = 0;
         late.forEach(this::land);
         late.clear();
-        nanos += LEASE.toNanos();
+        // A lease that was taken over has grown.
+        nanos += LEASE.multipliedBy(Plan.LEASE_GROWTH).toNanos();
         running = new Worker();
         workers.add(running);
         attempt();
@@ -174,7 +209,8 @@ final class SimulatedWorld {
                 .map(row -> row.substring(row.indexOf(' ') + 1))
                 .sorted()
                 .toList();
-        if (!stages.equals(List.of("order", "payment"))) {
+        List<String> expected = story == Story.REFUSAL ? List.of("payment") : List.of("order", "payment");
+        if (!stages.equals(expected)) {
             findings.add("committed " + written);
         }
         for (String row : denied) {
@@ -205,18 +241,19 @@ final class SimulatedWorld {
         String call = "call-" + calls++ + " ";
         Worker me = worker();
         me.row = null;
-        Operation<List<String>> operation = Operation.<List<String>>named("op")
-                .stage(RecoveryPoint.STARTED, stage -> {
-                    write(stage.transaction(), call + "payment");
-                    return StageOutcome.advanceTo(PAID);
-                })
-                .stage(PAID, stage -> {
+        Operation<List<String>> operation = service.operation("op")
+                .stage(RecoveryPoint.STARTED, stage -> write(stage.transaction(), call + "payment"))
+                .respond(PAID, stage -> {
                     write(stage.transaction(), call + "order");
-                    return StageOutcome.respond(Response.of(201, call.getBytes(StandardCharsets.UTF_8)));
+                    if (story == Story.REFUSAL) {
+                        throw new Refused();
+                    }
+                    return response(call);
                 })
+                .answering(Refused.class, e -> response(call))
                 .build();
         try {
-            Execution execution = new OperationRunner<>(service).run(operation, ID, REQUEST);
+            Execution execution = service.run(operation, ID, REQUEST);
             responses.add(new String(execution.response().body(), StandardCharsets.UTF_8));
             return true;
         } catch (IdempotencyException.RetriesExhausted | IdempotencyException.StoreUnavailable | Duplicate e) {
@@ -228,12 +265,20 @@ final class SimulatedWorld {
             }
         } catch (IdempotencyException.OutcomeUnknown | IdempotencyException.Locked e) {
             // Says nothing of what became of the stage, or came before any.
+            if (story == Story.SLOW_ORDER) {
+                // Its client asks again after a while.
+                nanos += Duration.ofSeconds(1).toNanos();
+            }
         } catch (Crash e) {
             throw e;
         } catch (Throwable e) {
             unexpected.add(e);
         }
         return false;
+    }
+
+    private static Response response(String call) {
+        return Response.of(201, call.getBytes(StandardCharsets.UTF_8));
     }
 
     private void deny(Worker me) {
@@ -243,6 +288,13 @@ final class SimulatedWorld {
     }
 
     private void write(List<String> transaction, String row) {
+        stagesBegun++;
+        if (story == Story.SLOW_ORDER) {
+            for (int i = 0; i < STEPS; i++) {
+                nanos += SLOW_WORK.toNanos() / STEPS;
+                pass();
+            }
+        }
         worker().row = row;
         String stage = row.substring(row.indexOf(' '));
         if (written.stream().anyMatch(other -> other.endsWith(stage))) {
@@ -309,6 +361,11 @@ final class SimulatedWorld {
         }
 
         @Override
+        public Duration timeHolds() {
+            return Duration.ofMinutes(1);
+        }
+
+        @Override
         public Set<Isolation> isolations() {
             return Set.of(Isolation.SERIALIZABLE);
         }
@@ -355,7 +412,7 @@ final class SimulatedWorld {
 
         @Override
         public StageCommit commitStage(
-                StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredKey> work) {
+                StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
             Worker me = worker();
             if (!held.revision().equals(me.held)) {
                 me.held = held.revision();
@@ -365,8 +422,8 @@ final class SimulatedWorld {
             List<String> rows = new ArrayList<>();
             StoredKey next;
             try {
-                next = work.apply(rows);
-            } catch (RuntimeException e) {
+                next = held.with(work.apply(rows));
+            } catch (Exception e) {
                 return StageCommit.rolledBack(e);
             }
             Fault fault;

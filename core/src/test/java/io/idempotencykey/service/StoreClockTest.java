@@ -12,6 +12,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -131,6 +132,11 @@ class StoreClockTest {
         public void pause(Duration duration) {}
 
         @Override
+        public Duration timeHolds() {
+            return Duration.ofMinutes(1);
+        }
+
+        @Override
         public Set<Isolation> isolations() {
             throw new UnsupportedOperationException();
         }
@@ -152,7 +158,7 @@ class StoreClockTest {
 
         @Override
         public StageCommit commitStage(
-                StoredKey held, Isolation isolation, Duration lease, Function<Object, StoredKey> work) {
+                StoredKey held, Isolation isolation, Duration lease, Function<Object, StoredProgress> work) {
             throw new UnsupportedOperationException();
         }
 

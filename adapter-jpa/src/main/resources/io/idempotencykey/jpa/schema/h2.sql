@@ -14,10 +14,10 @@ create table idempotency_key (
     attempts           bigint                      not null,
     failed_attempts    integer                     not null,
     last_error         varchar(1000)               not null,
-    state              varchar(11)                 not null check (state in ('open', 'locked', 'finished', 'quarantined')),
+    state              varchar(11)                 not null check (state in ('open', 'locked', 'failed', 'finished', 'quarantined')),
     recovery_point     varchar(100)                not null,
     locked_at          timestamp(3) with time zone,
-    -- open: resumable from; locked: the lease's end; finished: the expiry
+    -- open: resumable from; locked: the lease's end; failed, finished: the expiry
     due_at             timestamp(3) with time zone,
     finished_at        timestamp(3) with time zone,
     response_status    integer,

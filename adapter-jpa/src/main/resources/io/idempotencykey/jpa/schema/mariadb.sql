@@ -17,10 +17,10 @@ create table idempotency_key (
     failed_attempts    integer        not null,
     last_error         varchar(1000)  not null,
     state              varchar(11) character set ascii collate ascii_nopad_bin not null
-                       check (state in ('open', 'locked', 'finished', 'quarantined')),
+                       check (state in ('open', 'locked', 'failed', 'finished', 'quarantined')),
     recovery_point     varchar(100) character set ascii collate ascii_nopad_bin not null,
     locked_at          datetime(3),
-    -- open: resumable from; locked: the lease's end; finished: the expiry
+    -- open: resumable from; locked: the lease's end; failed, finished: the expiry
     due_at             datetime(3),
     finished_at        datetime(3),
     response_status    integer,

@@ -15,10 +15,10 @@ create table idempotency_key (
     attempts           bigint                   not null,
     failed_attempts    integer                  not null,
     last_error         varchar(1000)            not null,
-    state              varchar(11)              not null check (state in ('open', 'locked', 'finished', 'quarantined')),
+    state              varchar(11)              not null check (state in ('open', 'locked', 'failed', 'finished', 'quarantined')),
     recovery_point     varchar(100) collate "C" not null,
     locked_at          timestamptz,
-    -- open: resumable from; locked: the lease's end; finished: the expiry
+    -- open: resumable from; locked: the lease's end; failed, finished: the expiry
     due_at             timestamptz,
     finished_at        timestamptz,
     response_status    integer,
@@ -31,5 +31,5 @@ create table idempotency_key (
 );
 
 create index idempotency_key_resumable on idempotency_key (scope, due_at) where state in ('open', 'locked');
-create index idempotency_key_expiring on idempotency_key (due_at) where state = 'finished';
+create index idempotency_key_expiring on idempotency_key (due_at) where state in ('failed', 'finished');
 create index idempotency_key_quarantined on idempotency_key (scope, key_value) where state = 'quarantined';

@@ -1,10 +1,7 @@
 package io.idempotencykey.checkout;
 
-import io.idempotencykey.service.Completer;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.Reaper;
-import io.idempotencykey.service.Schedule;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
@@ -13,9 +10,6 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.TimeUnit;
 
 /** The running shop: a store, a payment provider of its own unless it is told of another one, and the server. */
 final class Application implements AutoCloseable {
@@ -27,7 +21,9 @@ final class Application implements AutoCloseable {
 
     private static final Duration ABANDONED_AFTER = Duration.ofMillis(500);
 
-    /** How many requests are completed at once; half of a {@link Database}'s connections, the rest being its clients'. */
+    /**
+     * How many requests are completed at once; half of a {@link Database}'s connections, the rest being its clients'.
+     */
     private static final int COMPLETING = 10;
 
     private final Deque<Runnable> closing = new ArrayDeque<>();
@@ -95,7 +91,7 @@ final class Application implements AutoCloseable {
         } catch (IllegalArgumentException e) {
             throw new Options.Refused(String.valueOf(e.getMessage()));
         }
-        Operation<T> completeCart = new Checkout<>(store.shop(), payments, hook).operation(attempts);
+        Operation<T> completeCart = new Checkout<>(store.shop(), payments, hook).operation(keys, attempts);
         WebServer started = ShopServer.start(port, keys, completeCart, store.shop(), payments);
         closing.push(() -> close(closingBackground));
         closing.push(started::close);
@@ -109,32 +105,12 @@ final class Application implements AutoCloseable {
     }
 
     private <T> void completeAndReap(IdempotencyKeyService<T> keys, Operation<T> operation) {
-        ExecutorService workers = Executors.newFixedThreadPool(COMPLETING, task -> {
-            Thread thread = new Thread(task, "completing");
-            thread.setDaemon(true);
-            return thread;
-        });
-        closingBackground.push(() -> stop(workers));
-        Completer<T> completer = Completer.builder(keys)
-                .operation(operation)
+        closingBackground.push(keys.background(operation)
                 .abandonedAfter(ABANDONED_AFTER)
-                .executor(workers)
-                .build();
-        Reaper reaper = new Reaper(keys);
-        // Two, since a run ends only with its slowest request: meanwhile the other one finds what is new.
-        closingBackground.push(new Schedule("completer-1", EVERY, completer::runOnce)::close);
-        closingBackground.push(new Schedule("completer-2", EVERY, completer::runOnce)::close);
-        closingBackground.push(new Schedule("reaper", EVERY, reaper::runOnce)::close);
-    }
-
-    /** The schedules have waited for them: what still runs is interrupted, and gives its key back. */
-    private static void stop(ExecutorService workers) {
-        workers.shutdownNow();
-        try {
-            workers.awaitTermination(1, TimeUnit.SECONDS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+                .completeEvery(EVERY)
+                .reapEvery(EVERY)
+                .completers(COMPLETING)
+                .start()::close);
     }
 
     private URI embeddedProvider(Path data) throws IOException {
@@ -151,7 +127,9 @@ final class Application implements AutoCloseable {
         server.join();
     }
 
-    /** Stops in the opposite order of the start: first of all come the requests that still run; new ones are refused. */
+    /**
+     * Stops in the opposite order of the start: first of all come the requests that still run; new ones are refused.
+     */
     @Override
     public void close() {
         close(closing);

@@ -4,6 +4,7 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
+import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
@@ -17,9 +18,9 @@ import java.util.Optional;
 /**
  * Completes a cart in three stages, of which each commits once: the operation that this example is about.
  *
- * <p>A stage reads what it needs from the stored request and from the shop's data, never from a field: so any process can
- * take over where another one stopped. What the client can't mend by sending the same request again is a response, which is
- * stored and replayed; what may be gone at the next attempt is an exception.
+ * <p>A stage reads what it needs from the stored request and from the shop's data, never from a field: so any process
+ * can take over where another one stopped. What the client can't mend by sending the same request again is a response,
+ * which is stored and replayed; what may be gone at the next attempt is an exception.
  */
 final class Checkout<T> {
     static final RecoveryPoint TAX_LINES_CREATED = RecoveryPoint.named("tax_lines_created");
@@ -38,12 +39,12 @@ final class Checkout<T> {
         this.hook = hook;
     }
 
-    Operation<T> operation(int attempts) {
-        return Operation.<T>named("complete-cart")
+    Operation<T> operation(IdempotencyKeyService<T> keys, int attempts) {
+        return keys.operation("complete-cart")
                 .maxAttempts(attempts)
-                .stage(RecoveryPoint.STARTED, hooked(this::reserveCartAndCreateTaxLines))
-                .stage(TAX_LINES_CREATED, this::charge, hooked(this::recordPayment))
-                .stage(PAYMENT_AUTHORIZED, hooked(this::placeOrder))
+                .branch(RecoveryPoint.STARTED, hooked(this::reserveCartAndCreateTaxLines))
+                .branch(TAX_LINES_CREATED, this::charge, hooked(this::recordPayment))
+                .branch(PAYMENT_AUTHORIZED, hooked(this::placeOrder))
                 .build();
     }
 

@@ -20,10 +20,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps the ends of H2's transactions apart from all other statements.
  *
- * <p>A commit, or a rollback, writes H2's tables to the file one after the other. What other sessions change meanwhile gets into
- * some of them and not into others, nor into the log that would undo it; and if the process is killed before the next commit,
- * that is how the file is opened: a key has moved on without its stage's writes, or the other way round, or can't be inserted
- * any more.
+ * <p>A commit, or a rollback, writes H2's tables to the file one after the other. What other sessions change meanwhile
+ * gets into some of them and not into others, nor into the log that would undo it; and if the process is killed before
+ * the next commit, that is how the file is opened: a key has moved on without its stage's writes, or the other way
+ * round, or can't be inserted any more.
  */
 final class CommitGate {
     /** Whatever else is asked of a connection may end a transaction. */

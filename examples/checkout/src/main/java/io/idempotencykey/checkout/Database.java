@@ -26,8 +26,8 @@ import org.h2.jdbcx.JdbcDataSource;
 /**
  * The database that {@code --store jpa} keeps keys and orders in: a server's, or one in a file.
  *
- * <p>Connections come with the isolation that the database gives them, READ COMMITTED or the like, which is what a key's own
- * statements want; a stage's isolation is set with its first statement.
+ * <p>Connections come with the isolation that the database gives them, READ COMMITTED or the like, which is what a
+ * key's own statements want; a stage's isolation is set with its first statement.
  */
 final class Database implements AutoCloseable {
     private static final int SERVING_CONNECTIONS = 20;

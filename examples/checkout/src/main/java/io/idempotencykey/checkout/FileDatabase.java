@@ -30,7 +30,9 @@ final class FileDatabase {
         }
     }
 
-    /** With it, a commit that was answered survives the process being killed; by default H2 writes up to 500 ms later. */
+    /**
+     * With it, a commit that was answered survives the process being killed; by default H2 writes up to 500 ms later.
+     */
     String url() {
         return "jdbc:h2:file:" + path + ";WRITE_DELAY=0;DB_CLOSE_ON_EXIT=FALSE;TRACE_LEVEL_FILE=0;LOCK_TIMEOUT=500";
     }

@@ -13,8 +13,8 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The shop's data in memory, with transactions: writes are kept with the handle until the commit, which applies them all if
- * every reservation that the transaction read is still what it was.
+ * The shop's data in memory, with transactions: writes are kept with the handle until the commit, which applies them
+ * all if every reservation that the transaction read is still what it was.
  */
 final class InMemoryShopData
         implements ShopData<InMemoryShopData.Transaction>, InMemoryTransactions<InMemoryShopData.Transaction> {

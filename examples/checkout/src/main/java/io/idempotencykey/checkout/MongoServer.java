@@ -13,8 +13,8 @@ import java.util.Objects;
 /**
  * A server that stands in for MongoDB, by tools/mongo-server.
  *
- * <p>It ends with this process, however that ends, since its standard input is a pipe from here; and its data, which are in
- * a temporary folder, with it.
+ * <p>It ends with this process, however that ends, since its standard input is a pipe from here; and its data, which
+ * are in a temporary folder, with it.
  */
 record MongoServer(Process process, String url) implements AutoCloseable {
     /** Starts a server with the tool's own options; returns when it takes connections. */

@@ -3,6 +3,7 @@ package io.idempotencykey.checkout;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
@@ -12,7 +13,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** What a person does with keys that don't come to their end, beside a shop that runs: a JSON text per key is printed. */
+/**
+ * What a person does with keys that don't come to their end, beside a shop that runs: a JSON text per key is printed.
+ */
 final class Operator {
     private static final int PAGE = 1_000;
 
@@ -27,7 +30,10 @@ final class Operator {
         void run(IdempotencyKeyService<?> keys, OperatorActions actions);
     }
 
-    /** Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}; returns the process's exit code. */
+    /**
+     * Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}; returns the process's exit
+     * code.
+     */
     static int run(List<String> arguments) throws IOException {
         if (arguments.isEmpty()) {
             throw new Options.Refused("keys needs an action");
@@ -112,10 +118,8 @@ final class Operator {
     private static void print(IdempotencyKey key) {
         Map<String, Object> members = ShopServer.members(key);
         members.put("request", key.request().method() + " " + key.request().path());
-        members.put(
-                "state",
-                key.state().match(open -> "open", held -> "locked", done -> "finished", aside -> "quarantined"));
-        members.put("reason", key.state().match(open -> "", held -> "", done -> "", aside -> aside.reason()));
+        members.put("state", key.state().name());
+        members.put("reason", key.state() instanceof KeyState.Quarantined quarantined ? quarantined.reason() : "");
         members.put("lastError", key.lastError());
         System.out.println(Json.write(members));
     }

@@ -16,7 +16,8 @@ import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * The payment provider's charges, one JSON text per line of a file: a charge is on the disk before anybody learns of it.
+ * The payment provider's charges, one JSON text per line of a file: a charge is on the disk before anybody learns of
+ * it.
  *
  * <p>A process that dies while it writes leaves half a line at the end, of which nobody was told: it is dropped.
  */

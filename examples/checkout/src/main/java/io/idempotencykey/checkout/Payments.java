@@ -12,8 +12,8 @@ interface Payments {
      *
      * @param amount in cents
      * @return the charge's id; empty if the provider declines
-     * @throws Unavailable if the provider gives no answer, or none that can be understood: it may have charged or not, and
-     *     another call with the same idempotency key settles it
+     * @throws Unavailable if the provider gives no answer, or none that can be understood: it may have charged or not,
+     *     and another call with the same idempotency key settles it
      */
     Optional<String> charge(String idempotencyKey, String cart, long amount);
 

@@ -6,7 +6,8 @@ import java.util.Optional;
 /**
  * The shop's own data, written with the handle of a stage's transaction, so that it commits together with the key.
  *
- * <p>Two transactions that reserve one cart never both commit: the later one fails in a way that has its stage run again.
+ * <p>Two transactions that reserve one cart never both commit: the later one fails in a way that has its stage run
+ * again.
  *
  * @param <T> the store's transaction handle
  */

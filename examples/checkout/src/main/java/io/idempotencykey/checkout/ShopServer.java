@@ -2,6 +2,7 @@ package io.idempotencykey.checkout;
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.checkout.WebServer.Exchange;
@@ -9,7 +10,6 @@ import io.idempotencykey.checkout.WebServer.Route;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -23,14 +23,12 @@ final class ShopServer<T> {
     private static final String SHOP = "X-Shop";
 
     private final IdempotencyKeyService<T> keys;
-    private final OperationRunner<T> runner;
     private final Operation<T> completeCart;
     private final ShopData<T> shop;
     private final Payments payments;
 
     private ShopServer(IdempotencyKeyService<T> keys, Operation<T> completeCart, ShopData<T> shop, Payments payments) {
         this.keys = keys;
-        this.runner = new OperationRunner<>(keys);
         this.completeCart = completeCart;
         this.shop = shop;
         this.payments = payments;
@@ -56,7 +54,7 @@ final class ShopServer<T> {
         Request request = CompleteCart.request(cart, read(body));
         Execution execution;
         try {
-            execution = runner.run(completeCart, id, request);
+            execution = keys.run(completeCart, id, request);
         } catch (Payments.Unavailable e) {
             return unavailable(e);
         }
@@ -116,6 +114,33 @@ final class ShopServer<T> {
         return members;
     }
 
+    private static final KeyState.Visitor<Map<String, String>> SINCE_OR_UNTIL = new KeyState.Visitor<>() {
+        @Override
+        public Map<String, String> open(KeyState.Open open) {
+            return Map.of();
+        }
+
+        @Override
+        public Map<String, String> locked(KeyState.Locked locked) {
+            return Map.of("leaseEnds", locked.leaseEnds().toString());
+        }
+
+        @Override
+        public Map<String, String> failed(KeyState.Failed failed) {
+            return Map.of("expiresAt", failed.expiresAt().toString());
+        }
+
+        @Override
+        public Map<String, String> finished(KeyState.Finished finished) {
+            return Map.of("expiresAt", finished.expiresAt().toString());
+        }
+
+        @Override
+        public Map<String, String> quarantined(KeyState.Quarantined quarantined) {
+            return Map.of("quarantinedAt", quarantined.since().toString());
+        }
+    };
+
     /** A key as a client may see it: its request and its errors aren't for everyone who knows its value. */
     static Map<String, Object> members(IdempotencyKey key) {
         Map<String, Object> members = new LinkedHashMap<>();
@@ -123,17 +148,12 @@ final class ShopServer<T> {
         members.put("shop", key.id().scope());
         members.put("operation", key.operation());
         members.put("recoveryPoint", key.recoveryPoint().name());
-        members.put("locked", key.state().match(open -> false, held -> true, done -> false, aside -> false));
+        members.put("locked", key.state() instanceof KeyState.Locked);
         members.put("attempts", key.attempts());
         members.put("failedAttempts", key.failedAttempts());
         members.put("createdAt", key.createdAt().toString());
         members.put("updatedAt", key.updatedAt().toString());
-        members.putAll(key.state()
-                .<Map<String, String>>match(
-                        open -> Map.of(),
-                        held -> Map.of("leaseEnds", held.leaseEnds().toString()),
-                        done -> Map.of("expiresAt", done.expiresAt().toString()),
-                        aside -> Map.of("quarantinedAt", aside.since().toString())));
+        members.putAll(key.state().accept(SINCE_OR_UNTIL));
         return members;
     }
 }

@@ -33,7 +33,9 @@ interface StageHook {
         };
     }
 
-    /** Makes a stage fail: {@code STAGE:N}, the recovery point at which it begins and how many of its first runs fail. */
+    /**
+     * Makes a stage fail: {@code STAGE:N}, the recovery point at which it begins and how many of its first runs fail.
+     */
     static StageHook failAt(String stageAndTimes) {
         int colon = stageAndTimes.lastIndexOf(':');
         String times = stageAndTimes.substring(colon + 1);

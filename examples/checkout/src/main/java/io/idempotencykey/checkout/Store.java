@@ -8,8 +8,8 @@ import java.nio.file.Path;
 /**
  * A store for the shop: the keys, and the shop's own data in the same place.
  *
- * <p>One more kind of store is one more class that implements {@link ShopData}, makes its {@link KeyStore} from the command
- * line ({@code --url}, {@code --data}), and has its line in {@link #open}.
+ * <p>One more kind of store is one more class that implements {@link ShopData}, makes its {@link KeyStore} from the
+ * command line ({@code --url}, {@code --data}), and has its line in {@link #open}.
  *
  * @param <T> the handle that a stage writes with
  */

@@ -31,8 +31,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * An HTTP server on the loopback interface: routes, bounded bodies, and every error as a problem, the server library's own
- * among them. Its answers are the library's {@link Response}: status, headers, bytes.
+ * An HTTP server on the loopback interface: routes, bounded bodies, and every error as a problem, the server library's
+ * own among them. Its answers are the library's {@link Response}: status, headers, bytes.
  */
 final class WebServer implements AutoCloseable {
     /** The most bytes that a request's body may have. */

@@ -10,7 +10,6 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.KeyListener;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -63,10 +62,10 @@ class CheckoutTest {
         };
         IdempotencyKeyService<InMemoryShopData.Transaction> keys =
                 IdempotencyKeyService.builder(store).listener(listener).build();
-        Operation<InMemoryShopData.Transaction> operation = new Checkout<>(shop, payments, stage -> {}).operation(1);
+        Operation<InMemoryShopData.Transaction> operation =
+                new Checkout<>(shop, payments, stage -> {}).operation(keys, 1);
         assertThat(operation.recoveryPoints()).containsExactlyElementsOf(Checkout.STAGES);
-        return new OperationRunner<>(keys)
-                .run(operation, KeyId.of(key), CompleteCart.request("cart", body()))
+        return keys.run(operation, KeyId.of(key), CompleteCart.request("cart", body()))
                 .response()
                 .status();
     }

@@ -37,11 +37,11 @@ import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /**
- * A shop, or its database, that is killed again and again at random moments, while clients send their requests until they
- * have an answer: every request has one order and one charge, and no answer ever changes.
+ * A shop, or its database, that is killed again and again at random moments, while clients send their requests until
+ * they have an answer: every request has one order and one charge, and no answer ever changes.
  *
- * <p>How many kills: the system properties {@code kills}, {@code kills.h2}, {@code kills.mongo} and {@code kills.mongo.server}; the moments
- * and the requests come from {@code seed}.
+ * <p>How many kills: the system properties {@code kills}, {@code kills.h2}, {@code kills.mongo} and {@code
+ * kills.mongo.server}; the moments and the requests come from {@code seed}.
  */
 @Execution(ExecutionMode.CONCURRENT)
 class KillTest {

@@ -6,7 +6,6 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -44,13 +43,13 @@ class ReservationRaceTest {
     private static <T> void race(Store<T> store) throws Exception {
         Looking<T> shop = new Looking<>(store.shop());
         Charges payments = new Charges();
-        OperationRunner<T> runner = new OperationRunner<>(new IdempotencyKeyService<>(store.keys()));
-        Operation<T> completeCart = new Checkout<>(shop, payments, stage -> {}).operation(1);
+        IdempotencyKeyService<T> keys = new IdempotencyKeyService<>(store.keys());
+        Operation<T> completeCart = new Checkout<>(shop, payments, stage -> {}).operation(keys, 1);
         Object body = Objects.requireNonNull(Json.read(RunningShop.ONE_MUG.getBytes(StandardCharsets.UTF_8)));
 
         List<CompletableFuture<Execution>> running = Stream.of("key-1", "key-2")
                 .map(key -> CompletableFuture.supplyAsync(
-                        () -> runner.run(completeCart, KeyId.of(key), CompleteCart.request("cart", body)),
+                        () -> keys.run(completeCart, KeyId.of(key), CompleteCart.request("cart", body)),
                         task -> new Thread(task).start()))
                 .toList();
 
@@ -63,7 +62,7 @@ class ReservationRaceTest {
         for (CompletableFuture<Execution> each : running) {
             Execution first = Patience.await(each);
             Execution replay =
-                    runner.run(completeCart, first.key().id(), first.key().request());
+                    keys.run(completeCart, first.key().id(), first.key().request());
             assertThat(replay.response()).isEqualTo(first.response());
         }
     }

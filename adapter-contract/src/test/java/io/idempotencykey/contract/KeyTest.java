@@ -7,18 +7,21 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.HeldKey;
-import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -29,33 +32,30 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The service's operations on a key, in every state that it can be met in. */
-abstract class KeyContract<T> extends PortContract<T> {
+class KeyTest extends MapFixture {
     @Test
     void createMakesAnOpenKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
 
         assertThat(key)
                 .isEqualTo(new IdempotencyKey(
-                        world.id,
-                        key.creationId(),
-                        "",
-                        World.REQUEST,
-                        Fingerprint.of("", World.REQUEST),
-                        World.START,
-                        World.START,
-                        0,
-                        0,
-                        "",
-                        new KeyState.Open(RecoveryPoint.STARTED, World.START)));
+                        new KeyCreation(
+                                world.id,
+                                key.creationId(),
+                                "",
+                                World.REQUEST,
+                                Fingerprint.of("", World.REQUEST),
+                                World.START),
+                        new KeyProgress(new KeyState.Open(RecoveryPoint.STARTED, World.START), 0, 0, "", World.START)));
         assertThat(world.key()).isEqualTo(key);
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void createRefusesAKeyThatExists(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.KeyExists.class)
@@ -68,7 +68,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void createReplacesAnExpiredKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey expired = world.put(State.EXPIRED).orElseThrow();
 
         IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.OTHER_REQUEST);
@@ -81,7 +81,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void createMakesAValueWhereNoneIsGiven() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         IdempotencyKey one = world.service.create(world.scope, null, World.REQUEST);
         IdempotencyKey another = world.service.create(world.scope, null, World.REQUEST);
@@ -94,7 +94,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#illegalNames")
     void anIllegalValueIsRefusedBeforeAnythingIsReadOrWritten(String value) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> world.service.create(world.scope, value, World.REQUEST))
@@ -109,7 +109,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#illegalNames")
     void anIllegalScopeIsRefusedBeforeAnythingIsReadOrWritten(String scope) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> world.service.create(scope, world.id.value(), World.REQUEST))
@@ -122,7 +122,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(strings = {"", "\"\"", " ", "\"a", "\"a\"b", "\"a\\b\"", "\"a\";p=1"})
     void anIllegalHeaderIsRefusedBeforeAnythingIsReadOrWritten(String header) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> world.service.initializeRequest(world.scope, header, World.REQUEST));
@@ -130,9 +130,9 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "EXPIRED"})
+    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED"})
     void initializeRequestMakesAKeyThatNobodyHolds(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(state);
 
         IdempotencyKey key = world.service.initializeRequest(world.scope, world.id.value(), World.OTHER_REQUEST);
@@ -144,9 +144,9 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void initializeRequestReturnsTheKeyInWhateverStateItIs(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThat(world.service.initializeRequest(world.scope, world.id.value(), World.REQUEST))
@@ -156,9 +156,9 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void initializeRequestRefusesAnotherRequestInEveryState(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
@@ -171,23 +171,30 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @Test
-    void initializeRequestWithoutAHeaderMakesANewKeyEachTime() {
-        World<T> world = new World<>(this);
+    void initializeRequestForARequestWithoutAKeyMakesANewOneEachTime() {
+        World<List<String>> world = new World<>(this);
 
-        KeyId one = world.service
-                .initializeRequest(world.scope, null, World.REQUEST)
-                .id();
-        KeyId another = world.service
-                .initializeRequest(world.scope, null, World.REQUEST)
-                .id();
+        KeyId one = world.service.initializeRequest(world.scope, World.REQUEST).id();
+        KeyId another =
+                world.service.initializeRequest(world.scope, World.REQUEST).id();
 
         assertThat(one).isNotEqualTo(another);
         assertThat(world.service.retrieve(one).attempts()).isZero();
     }
 
     @Test
+    void initializeRequestRefusesAHeaderThatIsMissing() {
+        World<List<String>> world = new World<>(this);
+
+        assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
+                .isThrownBy(() -> world.service.initializeRequest(world.scope, null, World.REQUEST))
+                .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(400));
+        assertThat(world.store.calls()).isEmpty();
+    }
+
+    @Test
     void aQuotedHeaderAndABareOneNameTheSameKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         IdempotencyKey quoted = world.service.initializeRequest(world.scope, " \"a\\\\b\" ", World.REQUEST);
         IdempotencyKey bare = world.service.initializeRequest(world.scope, "a\\b", World.REQUEST);
@@ -197,7 +204,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void initializeRequestTakesTheRequestInParts() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         String header = world.scope + "-header";
 
         IdempotencyKey made = world.service.initializeRequest(header, "POST", Map.of("a", 1), "/orders");
@@ -214,7 +221,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#sameParameters")
     void theSameRequestInAnotherSpellingIsNoMismatch(Object one, Object same) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.service.create(world.scope, world.id.value(), Request.of("POST", "/", Samples.one(one)));
 
         assertThat(world.service
@@ -226,7 +233,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("io.idempotencykey.contract.Samples#differentParameters")
     void aSimilarRequestIsAMismatch(Object one, Object another) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.service.create(world.scope, world.id.value(), Request.of("POST", "/", Samples.one(one)));
         Request similar = Request.of("POST", "/", Samples.one(another));
 
@@ -243,9 +250,9 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void retrieveReturnsTheKeyInWhateverStateItIs(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(state).orElseThrow();
 
         assertThat(world.service.retrieve(world.id)).isEqualTo(key.key());
@@ -254,9 +261,9 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "EXPIRED"})
+    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED"})
     void retrieveAndLockFindNoKeyThatCountsAsAbsent(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(state);
 
         assertThatExceptionOfType(IdempotencyException.NotFound.class)
@@ -268,7 +275,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "LEASE_OVER"})
     void lockTakesAKeyThatIsFree(State state) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey before = world.put(state, "", World.TAXED).orElseThrow();
 
         HeldKey held = world.service.lock(world.id);
@@ -278,7 +285,7 @@ abstract class KeyContract<T> extends PortContract<T> {
         assertThat(held.recoveryPoint()).isEqualTo(World.TAXED);
         assertThat(after.revision()).isNotEqualTo(before.revision());
         assertThat(after.key().state())
-                .isEqualTo(new KeyState.Locked(World.TAXED, World.START, World.START.plus(World.LEASE)));
+                .isEqualTo(new KeyState.Locked(World.TAXED, World.START, World.START.plus(state.nextLease())));
         assertThat(after.key().attempts()).isEqualTo(before.key().attempts() + 1);
         assertThat(after.key().creationId()).isEqualTo(before.key().creationId());
         assertThat(after.key().createdAt()).isEqualTo(before.key().createdAt());
@@ -287,21 +294,21 @@ abstract class KeyContract<T> extends PortContract<T> {
     }
 
     @Test
-    void lockTellsHowLongAnotherHolderKeepsTheKey() {
-        World<T> world = new World<>(this);
+    void lockTellsWhenToAskAgainForAKeyThatAnotherHolds() {
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(State.LOCKED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
                 .isThrownBy(() -> world.service.lock(world.id))
                 .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(409))
-                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofMillis(1)));
+                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
 
         assertThat(world.find()).contains(key);
     }
 
     @Test
     void lockOfAFinishedKeyHandsOutItsResponse() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(State.FINISHED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.AlreadyFinished.class)
@@ -313,7 +320,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockRefusesAQuarantinedKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         StoredKey key = world.put(State.QUARANTINED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
@@ -326,7 +333,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(longs = {-1, 0, 86_400_001})
     void aLeaseOutOfBoundsIsRefusedBeforeAnythingIsReadOrWritten(long millis) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> world.service.lock(world.id, Duration.ofMillis(millis)))
@@ -337,7 +344,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(longs = {1, 86_400_000})
     void aLeaseHoldsUntilItsLastMillisecond(long millis) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.service.lock(world.id, Duration.ofMillis(millis));
 
@@ -350,19 +357,19 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockReadsAgainWhenItLosesARaceToAHolder() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.store.before(Call.REPLACE, () -> world.other.lock(world.id, Duration.ofSeconds(7)));
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
                 .isThrownBy(() -> world.service.lock(world.id))
-                .satisfies(e -> assertThat(e.retryAfter().orElseThrow())
-                        .isBetween(Duration.ofMillis(6_900), Duration.ofSeconds(7)));
+                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
+        assertThat(leaseOf(world.state())).isEqualTo(Duration.ofSeconds(7));
     }
 
     @Test
     void lockReadsAgainWhenItLosesARaceToAResponse() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.store.before(Call.REPLACE, () -> world.other.update(world.other.lock(world.id), World.respond()));
 
@@ -372,7 +379,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockTakesAKeyThatWasGivenBackWhileItTried() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.store.before(Call.REPLACE, () -> world.other.unlock(world.other.lock(world.id)));
 
@@ -381,7 +388,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void lockGivesUpAfterAsManyLostRacesAsThereAreTries() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         for (int i = 0; i < World.MAX_TRIES; i++) {
             world.store.before(Call.REPLACE, () -> world.other.unlock(world.other.lock(world.id)));
@@ -393,7 +400,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void unlockLeavesTheKeyOpenWhereItStood() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN, "", World.TAXED);
         HeldKey held = world.service.lock(world.id);
         world.pass(Duration.ofMillis(5));
@@ -409,7 +416,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void renewBeginsTheLeaseAnew() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN, "", World.TAXED);
         HeldKey held = world.service.lock(world.id);
         world.pass(Duration.ofSeconds(20));
@@ -425,20 +432,19 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void aLeaseThatRanOutCanBeRenewedWhileNobodyTookTheKeyOver() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         world.pass(World.LEASE.multipliedBy(2));
 
         world.service.renew(held);
 
-        assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> world.other.lock(world.id))
-                .satisfies(e -> assertThat(e.retryAfter()).contains(World.LEASE));
+        assertThatExceptionOfType(IdempotencyException.Locked.class).isThrownBy(() -> world.other.lock(world.id));
+        assertThat(leaseOf(world.state())).isEqualTo(World.LEASE);
     }
 
     @Test
     void updateAdvancesAHeldKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         HeldKey held = world.service.lock(world.id);
         world.pass(Duration.ofSeconds(1));
@@ -455,7 +461,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void updateFinishesAHeldKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         HeldKey held = world.service.lock(world.id);
 
@@ -468,10 +474,10 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void updateRefusesAResponseThatIsTooLargeAndChangesNothing() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         StoredKey before = world.stored();
-        Response oneTooMany = Response.of(200, new byte[IdempotencyKeyService.Builder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
+        Response oneTooMany = Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]);
 
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
                 .isThrownBy(() -> world.service.update(held, StageOutcome.respond(oneTooMany)))
@@ -484,7 +490,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @ValueSource(longs = {1, 1_234_567_890_123L})
     void timesAreTheStoresAndCutToMilliseconds(long nanos) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.pass(Duration.ofNanos(nanos));
 
         IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
@@ -495,7 +501,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void aKeyIsReplayableUntilTheInstantOfItsExpiry() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.service.update(world.hold(), World.respond());
 
         world.pass(World.TIME_TO_LIVE.minusNanos(1));
@@ -509,7 +515,7 @@ abstract class KeyContract<T> extends PortContract<T> {
 
     @Test
     void anUnfinishedKeyNeverExpires() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         world.pass(Duration.ofDays(10_000));
 
@@ -520,88 +526,88 @@ abstract class KeyContract<T> extends PortContract<T> {
     enum Change {
         ADVANCE {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.update(held, StageOutcome.advanceTo(World.PAID));
             }
         },
         RESPOND {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.update(held, StageOutcome.respond(Response.of(500, new byte[0])));
             }
         },
         UNLOCK {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.unlock(held);
             }
         },
         RENEW {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.renew(held);
             }
         },
         WORK_STAGE {
             @Override
-            <T> void make(World<T> world, HeldKey held) {
+            <T> void make(World<List<String>> world, HeldKey held) {
                 world.service.workStage(held, world.inserting("stale", World.respond()));
             }
         };
 
-        abstract <T> void make(World<T> world, HeldKey held);
+        abstract <T> void make(World<List<String>> world, HeldKey held);
     }
 
     /** How a holder can lose its key. */
     enum Loss {
         UNLOCKED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.unlock(held);
             }
         },
         RENEWED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.renew(held);
             }
         },
         ADVANCED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.update(held, StageOutcome.advanceTo(World.TAXED));
             }
         },
         FINISHED {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.update(held, World.respond());
             }
         },
         TAKEN_OVER {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.pass(World.LEASE);
                 world.other.lock(world.id);
             }
         },
         TAKEN_OVER_AND_GIVEN_BACK {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.pass(World.LEASE);
                 world.other.unlock(world.other.lock(world.id));
             }
         },
         CREATED_ANEW_AND_HELD {
             @Override
-            <T> void happen(World<T> world, HeldKey held) {
+            <T> void happen(World<List<String>> world, HeldKey held) {
                 world.other.update(held, World.respond());
                 world.pass(World.TIME_TO_LIVE);
                 world.other.claim(world.id, World.REQUEST);
             }
         };
 
-        abstract <T> void happen(World<T> world, HeldKey held);
+        abstract <T> void happen(World<List<String>> world, HeldKey held);
     }
 
     static Stream<Arguments> changesAfterLosses() {
@@ -612,7 +618,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @MethodSource("changesAfterLosses")
     void aStaleHolderChangesNothing(Change change, Loss loss) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         loss.happen(world, held);
         StoredKey after = world.stored();
@@ -629,7 +635,7 @@ abstract class KeyContract<T> extends PortContract<T> {
     @ParameterizedTest
     @EnumSource
     void everyChangeOfAKeyHasARevisionOfItsOwn(Change change) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         StoredKey before = world.stored();
 
@@ -637,5 +643,10 @@ abstract class KeyContract<T> extends PortContract<T> {
 
         assertThat(world.stored().revision()).isNotEqualTo(before.revision());
         assertThatExceptionOfType(IdempotencyException.StaleKey.class).isThrownBy(() -> world.service.unlock(held));
+    }
+
+    private static Duration leaseOf(KeyState state) {
+        KeyState.Locked locked = (KeyState.Locked) state;
+        return Duration.between(locked.lockedAt(), locked.leaseEnds());
     }
 }

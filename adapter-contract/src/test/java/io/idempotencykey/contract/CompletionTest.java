@@ -29,9 +29,9 @@ import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperationRunner;
 import io.idempotencykey.service.OperatorActions;
 import io.idempotencykey.service.Reaper;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.WorkStage;
 import java.time.Duration;
@@ -54,15 +54,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** What becomes of requests whose client is gone, and what an operator and a listener see of it. */
-abstract class CompletionContract<T> extends RaceContract<T> {
+class CompletionTest extends MapFixture {
     private static final Duration THRESHOLD = Duration.ofSeconds(60);
     private static final Duration DAY = Duration.ofDays(1);
 
     @ParameterizedTest
     @CsvSource({"OPEN, started", "OPEN, tax_lines_created", "LEASE_OVER, started", "LEASE_OVER, tax_lines_created"})
     void anAbandonedRequestIsCompletedFromItsRecoveryPoint(State state, String at) {
-        World<T> world = World.emptyOf(this);
-        world.put(state, NAME, RecoveryPoint.named(at));
+        World<List<String>> world = World.emptyOf(this);
+        world.put(state, World.NAME, RecoveryPoint.named(at));
         world.pass(THRESHOLD.plusMillis(1));
 
         assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
@@ -70,15 +70,15 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         assertThat(world.state()).isInstanceOf(KeyState.Finished.class);
         assertThat(world.read("tax").isPresent()).isEqualTo(at.equals("started"));
         assertThat(world.read("order")).isPresent();
-        Execution late = world.runner.run(twoStages(world), world.id, REQUEST);
+        Execution late = world.service.run(twoStages(world), world.id, REQUEST);
         assertThat(late.replayed()).isTrue();
         assertThat(late.response()).isEqualTo(RESPONSE);
     }
 
     @Test
     void aRequestIsLeftAloneUntilItsThresholdIsOver() {
-        World<T> world = World.emptyOf(this);
-        world.put(State.LEASE_OVER, NAME, STARTED);
+        World<List<String>> world = World.emptyOf(this);
+        world.put(State.LEASE_OVER, World.NAME, STARTED);
         world.pass(THRESHOLD);
 
         assertThat(completer(world, twoStages(world)).runOnce()).isZero();
@@ -89,10 +89,10 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "FINISHED", "EXPIRED", "QUARANTINED"})
+    @EnumSource(names = {"ABSENT", "FINISHED", "EXPIRED", "FAILED_EXPIRED", "QUARANTINED", "FAILED"})
     void whatIsNotAbandonedIsNotTouched(State state) {
-        World<T> world = World.emptyOf(this);
-        Optional<StoredKey> before = world.put(state, NAME, STARTED);
+        World<List<String>> world = World.emptyOf(this);
+        Optional<StoredKey> before = world.put(state, World.NAME, STARTED);
         world.pass(DAY.multipliedBy(30));
 
         assertThat(completer(world, twoStages(world)).runOnce()).isZero();
@@ -103,7 +103,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     @ParameterizedTest
     @CsvSource({"another-operation, started", "complete-cart, of_a_newer_version"})
     void whatThisVersionDoesNotKnowIsLeftToOnesThatDo(String operation, String at) {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         world.put(State.OPEN, operation, RecoveryPoint.named(at));
         world.pass(DAY.minusSeconds(61));
 
@@ -120,7 +120,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         "'', started, ''"
     })
     void whatNobodyKnewForADayIsQuarantined(String operation, String at, String named) {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         world.put(State.OPEN, operation, RecoveryPoint.named(at));
         world.pass(DAY);
 
@@ -136,12 +136,12 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void unknownRequestsDoNotHideKnownOnes() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         for (int i = 0; i < 70; i++) {
-            world.put(world.id("unknown-" + i), State.OPEN, NAME, UNKNOWN_POINT);
+            world.put(world.id("unknown-" + i), State.OPEN, World.NAME, UNKNOWN_POINT);
         }
         world.pass(Duration.ofMillis(1));
-        world.put(State.OPEN, NAME, STARTED);
+        world.put(State.OPEN, World.NAME, STARTED);
         world.pass(THRESHOLD.plusMillis(1));
 
         assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
@@ -149,11 +149,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aFailedRequestRestsLongerAfterEachAttempt() {
-        World<T> world = World.emptyOf(this);
-        world.put(State.OPEN, NAME, STARTED);
+        World<List<String>> world = World.emptyOf(this);
+        world.put(State.OPEN, World.NAME, STARTED);
         world.pass(THRESHOLD.plusMillis(1));
         List<Duration> rests = new ArrayList<>();
-        Completer<T> completer = completer(
+        Completer<List<String>> completer = completer(
                 world, failing(world).backoff(Duration.ofSeconds(8), DAY).build());
         for (int i = 1; i <= 4; i++) {
             assertThat(completer.runOnce()).isZero();
@@ -173,10 +173,10 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void tooManyFailedAttemptsPutARequestAside() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = failing(world).maxAttempts(2).build();
+        World<List<String>> world = World.emptyOf(this);
+        Operation<List<String>> operation = failing(world).maxAttempts(2).build();
         for (int i = 0; i < 2; i++) {
-            assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+            assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                     .isInstanceOf(OutOfStock.class);
         }
 
@@ -187,7 +187,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
                                 .isEqualTo("2 failed attempts since the last committed stage"));
         assertThat(world.key().lastError()).isEqualTo(OutOfStock.class.getName() + ": no ? left");
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
-                .isThrownBy(() -> world.runner.run(operation, world.id, REQUEST));
+                .isThrownBy(() -> world.service.run(operation, world.id, REQUEST));
         world.pass(DAY.multipliedBy(2));
         assertThat(completer(world, operation).runOnce()).isZero();
         assertThat(world.state()).isInstanceOf(KeyState.Quarantined.class);
@@ -195,24 +195,25 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aCommittedStageGivesTheNextOneAllAttemptsAnew() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         int[] runs = {0};
-        Operation<T> operation = Operation.<T>named(NAME)
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .maxAttempts(2)
-                .stage(STARTED, stage -> {
+                .branch(STARTED, stage -> {
                     if (runs[0]++ == 0) {
                         throw new OutOfStock();
                     }
                     return StageOutcome.advanceTo(TAXED);
                 })
-                .stage(TAXED, stage -> {
+                .branch(TAXED, stage -> {
                     throw new OutOfStock();
                 })
                 .build();
 
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
 
         assertThat(world.state()).isInstanceOf(KeyState.Open.class);
@@ -221,14 +222,14 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aProcessThatDiesInAStageUsesUpNoAttempt() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = twoStages(world);
+        World<List<String>> world = World.emptyOf(this);
+        Operation<List<String>> operation = twoStages(world);
         for (int i = 1; i <= 3; i++) {
             world.store.next(Call.COMMIT_STAGE, Fault.CRASH_BEFORE);
-            assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+            assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                     .isInstanceOf(Crash.class);
             assertThat(world.key().attempts()).isEqualTo(i);
-            world.pass(LEASE);
+            world.pass(LEASE.multipliedBy(10));
         }
 
         assertThat(world.key().failedAttempts()).isZero();
@@ -236,16 +237,17 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void completersSideBySideCompleteEachRequestOnce() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        World<List<String>> world = World.emptyOf(this);
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(STARTED, stage -> {
                     world.insert(stage, "order-" + stage.key().id().value());
                     return World.respond();
                 })
                 .build();
         int requests = 24;
         for (int i = 0; i < requests; i++) {
-            world.put(world.id("key-" + i), State.OPEN, NAME, STARTED);
+            world.put(world.id("key-" + i), State.OPEN, World.NAME, STARTED);
         }
         world.pass(THRESHOLD.plusMillis(1));
 
@@ -267,10 +269,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aSlowScopeDoesNotHoldUpTheOthers() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         CountDownLatch quickIsDone = new CountDownLatch(1);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(STARTED, stage -> {
                     if (stage.key().id().value().equals("quick")) {
                         quickIsDone.countDown();
                     } else {
@@ -279,8 +282,8 @@ abstract class CompletionContract<T> extends RaceContract<T> {
                     return World.respond();
                 })
                 .build();
-        world.put(new KeyId("a-" + world.scope, "slow"), State.OPEN, NAME, STARTED);
-        world.put(new KeyId("b-" + world.scope, "quick"), State.OPEN, NAME, STARTED);
+        world.put(new KeyId("a-" + world.scope, "slow"), State.OPEN, World.NAME, STARTED);
+        world.put(new KeyId("b-" + world.scope, "quick"), State.OPEN, World.NAME, STARTED);
         world.pass(THRESHOLD.plusMillis(1));
         int finished = Completer.builder(
                         world.builder(world.store).maxTries(200).build())
@@ -295,17 +298,18 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aCompleterThatIsInterruptedTakesNoFurtherKeyAndCountsNoFailure() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         AtomicInteger runs = new AtomicInteger();
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(STARTED, stage -> {
                     runs.incrementAndGet();
                     Thread.currentThread().interrupt();
                     throw new IllegalStateException("interrupted");
                 })
                 .build();
         for (String name : List.of("a", "b", "c")) {
-            world.put(new KeyId(name + world.scope, "key"), State.OPEN, NAME, STARTED);
+            world.put(new KeyId(name + world.scope, "key"), State.OPEN, World.NAME, STARTED);
         }
         world.pass(THRESHOLD.plusMillis(1));
 
@@ -325,17 +329,17 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aNoisyScopeDoesNotHoldUpTheOthers() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         for (int i = 0; i < 30; i++) {
-            world.put(new KeyId("a-" + world.scope, "key-" + i), State.OPEN, NAME, TAXED);
+            world.put(new KeyId("a-" + world.scope, "key-" + i), State.OPEN, World.NAME, TAXED);
         }
         world.pass(Duration.ofSeconds(1));
         KeyId quiet = new KeyId("b-" + world.scope, "key");
-        world.put(quiet, State.OPEN, NAME, TAXED);
+        world.put(quiet, State.OPEN, World.NAME, TAXED);
         world.pass(THRESHOLD.plusMillis(1));
 
         int finished = Completer.builder(world.other)
-                .operation(responding())
+                .operation(responding(world))
                 .batchSize(4)
                 .build()
                 .runOnce();
@@ -346,10 +350,10 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aPoisonedRequestDoesNotHoldUpThoseBehindIt() {
-        World<T> world = World.emptyOf(this);
-        world.put(world.id("poison"), State.OPEN, NAME, STARTED);
+        World<List<String>> world = World.emptyOf(this);
+        world.put(world.id("poison"), State.OPEN, World.NAME, STARTED);
         for (int i = 0; i < 5; i++) {
-            world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
+            world.put(world.id("key-" + i), State.OPEN, World.NAME, TAXED);
         }
         world.pass(THRESHOLD.plusMillis(1));
 
@@ -360,13 +364,13 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aRunTakesNoMoreThanItsBatch() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         for (int i = 0; i < 5; i++) {
-            world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
+            world.put(world.id("key-" + i), State.OPEN, World.NAME, TAXED);
         }
         world.pass(THRESHOLD.plusMillis(1));
-        Completer<T> completer = Completer.builder(world.other)
-                .operation(responding())
+        Completer<List<String>> completer = Completer.builder(world.other)
+                .operation(responding(world))
                 .batchSize(2)
                 .build();
 
@@ -376,8 +380,8 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aRequestThatAWorkerTookMeanwhileIsLeftToIt() {
-        World<T> world = World.emptyOf(this);
-        world.put(State.OPEN, NAME, STARTED);
+        World<List<String>> world = World.emptyOf(this);
+        world.put(State.OPEN, World.NAME, STARTED);
         world.pass(THRESHOLD.plusMillis(1));
         world.store.before(Call.REPLACE, () -> world.other.lock(world.id));
 
@@ -390,10 +394,10 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void anExecutorThatRefusesLeavesTheRequestForLater() {
-        World<T> world = World.emptyOf(this);
-        world.put(State.OPEN, NAME, STARTED);
+        World<List<String>> world = World.emptyOf(this);
+        world.put(State.OPEN, World.NAME, STARTED);
         world.pass(THRESHOLD.plusMillis(1));
-        Completer<T> completer = Completer.builder(world.service)
+        Completer<List<String>> completer = Completer.builder(world.service)
                 .operation(twoStages(world))
                 .batchSize(1)
                 .executor(task -> {
@@ -407,62 +411,68 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void redactedParametersAreNotStoredAndStillTellRequestsApart() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         List<Object> seen = new ArrayList<>();
-        Operation<T> operation = redacting(seen).build();
+        Operation<List<String>> operation = redacting(world, seen).build();
 
-        world.runner.run(operation, world.id, REQUEST);
+        world.service.run(operation, world.id, REQUEST);
 
         assertThat(seen).as("stages see what their client sent").containsExactly("a@example.org", "a@example.org");
         assertThat(world.key().request().parameters()).isEqualTo(Map.of("email", "***"));
         assertThat(world.key().request().isComplete()).isFalse();
-        assertThat(world.runner.run(operation, world.id, REQUEST).replayed()).isTrue();
+        assertThat(world.service.run(operation, world.id, REQUEST).replayed()).isTrue();
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.runner.run(operation, world.id, World.OTHER_REQUEST));
+                .isThrownBy(() -> world.service.run(operation, world.id, World.OTHER_REQUEST));
     }
 
     @Test
     void aRedactedRequestIsLeftToItsClient() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         List<Object> seen = new ArrayList<>();
-        Operation<T> operation = redacting(seen).build();
+        Operation<List<String>> operation = redacting(world, seen).build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_AFTER);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(Crash.class);
         world.pass(LEASE.plus(DAY).plusMillis(1));
-        Completer<T> completer = completer(world, operation);
+        Completer<List<String>> completer = completer(world, operation);
 
         assertThat(completer.completedOperations()).isEmpty();
         assertThat(completer.runOnce()).isZero();
         assertThat(world.state()).isNotInstanceOf(KeyState.Quarantined.class);
 
-        assertThat(world.runner.run(operation, world.id, REQUEST).replayed()).isFalse();
+        assertThat(world.service.run(operation, world.id, REQUEST).replayed()).isFalse();
         assertThat(seen).containsExactly("a@example.org", "a@example.org");
     }
 
     @Test
     void aRedactedRequestIsCompletedWhereTheOperationCanDoWithout() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         List<Object> seen = new ArrayList<>();
-        Operation<T> operation = redacting(seen).resumableWithoutParameters().build();
+        Operation<List<String>> operation =
+                redacting(world, seen).resumableWithoutParameters().build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_AFTER);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(Crash.class);
         world.pass(LEASE.plus(THRESHOLD).plusMillis(1));
-        Completer<T> completer = completer(world, operation);
+        Completer<List<String>> completer = completer(world, operation);
 
-        assertThat(completer.completedOperations()).containsExactly(NAME);
+        assertThat(completer.completedOperations()).containsExactly(World.NAME);
         assertThat(completer.runOnce()).isEqualTo(1);
         assertThat(seen).containsExactly("a@example.org", "***");
     }
 
     @Test
     void aRequestStoredWithoutItsParametersIsLeftToItsClientAlsoByALaterVersion() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         Request redacted = REQUEST.redacted(Map.of());
         KeyState open = new KeyState.Open(STARTED, World.START.minusSeconds(60));
         assertThat(world.store.insert(Samples.stored(
-                        world.id, NAME, redacted, Fingerprint.of(NAME, REQUEST), World.START.minusSeconds(60), open)))
+                        world.id,
+                        World.NAME,
+                        redacted,
+                        Fingerprint.of(World.NAME, REQUEST),
+                        World.START.minusSeconds(60),
+                        open)))
                 .isTrue();
         world.pass(THRESHOLD.plusMillis(1));
 
@@ -472,16 +482,16 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         assertThat(world.state())
                 .as("out of the way of others for a day")
                 .isEqualTo(new KeyState.Open(STARTED, millis(world).plus(DAY)));
-        assertThat(world.runner.run(twoStages(world), world.id, REQUEST).replayed())
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
                 .isFalse();
     }
 
     @Test
     void aRedactingOperationsOldRequestsAreKeptOutOfTheWay() {
-        World<T> world = World.emptyOf(this);
-        Operation<T> operation = redacting(new ArrayList<>()).build();
+        World<List<String>> world = World.emptyOf(this);
+        Operation<List<String>> operation = redacting(world, new ArrayList<>()).build();
         world.store.next(Call.COMMIT_STAGE, Fault.CRASH_AFTER);
-        assertThat(catchThrowable(() -> world.runner.run(operation, world.id, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(Crash.class);
         world.pass(LEASE.plus(DAY).plusMillis(1));
 
@@ -493,18 +503,18 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aRunEndsWhenAllItsRequestsAreThrough() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         for (int i = 0; i < 8; i++) {
-            world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
+            world.put(world.id("key-" + i), State.OPEN, World.NAME, TAXED);
         }
         world.pass(THRESHOLD.plusMillis(1));
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
         // On a nearly empty table, some stores see conflicts between any two keys.
-        Completer<T> completer = Completer.builder(world.builder(world.store)
+        Completer<List<String>> completer = Completer.builder(world.builder(world.store)
                         .maxTries(200)
                         .listener(events::add)
                         .build())
-                .operation(responding())
+                .operation(responding(world))
                 .batchSize(8)
                 .executor(Threads::start)
                 .build();
@@ -515,12 +525,13 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aListenerIsToldHowLongCompletingTook() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
-        world.put(State.OPEN, NAME, STARTED);
+        world.put(State.OPEN, World.NAME, STARTED);
         world.pass(THRESHOLD.plusMillis(1));
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(STARTED, stage -> {
                     world.pass(Duration.ofSeconds(3));
                     return World.respond();
                 })
@@ -534,12 +545,12 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aListenerIsToldOfQuarantine() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
-        IdempotencyKeyService<T> service =
+        IdempotencyKeyService<List<String>> service =
                 world.builder(world.store).listener(events::add).build();
-        Operation<T> operation = failing(world).maxAttempts(1).build();
-        assertThat(catchThrowable(() -> new OperationRunner<>(service).run(operation, world.id, REQUEST)))
+        Operation<List<String>> operation = failing(world).maxAttempts(1).build();
+        assertThat(catchThrowable(() -> service.run(operation, world.id, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
         world.put(world.id("unknown"), State.OPEN, "another-operation", STARTED);
         world.pass(DAY);
@@ -550,7 +561,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aRequestThatAWorkerTakesMeanwhileIsNotQuarantined() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         world.put(State.OPEN, "another-operation", STARTED);
         world.pass(DAY);
         world.store.before(Call.REPLACE, () -> world.other.lock(world.id));
@@ -562,19 +573,22 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void anOperationWhoseIsolationTheStoreDoesNotHaveIsRefusedBeforeAnythingRuns() {
-        World<T> world = new World<>(this);
-        world.store.allow(Set.of(Isolation.READ_COMMITTED));
-        Operation<T> operation = Operation.<T>named(NAME)
+        World<List<String>> world = new World<>(this);
+        world.store.allow(Set.of(Isolation.SERIALIZABLE));
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .isolation(Isolation.SERIALIZABLE)
-                .stage(STARTED, world.inserting("order", World.respond()))
+                .branch(STARTED, world.inserting("order", World.respond()))
                 .build();
+        world.store.allow(Set.of(Isolation.READ_COMMITTED));
+        IdempotencyKeyService<List<String>> lacking = world.builder(world.store).build();
 
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> world.runner.run(operation, world.id, REQUEST))
+                .isThrownBy(() -> lacking.run(operation, world.id, REQUEST))
                 .withMessageContaining("argument 'isolation' is 'SERIALIZABLE'")
                 .withMessageContaining("READ_COMMITTED");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> Completer.builder(world.service).operation(operation));
+                .isThrownBy(() -> Completer.builder(lacking).operation(operation));
         assertThat(world.find()).isEmpty();
     }
 
@@ -604,11 +618,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     @ParameterizedTest
     @EnumSource
     void anOperatorsActionIsRecordedWithWhatStoodThereBefore(Action action) {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
-        IdempotencyKeyService<T> service =
+        IdempotencyKeyService<List<String>> service =
                 world.builder(world.store).listener(events::add).build();
-        world.put(State.QUARANTINED, NAME, TAXED);
+        world.put(State.QUARANTINED, World.NAME, TAXED);
 
         IdempotencyKey key = action.on(new OperatorActions(service), world.id);
 
@@ -620,39 +634,39 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aRetriedRequestGoesOnAtItsRecoveryPointWithAllItsAttempts() {
-        World<T> world = World.emptyOf(this);
-        world.put(State.QUARANTINED, NAME, TAXED);
+        World<List<String>> world = World.emptyOf(this);
+        world.put(State.QUARANTINED, World.NAME, TAXED);
 
         IdempotencyKey key = new OperatorActions(world.service).retry(world.id, "alice");
 
         assertThat(key.failedAttempts()).isZero();
         assertThat(key.state()).isEqualTo(new KeyState.Open(TAXED, millis(world)));
-        world.runner.run(twoStages(world), world.id, REQUEST);
+        world.service.run(twoStages(world), world.id, REQUEST);
         assertThat(world.read("tax")).isEmpty();
         assertThat(world.read("order")).isPresent();
     }
 
     @Test
     void aRequestThatAnOperatorFinishedIsReplayed() {
-        World<T> world = World.emptyOf(this);
-        world.put(State.QUARANTINED, NAME, TAXED);
+        World<List<String>> world = World.emptyOf(this);
+        world.put(State.QUARANTINED, World.NAME, TAXED);
         Response givenUp = Response.of(500, "text/plain", "given up");
 
         new OperatorActions(world.service).finish(world.id, givenUp, "alice");
 
-        Execution execution = world.runner.run(twoStages(world), world.id, REQUEST);
+        Execution execution = world.service.run(twoStages(world), world.id, REQUEST);
         assertThat(execution.replayed()).isTrue();
         assertThat(execution.response()).isEqualTo(givenUp);
         world.pass(TIME_TO_LIVE);
-        assertThat(world.runner.run(twoStages(world), world.id, REQUEST).replayed())
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
                 .isFalse();
     }
 
     @Test
     void aDiscardedKeyCountsAsAbsent() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         IdempotencyKey before =
-                world.put(State.QUARANTINED, NAME, TAXED).orElseThrow().key();
+                world.put(State.QUARANTINED, World.NAME, TAXED).orElseThrow().key();
 
         IdempotencyKey discarded = new OperatorActions(world.service).discard(world.id, "alice");
 
@@ -663,7 +677,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
                         finished -> assertThat(finished.expiresAt()).isEqualTo(before.createdAt()));
         assertThatExceptionOfType(IdempotencyException.NotFound.class)
                 .isThrownBy(() -> world.service.retrieve(world.id));
-        assertThat(world.runner.run(twoStages(world), world.id, REQUEST).replayed())
+        assertThat(world.service.run(twoStages(world), world.id, REQUEST).replayed())
                 .isFalse();
         assertThat(world.key().creationId()).isNotEqualTo(before.creationId());
     }
@@ -684,7 +698,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         "DISCARD, ABSENT, NotFound"
     })
     void anOperatorCanNotTouchWhatIsHeldFinishedOrNotThere(Action action, State state, String refusal) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         Optional<StoredKey> before = world.put(state);
 
         Throwable refused = catchThrowable(() -> action.on(new OperatorActions(world.service), world.id));
@@ -696,7 +710,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     @ParameterizedTest
     @EnumSource
     void anOperatorLosesAgainstAWorkerThatTakesTheKeyMeanwhile(Action action) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN);
         List<HeldKey> held = new ArrayList<>();
         world.store.before(Call.REPLACE, () -> held.add(world.other.lock(world.id)));
@@ -712,7 +726,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
     @ParameterizedTest
     @EnumSource
     void aWorkerLosesAgainstAnOperatorWhoActsAfterItsLease(Action action) {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         HeldKey held = world.hold();
         world.pass(LEASE);
         action.on(new OperatorActions(world.other), world.id);
@@ -725,9 +739,9 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void quarantinedKeysAreListedPageByPage() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         for (String value : List.of("c", "a", "b")) {
-            world.put(world.id(value), State.QUARANTINED, NAME, STARTED);
+            world.put(world.id(value), State.QUARANTINED, World.NAME, STARTED);
         }
         world.put(State.OPEN);
         OperatorActions actions = new OperatorActions(world.service);
@@ -741,13 +755,13 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void unfinishedKeysAreListedScopeByScope() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         for (State state : State.values()) {
             world.put(world.id(state.name()), state, "another-operation", World.UNKNOWN_POINT);
         }
-        Operation<T> failing = failing(world).backoff(DAY, DAY).build();
+        Operation<List<String>> failing = failing(world).backoff(DAY, DAY).build();
         KeyId resting = new KeyId(world.scope + "-2", "resting");
-        assertThat(catchThrowable(() -> world.runner.run(failing, resting, REQUEST)))
+        assertThat(catchThrowable(() -> world.service.run(failing, resting, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
         OperatorActions actions = new OperatorActions(world.service);
 
@@ -764,7 +778,7 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void anOperatorsBadInputIsRefusedBeforeAnythingChanges() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         Optional<StoredKey> before = world.put(State.QUARANTINED);
         OperatorActions actions = new OperatorActions(world.service);
 
@@ -779,24 +793,22 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         }
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
                 .isThrownBy(() -> actions.finish(
-                        world.id,
-                        Response.of(200, new byte[IdempotencyKeyService.Builder.DEFAULT_MAX_RESPONSE_BYTES + 1]),
-                        "a"));
+                        world.id, Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]), "a"));
 
         assertThat(world.find()).isEqualTo(before);
     }
 
     @Test
     void theReaperRemovesWhatHasExpiredAndNothingElse() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         for (State state : State.values()) {
-            world.put(world.id(state.name()), state, NAME, STARTED);
+            world.put(world.id(state.name()), state, World.NAME, STARTED);
         }
 
-        assertThat(new Reaper(world.service).runOnce()).isEqualTo(1);
+        assertThat(new Reaper(world.service).runOnce()).isEqualTo(2);
 
         for (State state : State.values()) {
-            boolean stays = state != State.ABSENT && state != State.EXPIRED;
+            boolean stays = state != State.ABSENT && !state.isExpired();
             assertThat(world.store.find(world.id(state.name())).isPresent())
                     .as(state.name())
                     .isEqualTo(stays);
@@ -805,12 +817,12 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void theReaperGoesOnBatchAfterBatch() {
-        World<T> world = World.emptyOf(this);
+        World<List<String>> world = World.emptyOf(this);
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
-        IdempotencyKeyService<T> service =
+        IdempotencyKeyService<List<String>> service =
                 world.builder(world.store).listener(events::add).build();
         for (int i = 0; i < 7; i++) {
-            world.put(world.id("key-" + i), State.EXPIRED, NAME, STARTED);
+            world.put(world.id("key-" + i), State.EXPIRED, World.NAME, STARTED);
         }
 
         assertThat(new Reaper(service, 3).runOnce()).isEqualTo(7);
@@ -821,11 +833,11 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aListenerIsToldWhatHappensInOrder() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
-        OperationRunner<T> runner = new OperationRunner<>(
-                world.builder(world.store).listener(events::add).build());
-        Operation<T> operation = twoStages(world);
+        IdempotencyKeyService<List<String>> runner =
+                world.builder(world.store).listener(events::add).build();
+        Operation<List<String>> operation = twoStages(world);
 
         world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT);
         runner.run(operation, world.id, REQUEST);
@@ -850,9 +862,9 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aListenerIsToldOfTakeoversFencesAndFailures() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
-        IdempotencyKeyService<T> service =
+        IdempotencyKeyService<List<String>> service =
                 world.builder(world.store).listener(events::add).build();
         HeldKey stale = world.hold();
         world.pass(LEASE);
@@ -873,12 +885,12 @@ abstract class CompletionContract<T> extends RaceContract<T> {
 
     @Test
     void aListenerThatThrowsHarmsNothing() {
-        World<T> world = new World<>(this);
-        OperationRunner<T> runner = new OperationRunner<>(world.builder(world.store)
+        World<List<String>> world = new World<>(this);
+        IdempotencyKeyService<List<String>> runner = world.builder(world.store)
                 .listener(event -> {
                     throw new IllegalStateException("a broken listener");
                 })
-                .build());
+                .build();
 
         assertThat(runner.run(twoStages(world), world.id, REQUEST).response()).isEqualTo(RESPONSE);
         assertThat(runner.run(twoStages(world), world.id, REQUEST).replayed()).isTrue();
@@ -901,53 +913,59 @@ abstract class CompletionContract<T> extends RaceContract<T> {
         return world.now().truncatedTo(ChronoUnit.MILLIS);
     }
 
-    private Completer<T> completer(World<T> world, Operation<T> operation) {
+    private Completer<List<String>> completer(World<List<String>> world, Operation<List<String>> operation) {
         // A service of its own, as another process has.
         return completer(world.builder(world.store).build(), operation);
     }
 
-    private Completer<T> completer(IdempotencyKeyService<T> service, Operation<T> operation) {
+    private Completer<List<String>> completer(
+            IdempotencyKeyService<List<String>> service, Operation<List<String>> operation) {
         return Completer.builder(service)
                 .operation(operation)
                 .abandonedAfter(THRESHOLD)
                 .build();
     }
 
-    private Operation<T> twoStages(World<T> world) {
-        return Operation.<T>named(NAME)
-                .stage(STARTED, world.inserting("tax", StageOutcome.advanceTo(TAXED)))
-                .stage(TAXED, world.inserting("order", World.respond()))
+    private Operation<List<String>> twoStages(World<List<String>> world) {
+        return world.service
+                .operation(World.NAME)
+                .branch(STARTED, world.inserting("tax", StageOutcome.advanceTo(TAXED)))
+                .branch(TAXED, world.inserting("order", World.respond()))
                 .build();
     }
 
-    /** Fails at {@code started}, and responds at {@code tax_lines_created}. */
-    private Operation.Builder<T> failing(World<T> world) {
-        return Operation.<T>named(NAME)
-                .stage(STARTED, stage -> {
+    /** Fails at {@code started}, is completed all the same, and responds at {@code tax_lines_created}. */
+    private Operation.Builder<List<String>> failing(World<List<String>> world) {
+        return world.service
+                .operation(World.NAME)
+                .completeAfterFailure()
+                .branch(STARTED, stage -> {
                     world.insert(stage, "never");
                     throw new OutOfStock();
                 })
-                .stage(TAXED, stage -> World.respond());
+                .branch(TAXED, stage -> World.respond());
     }
 
-    private Operation<T> responding() {
-        WorkStage<T> unexpected = stage -> {
+    private Operation<List<String>> responding(World<List<String>> world) {
+        WorkStage<List<String>> unexpected = stage -> {
             throw new AssertionError("not to be run");
         };
-        return Operation.<T>named(NAME)
-                .stage(STARTED, unexpected)
-                .stage(TAXED, stage -> World.respond())
+        return world.service
+                .operation(World.NAME)
+                .branch(STARTED, unexpected)
+                .branch(TAXED, stage -> World.respond())
                 .build();
     }
 
-    private Operation.Builder<T> redacting(List<Object> seen) {
-        return Operation.<T>named(NAME)
+    private Operation.Builder<List<String>> redacting(World<List<String>> world, List<Object> seen) {
+        return world.service
+                .operation(World.NAME)
                 .redact(parameters -> Map.of("email", "***"))
-                .stage(STARTED, stage -> {
+                .branch(STARTED, stage -> {
                     seen.add(String.valueOf(stage.request().parameters().get("email")));
                     return StageOutcome.advanceTo(PAID);
                 })
-                .stage(PAID, stage -> {
+                .branch(PAID, stage -> {
                     seen.add(String.valueOf(stage.request().parameters().get("email")));
                     return World.respond();
                 });

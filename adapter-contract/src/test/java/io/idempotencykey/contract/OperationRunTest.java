@@ -13,6 +13,7 @@ import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Execution;
+import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageOption;
 import io.idempotencykey.service.StageOutcome;
@@ -33,25 +34,15 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Declared operations: run to their end, replayed, and resumed at whatever point they were left. */
-abstract class OperationContract<T> extends StageContract<T> {
-    static final String NAME = "complete-cart";
+class OperationRunTest extends MapFixture {
 
-    /** Three stages, each of which inserts a row of its own: one that commits twice would meet its own row. */
-    static <T> Operation<T> threeStages(World<T> world) {
-        return Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
-                .stage(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
-                .stage(World.PAID, world.inserting("order", World.respond()))
-                .build();
-    }
-
-    private static <T> void assertDoneOnce(World<T> world) {
+    private static void assertDoneOnce(World<List<String>> world) {
         assertThat(world.key().recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
         assertThat(Stream.of("tax", "payment", "order").map(world::read))
                 .allSatisfy(row -> assertThat(row).contains("written"));
     }
 
-    private static <T> void assertOpenAt(World<T> world, RecoveryPoint at) {
+    private static void assertOpenAt(World<List<String>> world, RecoveryPoint at) {
         assertThat(world.state())
                 .isInstanceOfSatisfying(
                         KeyState.Open.class,
@@ -60,32 +51,33 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOperationRunsAllItsStagesOnceAndIsReplayed() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = World.threeStages(world);
 
-        Execution first = world.runner.run(operation, world.id, World.REQUEST);
-        Execution second = world.otherRunner.run(operation, world.id, World.REQUEST);
+        Execution first = world.service.run(operation, world.id, World.REQUEST);
+        Execution second = world.other.run(operation, world.id, World.REQUEST);
 
         assertThat(first.replayed()).isFalse();
         assertThat(first.key()).isEqualTo(world.key());
         assertThat(second).isEqualTo(new Execution(first.key(), World.RESPONSE, true));
         assertThat(world.stageRuns()).isEqualTo(3);
-        assertThat(world.key().operation()).isEqualTo(NAME);
+        assertThat(world.key().operation()).isEqualTo(World.NAME);
         assertThat(world.key().attempts()).isEqualTo(1);
         assertDoneOnce(world);
     }
 
     @Test
     void anErrorThatIsAResponseIsReplayedLikeAnyOther() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         Response declined = Response.of(402, "application/problem+json", "{}").withHeader("X-Reason", "declined");
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.respond(declined)))
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.respond(declined)))
                 .build();
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
-        assertThat(world.runner.run(operation, world.id, World.REQUEST).response())
+        assertThat(world.service.run(operation, world.id, World.REQUEST).response())
                 .isEqualTo(declined);
         assertThat(world.stageRuns()).isEqualTo(1);
     }
@@ -100,10 +92,10 @@ abstract class OperationContract<T> extends StageContract<T> {
         "LEASE_OVER, payment_authorized, 1"
     })
     void anOperationResumesAtItsRecoveryPoint(State state, String at, int stages) {
-        World<T> world = new World<>(this);
-        StoredKey before = world.put(state, NAME, RecoveryPoint.named(at)).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey before = world.put(state, World.NAME, RecoveryPoint.named(at)).orElseThrow();
 
-        Execution execution = world.runner.run(threeStages(world), world.id, World.REQUEST);
+        Execution execution = world.service.run(World.threeStages(world), world.id, World.REQUEST);
 
         assertThat(execution.replayed()).isFalse();
         assertThat(execution.response()).isEqualTo(World.RESPONSE);
@@ -127,20 +119,20 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @MethodSource("crashes")
     void aCrashAnywhereDoublesNothingAndLosesNothing(Call call, int earlier, Fault crash) {
-        World<T> world = new World<>(this);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = World.threeStages(world);
         IntStream.range(0, earlier).forEach(i -> world.store.next(call, Fault.NONE));
         world.store.next(call, crash);
 
-        assertThatExceptionOfType(Crash.class).isThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST));
+        assertThatExceptionOfType(Crash.class).isThrownBy(() -> world.service.run(operation, world.id, World.REQUEST));
         boolean inserted = world.find().isPresent();
         boolean finished = inserted && world.key().recoveryPoint().equals(RecoveryPoint.FINISHED);
         if (inserted && !finished) {
             assertThatExceptionOfType(IdempotencyException.Locked.class)
-                    .isThrownBy(() -> world.otherRunner.run(operation, world.id, World.REQUEST));
+                    .isThrownBy(() -> world.other.run(operation, world.id, World.REQUEST));
         }
         world.pass(World.LEASE);
-        Execution execution = world.otherRunner.run(operation, world.id, World.REQUEST);
+        Execution execution = world.other.run(operation, world.id, World.REQUEST);
 
         assertThat(execution.response()).isEqualTo(World.RESPONSE);
         assertThat(execution.replayed()).isEqualTo(finished);
@@ -150,11 +142,12 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void aFailedStageIsResumedAtOnceAndEarlierOnesAreKept() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         AtomicBoolean fails = new AtomicBoolean(true);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
-                .stage(World.TAXED, stage -> {
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
+                .branch(World.TAXED, stage -> {
                     world.insert(stage, "payment");
                     if (fails.getAndSet(false)) {
                         throw new IllegalStateException("no answer from the provider");
@@ -163,31 +156,32 @@ abstract class OperationContract<T> extends StageContract<T> {
                 })
                 .build();
 
-        assertThatThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST))
+        assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
                 .hasMessage("no answer from the provider");
         assertOpenAt(world, World.TAXED);
         assertThat(world.read("tax")).contains("written");
         assertThat(world.read("payment")).isEmpty();
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(world.stageRuns()).isEqualTo(1);
         assertThat(world.read("payment")).contains("written");
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"OPEN", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
+    @EnumSource(names = {"OPEN", "FAILED", "LOCKED", "LEASE_OVER", "FINISHED", "QUARANTINED"})
     void anotherRequestOrOperationUnderTheKeyIsRefusedInEveryState(State state) {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(state, NAME, World.TAXED).orElseThrow();
-        Operation<T> another = Operation.<T>named("cancel-cart")
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
-                .stage(World.TAXED, world.inserting("b", World.respond()))
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(state, World.NAME, World.TAXED).orElseThrow();
+        Operation<List<String>> another = world.service
+                .operation("cancel-cart")
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
+                .branch(World.TAXED, world.inserting("b", World.respond()))
                 .build();
 
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.OTHER_REQUEST));
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.OTHER_REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> world.runner.run(another, world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(another, world.id, World.REQUEST));
         assertThatExceptionOfType(IdempotencyException.Mismatch.class)
                 .isThrownBy(() -> world.service.claim(world.id, World.REQUEST));
 
@@ -197,12 +191,12 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOperationOfAHeldKeyIsToldHowLongToWait() {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(State.LOCKED, NAME, World.TAXED).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(State.LOCKED, World.NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.REQUEST))
-                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofMillis(1)));
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST))
+                .satisfies(e -> assertThat(e.retryAfter()).contains(Duration.ofSeconds(1)));
 
         assertThat(world.stageRuns()).isZero();
         assertThat(world.find()).contains(key);
@@ -210,11 +204,11 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOperationOfAQuarantinedKeyIsRefused() {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(State.QUARANTINED, NAME, World.TAXED).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(State.QUARANTINED, World.NAME, World.TAXED).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST));
 
         assertThat(world.stageRuns()).isZero();
         assertThat(world.find()).contains(key);
@@ -222,10 +216,12 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anExpiredOperationRunsAnew() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.EXPIRED, "another", World.TAXED);
 
-        assertThat(world.runner.run(threeStages(world), world.id, World.REQUEST).replayed())
+        assertThat(world.service
+                        .run(World.threeStages(world), world.id, World.REQUEST)
+                        .replayed())
                 .isFalse();
         assertDoneOnce(world);
     }
@@ -233,11 +229,11 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"OPEN", "LEASE_OVER"})
     void anUnknownRecoveryPointIsRefusedAndLeavesTheKeyUntouched(State state) {
-        World<T> world = new World<>(this);
-        StoredKey key = world.put(state, NAME, World.UNKNOWN_POINT).orElseThrow();
+        World<List<String>> world = new World<>(this);
+        StoredKey key = world.put(state, World.NAME, World.UNKNOWN_POINT).orElseThrow();
 
         assertThatExceptionOfType(IdempotencyException.UnknownRecoveryPoint.class)
-                .isThrownBy(() -> world.runner.run(threeStages(world), world.id, World.REQUEST))
+                .isThrownBy(() -> world.service.run(World.threeStages(world), world.id, World.REQUEST))
                 .satisfies(e -> assertThat(e.httpStatus()).isEqualTo(500))
                 .satisfies(e -> assertThat(e.recoveryPoint()).isEqualTo(World.UNKNOWN_POINT))
                 .satisfies(e -> assertThat(e.known())
@@ -249,23 +245,25 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void aKeyWithoutADeclaredOperationHasNoUnknownRecoveryPoints() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         world.put(State.OPEN, "", World.UNKNOWN_POINT);
 
-        assertThat(claimed(world.service.claim(world.id, World.REQUEST)).recoveryPoint())
+        assertThat(World.claimed(world.service.claim(world.id, World.REQUEST)).recoveryPoint())
                 .isEqualTo(World.UNKNOWN_POINT);
     }
 
     @Test
     void aStageThatAdvancesToAnUndeclaredPointIsRolledBack() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.UNKNOWN_POINT)))
-                .stage(World.TAXED, world.inserting("b", World.respond()))
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .completeAfterFailure()
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.UNKNOWN_POINT)))
+                .branch(World.TAXED, world.inserting("b", World.respond()))
                 .build();
 
         assertThatExceptionOfType(IdempotencyException.UnknownRecoveryPoint.class)
-                .isThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST));
+                .isThrownBy(() -> world.service.run(operation, world.id, World.REQUEST));
 
         assertThat(world.read("a")).isEmpty();
         assertOpenAt(world, RecoveryPoint.STARTED);
@@ -273,17 +271,18 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void aStageMayChooseAmongDeclaredPoints() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(
                         RecoveryPoint.STARTED,
                         world.inserting("tax", StageOutcome.advanceTo(World.PAID)),
                         StageOption.advancesTo(World.TAXED, World.PAID))
-                .stage(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
-                .stage(World.PAID, world.inserting("order", World.respond()))
+                .branch(World.TAXED, world.inserting("payment", StageOutcome.advanceTo(World.PAID)))
+                .branch(World.PAID, world.inserting("order", World.respond()))
                 .build();
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(world.read("payment")).isEmpty();
         assertThat(world.read("order")).contains("written");
@@ -291,16 +290,17 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void eachStagesCommitBeginsTheLeaseOfTheNext() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         List<Duration> leases = new ArrayList<>();
-        Operation<T> operation = Operation.<T>named(NAME)
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
                 .lease(Duration.ofSeconds(7))
-                .stage(RecoveryPoint.STARTED, stage -> {
+                .branch(RecoveryPoint.STARTED, stage -> {
                     leases.add(leaseOf(stage.key()));
                     world.pass(Duration.ofSeconds(5));
                     return StageOutcome.advanceTo(World.TAXED);
                 })
-                .stage(
+                .branch(
                         World.TAXED,
                         stage -> {
                             leases.add(leaseOf(stage.key()));
@@ -308,40 +308,40 @@ abstract class OperationContract<T> extends StageContract<T> {
                             return StageOutcome.advanceTo(World.PAID);
                         },
                         StageOption.lease(Duration.ofSeconds(11)))
-                .stage(World.PAID, stage -> {
+                .branch(World.PAID, stage -> {
                     leases.add(leaseOf(stage.key()));
                     return World.respond();
                 })
                 .build();
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(leases).containsExactly(Duration.ofSeconds(7), Duration.ofSeconds(11), Duration.ofSeconds(7));
     }
 
     private static Duration leaseOf(IdempotencyKey key) {
-        return key.state()
-                .match(
-                        open -> Duration.ZERO,
-                        locked -> Duration.between(locked.lockedAt(), locked.leaseEnds()),
-                        finished -> Duration.ZERO,
-                        quarantined -> Duration.ZERO);
+        KeyState.Locked locked = (KeyState.Locked) key.state();
+        return Duration.between(locked.lockedAt(), locked.leaseEnds());
     }
 
     @Test
     void anIsolationOfAStageThatTheStoreDoesNotHaveIsRefusedBeforeTheKeyIsMade() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
-                .stage(
+        World<List<String>> world = new World<>(this);
+        world.store.allow(EnumSet.allOf(Isolation.class));
+        Operation.Builder<List<String>> builder = world.service
+                .operation(World.NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("a", StageOutcome.advanceTo(World.TAXED)))
+                .branch(
                         World.TAXED,
                         world.inserting("b", World.respond()),
-                        StageOption.isolation(Isolation.REPEATABLE_READ))
-                .build();
+                        StageOption.isolation(Isolation.REPEATABLE_READ));
+        Operation<List<String>> ofAnotherStore = builder.build();
         world.store.allow(EnumSet.of(Collections.max(store().isolations())));
+        IdempotencyKeyService<List<String>> lacking = world.builder(world.store).build();
 
+        assertThatIllegalArgumentException().isThrownBy(builder::build).withMessageContaining("REPEATABLE_READ");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST))
+                .isThrownBy(() -> lacking.run(ofAnotherStore, world.id, World.REQUEST))
                 .withMessageContaining("REPEATABLE_READ");
 
         assertThat(world.store.calls()).isEmpty();
@@ -350,11 +350,12 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOutsideCallIsMadeOncePerAttemptBeforeTheTransaction() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         AtomicInteger calls = new AtomicInteger();
         List<Integer> inputs = new ArrayList<>();
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(
                         RecoveryPoint.STARTED,
                         key -> {
                             assertThat(world.store.count(Call.COMMIT_STAGE)).isZero();
@@ -368,7 +369,7 @@ abstract class OperationContract<T> extends StageContract<T> {
                 .build();
         world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT, Fault.LOST);
 
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(calls).hasValue(1);
         assertThat(inputs).containsExactly(1, 1, 1);
@@ -377,11 +378,12 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void anOutsideCallThatFailsGivesTheKeyBackAndIsMadeAgainWithTheSameDerivedKey() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         List<String> derived = new ArrayList<>();
-        Operation<T> operation = Operation.<T>named(NAME)
-                .stage(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
-                .stage(
+        Operation<List<String>> operation = world.service
+                .operation(World.NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("tax", StageOutcome.advanceTo(World.TAXED)))
+                .branch(
                         World.TAXED,
                         key -> {
                             derived.add(key.derivedKey("charge"));
@@ -396,12 +398,12 @@ abstract class OperationContract<T> extends StageContract<T> {
                         })
                 .build();
 
-        assertThatThrownBy(() -> world.runner.run(operation, world.id, World.REQUEST))
+        assertThatThrownBy(() -> world.service.run(operation, world.id, World.REQUEST))
                 .hasMessage("no answer from the provider");
         assertThat(world.store.count(Call.COMMIT_STAGE)).isEqualTo(1);
         assertOpenAt(world, World.TAXED);
         assertThat(world.key().failedAttempts()).isEqualTo(1);
-        world.otherRunner.run(operation, world.id, World.REQUEST);
+        world.other.run(operation, world.id, World.REQUEST);
 
         assertThat(derived).hasSize(2).containsOnly(derived.get(0));
         assertThat(world.read("charge-1")).contains("written");
@@ -409,22 +411,22 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void derivedKeysAreStableOverAttemptsAndDifferByNameAndCreation() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
         IdempotencyKey first =
-                claimed(world.service.claim(world.id, World.REQUEST)).key();
+                World.claimed(world.service.claim(world.id, World.REQUEST)).key();
         world.pass(World.LEASE);
         IdempotencyKey second =
-                claimed(world.other.claim(world.id, World.REQUEST)).key();
+                World.claimed(world.other.claim(world.id, World.REQUEST)).key();
         assertThat(second.attempts()).isEqualTo(2);
         assertThat(second.derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(world.key().derivedKey("charge")).isEqualTo(first.derivedKey("charge"));
         assertThat(first.derivedKey("refund")).isNotEqualTo(first.derivedKey("charge"));
-        world.pass(World.LEASE);
-        world.service.update(claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
+        world.pass(World.LEASE.multipliedBy(2));
+        world.service.update(World.claimed(world.service.claim(world.id, World.REQUEST)), World.respond());
         world.pass(World.TIME_TO_LIVE);
 
         IdempotencyKey anew =
-                claimed(world.service.claim(world.id, World.REQUEST)).key();
+                World.claimed(world.service.claim(world.id, World.REQUEST)).key();
 
         assertThat(anew.derivedKey("charge")).isNotEqualTo(first.derivedKey("charge"));
     }
@@ -432,12 +434,12 @@ abstract class OperationContract<T> extends StageContract<T> {
     // What requests cost, in calls of the store; reading its time apart.
 
     @ParameterizedTest
-    @EnumSource(names = {"ABSENT", "EXPIRED", "OPEN", "LEASE_OVER"})
+    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED", "OPEN", "FAILED", "LEASE_OVER"})
     void aRequestCostsOneInsertAndOneTransactionPerStageAndAnUpdateWhereAKeyIsTakenOver(State state) {
-        World<T> world = new World<>(this);
-        world.put(state, NAME, RecoveryPoint.STARTED);
+        World<List<String>> world = new World<>(this);
+        world.put(state, World.NAME, RecoveryPoint.STARTED);
 
-        world.runner.run(threeStages(world), world.id, World.REQUEST);
+        world.service.run(World.threeStages(world), world.id, World.REQUEST);
 
         List<Call> expected = new ArrayList<>(List.of(Call.INSERT));
         if (state != State.ABSENT) {
@@ -450,14 +452,14 @@ abstract class OperationContract<T> extends StageContract<T> {
     @ParameterizedTest
     @EnumSource(names = {"LOCKED", "FINISHED", "QUARANTINED"})
     void aReplayOrARefusalCostsOneInsertAndOneRead(State state) {
-        World<T> world = new World<>(this);
-        world.put(state, NAME, World.TAXED);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        world.put(state, World.NAME, World.TAXED);
+        Operation<List<String>> operation = World.threeStages(world);
 
         for (boolean other : new boolean[] {false, true}) {
             world.store.forget();
             try {
-                world.runner.run(operation, world.id, other ? World.OTHER_REQUEST : World.REQUEST);
+                world.service.run(operation, world.id, other ? World.OTHER_REQUEST : World.REQUEST);
             } catch (IdempotencyException refused) {
                 assertThat(refused.httpStatus()).isIn(409, 422);
             }
@@ -467,7 +469,7 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void theServicesOperationsCostOneOrTwoCalls() {
-        World<T> world = new World<>(this);
+        World<List<String>> world = new World<>(this);
 
         world.service.create(world.scope, world.id.value(), World.REQUEST);
         assertThat(world.store.calls()).containsExactly(Call.INSERT);
@@ -490,16 +492,16 @@ abstract class OperationContract<T> extends StageContract<T> {
 
     @Test
     void theStoresTimeIsReadOnceInAMinute() {
-        World<T> world = new World<>(this);
-        Operation<T> operation = threeStages(world);
+        World<List<String>> world = new World<>(this);
+        Operation<List<String>> operation = World.threeStages(world);
         for (int i = 0; i < 10; i++) {
-            world.runner.run(operation, world.id, World.REQUEST);
+            world.service.run(operation, world.id, World.REQUEST);
         }
         assertThat(world.store.count(Call.TIME)).isEqualTo(1);
         world.pass(Duration.ofSeconds(61));
 
-        world.runner.run(operation, world.id, World.REQUEST);
-        world.runner.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
 
         assertThat(world.store.count(Call.TIME)).isEqualTo(2);
     }

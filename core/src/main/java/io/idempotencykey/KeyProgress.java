@@ -1,0 +1,34 @@
+package io.idempotencykey;
+
+import io.idempotencykey.internal.Arguments;
+import java.time.Instant;
+
+/**
+ * How far a key's request has come: the half of a key that changes, and all that a stage's commit can change of it.
+ *
+ * <p>Immutable. The time is the store's, in UTC, and whole milliseconds.
+ *
+ * @param state the key's state
+ * @param attempts how many times the key was locked, 0 or more; it only grows, so it orders attempts towards other
+ *     systems
+ * @param failedAttempts how many attempts ended with an exception since the last committed stage, 0 or more
+ * @param lastError class and message of what ended the last of them, at most 1,000 characters; empty if there is none
+ * @param updatedAt when the key was last written
+ */
+public record KeyProgress(KeyState state, long attempts, int failedAttempts, String lastError, Instant updatedAt) {
+    /** The most characters that are kept of an error. */
+    public static final int MAX_ERROR_LENGTH = 1_000;
+
+    /** Refuses a missing part, a negative counter and an error that is no single line of text. */
+    public KeyProgress {
+        Arguments.required(state, "state");
+        if (attempts < 0) {
+            throw Arguments.refused("attempts", attempts, "0 or more");
+        }
+        if (failedAttempts < 0) {
+            throw Arguments.refused("failedAttempts", failedAttempts, "0 or more");
+        }
+        Arguments.line(MAX_ERROR_LENGTH, lastError, "lastError");
+        Arguments.required(updatedAt, "updatedAt");
+    }
+}

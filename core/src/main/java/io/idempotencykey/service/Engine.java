@@ -1,0 +1,476 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyCreation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.internal.Arguments;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoredKey;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What can be done with keys: found, claimed, taken, written, operated on and listed. The service, the completer, the
+ * reaper and the operator's actions all stand on it, and all that it refuses is told to the listeners here.
+ */
+final class Engine<T> {
+    private final KeyStore<T> store;
+    private final Settings settings;
+    private final StoreAccess<T> access;
+    private final StoreClock clock;
+    private final Plan undeclared;
+
+    Engine(KeyStore<T> store, Settings settings) {
+        this.store = store;
+        this.settings = settings;
+        this.access = new StoreAccess<>(store, settings);
+        this.clock = new StoreClock(store, access, settings);
+        this.undeclared = new UndeclaredPlan(settings.lease());
+    }
+
+    KeyStore<T> store() {
+        return store;
+    }
+
+    Settings settings() {
+        return settings;
+    }
+
+    StoreAccess<T> access() {
+        return access;
+    }
+
+    StoreClock clock() {
+        return clock;
+    }
+
+    Events events() {
+        return settings.events();
+    }
+
+    /** The plan of keys that are used without a declared operation. */
+    Plan undeclared() {
+        return undeclared;
+    }
+
+    /** The plan of an operation that is run for a client, who is told of its exceptions. */
+    DeclaredPlan<T> planOf(Operation<T> operation) {
+        return new DeclaredPlan<>(operation, settings, true);
+    }
+
+    /** The plan of an operation that is run without its client. */
+    DeclaredPlan<T> completionOf(Operation<T> operation) {
+        return new DeclaredPlan<>(operation, settings, false);
+    }
+
+    // Find
+
+    IdempotencyKey create(KeyId id, Request request) {
+        StoredKey fresh = open(id, request);
+        return observed(() -> {
+            if (!insertOrFind(fresh).revision().equals(fresh.revision())) {
+                throw new IdempotencyException.KeyExists(fresh.id());
+            }
+            return fresh.key();
+        });
+    }
+
+    IdempotencyKey findOrCreate(KeyId id, Request request) {
+        StoredKey fresh = open(id, request);
+        Fingerprint fingerprint = fresh.key().fingerprint();
+        return observed(() -> Transitions.checkFingerprint(insertOrFind(fresh).key(), fingerprint));
+    }
+
+    IdempotencyKey retrieve(KeyId id) {
+        return observed(() -> current(id).key());
+    }
+
+    /** The key as it is stored, unless it counts as absent. */
+    private StoredKey current(KeyId id) {
+        return access.find(id)
+                .filter(stored -> !Transitions.isExpired(stored.key(), clock.now()))
+                .orElseThrow(() -> new IdempotencyException.NotFound(id));
+    }
+
+    /** The fresh key if it is stored now, be it in place of an expired one; else the key that stands there. */
+    private StoredKey insertOrFind(StoredKey fresh) {
+        Tries tries = new Tries(settings);
+        while (true) {
+            StoreAccess.Write write = access.insert(fresh);
+            if (write == StoreAccess.Write.DONE) {
+                return created(fresh);
+            }
+            Optional<StoredKey> found = access.find(fresh.id());
+            if (found.isPresent()) {
+                StoredKey stored = found.get();
+                if (!Transitions.isExpired(stored.key(), clock.now())) {
+                    return stored;
+                }
+                write = access.replace(stored.revision(), fresh);
+                if (write == StoreAccess.Write.DONE) {
+                    return created(fresh);
+                }
+            }
+            if (write == StoreAccess.Write.BUSY || !tries.another()) {
+                throw busy(fresh.id());
+            }
+        }
+    }
+
+    private StoredKey created(StoredKey fresh) {
+        events().emit(new KeyEvent.Created(fresh.key()));
+        return fresh;
+    }
+
+    private StoredKey open(KeyId id, Request request) {
+        return Transitions.createOpen(creation(undeclared, id, request), newRevision());
+    }
+
+    private KeyCreation creation(Plan plan, KeyId id, Request request) {
+        String operation = plan.operation();
+        Fingerprint fingerprint = Fingerprint.of(operation, request);
+        return new KeyCreation(id, newUuid(), operation, plan.toStore(request), fingerprint, clock.now());
+    }
+
+    // Claim and take
+
+    /** Presents a request; while another worker is at it, looks again as long as there is time to wait. */
+    Claim claim(Plan plan, KeyId id, Request request, Duration waitAtMost) {
+        return observed(() -> {
+            Waiting waiting = new Waiting(settings.environment(), waitAtMost);
+            while (true) {
+                Claim claim;
+                try {
+                    claim = claim(plan, id, request);
+                } catch (IdempotencyException.Locked rowIsHeld) {
+                    if (!waiting.another()) {
+                        throw rowIsHeld;
+                    }
+                    continue;
+                }
+                if (!(claim instanceof Claim.InFlight)) {
+                    return claim;
+                }
+                do {
+                    if (!waiting.another()) {
+                        return claim;
+                    }
+                } while (isInFlight(id));
+            }
+        });
+    }
+
+    /** Rule 6: a first request inserts its key already locked; a later one gets the answer, or the key to resume it. */
+    private Claim claim(Plan plan, KeyId id, Request request) {
+        KeyCreation creation = creation(plan, id, request);
+        HeldKey fresh = HeldKey.createdBy(creation, plan.leaseAt(RecoveryPoint.STARTED), newRevision());
+        Tries tries = new Tries(settings);
+        while (true) {
+            StoredKey stored = insertOrFind(fresh.stored());
+            if (stored.revision().equals(fresh.revision())) {
+                return new Claim.Claimed(fresh);
+            }
+            Transitions.checkFingerprint(stored.key(), creation.fingerprint());
+            Claim claim = decide(plan, stored);
+            StoreAccess.Write write = take(stored, claim);
+            if (write == StoreAccess.Write.DONE) {
+                return claim;
+            }
+            if (write == StoreAccess.Write.BUSY || !tries.another()) {
+                return new Claim.InFlight(stored.key(), Transitions.SOON);
+            }
+        }
+    }
+
+    /** Says whether another worker holds the key and its lease still runs. */
+    private boolean isInFlight(KeyId id) {
+        return access.find(id)
+                .filter(stored -> stored.key().state() instanceof KeyState.Locked)
+                .filter(stored -> !Transitions.isLeaseOver(stored.key(), clock.now()))
+                .isPresent();
+    }
+
+    /** Takes a key that stands at any recovery point for a lease of its own. */
+    HeldKey lock(KeyId id, Duration lease) {
+        Plan plan = new UndeclaredPlan(lease);
+        return observed(() -> {
+            Tries tries = new Tries(settings);
+            while (true) {
+                StoredKey stored = current(id);
+                Claim claim = decide(plan, stored);
+                HeldKey held = claim.accept(new Claim.Visitor<>() {
+                    @Override
+                    public HeldKey claimed(Claim.Claimed claimed) {
+                        return claimed.key();
+                    }
+
+                    @Override
+                    public HeldKey replay(Claim.Replay replay) {
+                        throw new IdempotencyException.AlreadyFinished(id, replay.response());
+                    }
+
+                    @Override
+                    public HeldKey inFlight(Claim.InFlight inFlight) {
+                        throw new IdempotencyException.Locked(id, inFlight.retryAfter());
+                    }
+                });
+                StoreAccess.Write write = take(stored, claim);
+                if (write == StoreAccess.Write.DONE) {
+                    return held;
+                }
+                if (write == StoreAccess.Write.BUSY || !tries.another()) {
+                    throw busy(id);
+                }
+            }
+        });
+    }
+
+    /** Takes a key as it was found; empty if it has changed since, or nobody may take it. */
+    Optional<HeldKey> takeAbandoned(Plan plan, StoredKey found) {
+        Claim claim = decide(plan, found);
+        return claim instanceof Claim.Claimed claimed && take(found, claim) == StoreAccess.Write.DONE
+                ? Optional.of(claimed.key())
+                : Optional.empty();
+    }
+
+    /**
+     * What a worker may do with a key that isn't expired. Rule 9: an unknown recovery point is refused before the lock.
+     */
+    private Claim decide(Plan plan, StoredKey stored) {
+        RecoveryPoint at = stored.key().recoveryPoint();
+        Claim claim = Transitions.claim(stored, clock.now(), plan.leaseAt(at), plan.longestLeaseAt(at), newRevision());
+        if (claim instanceof Claim.Claimed) {
+            plan.checkKnown(stored.id(), at);
+        }
+        return claim;
+    }
+
+    /** Writes what the claim says, if it says anything, and tells the listeners. */
+    private StoreAccess.Write take(StoredKey stored, Claim claim) {
+        return claim.accept(new Claim.Visitor<>() {
+            @Override
+            public StoreAccess.Write claimed(Claim.Claimed claimed) {
+                StoreAccess.Write write =
+                        access.replace(stored.revision(), claimed.key().stored());
+                if (write == StoreAccess.Write.DONE) {
+                    IdempotencyKey key = claimed.key().key();
+                    boolean takenOver = stored.key().state() instanceof KeyState.Locked;
+                    events().emit(takenOver ? new KeyEvent.TakenOver(key) : new KeyEvent.Locked(key));
+                }
+                return write;
+            }
+
+            @Override
+            public StoreAccess.Write replay(Claim.Replay replay) {
+                events().emit(new KeyEvent.Replayed(replay.key()));
+                return StoreAccess.Write.DONE;
+            }
+
+            @Override
+            public StoreAccess.Write inFlight(Claim.InFlight inFlight) {
+                return StoreAccess.Write.DONE;
+            }
+        });
+    }
+
+    // Write, as the holder
+
+    /** Refuses another request than the one that the held key was made for. */
+    void checkRequest(HeldKey held, Request request) {
+        IdempotencyKey key = held.key();
+        Fingerprint actual = Fingerprint.of(key.operation(), request);
+        observed(() -> Transitions.checkFingerprint(key, actual));
+    }
+
+    /** Runs a stage, and returns the key as it is then. */
+    StageResult run(Plan plan, HeldKey held, IdempotencyKey seen, StageDefinition<T> stage) {
+        return observed(() -> finished(new StageRun<>(this, plan, held, seen, stage).run()));
+    }
+
+    /** Moves a held key on without a stage. */
+    StageResult update(HeldKey held, StageOutcome outcome) {
+        return observed(() -> {
+            Proposal next = propose(undeclared, held, outcome, clock.now());
+            write(held, next.stored());
+            return finished(next.result());
+        });
+    }
+
+    HeldKey renew(HeldKey held, Duration lease) {
+        return observed(() -> {
+            HeldKey next = held.renewed(clock.now(), lease, newRevision());
+            write(held, next.stored());
+            return next;
+        });
+    }
+
+    IdempotencyKey unlock(HeldKey held) {
+        return observed(
+                () -> write(held, held.released(clock.now(), newRevision())).key());
+    }
+
+    /** What the holder's outcome makes of the key; asks the store nothing, so a transaction may be open. */
+    Proposal propose(Plan plan, HeldKey held, StageOutcome outcome, Instant now) {
+        return outcome.accept(new StageOutcome.Visitor<>() {
+            @Override
+            public Proposal advance(RecoveryPoint to) {
+                plan.checkTarget(held.id(), held.recoveryPoint(), to);
+                return Proposal.of(held.advanced(to, now, plan.leaseAt(to), newRevision()));
+            }
+
+            @Override
+            public Proposal respond(Response response) {
+                Transitions.checkLength(held.id(), response, settings.maxResponseBytes());
+                return Proposal.of(held.responded(response, now, settings.timeToLive(), newRevision()), response);
+            }
+        });
+    }
+
+    private StoredKey write(HeldKey held, StoredKey next) {
+        return switch (access.replace(held.revision(), next)) {
+            case DONE -> next;
+            case LOST -> throw new IdempotencyException.StaleKey(held.id(), null);
+            case BUSY -> throw busy(held.id());
+        };
+    }
+
+    private StageResult finished(StageResult result) {
+        if (result instanceof StageResult.Finished finished) {
+            IdempotencyKey key = finished.key();
+            events().emit(new KeyEvent.Finished(key, Duration.between(key.createdAt(), key.updatedAt())));
+        }
+        return result;
+    }
+
+    // Operate
+
+    /** A person's change of an unfinished key that nobody holds: a compare-and-set like any other. */
+    IdempotencyKey operate(KeyId id, String action, String by, OperatorChange change) {
+        return observed(() -> {
+            Tries tries = new Tries(settings);
+            while (true) {
+                StoredKey stored = current(id);
+                Instant now = clock.now();
+                StoredKey next = change.next(Transitions.checkUnattended(stored, now), now, newRevision());
+                StoreAccess.Write write = access.replace(stored.revision(), next);
+                if (write == StoreAccess.Write.DONE) {
+                    events().emit(new KeyEvent.Operated(next.key(), action, by));
+                    return next.key();
+                }
+                if (write == StoreAccess.Write.BUSY || !tries.another()) {
+                    throw busy(id);
+                }
+            }
+        });
+    }
+
+    /** What an operator makes of a key. */
+    @FunctionalInterface
+    interface OperatorChange {
+        StoredKey next(StoredKey stored, Instant now, Revision revision);
+    }
+
+    /** Puts a key aside, if it is still as it was found. */
+    void quarantine(StoredKey found, String reason) {
+        StoredKey next = Transitions.quarantine(found, clock.now(), reason, newRevision());
+        if (access.replace(found.revision(), next) == StoreAccess.Write.DONE) {
+            events().quarantined(next);
+        }
+    }
+
+    /** Leaves a key alone until the instant, if it is still as it was found. */
+    void postpone(StoredKey found, Instant until) {
+        access.replace(found.revision(), Transitions.postpone(found, clock.now(), until, newRevision()));
+    }
+
+    // List
+
+    List<StoredKey> findResumable(
+            Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
+        return access.repeatable(null, () -> store.findResumable(operations, afterScope, before, limit));
+    }
+
+    List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+        return access.repeatable(null, () -> store.findQuarantined(after, limit));
+    }
+
+    int deleteExpired(int limit) {
+        return access.repeatable(null, () -> store.deleteExpired(clock.now(), limit));
+    }
+
+    // Isolation and chance
+
+    /** Returns the isolation, or refuses one that the store doesn't have. */
+    Isolation checkIsolation(Isolation isolation) {
+        return checkIsolation(store, isolation);
+    }
+
+    /** Refuses, before anything runs, an operation with an isolation that the store doesn't have. */
+    void check(Operation<T> operation) {
+        operation.stages().forEach(stage -> checkIsolation(isolationOf(stage)));
+    }
+
+    /** Refuses the same of an operation that another service declared; its own are checked when they are built. */
+    Operation<T> checked(Operation<T> operation) {
+        if (!Arguments.required(operation, "operation").isOf(this)) {
+            check(operation);
+        }
+        return operation;
+    }
+
+    static Isolation checkIsolation(KeyStore<?> store, Isolation isolation) {
+        Set<Isolation> isolations = store.isolations();
+        if (!isolations.contains(Arguments.required(isolation, "isolation"))) {
+            throw Arguments.refused("isolation", isolation, "what the store has: " + isolations);
+        }
+        return isolation;
+    }
+
+    Isolation isolationOf(StageDefinition<T> stage) {
+        Isolation isolation = stage.isolation();
+        return isolation == null ? settings.isolation() : isolation;
+    }
+
+    Revision newRevision() {
+        return new Revision(newUuid());
+    }
+
+    UUID newUuid() {
+        // All bytes at once, because a SecureRandom takes its lock for every call.
+        byte[] bytes = new byte[16];
+        settings.environment().random().nextBytes(bytes);
+        ByteBuffer buffer = ByteBuffer.wrap(bytes);
+        return new UUID(buffer.getLong(), buffer.getLong());
+    }
+
+    // Observation
+
+    /** Tells the listeners of what is refused, and throws it on. */
+    <R> R observed(Supplier<R> call) {
+        try {
+            return call.get();
+        } catch (IdempotencyException e) {
+            throw events().refused(e);
+        }
+    }
+
+    private static IdempotencyException busy(KeyId id) {
+        return new IdempotencyException.Locked(id, Transitions.SOON);
+    }
+}

@@ -1,0 +1,57 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Request;
+import java.time.Duration;
+
+/**
+ * Runs declared operations: a new request through all its stages, a retry to its stored response, an interrupted
+ * request from its recovery point on.
+ */
+final class Runner<T> {
+    private final Engine<T> engine;
+
+    Runner(Engine<T> engine) {
+        this.engine = engine;
+    }
+
+    /** Brings a request to its end; if another worker is at it, waits so long for that one's answer. */
+    Execution run(Operation<T> operation, KeyId id, Request request, Duration waitAtMost) {
+        DeclaredPlan<T> plan = engine.planOf(engine.checked(operation));
+        return engine.claim(plan, id, request, waitAtMost).accept(new Claim.Visitor<>() {
+            @Override
+            public Execution claimed(Claim.Claimed claimed) {
+                return proceed(plan, claimed.key(), request);
+            }
+
+            @Override
+            public Execution replay(Claim.Replay replay) {
+                return new Execution(replay.key(), replay.response(), true);
+            }
+
+            @Override
+            public Execution inFlight(Claim.InFlight inFlight) {
+                throw engine.events().refused(new IdempotencyException.Locked(id, inFlight.retryAfter()));
+            }
+        });
+    }
+
+    /** Runs the stages from the held key's recovery point on, for the request as its client sent it. */
+    Execution proceed(DeclaredPlan<T> plan, HeldKey held, Request request) {
+        HeldKey current = held;
+        while (true) {
+            StageResult result = stage(plan, current, request);
+            if (result instanceof StageResult.Finished finished) {
+                return new Execution(finished.key(), finished.response(), false);
+            }
+            current = ((StageResult.Held) result).key();
+        }
+    }
+
+    /** Runs the one stage at the held key's recovery point. */
+    StageResult stage(DeclaredPlan<T> plan, HeldKey held, Request request) {
+        StageDefinition<T> stage = plan.stage(held.id(), held.recoveryPoint());
+        return engine.run(plan, held, held.key().withRequest(request), stage);
+    }
+}

@@ -1,0 +1,175 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.internal.Arguments;
+import io.idempotencykey.port.KeyStore;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Settings of a service, each with a default; not safe for many threads.
+ *
+ * @param <T> the store's transaction handle
+ */
+public final class ServiceBuilder<T> {
+    /** How long a lock holds if its owner disappears. */
+    public static final Duration DEFAULT_LEASE = Duration.ofSeconds(30);
+
+    /** How long a finished key can be replayed. */
+    public static final Duration DEFAULT_TIME_TO_LIVE = Duration.ofHours(24);
+
+    /** The longest body that is stored, in bytes. */
+    public static final int DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024;
+
+    /** How many times a stage or a statement is tried while its failures are transient. */
+    public static final int DEFAULT_MAX_TRIES = 20;
+
+    /** The bound on the first wait between two tries. */
+    public static final Duration DEFAULT_FIRST_PAUSE = Duration.ofMillis(5);
+
+    /** The bound on any wait between two tries. */
+    public static final Duration DEFAULT_LONGEST_PAUSE = Duration.ofMillis(500);
+
+    private final KeyStore<T> store;
+    private Duration lease = DEFAULT_LEASE;
+    private Duration timeToLive = DEFAULT_TIME_TO_LIVE;
+    private int maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES;
+    private int maxTries = DEFAULT_MAX_TRIES;
+    private Duration firstPause = DEFAULT_FIRST_PAUSE;
+    private Duration longestPause = DEFAULT_LONGEST_PAUSE;
+    private @Nullable Isolation isolation;
+    private @Nullable Environment environment;
+    private final List<KeyListener> listeners = new ArrayList<>();
+
+    ServiceBuilder(KeyStore<T> store) {
+        this.store = Arguments.required(store, "store");
+    }
+
+    /**
+     * How long a lock holds if its owner disappears; set it to more than the longest stage takes. Default: {@link
+     * #DEFAULT_LEASE}.
+     *
+     * @param lease 1 millisecond to 24 hours
+     * @return this
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public ServiceBuilder<T> lease(Duration lease) {
+        this.lease = Transitions.lease(lease);
+        return this;
+    }
+
+    /**
+     * How long a finished key can be replayed before it counts as absent; set it to more than clients go on retrying.
+     * Default: {@link #DEFAULT_TIME_TO_LIVE}.
+     *
+     * @param timeToLive 1 millisecond to 3,650 days
+     * @return this
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public ServiceBuilder<T> timeToLive(Duration timeToLive) {
+        this.timeToLive = Arguments.between(Duration.ofMillis(1), Duration.ofDays(3650), timeToLive, "timeToLive");
+        return this;
+    }
+
+    /**
+     * The longest body that is stored. Default: {@link #DEFAULT_MAX_RESPONSE_BYTES}.
+     *
+     * @param maxResponseBytes 0 to 8,388,608
+     * @return this
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public ServiceBuilder<T> maxResponseBytes(int maxResponseBytes) {
+        this.maxResponseBytes = Arguments.between(0, 8 * 1024 * 1024, maxResponseBytes, "maxResponseBytes");
+        return this;
+    }
+
+    /**
+     * The isolation of stages' transactions. Default: the strongest that the store has.
+     *
+     * @param isolation one that the store has
+     * @return this
+     * @throws IllegalArgumentException if the store doesn't have it
+     */
+    public ServiceBuilder<T> isolation(Isolation isolation) {
+        this.isolation = Engine.checkIsolation(store, isolation);
+        return this;
+    }
+
+    /**
+     * How many times a stage or a statement is tried while its failures are transient. Default: {@link
+     * #DEFAULT_MAX_TRIES}.
+     *
+     * @param maxTries 1 to 1,000
+     * @return this
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public ServiceBuilder<T> maxTries(int maxTries) {
+        this.maxTries = Arguments.between(1, 1000, maxTries, "maxTries");
+        return this;
+    }
+
+    /**
+     * How long to wait between two tries: a random time below a bound that doubles from the first to the longest.
+     * Default: {@link #DEFAULT_FIRST_PAUSE} and {@link #DEFAULT_LONGEST_PAUSE}.
+     *
+     * @param first 1 microsecond to 1 minute
+     * @param longest the first to 1 minute
+     * @return this
+     * @throws IllegalArgumentException if one of them is out of bounds
+     */
+    public ServiceBuilder<T> pauses(Duration first, Duration longest) {
+        Duration most = Duration.ofMinutes(1);
+        Arguments.between(Duration.ofNanos(1000), most, first, "first");
+        this.longestPause = Arguments.between(first, most, longest, "longest");
+        this.firstPause = first;
+        return this;
+    }
+
+    /**
+     * What is random, timed or waits. Default: {@link Environment#system()}.
+     *
+     * @param environment such as a simulator's
+     * @return this
+     */
+    public ServiceBuilder<T> environment(Environment environment) {
+        this.environment = Arguments.required(environment, "environment");
+        return this;
+    }
+
+    /**
+     * Adds a listener. Default: none; the library logs its events to the {@link System.Logger} {@code
+     * io.idempotencykey} anyway.
+     *
+     * @param listener is told what happens to keys
+     * @return this
+     */
+    public ServiceBuilder<T> listener(KeyListener listener) {
+        listeners.add(Arguments.required(listener, "listener"));
+        return this;
+    }
+
+    /**
+     * Makes the service.
+     *
+     * @return the service; nothing has been read or written yet
+     */
+    public IdempotencyKeyService<T> build() {
+        return new IdempotencyKeyService<>(store, settings());
+    }
+
+    Settings settings() {
+        return new Settings(
+                lease,
+                timeToLive,
+                maxResponseBytes,
+                isolation == null ? Collections.max(store.isolations()) : isolation,
+                maxTries,
+                firstPause,
+                longestPause,
+                environment == null ? Environment.system() : environment,
+                new Events(List.copyOf(listeners)));
+    }
+}

@@ -1,0 +1,312 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One stage, run until its fate is known: committed, rolled back for good, or beyond finding out.
+ *
+ * <p>Every try proposes a revision of its own before it commits. A revision that was proposed here and is found in the
+ * store means that this try did commit, however late, and what it stored is the outcome.
+ */
+final class StageRun<T> {
+    private static final Duration SHORTEST_TIMEOUT = Duration.ofSeconds(1);
+
+    private final Engine<T> engine;
+    private final Plan plan;
+    private final HeldKey held;
+    private final IdempotencyKey seen;
+    private final StageDefinition<T> stage;
+    private final Tries tries;
+    private final Environment environment;
+    private final long begin;
+    private final Map<Revision, Proposal> proposed = new HashMap<>();
+    private @Nullable Proposal latest;
+    private boolean unresolved;
+
+    /** A stage to be run; {@code seen} is what it and its outside call see of the key. */
+    StageRun(Engine<T> engine, Plan plan, HeldKey held, IdempotencyKey seen, StageDefinition<T> stage) {
+        this.engine = engine;
+        this.plan = plan;
+        this.held = held;
+        this.seen = seen;
+        this.stage = stage;
+        this.tries = new Tries(engine.settings());
+        this.environment = engine.settings().environment();
+        this.begin = environment.nanoTime();
+    }
+
+    /** Makes the outside call, if any, and runs the stage until it is committed, it is answered, or this throws. */
+    StageResult run() {
+        try {
+            WorkStage<T> work;
+            try {
+                work = stage.preparation().prepare(seen);
+            } catch (Throwable e) {
+                return failed(e);
+            }
+            return run(work);
+        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.StoreFull e) {
+            if (!unresolved) {
+                throw e;
+            }
+            IdempotencyException unknown = outcomeUnknown(e);
+            List.of(e.getSuppressed()).forEach(unknown::addSuppressed);
+            throw unknown;
+        }
+    }
+
+    private StageResult run(WorkStage<T> work) {
+        while (true) {
+            StageCommit end = attempt(work);
+            Optional<StageResult> result = switch (end.kind()) {
+                case COMMITTED -> Optional.of(committed(Objects.requireNonNull(latest)));
+                case ROLLED_BACK -> Optional.of(failed(causeOf(end)));
+                case TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
+                case FENCED_OFF, UNKNOWN -> settle(end);
+            };
+            if (result.isPresent()) {
+                return result.get();
+            }
+        }
+    }
+
+    private StageResult committed(Proposal committed) {
+        events().emit(new KeyEvent.StageCommitted(
+                committed.stored().key(), held.recoveryPoint(), tries.used(), sinceBegin()));
+        return committed.result();
+    }
+
+    /** Rule 2: one try, whose commit is fenced by the revision that this worker holds. */
+    private StageCommit attempt(WorkStage<T> work) {
+        Duration timeout = transactionTimeout();
+        try {
+            return engine.store().commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
+                StageOutcome outcome = work(work, transaction);
+                Proposal next =
+                        engine.propose(plan, held, outcome, engine.clock().carried());
+                latest = remembered(next);
+                return next.stored().progress();
+            });
+        } catch (RuntimeException e) {
+            return StageCommit.unknown(e);
+        }
+    }
+
+    private StageOutcome work(WorkStage<T> work, T transaction) {
+        StageContext<T> context = new StageContext<>(transaction, seen);
+        try {
+            StageOutcome outcome = work.work(context);
+            if (outcome == null) {
+                throw new NullPointerException("the stage at '" + held.recoveryPoint() + "' of operation '"
+                        + plan.operation() + "' returned null; it has to return how it ends");
+            }
+            return outcome;
+        } catch (Exception e) {
+            throw StageRun.<RuntimeException>asItIs(e);
+        } finally {
+            context.end();
+        }
+    }
+
+    /** A revision that was proposed once is known for the length of this call. */
+    private Proposal remembered(Proposal next) {
+        proposed.put(next.revision(), next);
+        return next;
+    }
+
+    private static Throwable causeOf(StageCommit end) {
+        return end.cause() == null
+                ? new StoreFailure(StoreFailure.Kind.TRANSIENT, "the fence matched nothing", null)
+                : end.cause();
+    }
+
+    /** A commit that nobody answered, or that was fenced off, is looked up; the stage runs again if it must. */
+    private Optional<StageResult> settle(StageCommit end) {
+        unresolved |= end.kind() == StageCommit.Kind.UNKNOWN;
+        Optional<StageResult> committed = look(causeOf(end));
+        return committed.isPresent() ? committed : again(causeOf(end));
+    }
+
+    /** Rule 4: waits, and reads the key before the stage may run again, which it may if this returns nothing. */
+    private Optional<StageResult> again(Throwable cause) {
+        boolean another = tries.another(timeLeft());
+        // In stores with snapshots a takeover shows as a conflict: the key may be stale, even if tries are left.
+        Optional<StageResult> committed = look(cause);
+        if (committed.isPresent()) {
+            return committed;
+        }
+        if (!another) {
+            return Optional.of(giveUp(new IdempotencyException.RetriesExhausted(held.id(), tries.used(), cause)));
+        }
+        events().emit(new KeyEvent.StageRetried(held.key(), tries.used() - 1, cause, sinceBegin()));
+        return Optional.empty();
+    }
+
+    /** Rule 5: reads the key, and finds what this call committed; nothing if the key is as it was held. */
+    private Optional<StageResult> look(Throwable cause) {
+        Optional<Revision> found;
+        try {
+            found = engine.access().find(held.id()).map(StoredKey::revision);
+        } catch (IdempotencyException.StoreUnavailable e) {
+            e.addSuppressed(cause);
+            throw e;
+        }
+        if (found.isPresent() && found.get().equals(held.revision())) {
+            return Optional.empty();
+        }
+        Proposal committed = found.isPresent() ? proposed.get(found.get()) : null;
+        if (committed == null) {
+            events().emit(new KeyEvent.FencedOff(held.key(), sinceBegin()));
+            throw new IdempotencyException.StaleKey(held.id(), cause);
+        }
+        return Optional.of(committed(committed));
+    }
+
+    /** The application failed: that is its answer if its operation says so, and else the end of this attempt. */
+    private StageResult failed(Throwable failure) {
+        if (failure instanceof IdempotencyException || failure instanceof InterruptedException) {
+            return giveUp(failure);
+        }
+        Optional<Proposal> answer;
+        try {
+            answer = plan.answerTo(failure)
+                    .map(response -> engine.propose(
+                            plan,
+                            held,
+                            StageOutcome.respond(response),
+                            engine.clock().now()));
+        } catch (Throwable e) {
+            suppress(e, failure);
+            return giveUp(e);
+        }
+        if (answer.isEmpty()) {
+            return giveUp(failure);
+        }
+        // An answer is stored also by a thread that is told to stop: it is final, and its caller gets it.
+        boolean interrupted = Thread.interrupted();
+        try {
+            return answered(remembered(answer.get()), failure);
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    /** Rule 16: stores an answer in one write that is fenced as a commit is; no answer is given before it is stored. */
+    private StageResult answered(Proposal answer, Throwable failure) {
+        StoreAccess.Write write;
+        try {
+            write = write(answer.stored());
+        } catch (IdempotencyException e) {
+            suppress(e, failure);
+            throw e;
+        }
+        return switch (write) {
+            case DONE -> {
+                events().emit(new KeyEvent.StageRolledBack(held.key(), failure, sinceBegin()));
+                yield answer.result();
+            }
+            case LOST -> look(failure).orElseThrow(() -> outcomeUnknown(failure));
+            case BUSY -> throw outcomeUnknown(failure);
+        };
+    }
+
+    /** Writes as the holder; while an earlier try's transaction holds the row, writes again. */
+    private StoreAccess.Write write(StoredKey next) {
+        Tries writes = new Tries(engine.settings());
+        while (true) {
+            StoreAccess.Write write = engine.access().replace(held.revision(), next);
+            if (write != StoreAccess.Write.BUSY || !writes.another(timeLeft())) {
+                return write;
+            }
+        }
+    }
+
+    private IdempotencyException outcomeUnknown(Throwable cause) {
+        return new IdempotencyException.OutcomeUnknown(held.id(), cause);
+    }
+
+    private static void suppress(Throwable thrown, Throwable suppressed) {
+        if (thrown != suppressed) {
+            thrown.addSuppressed(suppressed);
+        }
+    }
+
+    /** The process is stopping, which says nothing of the request. */
+    private static boolean isStopping(Throwable failure) {
+        return failure instanceof InterruptedException || Thread.currentThread().isInterrupted();
+    }
+
+    /**
+     * Gives the key back and throws the failure as it is. The release also fences off an earlier try whose fate is
+     * open; if that one was faster, it is returned instead.
+     */
+    private StageResult giveUp(Throwable failure) {
+        try {
+            StoredKey released = released(failure);
+            if (write(released) == StoreAccess.Write.DONE) {
+                unresolved = false;
+                events().quarantined(released);
+            } else if (unresolved) {
+                return look(failure).orElseThrow(() -> outcomeUnknown(failure));
+            }
+        } catch (IdempotencyException e) {
+            if (unresolved) {
+                throw e;
+            }
+            failure.addSuppressed(e);
+        }
+        events().emit(new KeyEvent.StageRolledBack(held.key(), failure, sinceBegin()));
+        if (failure instanceof InterruptedException) {
+            // The compiler doesn't make callers catch it: the thread says it, too.
+            Thread.currentThread().interrupt();
+        }
+        throw StageRun.<RuntimeException>asItIs(failure);
+    }
+
+    private StoredKey released(Throwable failure) {
+        Instant now = engine.clock().now();
+        Revision revision = engine.newRevision();
+        if (isStopping(failure)) {
+            return held.released(now, revision);
+        }
+        return held.failed(plan.afterFailure(held, now, environment.random()), failure, now, revision);
+    }
+
+    /** The rest of the lease, and a second where that has run out: nobody may have taken over yet. */
+    private Duration transactionTimeout() {
+        Duration timeLeft = timeLeft();
+        return timeLeft.compareTo(SHORTEST_TIMEOUT) < 0 ? SHORTEST_TIMEOUT : timeLeft;
+    }
+
+    private Duration timeLeft() {
+        return Duration.between(engine.clock().now(), held.leaseEnds());
+    }
+
+    private Duration sinceBegin() {
+        return Duration.ofNanos(environment.nanoTime() - begin);
+    }
+
+    private Events events() {
+        return engine.events();
+    }
+
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
+    private static <X extends Throwable> X asItIs(Throwable failure) throws X {
+        throw (X) failure;
+    }
+}

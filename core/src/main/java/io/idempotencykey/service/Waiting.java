@@ -1,0 +1,42 @@
+package io.idempotencykey.service;
+
+import java.time.Duration;
+
+/** A caller's waiting for another worker's answer: pauses that grow from 20 milliseconds to a second, up to a bound. */
+final class Waiting {
+    private static final Duration FIRST = Duration.ofMillis(20);
+    private static final Duration LONGEST = Duration.ofSeconds(1);
+
+    private final Environment environment;
+    private final Duration atMost;
+    private final long begin;
+    private long pauseNanos = FIRST.toNanos();
+
+    Waiting(Environment environment, Duration atMost) {
+        this.environment = environment;
+        this.atMost = atMost;
+        this.begin = environment.nanoTime();
+    }
+
+    /**
+     * Waits, and says whether to look again: not if the time is over, or if the thread is interrupted (which it then
+     * still is). At least half of each pause is waited, and the rest by chance, so that many callers don't look all at
+     * once.
+     */
+    boolean another() {
+        long left = atMost.toNanos() - (environment.nanoTime() - begin);
+        if (left <= 0) {
+            return false;
+        }
+        long half = pauseNanos / 2;
+        long pause = Math.min(left, half + environment.random().nextLong(half + 1));
+        pauseNanos = Math.min(2 * pauseNanos, LONGEST.toNanos());
+        try {
+            environment.pause(Duration.ofNanos(pause));
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+}

@@ -1,0 +1,288 @@
+package io.idempotencykey.service;
+
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.StoreFailure;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+@Timeout(60)
+class BackgroundTest {
+    private static final KeyId ID = KeyId.of("key");
+    private static final Request REQUEST = Request.of("POST", "/orders", Map.of());
+    private static final Response DONE = Response.of(201, "text/plain", "done");
+    private static final Duration SOON = Duration.ofMillis(1);
+    private static final Duration LONG = Duration.ofSeconds(30);
+
+    private final MapKeyStore store = new MapKeyStore() {
+        @Override
+        public int deleteExpired(Instant at, int limit) {
+            reaping.run();
+            return super.deleteExpired(at, limit);
+        }
+    };
+    private volatile Runnable reaping = () -> {};
+    private final BlockingQueue<KeyEvent> events = new LinkedBlockingQueue<>();
+    private final IdempotencyKeyService<List<String>> keys =
+            IdempotencyKeyService.builder(store).listener(events::add).build();
+
+    private Background.Builder background(Operation<List<String>> operation) {
+        return keys.background(operation).completeEvery(SOON).reapEvery(SOON).abandonedAfter(Duration.ZERO);
+    }
+
+    private <E extends KeyEvent> E await(Class<E> type) throws InterruptedException {
+        while (true) {
+            KeyEvent event = events.poll(30, TimeUnit.SECONDS);
+            assertThat(event).as("an event of the kind " + type.getSimpleName()).isNotNull();
+            if (type.isInstance(event)) {
+                return type.cast(event);
+            }
+        }
+    }
+
+    @Test
+    void nothingRunsBeforeItIsStarted() {
+        Background.Builder unused =
+                background(keys.operation("op").respond(STARTED, stage -> DONE).build());
+
+        assertThat(Thread.getAllStackTraces().keySet())
+                .noneMatch(thread -> thread.getName().startsWith("idempotencykey-"));
+    }
+
+    @Test
+    void abandonedRequestsAreCompletedAndExpiredKeysReaped() throws InterruptedException {
+        Operation<List<String>> operation =
+                keys.operation("op").respond(STARTED, stage -> DONE).build();
+        keys.claim(operation, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+
+        try (Background background = background(operation).start()) {
+            assertThat(await(KeyEvent.Completed.class).key().id()).isEqualTo(ID);
+            store.pass(ServiceBuilder.DEFAULT_TIME_TO_LIVE);
+            assertThat(await(KeyEvent.Expired.class).count()).isEqualTo(1);
+            assertThat(background.isRunning()).isTrue();
+        }
+
+        assertThat(store.keys).isEmpty();
+    }
+
+    @Test
+    void aSlowRequestHoldsUpNoOther() throws InterruptedException {
+        CountDownLatch proceed = new CountDownLatch(1);
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    if (stage.key().id().value().equals("slow")) {
+                        proceed.await();
+                    }
+                    return DONE;
+                })
+                .build();
+        for (String value : List.of("slow", "quick")) {
+            keys.claim(operation, KeyId.of(value), REQUEST);
+        }
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+
+        Background background = background(operation).completers(2).start();
+        try {
+            assertThat(await(KeyEvent.Completed.class).key().id().value()).isEqualTo("quick");
+        } finally {
+            proceed.countDown();
+            background.close();
+        }
+        assertThat(background.isRunning()).isFalse();
+    }
+
+    private Background reaping(Runnable reaping) {
+        this.reaping = reaping;
+        return keys.background().reapEvery(SOON).start();
+    }
+
+    private static void await(CountDownLatch latch) throws InterruptedException {
+        assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
+    }
+
+    @Test
+    void itsThreadsKeepNoProcessAlive() throws InterruptedException {
+        BlockingQueue<Thread> threads = new LinkedBlockingQueue<>();
+        try (Background unused = reaping(() -> threads.add(Thread.currentThread()))) {
+            Thread thread = threads.poll(30, TimeUnit.SECONDS);
+            assertThat(thread).isNotNull();
+            assertThat(thread.isDaemon()).isTrue();
+            assertThat(thread.getName()).isEqualTo("idempotencykey-background");
+        }
+    }
+
+    @Test
+    void whateverARunThrowsTheNextOneComes() throws InterruptedException {
+        CountDownLatch runs = new CountDownLatch(3);
+        try (Background unused = reaping(() -> {
+            runs.countDown();
+            throw new StackOverflowError("deep");
+        })) {
+            await(runs);
+        }
+    }
+
+    @Test
+    void itWaitsForTheRunThatIsUnderWay() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch proceed = new CountDownLatch(1);
+        AtomicInteger ended = new AtomicInteger();
+        Background background = reaping(() -> {
+            running.countDown();
+            try {
+                proceed.await();
+                ended.incrementAndGet();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+        await(running);
+        proceed.countDown();
+
+        assertThat(background.stop(LONG)).isTrue();
+        assertThat(ended.get()).isPositive();
+        assertThat(background.isRunning()).isFalse();
+    }
+
+    @Test
+    void aRunThatDoesNotEndIsInterruptedAndHasTimeToGiveBackWhatItHolds() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch interrupted = new CountDownLatch(1);
+        Background background = reaping(() -> {
+            running.countDown();
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException e) {
+                interrupted.countDown();
+            }
+        });
+        await(running);
+
+        boolean unused = background.stop(SOON);
+        await(interrupted);
+
+        assertThat(background.stop(LONG)).isTrue();
+    }
+
+    @Test
+    void whoStopsItOnAnInterruptedThreadInterruptsTheRunAtOnce() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch interrupted = new CountDownLatch(1);
+        Background background = reaping(() -> {
+            running.countDown();
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException e) {
+                interrupted.countDown();
+            }
+        });
+        await(running);
+        Thread.currentThread().interrupt();
+
+        boolean unused = background.stop(LONG);
+
+        assertThat(Thread.interrupted()).isTrue();
+        await(interrupted);
+        assertThat(background.stop(LONG)).isTrue();
+    }
+
+    @Test
+    void itSaysIfSomethingStillRunsAtTheDeadline() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch proceed = new CountDownLatch(1);
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    running.countDown();
+                    while (proceed.getCount() > 0) {
+                        Thread.onSpinWait();
+                    }
+                    return DONE;
+                })
+                .build();
+        keys.claim(operation, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+        Background background = background(operation).start();
+        await(running);
+
+        assertThat(background.stop(SOON)).isFalse();
+
+        proceed.countDown();
+        assertThat(background.stop(LONG)).isTrue();
+    }
+
+    @Test
+    void aDeadlineOutOfBoundsIsRefusedAndTheWorkGoesOn() throws InterruptedException {
+        CountDownLatch runs = new CountDownLatch(3);
+        try (Background background = reaping(() -> {})) {
+            for (Duration deadline : List.of(Duration.ofMillis(-1), Duration.ofSeconds(Long.MAX_VALUE))) {
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> background.stop(deadline))
+                        .withMessageContaining("argument 'deadline'");
+            }
+            reaping = runs::countDown;
+
+            await(runs);
+            assertThat(background.isRunning()).isTrue();
+        }
+    }
+
+    /** A store that can be read but not written stops all completing: that is told, and not swallowed. */
+    @Test
+    void aCompleterThatCanTakeNoKeyOverTellsTheListeners() {
+        Operation<List<String>> declared =
+                keys.operation("op").respond(STARTED, stage -> DONE).build();
+        keys.claim(declared, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+        store.failing = new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "read-only", null);
+
+        int completed = Completer.builder(keys)
+                .operation(declared)
+                .abandonedAfter(Duration.ZERO)
+                .build()
+                .runOnce();
+
+        assertThat(completed).isZero();
+        assertThat(events).hasAtLeastOneElementOfType(KeyEvent.CompletionFailed.class);
+        assertThat(store.key(ID).attempts()).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, -1, Integer.MIN_VALUE, 10_001})
+    void aNumberOfKeysOutOfBoundsIsRefused(int number) {
+        OperatorActions actions = new OperatorActions(keys);
+
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> new Reaper(keys, number));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Completer.builder(keys).batchSize(number));
+    }
+
+    @Test
+    void whatIsOutOfBoundsIsRefused() {
+        Background.Builder builder = keys.background();
+
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.completeEvery(Duration.ZERO));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.reapEvery(Duration.ofDays(2)));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.completers(0));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.abandonedAfter(Duration.ofMillis(-1)));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.unknownAfter(Duration.ZERO));
+    }
+}

@@ -1,0 +1,142 @@
+package io.idempotencykey.service;
+
+import static io.idempotencykey.RecoveryPoint.STARTED;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.function.Function;
+import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What a holder is told if several things go wrong with one change of its key, one after the other. */
+class HolderWritesTest {
+    private static final KeyId ID = KeyId.of("key");
+    private static final Request REQUEST = Request.of("POST", "/orders", Map.of());
+    private static final Response DONE = Response.of(201, "text/plain", "done");
+    private static final StoreFailure UNKNOWN = failure(StoreFailure.Kind.UNKNOWN);
+    private static final StoreFailure BUSY = failure(StoreFailure.Kind.BUSY);
+
+    private final Queue<RuntimeException> replacing = new ArrayDeque<>();
+    private final Queue<RuntimeException> committing = new ArrayDeque<>();
+    private boolean timeUnreadable;
+    private final MapKeyStore store = new MapKeyStore() {
+        @Override
+        public Instant time() {
+            if (timeUnreadable) {
+                throw failure(StoreFailure.Kind.UNAVAILABLE);
+            }
+            return super.time();
+        }
+
+        @Override
+        public boolean replace(Revision expected, StoredKey next) {
+            if (!replacing.isEmpty()) {
+                throw replacing.remove();
+            }
+            return super.replace(expected, next);
+        }
+
+        @Override
+        public StageCommit commitStage(
+                StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
+            if (!committing.isEmpty()) {
+                timeUnreadable = committing.size() == 1;
+                return StageCommit.unknown(committing.remove());
+            }
+            return super.commitStage(held, isolation, lease, work);
+        }
+    };
+    private final IdempotencyKeyService<List<String>> keys = IdempotencyKeyService.builder(store)
+            .environment(new Environment() {
+                @Override
+                public RandomGenerator random() {
+                    return RandomGenerator.getDefault();
+                }
+
+                @Override
+                public long nanoTime() {
+                    return 0;
+                }
+
+                @Override
+                public void pause(Duration duration) {
+                    store.pass(duration);
+                }
+            })
+            .build();
+    private final Operation<List<String>> operation =
+            keys.operation("op").respond(STARTED, stage -> DONE).build();
+
+    private static StoreFailure failure(StoreFailure.Kind kind) {
+        return new StoreFailure(kind, kind.name(), null);
+    }
+
+    private HeldKey held() {
+        return ((Claim.Claimed) keys.claim(operation, ID, REQUEST)).key();
+    }
+
+    @Test
+    void aReleaseThatMeetsAHeldRowIsMadeOnceTheRowIsFree() {
+        replacing.addAll(List.of(BUSY, BUSY));
+        IllegalStateException thrown = new IllegalStateException("no stock");
+
+        Throwable told = catchThrowable(() -> keys.once("work", ID, REQUEST, stage -> {
+            throw thrown;
+        }));
+
+        assertThat(told).isSameAs(thrown).hasNoSuppressedExceptions();
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Failed.class);
+    }
+
+    /** What holds the row may be the try whose answer was lost. */
+    @ParameterizedTest
+    @EnumSource(
+            value = StoreFailure.Kind.class,
+            names = {"BUSY", "FULL", "UNAVAILABLE"})
+    void aChangeWhoseAnswerWasLostHasAnUnknownOutcomeWhateverItsNextTryMeets(StoreFailure.Kind next) {
+        HeldKey held = held();
+        replacing.addAll(List.of(UNKNOWN, failure(next)));
+
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class).isThrownBy(() -> keys.unlock(held));
+    }
+
+    @Test
+    void aCommitWhoseAnswerWasLostHasAnUnknownOutcomeIfTheTimeCanNotBeReadThen() {
+        HeldKey held = held();
+        committing.add(UNKNOWN);
+
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
+                .isThrownBy(() -> keys.workStage(operation, held, REQUEST));
+    }
+
+    @Test
+    void anotherRequestThanTheHeldKeysOwnIsRefusedBeforeItsStageRuns() {
+        HeldKey held = held();
+
+        assertThatExceptionOfType(IdempotencyException.Mismatch.class)
+                .isThrownBy(() -> keys.workStage(operation, held, Request.of("POST", "/other", Map.of())));
+
+        assertThat(store.key(ID)).isEqualTo(held.key());
+        assertThat(keys.workStage(operation, held, REQUEST)).isInstanceOf(StageResult.Finished.class);
+    }
+}
