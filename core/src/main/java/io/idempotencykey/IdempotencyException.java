@@ -420,8 +420,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * The connection was lost during a write and the key could not be read since: 503. The change was made as a whole
-     * or not at all; sending the request again finds out which and goes on from there.
+     * The answer to a write was lost, and the store couldn't be asked since whether it was made: 503. The change was
+     * made as a whole or not at all; sending the request again finds out which and goes on from there.
      */
     public static final class OutcomeUnknown extends IdempotencyException {
         private static final long serialVersionUID = 1L;

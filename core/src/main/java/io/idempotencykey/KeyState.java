@@ -33,7 +33,7 @@ public sealed interface KeyState {
     <R> R accept(Visitor<R> visitor);
 
     /**
-     * Does something else for each state; a state that is added later doesn't compile until it is thought of.
+     * Has one method for each state, so that code doesn't compile until it handles a state that was added.
      *
      * @param <R> the result
      */
@@ -80,10 +80,10 @@ public sealed interface KeyState {
     }
 
     /**
-     * Nobody works on the request; whoever locks the key may.
+     * Nobody works on the request; any worker may lock the key.
      *
      * @param recoveryPoint any but {@code finished}
-     * @param resumableFrom from this instant on the request counts as abandoned unless its client comes back
+     * @param resumableFrom from this instant on the completer may take the request, unless its client comes back
      */
     record Open(RecoveryPoint recoveryPoint, Instant resumableFrom) implements KeyState {
         /** Checks the recovery point and the time. */

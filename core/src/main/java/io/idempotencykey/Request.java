@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Parameters are a JSON-like map of strings, booleans, nulls, numbers, lists and maps. They are copied and
  * normalized: every number becomes a {@link java.math.BigDecimal} without trailing zeros, so that {@code 1} and {@code
- * 1.0} are the same, and the order of a map's members is of no account. Text is compared as it is: two Unicode normal
+ * 1.0} are the same, and the order of a map's members doesn't matter. Text is compared as it is: two Unicode normal
  * forms of a word are different. Immutable and safe for many threads.
  *
  * <p>Limits: a method has 1 to 32 visible ASCII characters; a path 1 to 2,048 characters without control characters;

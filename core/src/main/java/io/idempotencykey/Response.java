@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 100 to 599; header names are HTTP tokens
  * of at most 256 characters and are compared without regard to case; header values are visible ASCII characters, spaces
- * and tabs; all headers together have at most 65,536 characters. How long a body may be, the service says.
+ * and tabs; all headers together have at most 65,536 characters. The service limits the length of a body.
  */
 public final class Response {
     private static final int MAX_HEADER_CHARACTERS = 65_536;

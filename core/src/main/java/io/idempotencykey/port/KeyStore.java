@@ -92,7 +92,7 @@ public interface KeyStore<T> {
 
     /**
      * Finds unfinished keys that nobody works on: open ones resumable from an instant before this one, and locked ones
-     * whose lease ended before it. Quarantined keys are not among them.
+     * whose lease ended before it. Failed and quarantined keys are not among them.
      *
      * <p>All are of one scope, the first in order that has any: asking for scope after scope serves all of them evenly.
      *
@@ -120,7 +120,7 @@ public interface KeyStore<T> {
     List<StoredKey> findQuarantined(@Nullable KeyId after, int limit);
 
     /**
-     * Deletes finished keys that have expired, each only if it is still so at its deletion.
+     * Deletes finished and failed keys that have expired, each only if it is still expired at its deletion.
      *
      * @param at keys that expire at this instant or earlier go
      * @param limit the most keys to delete, 1 or more; bounds how long locks are held

@@ -78,7 +78,7 @@ public final class Background implements AutoCloseable {
         awaitEnd(schedule, end - grace);
         schedule.shutdownNow();
         workers.shutdownNow();
-        boolean stopped = awaitEnd(schedule, end) & awaitEnd(workers, end);
+        boolean stopped = awaitEnd(schedule, end) && awaitEnd(workers, end);
         LOGGER.log(
                 stopped ? Level.INFO : Level.WARNING, "background work has {0}", stopped ? "stopped" : "not stopped");
         return stopped;

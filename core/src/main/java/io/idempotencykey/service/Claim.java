@@ -16,7 +16,7 @@ public sealed interface Claim {
     <R> R accept(Visitor<R> visitor);
 
     /**
-     * Does something else for each result.
+     * Has one method for each result.
      *
      * @param <R> the visitor's result
      */
@@ -38,7 +38,7 @@ public sealed interface Claim {
         R replay(Replay replay);
 
         /**
-         * Another worker is at it.
+         * Another worker holds the key.
          *
          * @param inFlight the result
          * @return what the visitor makes of it
@@ -72,7 +72,7 @@ public sealed interface Claim {
     }
 
     /**
-     * Another worker is at it.
+     * Another worker holds the key.
      *
      * @param key what is known of the key
      * @param retryAfter when it makes sense to ask again: after as long as the key has been held so far, but at least a

@@ -26,8 +26,8 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What can be done with keys: found, claimed, taken, written, operated on and listed. The service, the completer, the
- * reaper and the operator's actions all stand on it, and all that it refuses is told to the listeners here.
+ * Everything that is done with keys: find, claim, take, write, operate and list. The service, the completer, the reaper
+ * and the operator's actions stand on it. Listeners are told here, and only here, of what is refused.
  */
 final class Engine<T> {
     private final KeyStore<T> store;
@@ -150,7 +150,7 @@ final class Engine<T> {
 
     // Claim and take
 
-    /** Presents a request; while another worker is at it, looks again as long as there is time to wait. */
+    /** Presents a request; while another worker holds the key, looks again as long as there is time to wait. */
     Claim claim(Plan plan, KeyId id, Request request, Duration waitAtMost) {
         return observed(() -> {
             Waiting waiting = new Waiting(settings.environment(), waitAtMost);

@@ -109,7 +109,7 @@ public final class HeldKey {
         return stored.revision();
     }
 
-    /** Until when this worker holds the key whatever others do. */
+    /** Until when no other worker may take the key over. */
     Instant leaseEnds() {
         return state.leaseEnds();
     }

@@ -85,7 +85,7 @@ public final class IdempotencyKeyService<T> {
      * @throws IllegalArgumentException if a stage asks for an isolation that the store doesn't have; nothing was
      *     changed
      * @throws IdempotencyException.Mismatch if the key was made for another operation or request
-     * @throws IdempotencyException.Locked if another worker is at it
+     * @throws IdempotencyException.Locked if another worker holds the key
      * @throws IdempotencyException.Quarantined if the key is put aside
      * @throws IdempotencyException.UnknownRecoveryPoint if the key stands where no stage begins, and then it is
      *     untouched; or if a stage advanced to a point that it doesn't declare
@@ -93,20 +93,20 @@ public final class IdempotencyKeyService<T> {
      * @throws IdempotencyException.ResponseTooLarge if the response's body is too long; the key is released
      * @throws IdempotencyException.RetriesExhausted if a stage's transient failures didn't end; the key is released
      * @throws IdempotencyException.StoreFull if the store has no room
-     * @throws RuntimeException what a stage or an outside call throws, as it is, and so also a checked exception, which
-     *     the compiler doesn't know of: catch {@link Exception} for those. Earlier stages are kept, nothing of this one
-     *     is, and the key is released
+     * @throws RuntimeException whatever a stage or an outside call throws, unchanged. It may be a checked exception,
+     *     which the compiler can't know of here; catch {@link Exception} to handle those. Earlier stages are kept,
+     *     nothing of this one is, and the key is released
      */
     public Execution run(Operation<T> operation, KeyId id, Request request) {
         return run(operation, id, request, Duration.ZERO);
     }
 
     /**
-     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and waits for a worker that is at
-     * it.
+     * Brings a request to its end, as {@link #run(Operation, KeyId, Request)} does, and waits while another worker
+     * holds its key.
      *
-     * <p>It looks again with growing pauses of up to a second, holds no connection between the looks, and returns as
-     * soon as the response is there. If the worker vanishes, this call goes on with the request.
+     * <p>This call looks again with growing pauses of up to a second, holds no connection between the looks, and
+     * returns as soon as the response is there. If the worker vanishes, this call goes on with the request.
      *
      * @param operation what the request asks for
      * @param id the request's key
@@ -139,10 +139,10 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
-     * Does a request's work, which is one stage, once.
+     * Runs a request of one stage, once.
      *
-     * <p>A request whose server died waits for its client: no completer knows this work. Declare it as an {@link
-     * #operation} of one stage if it is to be completed.
+     * <p>If the server dies, the request waits for its client, because no completer knows this work. Declare an {@link
+     * #operation} of one stage to have it completed.
      *
      * @param name names the work, as {@link #operation} does
      * @param id the request's key
@@ -157,7 +157,7 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
-     * Does a request's work, which is one stage, once, and waits for a worker that is at it.
+     * Runs a request of one stage, once, and waits while another worker holds its key.
      *
      * @param name names the work, as {@link #operation} does
      * @param id the request's key
@@ -174,7 +174,7 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
-     * Does work that is one stage and gives a value, once.
+     * Runs a request of one stage that returns a value, once.
      *
      * @param <V> the value
      * @param name names the work, as {@link #operation} does
@@ -246,8 +246,8 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
-     * Makes a key with a generated value for a request that came without one. Its client has to be told the value, or a
-     * retry runs anew: without a key of the client's there is no idempotency.
+     * Makes a key with a generated value for a request that came without one. Tell its client the value: a retry
+     * without it runs anew.
      *
      * @param scope the key's scope; may be empty
      * @param request the request
@@ -340,7 +340,7 @@ public final class IdempotencyKeyService<T> {
 
     /**
      * Presents a request with its key: the first one makes the key and holds it, in one statement; a later one gets the
-     * response, holds the key to resume it, or learns that another worker is at it.
+     * response, holds the key to resume it, or learns that another worker holds it.
      *
      * @param id the key
      * @param request the request

@@ -7,7 +7,7 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 
 /**
- * Something that happened to a key, for whoever measures or watches.
+ * Something that happened to a key, for metrics and monitoring.
  *
  * <p>Made after it happened, on the thread that did it. Durations are measured by the monotonic clock, ages by the
  * store's. No event carries a revision; take care that request, response and errors of a key stay out of logs.
@@ -65,7 +65,7 @@ public sealed interface KeyEvent {
     }
 
     /**
-     * A request found another worker at it, by {@code claim}; from {@code run} and {@code once} it is {@link Refused}.
+     * A {@code claim} found that another worker holds the key; {@code run} and {@code once} emit {@link Refused}.
      *
      * @param key as it is held
      * @param retryAfter when it makes sense to ask again

@@ -91,7 +91,7 @@ public final class Operation<T> {
     /**
      * Whether the completer resumes a request whose stored parameters aren't what the client sent.
      *
-     * @return what the builder was told
+     * @return what {@link Builder#resumableWithoutParameters} declared
      */
     public boolean isResumableWithoutParameters() {
         return resumableWithoutParameters;
@@ -191,9 +191,9 @@ public final class Operation<T> {
         }
 
         /**
-         * How long a lease may grow to: whoever takes a key over from a holder whose lease has run out gets twice that
-         * holder's lease. Set it to what a stage takes when the machine is overloaded. Default: ten times the stage's
-         * lease.
+         * The longest lease that takeovers may lead to: a worker that takes a key over from an expired lease gets twice
+         * that lease, up to this bound. Choose the time that a stage takes on an overloaded machine. Default: ten times
+         * the stage's lease.
          *
          * @param longestLease 1 millisecond to 24 hours; a stage's declared lease holds if it is longer
          * @return this
@@ -205,9 +205,9 @@ public final class Operation<T> {
         }
 
         /**
-         * Has the completer bring a request on even if its client was told of an exception before any stage was
-         * committed. Default: as {@link #leaveToClientAfterFailure}, unless the first stage makes an outside call: what
-         * that call has done must not be forgotten, and so the request is completed.
+         * Lets the completer finish a request even if its client was told of an exception before any stage was
+         * committed. This is the default if the first stage makes an outside call, because the effect of that call must
+         * not be forgotten; otherwise the default is {@link #leaveToClientAfterFailure}.
          *
          * <p>A request whose client was told nothing, for instance because its server died, is always completed.
          *
@@ -219,10 +219,10 @@ public final class Operation<T> {
         }
 
         /**
-         * Leaves a request to its client if that client was told of an exception before any stage was committed. The
-         * client may have given up, and must not find later that the request was performed: so only the client brings
-         * it on, and after the time to live the key counts as absent and is reaped. Default: so it is, unless the first
-         * stage makes an outside call (see {@link #completeAfterFailure}).
+         * Leaves a request to its client if that client was told of an exception before any stage was committed. Only
+         * the client brings such a request on, because it may have given up and must not find later that the request
+         * was performed. After the time to live the key counts as absent and is reaped. This is the default unless the
+         * first stage makes an outside call (see {@link #completeAfterFailure}).
          *
          * @return this
          */
@@ -241,7 +241,7 @@ public final class Operation<T> {
          * this library and the interruption of a thread are never answers. Default: no exception is an answer.
          *
          * @param <X> the exceptions' type
-         * @param type subtypes belong to it; causes aren't looked at
+         * @param type the exceptions' class; its subclasses count, causes don't
          * @param answer from the exception to the response
          * @return this
          */
@@ -277,10 +277,10 @@ public final class Operation<T> {
         }
 
         /**
-         * After how many failed attempts since the last committed stage a key is quarantined; a request that has
-         * committed none, and is brought on by its client, is never (see {@link #completeAfterFailure}). An attempt
-         * fails when a stage or an outside call throws, or its retries are exhausted; a process that dies doesn't
-         * count. Default: {@link #DEFAULT_MAX_ATTEMPTS}.
+         * After how many failed attempts since the last committed stage a key is quarantined. An attempt fails when a
+         * stage or an outside call throws, or when its retries are exhausted; a process that dies doesn't count, and
+         * neither do the attempts of a request that is left to its client (see {@link #leaveToClientAfterFailure}).
+         * Default: {@link #DEFAULT_MAX_ATTEMPTS}.
          *
          * @param maxAttempts 1 to 1,000,000
          * @return this

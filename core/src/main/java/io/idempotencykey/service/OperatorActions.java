@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * {@link KeyEvent.Operated}. Safe for many threads.
  */
 public final class OperatorActions {
-    /** More than any lease or rest that a key may have before it. */
+    /** Longer than any lease or rest of a key, so that every unfinished key is found. */
     private static final Duration LONGEST_WAIT = Duration.ofDays(366);
 
     private final Engine<?> engine;
@@ -49,8 +49,8 @@ public final class OperatorActions {
     }
 
     /**
-     * Lists unfinished keys that aren't quarantined: those that a worker holds, that wait for their client or the
-     * completer, or that nobody here knows how to go on with. Those that failed and are left to their clients are not
+     * Lists unfinished keys that aren't quarantined: those that a worker holds, those that wait for their client or the
+     * completer, and those of operations that nobody here knows. Failed keys, which are left to their clients, are not
      * among them.
      *
      * <p>All are of one scope, the first in order that has any: ask for the next with the scope that came back.
@@ -74,8 +74,8 @@ public final class OperatorActions {
     }
 
     /**
-     * Lets a request go on at its recovery point, with all its attempts anew; whoever comes next takes it, a client or
-     * the completer.
+     * Lets a request go on at its recovery point, with all its attempts anew; its client or the completer takes
+     * it next.
      *
      * @param id the key
      * @param by who does it: at most 100 characters, none of them a control character

@@ -7,8 +7,8 @@ import java.time.Duration;
 /**
  * Removes keys that have expired: finished ones, and failed ones that were left to their clients. All others stay.
  *
- * <p>Without it nothing goes wrong, since an expired key counts as absent; only the store grows. Safe for many threads
- * and for many instances side by side.
+ * <p>Without a reaper only the store grows, since an expired key counts as absent anyway. Safe for many threads and for
+ * many instances side by side.
  */
 public final class Reaper {
     /** How many keys one statement deletes at most. */
@@ -16,7 +16,7 @@ public final class Reaper {
 
     private static final int MOST_BATCHES = 200;
 
-    /** How many times as long as a batch took it rests after it, so that claims go on meanwhile. */
+    /** After each batch it rests this many times the batch's duration, so that claims go on meanwhile. */
     private static final int REST = 9;
 
     private final Engine<?> engine;

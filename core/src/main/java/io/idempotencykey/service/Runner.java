@@ -16,7 +16,7 @@ final class Runner<T> {
         this.engine = engine;
     }
 
-    /** Brings a request to its end; if another worker is at it, waits so long for that one's answer. */
+    /** Brings a request to its end; while another worker holds its key, waits for that worker's answer. */
     Execution run(Operation<T> operation, KeyId id, Request request, Duration waitAtMost) {
         DeclaredPlan<T> plan = engine.planOf(engine.checked(operation));
         return engine.claim(plan, id, request, waitAtMost).accept(new Claim.Visitor<>() {

@@ -49,7 +49,7 @@ public final class ServiceBuilder<T> {
     }
 
     /**
-     * How long a lock holds if its owner disappears; set it to more than the longest stage takes. Default: {@link
+     * How long a lock holds if its owner disappears. Set it to longer than the longest stage takes. Default: {@link
      * #DEFAULT_LEASE}.
      *
      * @param lease 1 millisecond to 24 hours
@@ -62,8 +62,8 @@ public final class ServiceBuilder<T> {
     }
 
     /**
-     * How long a finished key can be replayed before it counts as absent; set it to more than clients go on retrying.
-     * Default: {@link #DEFAULT_TIME_TO_LIVE}.
+     * How long a finished key can be replayed, and a failed one can be retried, before it counts as absent. Set it to
+     * longer than clients go on retrying. Default: {@link #DEFAULT_TIME_TO_LIVE}.
      *
      * @param timeToLive 1 millisecond to 3,650 days
      * @return this
@@ -129,7 +129,7 @@ public final class ServiceBuilder<T> {
     }
 
     /**
-     * What is random, timed or waits. Default: {@link Environment#system()}.
+     * The source of randomness, time and pauses. Default: {@link Environment#system()}.
      *
      * @param environment such as a simulator's
      * @return this

@@ -4,7 +4,7 @@ import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Request;
 
 /**
- * What a stage works with, on the thread that runs it; once the stage has ended, it hands out the transaction no more.
+ * What a stage works with, on the thread that runs it. The transaction is refused after the stage has ended.
  *
  * @param <T> the store's transaction handle
  */

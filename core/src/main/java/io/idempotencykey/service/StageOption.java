@@ -8,7 +8,7 @@ import java.util.LinkedHashSet;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** What a stage of an operation does otherwise than the operation's other stages. */
+/** A setting of one stage that differs from its operation's. */
 public final class StageOption {
     final @Nullable Duration lease;
     final @Nullable Isolation isolation;

@@ -34,7 +34,7 @@ public abstract sealed class StageOutcome {
 
     abstract <R> R accept(Visitor<R> visitor);
 
-    /** Does something else for each outcome. */
+    /** Has one method for each outcome. */
     interface Visitor<R> {
         R advance(RecoveryPoint to);
 

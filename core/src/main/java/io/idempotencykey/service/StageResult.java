@@ -15,7 +15,7 @@ public sealed interface StageResult {
     <R> R accept(Visitor<R> visitor);
 
     /**
-     * Does something else for each result.
+     * Has one method for each result.
      *
      * @param <R> the visitor's result
      */

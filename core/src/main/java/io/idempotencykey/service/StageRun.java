@@ -16,7 +16,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One stage, run until its fate is known: committed, rolled back for good, or beyond finding out.
+ * One stage, run until it is committed, rolled back for good, or its outcome can't be found out.
  *
  * <p>Every try proposes a revision of its own before it commits. A revision that was proposed here and is found in the
  * store means that this try did commit, however late, and what it stored is the outcome.
@@ -246,7 +246,7 @@ final class StageRun<T> {
         }
     }
 
-    /** The process is stopping, which says nothing of the request. */
+    /** Whether the process is stopping, which says nothing about the request. */
     private static boolean isStopping(Throwable failure) {
         return failure instanceof InterruptedException || Thread.currentThread().isInterrupted();
     }

@@ -2,7 +2,7 @@ package io.idempotencykey.service;
 
 import java.time.Duration;
 
-/** A caller's waiting for another worker's answer: pauses that grow from 20 milliseconds to a second, up to a bound. */
+/** The pauses of a caller that waits for another worker's answer: from 20 milliseconds to a second, up to a bound. */
 final class Waiting {
     private static final Duration FIRST = Duration.ofMillis(20);
     private static final Duration LONGEST = Duration.ofSeconds(1);
@@ -20,8 +20,7 @@ final class Waiting {
 
     /**
      * Waits, and says whether to look again: not if the time is over, or if the thread is interrupted (which it then
-     * still is). At least half of each pause is waited, and the rest by chance, so that many callers don't look all at
-     * once.
+     * still is). Half of each pause is fixed and half is random, so that many callers don't look at the same moment.
      */
     boolean another() {
         long left = atMost.toNanos() - (environment.nanoTime() - begin);

@@ -120,7 +120,8 @@ class BackgroundTest {
     @Test
     void itsThreadsKeepNoProcessAlive() throws InterruptedException {
         BlockingQueue<Thread> threads = new LinkedBlockingQueue<>();
-        try (Background unused = reaping(() -> threads.add(Thread.currentThread()))) {
+        try (Background background = reaping(() -> threads.add(Thread.currentThread()))) {
+            assertThat(background.isRunning()).isTrue();
             Thread thread = threads.poll(30, TimeUnit.SECONDS);
             assertThat(thread).isNotNull();
             assertThat(thread.isDaemon()).isTrue();
@@ -131,11 +132,12 @@ class BackgroundTest {
     @Test
     void whateverARunThrowsTheNextOneComes() throws InterruptedException {
         CountDownLatch runs = new CountDownLatch(3);
-        try (Background unused = reaping(() -> {
+        try (Background background = reaping(() -> {
             runs.countDown();
             throw new StackOverflowError("deep");
         })) {
             await(runs);
+            assertThat(background.isRunning()).isTrue();
         }
     }
 

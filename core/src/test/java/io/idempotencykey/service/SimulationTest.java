@@ -3,6 +3,8 @@ package io.idempotencykey.service;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Random;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -10,6 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * Every order of events of small worlds, and many orders of larger ones, leave one order, one payment and one answer.
  */
+@Execution(ExecutionMode.CONCURRENT)
 class SimulationTest {
     @ParameterizedTest
     @CsvSource({"ORDER, 1, 2, 2", "ORDER, 2, 1, 1", "REFUSAL, 1, 2, 2", "REFUSAL, 2, 1, 1"})
