@@ -45,7 +45,7 @@ public class Checkout<T> {
         this.payments = payments;
     }
 
-    /** Declares the operation; {@code attempts} failed attempts of one stage set a request aside for an operator. */
+    /** Declares the operation; {@code attempts} failed attempts of one stage quarantine a request. */
     public Operation<T> operation(IdempotencyKeyService<T> keys, int attempts) {
         return keys.operation("complete-cart")
                 .maxAttempts(attempts)

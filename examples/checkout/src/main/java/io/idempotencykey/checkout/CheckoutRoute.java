@@ -22,8 +22,10 @@ import org.jspecify.annotations.Nullable;
  * @param <T> the store's transaction handle
  */
 public final class CheckoutRoute<T> {
+    /** The header that names a shop. */
+    public static final String SHOP = "X-Shop";
+
     private static final String KEY = "Idempotency-Key";
-    private static final String SHOP = "X-Shop";
 
     private final IdempotencyKeyService<T> keys;
     private final Operation<T> completeCart;
@@ -40,7 +42,8 @@ public final class CheckoutRoute<T> {
     private Response complete(Exchange exchange, String cart) throws IOException {
         byte[] body = exchange.body();
         String header = exchange.header(KEY).orElse(null);
-        KeyId id = KeyId.fromHeader(scope(exchange), header);
+        // Each shop has its own keys and carts.
+        KeyId id = KeyId.fromHeader(exchange.header(SHOP).orElse(""), header);
         Request request = CompleteCart.request(cart, read(body));
         Execution execution;
         try {
@@ -50,13 +53,6 @@ public final class CheckoutRoute<T> {
         }
         Response response = execution.response().withHeader(KEY, String.valueOf(header));
         return execution.replayed() ? response.withHeader("Idempotency-Replayed", "true") : response;
-    }
-
-    /** The shop is the scope of its keys. It is checked by itself first, so that the message is about the scope. */
-    public static String scope(Exchange exchange) {
-        String scope = exchange.header(SHOP).orElse("");
-        KeyId.of(scope, "any-legal-value");
-        return scope;
     }
 
     /** Nothing is stored: the key has been released, and the client's next attempt goes on where this one stopped. */

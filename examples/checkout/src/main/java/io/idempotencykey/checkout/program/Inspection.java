@@ -75,7 +75,8 @@ final class Inspection<T> {
     }
 
     private Response key(Exchange exchange, String value) {
-        return json(members(keys.retrieve(KeyId.of(CheckoutRoute.scope(exchange), value))));
+        return json(members(
+                keys.retrieve(KeyId.of(exchange.header(CheckoutRoute.SHOP).orElse(""), value))));
     }
 
     private static Response json(Object value) {

@@ -1,4 +1,4 @@
--- The shop's own tables; the keys' are the library's.
+-- The shop's own tables. The library brings the table of keys.
 create table reservation (
     shop     varchar(255) not null,
     cart     varchar(100) not null,
@@ -19,7 +19,7 @@ create table reservation_tax_line (
     foreign key (shop, cart) references reservation (shop, cart)
 );
 
--- Neither the cart nor the id is unique: were one ordered twice, it would show.
+-- Neither the cart nor the id is unique, so that a second order would show.
 create table customer_order (
     number   bigint generated always as identity primary key,
     id       varchar(36)  not null,

@@ -1,4 +1,4 @@
--- The shop's own tables; the keys' are the library's. Carts of one shop differ by their names' bytes.
+-- The shop's own tables. The library brings the table of keys. Carts of one shop differ by their names' bytes.
 create table reservation (
     shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
     cart     varchar(100) character set ascii collate ascii_nopad_bin not null,
@@ -19,7 +19,7 @@ create table reservation_tax_line (
     foreign key (shop, cart) references reservation (shop, cart)
 ) engine = InnoDB default character set utf8mb4;
 
--- Neither the cart nor the id is unique: were one ordered twice, it would show.
+-- Neither the cart nor the id is unique, so that a second order would show.
 create table customer_order (
     number   bigint       auto_increment primary key,
     id       varchar(36)  not null,
