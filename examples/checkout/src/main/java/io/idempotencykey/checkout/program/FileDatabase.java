@@ -40,7 +40,7 @@ final class FileDatabase {
 
     /** Lets other processes in while this one has the database open. */
     Runnable share() throws IOException, SQLException {
-        // Only who can read the file knows the key.
+        // Only those who can read the file know the key.
         String key = UUID.randomUUID().toString();
         Server server = Server.createTcpServer("-tcpPort", "0", "-tcpDaemon", "-key", key, "file:" + path)
                 .start();
