@@ -5,7 +5,7 @@ import jakarta.persistence.Entity;
 import jakarta.persistence.Id;
 import jakarta.persistence.Table;
 
-/** A row that a stage writes. */
+/** A row of the application's, which a stage writes. */
 @Entity
 @Table(name = "booking")
 class Booking {

@@ -18,7 +18,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Eight completers against one: stuck keys whose last stage takes 20 ms, each completer with one key at a time. */
+/** Compares eight completers with one. The stuck keys' last stage takes 20 ms; a completer takes one key at a time. */
 final class Completing {
     private static final int STUCK = 2_000;
     private static final int COMPLETERS = 8;
@@ -43,7 +43,7 @@ final class Completing {
                 one);
     }
 
-    /** Has completers finish this many of the stuck keys. */
+    /** Lets completers finish so many of the stuck keys. */
     private static double perSecond(Server server, int completers, int count) throws Exception {
         String url = server.database();
         try (Library library = new Library(url, 2 * COMPLETERS, Server.Given.SERIALIZABLE)) {
@@ -82,7 +82,7 @@ final class Completing {
             }
             double seconds = (System.nanoTime() - begin) / 1e9;
             executor.shutdown();
-            // Two rows of one key would have been refused; a row is there for each.
+            // No key can have two rows, so it is enough to count them.
             if (Server.count(url, "booking") != finished.get()) {
                 throw new IllegalStateException("not one row for each of " + finished + " keys");
             }

@@ -14,11 +14,11 @@ import java.util.HexFormat;
 import java.util.UUID;
 
 /**
- * The same by hand, in the same tables: the least that an experienced developer would write.
+ * Hand-written JDBC on the same tables: the least that an experienced developer would write.
  *
- * <p>A key is claimed by one insert; a stage inserts its row, updates the key if it has the known revision, and
- * commits; a serialization failure is run again. There are no time-outs, leases are written but nobody reads them,
- * nothing looks for lost answers.
+ * <p>One insert claims a key. A stage inserts its row, updates the key if it has the known revision, and commits. A
+ * stage that fails to serialize is run again. There are no time-outs, nobody reads the leases that are written, and
+ * nothing looks up a commit whose answer was lost.
  */
 final class HandWritten implements Side {
     private static final String SERIALIZATION_FAILURE = "40001";
@@ -178,7 +178,7 @@ final class HandWritten implements Side {
         }
     }
 
-    /** The same by a key that is known to exist. */
+    /** Replays a key that is known to exist, so that it need not be claimed first. */
     void retrieve(String key) throws Exception {
         try (Connection connection = pool.getConnection();
                 PreparedStatement find = connection.prepareStatement(FIND)) {

@@ -2,7 +2,7 @@ package io.idempotencykey.benchmarks;
 
 import java.sql.SQLException;
 
-/** Fills a table of keys in one statement. */
+/** Fills the table of keys by one statement. */
 final class Keys {
     private static final String COPY = """
             insert into idempotency_key
@@ -16,21 +16,21 @@ final class Keys {
     private Keys() {}
 
     /**
-     * Copies the key named "sample"; the first copy is due at the interval from now on, each other a millisecond later.
+     * Copies the key named "sample". The first copy is due after the interval, and each other one a millisecond later.
      */
     static void copySample(String url, int count, String due) throws SQLException {
         Server.execute(url, COPY.formatted(due, count));
         Server.execute(url, "delete from idempotency_key where key_value = 'sample'");
         Server.execute(url, "vacuum analyze idempotency_key");
         Server.execute(url, "checkpoint");
-        // Through the index, which brings all of the table into the server's memory, as in one that has been in use.
+        // Reading through the index brings the whole table into the server's memory, where a table in use would be.
         Server.execute(
                 url,
                 "set enable_seqscan = off; set enable_bitmapscan = off; "
                         + "select max(revision::text) from idempotency_key where scope = 'shop'");
     }
 
-    /** The name of a copy. */
+    /** The name of the copy with this number. */
     static String copy(long number, int count) {
         return "copy-" + (Math.floorMod(number * 7_919, count) + 1);
     }

@@ -17,7 +17,7 @@ import jakarta.persistence.EntityManagerFactory;
 import java.util.Map;
 import org.hibernate.jpa.HibernatePersistenceConfiguration;
 
-/** Requests as an application makes them with the library: through the service, its rows as entities. */
+/** Runs requests as an application does with the library: through the service, with rows as entities. */
 final class Library implements Side {
     static final RecoveryPoint PAID = RecoveryPoint.named("paid");
     static final Map<String, Object> PARAMETERS = Map.of("cart", 42, "email", "a@example.org", "express", true);
@@ -48,7 +48,7 @@ final class Library implements Side {
         return store;
     }
 
-    /** A service as another instance of the application has it, over the same database. */
+    /** Another service over the same database, as another instance of the application would have it. */
     IdempotencyKeyService<EntityManager> anotherService() {
         return new IdempotencyKeyService<>(store);
     }
@@ -90,7 +90,7 @@ final class Library implements Side {
         }
     }
 
-    /** The same by a key that is known to exist. */
+    /** Replays a key that is known to exist, so that it need not be claimed first. */
     void retrieve(String key) {
         service.retrieve(KeyId.of("shop", key));
     }

@@ -7,7 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Runs the benchmarks that are named, or all of them, on a server of their own. */
+/** Runs the named benchmarks, or all of them, on a database server that it starts. */
 public final class Main {
     private static final Rounds ROUNDS =
             new Rounds(Integer.getInteger("rounds", 11), Duration.ofMillis(Integer.getInteger("millis", 2_000)));
@@ -39,7 +39,7 @@ public final class Main {
         System.setProperty("org.jboss.logging.provider", "slf4j");
         List<String> names = arguments.length == 0 ? List.copyOf(BENCHMARKS.keySet()) : List.of(arguments);
         if (!BENCHMARKS.keySet().containsAll(names)) {
-            System.err.println("usage: run [NAME…], NAME one of " + String.join(", ", BENCHMARKS.keySet()));
+            System.err.println("usage: run [NAME…], where NAME is one of " + String.join(", ", BENCHMARKS.keySet()));
             System.exit(2);
         }
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);

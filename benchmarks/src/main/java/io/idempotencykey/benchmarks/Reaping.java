@@ -13,7 +13,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
-/** What claims cost while the reaper works through a million expired keys, against what they cost while it rests. */
+/** Compares claims while the reaper removes a million expired keys with claims while it rests. */
 final class Reaping {
     private static final int EXPIRED = 1_000_000;
     private static final int THREADS = 4;

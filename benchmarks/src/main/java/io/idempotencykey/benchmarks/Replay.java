@@ -3,7 +3,7 @@ package io.idempotencykey.benchmarks;
 import java.io.PrintStream;
 import java.util.Locale;
 
-/** Requests that came before: the stored response, by a claim that finds the key taken, and by reading the key. */
+/** Measures replays: with a claim that finds the key taken, and by reading the key alone. */
 final class Replay {
     private static final int KEYS = 1_000;
     private static final int[] THREADS = {1, 8};

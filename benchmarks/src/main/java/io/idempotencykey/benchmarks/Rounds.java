@@ -12,21 +12,21 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Runs two sides in turn, in short rounds, and compares each round with its neighbour: what disturbs the machine for
- * longer than a round disturbs both.
+ * Runs two sides in turn in short rounds, and compares each round with its neighbour. A disturbance of the machine that
+ * lasts longer than a round affects both sides.
  */
 record Rounds(int count, Duration length) {
     private static final int WARM_UP = 4;
 
-    /** Something that is done again and again, by one of several threads; the number is new each time. */
+    /** A task that several threads do again and again; {@code number} counts the runs of a thread in a round. */
     @FunctionalInterface
     interface Task {
         void run(int thread, long number) throws Exception;
     }
 
-    /** What a side did in the rounds, and how the sides compare. */
+    /** The rates of both sides in each round. */
     record Result(List<Double> first, List<Double> second) {
-        /** The first side's rate over the second's, round by round. */
+        /** The first side's rate divided by the second's, for each round. */
         List<Double> ratios() {
             List<Double> ratios = new ArrayList<>();
             for (int i = 0; i < first.size(); i++) {
@@ -42,7 +42,7 @@ record Rounds(int count, Duration length) {
         }
     }
 
-    /** Compares how often per second the tasks are done; the first rounds warm up. */
+    /** Measures how often per second the tasks are done; the first rounds are for warming up. */
     Result compare(int threads, Task first, Task second) throws Exception {
         List<Double> firsts = new ArrayList<>();
         List<Double> seconds = new ArrayList<>();
@@ -65,7 +65,7 @@ record Rounds(int count, Duration length) {
         return new Result(firsts, seconds);
     }
 
-    /** How often per second a task is done. */
+    /** Measures how often per second a task is done. */
     double rate(ExecutorService executor, int threads, Task task) throws InterruptedException, ExecutionException {
         long begin = System.nanoTime();
         long end = begin + length.toNanos();
@@ -88,7 +88,7 @@ record Rounds(int count, Duration length) {
         return done * 1e9 / (System.nanoTime() - begin);
     }
 
-    /** The median, and between what it lies. */
+    /** The median, with the least and the greatest. */
     static String shown(List<Double> ratios) {
         return String.format(
                 Locale.ROOT, "%.2f (%.2f–%.2f)", median(ratios), Collections.min(ratios), Collections.max(ratios));

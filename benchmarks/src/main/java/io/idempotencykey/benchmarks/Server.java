@@ -15,9 +15,9 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** A PostgreSQL server of the benchmark's own, as durable as in production, on this machine's loopback. */
+/** A PostgreSQL server that belongs to the benchmark; it is as durable as in production, and local. */
 final class Server implements AutoCloseable {
-    /** What a pool gives to each of its connections. */
+    /** Settings of a pool's connections. */
     enum Given {
         SERIALIZABLE,
         SERIALIZABLE_AND_IDLE_TIMEOUT,
@@ -43,13 +43,13 @@ final class Server implements AutoCloseable {
                 .setServerConfig("full_page_writes", "on")
                 .setServerConfig("max_connections", "200")
                 .setServerConfig("shared_buffers", "1GB")
-                // A checkpoint in one side's round would be taken for that side's doing.
+                // A checkpoint during one side's round would be counted against that side.
                 .setServerConfig("max_wal_size", "8GB")
                 .setServerConfig("checkpoint_timeout", "1h")
                 .start());
     }
 
-    /** A new database with the keys' table and the application's; returns its URL. */
+    /** Makes a database with the keys' table and the application's, and returns its URL. */
     String database() throws SQLException, IOException {
         String name = "benchmark" + NUMBER.incrementAndGet();
         execute(postgres.getJdbcUrl("postgres", "postgres"), "create database " + name);

@@ -1,11 +1,11 @@
 package io.idempotencykey.benchmarks;
 
-/** One of two ways to do the same. */
+/** One of two ways to do the same work. */
 interface Side extends AutoCloseable {
-    /** A new request: its key is claimed, and each of two stages writes one row. */
+    /** Runs a new request: claims its key, and writes one row in each of two stages. */
     void request(String key) throws Exception;
 
-    /** A request that came before, up to the stored response. */
+    /** Repeats a request, and returns when it has the stored response. */
     void replay(String key) throws Exception;
 
     @Override

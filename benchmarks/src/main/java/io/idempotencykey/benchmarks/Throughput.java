@@ -4,7 +4,7 @@ import java.io.PrintStream;
 import java.util.Locale;
 import java.util.UUID;
 
-/** New requests: a claim and two stages, each stage with one row of the application's. */
+/** Measures new requests: a claim and two stages, each with one row of the application's. */
 final class Throughput {
     private static final int[] THREADS = {1, 8, 32};
 

@@ -1,4 +1,4 @@
-/** What the guarantees cost: each benchmark runs both of its sides in turn, on one server, and prints the ratio. */
+/** Measures the cost of the guarantees: each benchmark runs two sides in turn on one server, and prints the ratio. */
 @NullMarked
 package io.idempotencykey.benchmarks;
 

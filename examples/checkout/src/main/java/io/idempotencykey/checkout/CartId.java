@@ -5,6 +5,6 @@ import jakarta.persistence.Embeddable;
 
 /** A cart of one shop; carts of two shops may have the same name. */
 @Embeddable
-record CartId(
+public record CartId(
         @Column(name = "shop") String shop,
         @Column(name = "cart") String name) {}

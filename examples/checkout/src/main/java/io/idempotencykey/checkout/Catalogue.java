@@ -4,7 +4,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 
-/** What the shop sells: net prices in cents, taxed at 20 %. */
+/** The shop's articles with their net prices in cents; the tax is 20 %. */
 final class Catalogue {
     private static final int TAX_PERCENT = 20;
     private static final Map<String, Integer> PRICES = new TreeMap<>(Map.of(
@@ -13,7 +13,7 @@ final class Catalogue {
 
     private Catalogue() {}
 
-    /** For trying things out, there is as much of {@code sku-1}, {@code sku-2} and so on as one likes. */
+    /** Articles for trying things out: {@code sku-1}, {@code sku-2} and so on. */
     private static final Pattern NUMBERED = Pattern.compile("(?i)sku[-_]?[0-9]{1,9}");
 
     private static final int NUMBERED_PRICE = 50;
@@ -22,7 +22,7 @@ final class Catalogue {
         return PRICES.containsKey(sku) || NUMBERED.matcher(sku).matches();
     }
 
-    /** What to say of a SKU that isn't sold. */
+    /** The message for a SKU that the shop doesn't sell. */
     static String unknown(String sku) {
         String shown =
                 sku.codePointCount(0, sku.length()) > 64 ? sku.substring(0, sku.offsetByCodePoints(0, 64)) + "…" : sku;

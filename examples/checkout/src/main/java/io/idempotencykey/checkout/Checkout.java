@@ -4,11 +4,12 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
+import io.idempotencykey.checkout.http.Json;
+import io.idempotencykey.checkout.http.Problem;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
-import io.idempotencykey.service.WorkStage;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,88 +17,92 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Completes a cart in three stages, of which each commits once: the operation that this example is about.
+ * Completes a cart in three stages, each of which is committed once: the operation that this example is about.
  *
- * <p>A stage reads what it needs from the stored request and from the shop's data, never from a field: so any process
- * can take over where another one stopped. What the client can't mend by sending the same request again is a response,
- * which is stored and replayed; what may be gone at the next attempt is an exception.
+ * <p>A stage reads what it needs from the stored request and from the shop's data, never from a field, so that any
+ * process can go on where another one stopped. A {@link Problem.Refusal} is a final answer, which is stored and
+ * replayed, since the client can't mend it by sending the same request again. Any other exception rolls the stage back,
+ * and the next attempt runs it again.
+ *
+ * @param <T> the store's transaction handle
  */
-final class Checkout<T> {
-    static final RecoveryPoint TAX_LINES_CREATED = RecoveryPoint.named("tax_lines_created");
-    static final RecoveryPoint PAYMENT_AUTHORIZED = RecoveryPoint.named("payment_authorized");
+public class Checkout<T> {
+    /** The cart is reserved, and its payment is due. */
+    public static final RecoveryPoint TAX_LINES_CREATED = RecoveryPoint.named("tax_lines_created");
 
-    /** Where a stage of the operation begins. */
-    static final List<RecoveryPoint> STAGES = List.of(RecoveryPoint.STARTED, TAX_LINES_CREATED, PAYMENT_AUTHORIZED);
+    /** The payment is recorded, and the order is due. */
+    public static final RecoveryPoint PAYMENT_AUTHORIZED = RecoveryPoint.named("payment_authorized");
+
+    /** The recovery points at which a stage begins. */
+    public static final List<RecoveryPoint> STAGES =
+            List.of(RecoveryPoint.STARTED, TAX_LINES_CREATED, PAYMENT_AUTHORIZED);
 
     private final ShopData<T> shop;
     private final Payments payments;
-    private final StageHook hook;
 
-    Checkout(ShopData<T> shop, Payments payments, StageHook hook) {
+    public Checkout(ShopData<T> shop, Payments payments) {
         this.shop = shop;
         this.payments = payments;
-        this.hook = hook;
     }
 
-    Operation<T> operation(IdempotencyKeyService<T> keys, int attempts) {
+    /** Declares the operation; {@code attempts} failed attempts of one stage quarantine a request. */
+    public Operation<T> operation(IdempotencyKeyService<T> keys, int attempts) {
         return keys.operation("complete-cart")
                 .maxAttempts(attempts)
-                .branch(RecoveryPoint.STARTED, hooked(this::reserveCartAndCreateTaxLines))
-                .branch(TAX_LINES_CREATED, this::charge, hooked(this::recordPayment))
-                .branch(PAYMENT_AUTHORIZED, hooked(this::placeOrder))
+                .stage(RecoveryPoint.STARTED, this::reserveCart)
+                .branch(TAX_LINES_CREATED, this::charge, this::recordPayment)
+                .respond(PAYMENT_AUTHORIZED, this::placeOrder)
+                .answering(Problem.Refusal.class, refusal -> refusal.problem().response())
                 .build();
     }
 
-    /** The reservation is what keeps two keys for one cart from both being charged. */
-    private StageOutcome reserveCartAndCreateTaxLines(StageContext<T> stage) {
-        CompleteCart request = CompleteCart.of(stage.request());
+    /** Reserves the cart, so that two keys for one cart are never both charged. */
+    protected void reserveCart(StageContext<T> stage) {
         List<TaxLine> taxLines = new ArrayList<>();
-        for (CompleteCart.Item item : request.items()) {
+        for (CompleteCart.Item item : CompleteCart.of(stage.request()).items()) {
             if (!Catalogue.has(item.sku())) {
-                return refuse(422, "unknown-sku", "Unknown SKU", Catalogue.unknown(item.sku()));
+                throw refusal(422, "unknown-sku", "Unknown SKU", Catalogue.unknown(item.sku()));
             }
             if (!item.hasLegalQuantity()) {
-                return refuse(
+                throw refusal(
                         422, "illegal-quantity", "Illegal quantity", "A quantity is a whole number of 1 to 1000.");
             }
             taxLines.add(Catalogue.taxLine(item.sku(), item.quantity().intValueExact()));
         }
         CartId cart = cart(stage.key());
         if (shop.find(stage.transaction(), cart).isPresent()) {
-            return refuse(
-                    409,
-                    "cart-taken",
-                    "Cart taken",
-                    "The cart is reserved or completed by a request with another key.");
+            String detail = "The cart is reserved or completed by a request with another key.";
+            throw refusal(409, "cart-taken", "Cart taken", detail);
         }
         shop.save(stage.transaction(), new Reservation(cart, holder(stage.key()), taxLines, Optional.empty()));
-        return StageOutcome.advanceTo(TAX_LINES_CREATED);
     }
 
-    /** Made outside any transaction; a later attempt sends the same key, so that the provider charges once. */
+    /**
+     * Charges the customer outside any transaction. Each attempt sends the same derived key, so that the provider
+     * charges once. Empty if the provider declines.
+     */
     private Optional<String> charge(IdempotencyKey key) {
-        // Whoever slept past the lease may find the cart free by now, or another key's: nobody is to be charged for
-        // that.
+        // A worker that slept past its lease may find the cart free or another key's, and must charge nobody then.
         Reservation reservation = held(shop.find(cart(key)), key);
         return payments.charge(key.derivedKey("charge"), reservation.cart().name(), reservation.total());
     }
 
-    private StageOutcome recordPayment(StageContext<T> stage, Optional<String> payment) {
+    /** Records the payment, or frees the cart if the payment was declined. */
+    protected StageOutcome recordPayment(StageContext<T> stage, Optional<String> payment) {
         Reservation reservation = reservation(stage);
         if (payment.isEmpty()) {
-            // The customer may try again with another key: a smaller order, another card.
+            // The customer may try again with another key: a smaller order, another card. The answer is returned here,
+            // not thrown, since the cart's release is to be committed along with it.
             shop.release(stage.transaction(), reservation.cart());
-            return refuse(
-                    402,
-                    "payment-declined",
-                    "Payment declined",
-                    "The payment provider declined a charge of " + reservation.total() + ".");
+            String detail = "The payment provider declined a charge of " + reservation.total() + ".";
+            return StageOutcome.respond(new Problem(402, "payment-declined", "Payment declined", detail).response());
         }
         shop.save(stage.transaction(), reservation.paidWith(payment.get()));
         return StageOutcome.advanceTo(PAYMENT_AUTHORIZED);
     }
 
-    private StageOutcome placeOrder(StageContext<T> stage) {
+    /** Places the order and answers the request. */
+    protected Response placeOrder(StageContext<T> stage) {
         Reservation reservation = reservation(stage);
         Order order = new Order(
                 stage.key().derivedKey("order"),
@@ -111,16 +116,16 @@ final class Checkout<T> {
         body.put("cart", order.cart().name());
         body.put("total", order.total());
         body.put("payment", order.payment());
-        return StageOutcome.respond(Response.of(201, Json.CONTENT_TYPE, Json.write(body)));
+        return Response.of(201, Json.CONTENT_TYPE, Json.write(body));
     }
 
     private Reservation reservation(StageContext<T> stage) {
         return held(shop.find(stage.transaction(), cart(stage.key())), stage.key());
     }
 
+    /** From its second stage on, a request has the cart; if it hasn't, another worker has ended the request. */
     private static Reservation held(Optional<Reservation> found, IdempotencyKey key) {
         return found.filter(reservation -> reservation.heldBy().equals(holder(key)))
-                // From its second stage on a request has the cart, until another worker ends it.
                 .orElseThrow(() -> new IdempotencyException.StaleKey(key.id(), null));
     }
 
@@ -128,25 +133,12 @@ final class Checkout<T> {
         return new CartId(key.id().scope(), CompleteCart.cart(key.request()));
     }
 
-    /** Not the key's value, since a key that expired and was created anew is another one. */
+    /** The key's creation, not its value: a key that expired and was created anew holds nothing of its predecessor. */
     private static String holder(IdempotencyKey key) {
         return key.creationId().toString();
     }
 
-    private static StageOutcome refuse(int status, String type, String title, String detail) {
-        return StageOutcome.respond(new Problem(status, type, title, detail).response());
-    }
-
-    private WorkStage<T> hooked(WorkStage<T> work) {
-        return stage -> {
-            StageOutcome outcome = work.work(stage);
-            hook.beforeCommit(stage.key());
-            return outcome;
-        };
-    }
-
-    private <I> WorkStage.WithInput<T, I> hooked(WorkStage.WithInput<T, I> work) {
-        return (stage, input) ->
-                hooked((WorkStage<T>) same -> work.work(same, input)).work(stage);
+    private static Problem.Refusal refusal(int status, String type, String title, String detail) {
+        return new Problem(status, type, title, detail).refusal();
     }
 }

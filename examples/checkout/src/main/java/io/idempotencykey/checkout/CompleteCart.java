@@ -1,25 +1,24 @@
 package io.idempotencykey.checkout;
 
+import io.idempotencykey.Parameters;
 import io.idempotencykey.Request;
+import io.idempotencykey.checkout.http.Json;
+import io.idempotencykey.checkout.http.Problem;
 import java.math.BigDecimal;
-import java.math.BigInteger;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The request to complete a cart: read from a body that is yet to be trusted, and again in each stage from the stored
- * request.
- */
-record CompleteCart(String email, List<Item> items) {
+/** The request to complete a cart. It is checked before its key is created, and read again from the stored request. */
+public record CompleteCart(String email, List<Item> items) {
     private static final int MAX_ITEMS = 1_000;
     private static final Pattern CART = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}");
     private static final Pattern EMAIL = Pattern.compile("[^@\\s\\p{Cntrl}]{1,64}@[^@\\s\\p{Cntrl}]{1,189}");
     private static final String PREFIX = "/carts/";
     private static final String SUFFIX = "/complete";
 
-    /** One SKU and how many of it; whether the shop has it, and so many, is the first stage's to say. */
+    /** One SKU and its quantity. The first stage checks whether the shop sells it. */
     record Item(String sku, BigDecimal quantity) {
         boolean hasLegalQuantity() {
             return quantity.compareTo(BigDecimal.ONE) >= 0
@@ -29,71 +28,46 @@ record CompleteCart(String email, List<Item> items) {
     }
 
     /**
-     * The request as it is stored with its key; the cart is part of its path.
+     * The request as it is stored with its key; its path names the cart.
      *
-     * @throws Problem.Refusal with status 400 if the cart's name or the body isn't what this endpoint takes
+     * @throws Problem.Refusal with status 400 if the cart's name or the body is illegal
      */
-    static Request request(String cart, @Nullable Object body) {
+    public static Request request(String cart, @Nullable Object body) {
         if (!CART.matcher(cart).matches()) {
             throw refused("A cart's name has 1 to 100 letters, digits, '_', '-' and '.', and no '.' at the beginning.");
         }
-        Map<?, ?> members = object(body, List.of("email", "items"), "The body");
-        read(members);
+        if (!(body instanceof Map<?, ?> members)) {
+            throw refused("The body is a JSON object.");
+        }
         try {
-            return Request.of("POST", PREFIX + cart + SUFFIX, Json.members(members));
+            Request request = Request.of("POST", PREFIX + cart + SUFFIX, Json.members(members));
+            of(request);
+            return request;
         } catch (IllegalArgumentException e) {
-            // Which of the library's limits it is, only the library knows.
-            throw refused("The body can't be stored: " + e.getMessage() + ".");
+            // The library says which parameter is missing or of the wrong type, or which of its limits was passed.
+            throw refused("The body can't be used: " + e.getMessage() + ".");
         }
     }
 
-    /** What a stored request asks for. */
-    static CompleteCart of(Request stored) {
-        return read(stored.parameters());
-    }
-
-    /** The name of the cart that a stored request is about. */
-    static String cart(Request stored) {
-        return stored.path().substring(PREFIX.length(), stored.path().length() - SUFFIX.length());
-    }
-
-    private static CompleteCart read(Map<?, ?> body) {
-        if (!(body.get("email") instanceof String email)
-                || !EMAIL.matcher(email).matches()) {
+    /** Reads a request. */
+    static CompleteCart of(Request request) {
+        Parameters body = request.typed();
+        String email = body.text("email");
+        if (!EMAIL.matcher(email).matches()) {
             throw refused("The member 'email' is an address such as ada@example.org.");
         }
-        if (!(body.get("items") instanceof List<?> items) || items.isEmpty() || items.size() > MAX_ITEMS) {
+        List<Item> items = body.objects("items").stream()
+                .map(item -> new Item(item.text("sku"), item.decimal("quantity")))
+                .toList();
+        if (items.isEmpty() || items.size() > MAX_ITEMS) {
             throw refused("The member 'items' is an array of 1 to " + MAX_ITEMS + " items.");
         }
-        return new CompleteCart(email, items.stream().map(CompleteCart::item).toList());
+        return new CompleteCart(email, items);
     }
 
-    private static Item item(@Nullable Object item) {
-        Map<?, ?> members = object(item, List.of("sku", "quantity"), "An item");
-        if (!(members.get("sku") instanceof String sku)) {
-            throw refused("An item's 'sku' is a string.");
-        }
-        return new Item(sku, number(members.get("quantity")));
-    }
-
-    private static BigDecimal number(@Nullable Object value) {
-        if (value instanceof BigDecimal decimal) {
-            return decimal;
-        }
-        if (value instanceof BigInteger integer) {
-            return new BigDecimal(integer);
-        }
-        if (value instanceof Integer || value instanceof Long) {
-            return BigDecimal.valueOf(((Number) value).longValue());
-        }
-        throw refused("An item's 'quantity' is a number.");
-    }
-
-    private static Map<?, ?> object(@Nullable Object value, List<String> members, String what) {
-        if (!(value instanceof Map<?, ?> object) || !object.keySet().containsAll(members)) {
-            throw refused(what + " is a JSON object with the members " + String.join(" and ", members) + ".");
-        }
-        return object;
+    /** The name of the cart that a request is about. */
+    static String cart(Request request) {
+        return request.path().substring(PREFIX.length(), request.path().length() - SUFFIX.length());
     }
 
     private static Problem.Refusal refused(String detail) {

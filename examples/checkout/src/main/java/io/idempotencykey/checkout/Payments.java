@@ -1,30 +1,26 @@
 package io.idempotencykey.checkout;
 
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** The payment provider, as the shop sees it. */
-interface Payments {
+@FunctionalInterface
+public interface Payments {
     /**
      * Charges once per idempotency key, however often it is called with it.
      *
      * @param amount in cents
      * @return the charge's id; empty if the provider declines
-     * @throws Unavailable if the provider gives no answer, or none that can be understood: it may have charged or not,
-     *     and another call with the same idempotency key settles it
+     * @throws Unavailable if the provider gives no answer, or none that can be understood. It may have charged or not;
+     *     another call with the same idempotency key settles it.
      */
     Optional<String> charge(String idempotencyKey, String cart, long amount);
-
-    /** All charges, each with at least {@code id}, {@code cart} and {@code amount}. */
-    List<Map<String, @Nullable Object>> charges();
 
     /** The provider gave no answer that can be used. */
     final class Unavailable extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
-        Unavailable(String message, @Nullable Throwable cause) {
+        public Unavailable(String message, @Nullable Throwable cause) {
             super(message, cause);
         }
     }

@@ -4,14 +4,15 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The shop's own data, written with the handle of a stage's transaction, so that it commits together with the key.
+ * The shop's own data. It is written with the handle of a stage's transaction, so that it commits together with the
+ * key.
  *
- * <p>Two transactions that reserve one cart never both commit: the later one fails in a way that has its stage run
- * again.
+ * <p>Of two transactions that reserve one cart, only one commits. The other one fails transiently, so that the library
+ * runs its stage again.
  *
  * @param <T> the store's transaction handle
  */
-interface ShopData<T> {
+public interface ShopData<T> {
     /** The cart's reservation as the transaction sees it. */
     Optional<Reservation> find(T transaction, CartId cart);
 
@@ -21,9 +22,10 @@ interface ShopData<T> {
     /** Makes or replaces the cart's reservation. */
     void save(T transaction, Reservation reservation);
 
-    /** Gives the cart back. */
+    /** Removes the cart's reservation, so that another key may take it. */
     void release(T transaction, CartId cart);
 
+    /** Adds an order. */
     void add(T transaction, Order order);
 
     /** All committed orders, the oldest first. */

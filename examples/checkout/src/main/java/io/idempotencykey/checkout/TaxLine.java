@@ -2,6 +2,6 @@ package io.idempotencykey.checkout;
 
 import jakarta.persistence.Embeddable;
 
-/** What one item of a cart costs, in cents. */
+/** The price of one item of a cart and its tax, in cents. */
 @Embeddable
-record TaxLine(String sku, int quantity, long net, long tax) {}
+public record TaxLine(String sku, int quantity, long net, long tax) {}

@@ -1,7 +1,9 @@
 /**
  * A shop's checkout that runs once, whatever its clients, its server and its network do.
  *
- * <p>Begin with {@link io.idempotencykey.checkout.Checkout}: that is all that an application writes to use the library.
+ * <p>This package is the shop. Begin with {@link io.idempotencykey.checkout.Checkout}, which declares the operation and
+ * its stages; {@link io.idempotencykey.checkout.CheckoutRoute} runs it for HTTP requests. The shop knows neither the
+ * stores ({@code data}) nor the program around it ({@code program}), which makes it fail on demand.
  */
 @NullMarked
 package io.idempotencykey.checkout;

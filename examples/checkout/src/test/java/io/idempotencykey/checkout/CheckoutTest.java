@@ -5,22 +5,23 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.checkout.data.InMemoryShopData;
 import io.idempotencykey.inmemory.InMemoryKeyStore;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.KeyListener;
 import io.idempotencykey.service.Operation;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class CheckoutTest {
+    private static final Map<String, Object> BODY =
+            Map.of("email", "ada@example.org", "items", List.of(Map.of("sku", "mug", "quantity", 1)));
+
     private final InMemoryShopData shop = new InMemoryShopData();
     private final List<String> charges = new ArrayList<>();
     private Instant now = Instant.EPOCH;
@@ -44,37 +45,20 @@ class CheckoutTest {
         assertThat(shop.orders()).hasSize(1);
     }
 
-    /** As a process of its own does it. */
+    /** Completes the cart with a service of its own, as another process would. */
     private int complete(String key, boolean accepted, KeyListener listener) {
-        Payments payments = new Payments() {
-            @Override
-            public Optional<String> charge(String idempotencyKey, String cart, long amount) {
-                if (accepted) {
-                    charges.add(idempotencyKey);
-                }
-                return accepted ? Optional.of("ch_1") : Optional.empty();
+        Payments payments = (idempotencyKey, cart, amount) -> {
+            if (accepted) {
+                charges.add(idempotencyKey);
             }
-
-            @Override
-            public List<Map<String, @Nullable Object>> charges() {
-                return List.of();
-            }
+            return accepted ? Optional.of("ch_1") : Optional.empty();
         };
         IdempotencyKeyService<InMemoryShopData.Transaction> keys =
                 IdempotencyKeyService.builder(store).listener(listener).build();
-        Operation<InMemoryShopData.Transaction> operation =
-                new Checkout<>(shop, payments, stage -> {}).operation(keys, 1);
+        Operation<InMemoryShopData.Transaction> operation = new Checkout<>(shop, payments).operation(keys, 1);
         assertThat(operation.recoveryPoints()).containsExactlyElementsOf(Checkout.STAGES);
-        return keys.run(operation, KeyId.of(key), CompleteCart.request("cart", body()))
+        return keys.run(operation, KeyId.of(key), CompleteCart.request("cart", BODY))
                 .response()
                 .status();
-    }
-
-    private static Object body() {
-        try {
-            return Objects.requireNonNull(Json.read(RunningShop.ONE_MUG.getBytes(StandardCharsets.UTF_8)));
-        } catch (Json.Malformed e) {
-            throw new AssertionError(e);
-        }
     }
 }

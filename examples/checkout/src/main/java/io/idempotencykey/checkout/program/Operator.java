@@ -1,0 +1,128 @@
+package io.idempotencykey.checkout.program;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.Response;
+import io.idempotencykey.checkout.http.Json;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.OperatorActions;
+import java.io.IOException;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Lets a person look at keys and act on those that don't come to their end, while the shop runs or not. It prints a
+ * JSON text per key.
+ */
+final class Operator {
+    private static final int PAGE = 1_000;
+
+    /** The statuses whose responses have no body in HTTP. */
+    private static final Set<Integer> WITHOUT_BODY = Set.of(204, 205, 304);
+
+    private Operator() {}
+
+    /** An operator's action on a store's keys. */
+    @FunctionalInterface
+    private interface Action {
+        void run(IdempotencyKeyService<?> keys, OperatorActions actions);
+    }
+
+    /**
+     * Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}; returns the process's exit
+     * code.
+     */
+    static int run(List<String> arguments) throws IOException {
+        if (arguments.isEmpty()) {
+            throw new Options.Refused("keys needs an action");
+        }
+        String action = arguments.get(0);
+        Options options =
+                Options.parse(arguments.subList(1, arguments.size()), options(action), action.equals("list") ? 0 : 1);
+        try {
+            Action checked = action(action, options);
+            try (Store<?> store = Store.join(options)) {
+                IdempotencyKeyService<?> keys = new IdempotencyKeyService<>(store.keys());
+                checked.run(keys, new OperatorActions(keys));
+                return 0;
+            }
+        } catch (IdempotencyException.InvalidKey | IllegalArgumentException e) {
+            throw new Options.Refused(String.valueOf(e.getMessage()));
+        } catch (IdempotencyException e) {
+            System.err.println("checkout: " + e.getMessage());
+            return 1;
+        }
+    }
+
+    private static Set<String> options(String action) {
+        Set<String> options = new HashSet<>(Set.of("store", "url", "data"));
+        switch (action) {
+            case "list" -> options.add("state");
+            case "show" -> options.add("scope");
+            case "retry", "discard" -> options.addAll(Set.of("scope", "by"));
+            case "finish" -> options.addAll(Set.of("scope", "by", "status", "content-type", "body"));
+            default ->
+                throw new Options.Refused("keys has no '" + action + "'; allowed: list, show, retry, finish, discard");
+        }
+        return options;
+    }
+
+    private static Action action(String action, Options options) {
+        if (action.equals("list")) {
+            String state = options.text("state", "quarantined");
+            return switch (state) {
+                case "quarantined" -> (keys, actions) -> listQuarantined(actions);
+                case "unfinished" -> (keys, actions) -> listUnfinished(actions);
+                default -> throw new Options.Refused("--state is '" + state + "'; allowed: quarantined, unfinished");
+            };
+        }
+        KeyId id = KeyId.of(
+                options.text("scope", ""),
+                options.word().orElseThrow(() -> new Options.Refused("keys " + action + " needs a key's value")));
+        String by = options.text("by", System.getProperty("user.name"));
+        return switch (action) {
+            case "show" -> (keys, actions) -> print(keys.retrieve(id));
+            case "retry" -> (keys, actions) -> print(actions.retry(id, by));
+            case "discard" -> (keys, actions) -> print(actions.discard(id, by));
+            default -> {
+                int status = options.number("status", 200, 200, 599);
+                String body = options.value("body").orElseThrow(() -> new Options.Refused("keys finish needs --body"));
+                if (WITHOUT_BODY.contains(status) && !body.isEmpty()) {
+                    throw new Options.Refused("--status is '" + status + "', which has no body; allowed: --body ''");
+                }
+                Response response = Response.of(status, options.text("content-type", Json.CONTENT_TYPE), body);
+                yield (keys, actions) -> print(actions.finish(id, response, by));
+            }
+        };
+    }
+
+    private static void listQuarantined(OperatorActions actions) {
+        List<IdempotencyKey> page = actions.listQuarantined(null, PAGE);
+        while (!page.isEmpty()) {
+            page.forEach(Operator::print);
+            page = actions.listQuarantined(page.get(page.size() - 1).id(), PAGE);
+        }
+    }
+
+    private static void listUnfinished(OperatorActions actions) {
+        List<IdempotencyKey> scope = actions.listUnfinished(null, PAGE);
+        while (!scope.isEmpty()) {
+            scope.forEach(Operator::print);
+            scope = actions.listUnfinished(scope.get(0).id().scope(), PAGE);
+        }
+    }
+
+    /** Prints what anyone may see of a key and what only the operator may; the request's parameters aren't shown. */
+    private static void print(IdempotencyKey key) {
+        Map<String, Object> members = Inspection.members(key);
+        members.put("request", key.request().method() + " " + key.request().path());
+        members.put("state", key.state().name());
+        members.put("reason", key.state() instanceof KeyState.Quarantined quarantined ? quarantined.reason() : "");
+        members.put("lastError", key.lastError());
+        System.out.println(Json.write(members));
+    }
+}

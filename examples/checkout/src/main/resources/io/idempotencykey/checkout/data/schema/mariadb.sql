@@ -1,0 +1,31 @@
+-- The shop's own tables. The library brings the table of keys. Carts of one shop differ by their names' bytes.
+create table reservation (
+    shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
+    cart     varchar(100) character set ascii collate ascii_nopad_bin not null,
+    held_by  varchar(36)  not null,
+    payment  varchar(255),
+    primary key (shop, cart)
+) engine = InnoDB default character set utf8mb4;
+
+create table reservation_tax_line (
+    shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
+    cart     varchar(100) character set ascii collate ascii_nopad_bin not null,
+    position integer      not null,
+    sku      varchar(64)  not null,
+    quantity integer      not null,
+    net      bigint       not null,
+    tax      bigint       not null,
+    primary key (shop, cart, position),
+    foreign key (shop, cart) references reservation (shop, cart)
+) engine = InnoDB default character set utf8mb4;
+
+-- Neither the cart nor the id is unique, so that a second order would show.
+create table customer_order (
+    number   bigint       auto_increment primary key,
+    id       varchar(36)  not null,
+    shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
+    cart     varchar(100) character set ascii collate ascii_nopad_bin not null,
+    email    varchar(600) not null,
+    total    bigint       not null,
+    payment  varchar(255) not null
+) engine = InnoDB default character set utf8mb4;

@@ -1,0 +1,578 @@
+package io.idempotencykey.checkout.program;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Response;
+import io.idempotencykey.checkout.Checkout;
+import io.idempotencykey.checkout.http.Json;
+import io.idempotencykey.checkout.http.WebServer;
+import io.idempotencykey.checkout.http.WebServer.Route;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Runs the program as a process, and checks its output, its exit codes, its end, and what is left after a kill. */
+@Execution(ExecutionMode.CONCURRENT)
+class ProcessTest {
+    /** MongoDB ends the transactions of a dead or paused process after a minute, and PostgreSQL never does. */
+    private static final Duration LONG_BEFORE_A_DATABASE_WOULD_END_THEM = Duration.ofSeconds(40);
+
+    private final HttpClient client =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+
+    @TempDir
+    Path directory = Path.of("");
+
+    @ParameterizedTest
+    @CsvSource({
+        "jpa, its process is killed in mid-stage",
+        "mongo, its process is killed in mid-stage",
+        "inmemory, its worker stops for good"
+    })
+    void theDemoEndsWell(String store, String crash) throws Exception {
+        try (Program demo = start("demo", "--store", store)) {
+            assertThat(demo.output()).contains("As it should be", crash).doesNotContain("WRONG");
+            assertThat(demo.exitCode()).isZero();
+        }
+    }
+
+    @Test
+    void theDemoFailsIfItsTableIsWrong() throws Exception {
+        Response charged = Response.of(201, Json.CONTENT_TYPE, "{\"id\":\"ch_1\"}");
+        List<Route> forgetful = List.of(
+                new Route("POST", "/charges", (exchange, none) -> charged),
+                new Route("GET", "/charges", (exchange, none) -> Response.of(200, Json.CONTENT_TYPE, "[]")));
+        try (WebServer provider = new WebServer(0, forgetful);
+                Program demo = start(
+                        "demo",
+                        "--store",
+                        "inmemory",
+                        "--payments",
+                        provider.url().toString())) {
+            assertThat(demo.output()).containsPattern("WRONG: this is not so: cart-1-.* is charged once");
+            assertThat(demo.exitCode()).isEqualTo(1);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"jpa", "inmemory"})
+    void aStopRefusesNewRequestsAndLetsRunningOnesEnd(String store) throws Exception {
+        try (Program serve = start("serve", "--port", "0", "--stage-delay", "500ms", "--store", store)) {
+            URI url = serve.url();
+            CompletableFuture<HttpResponse<String>> running = send(url);
+            Patience.await(() -> key(url).statusCode() == 200);
+            serve.stop();
+            Patience.await(() -> !isAccepting(url));
+            assertThat(Patience.await(running).statusCode()).isEqualTo(201);
+            assertThat(serve.exitCode()).isZero();
+            assertThat(serve.errors()).isEmpty();
+        }
+    }
+
+    @Test
+    void theProviderKeepsItsChargesThroughAKill() throws Exception {
+        String charge = "{\"cart\":\"cart\",\"amount\":100}";
+        String first;
+        try (Program provider = start("payments", "--data", directory.toString())) {
+            first = charge(provider.url(), charge);
+            provider.kill();
+        }
+        try (Program restarted = start("payments", "--data=" + directory)) {
+            URI url = restarted.url();
+            assertThat(charge(url, charge)).isEqualTo(first);
+            assertThat(get(url, "/charges").body()).isEqualTo("[" + first + "]");
+            try (Program second = start("payments", "--data", directory.toString())) {
+                assertThat(second.exitCode()).isEqualTo(1);
+                assertThat(second.errors()).contains("is in use by another process");
+            }
+        }
+    }
+
+    private String charge(URI provider, String charge) {
+        HttpRequest request = HttpRequest.newBuilder(provider.resolve("/charges"))
+                .header("Idempotency-Key", "\"key\"")
+                .POST(HttpRequest.BodyPublishers.ofString(charge))
+                .build();
+        return answer(request).join().body();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"jpa", "inmemory"})
+    void aRequestWhoseClientIsGoneIsCompletedInTheBackground(String store) throws Exception {
+        try (Program serve = start("serve", "--port", "0", "--fail-at", "payment_authorized:1", "--store", store)) {
+            URI url = serve.url();
+            assertThat(complete(url).statusCode()).isEqualTo(500);
+            Patience.await(() -> key(url).body().contains("finished"));
+            assertReplayed(complete(url));
+        }
+    }
+
+    @Test
+    void aRestartedShopGivesTheSameAnswer() throws Exception {
+        HttpResponse<String> first;
+        try (Program serve = start("serve", "--port", "0", "--data", directory.toString())) {
+            first = complete(serve.url());
+            assertThat(first.statusCode()).isEqualTo(201);
+            serve.kill();
+        }
+        try (Program serve = start("serve", "--port", "0", "--data", directory.toString())) {
+            URI url = serve.url();
+            HttpResponse<String> replay = complete(url);
+            assertReplayed(replay);
+            assertThat(replay.body()).isEqualTo(first.body());
+            assertOneOrderAndOneCharge(url);
+            serve.stop();
+            assertThat(serve.exitCode()).isZero();
+        }
+        try (Program serve = start("serve", "--port", "0", "--data", directory.toString())) {
+            assertThat(complete(serve.url()).body()).isEqualTo(first.body());
+        }
+    }
+
+    /** The process is killed in the middle of a stage, whose transaction has written its rows by then. */
+    @ParameterizedTest
+    @CsvSource({
+        "h2, started",
+        "h2, payment_authorized",
+        "postgresql, tax_lines_created",
+        "postgresql, payment_authorized",
+        "mongo, tax_lines_created",
+        "mongo, payment_authorized"
+    })
+    void requestsWhoseClientsAndProcessAreGoneAreCompletedTogetherAfterTheRestart(String database, String stage)
+            throws Exception {
+        String[] store = store(database);
+        String[] serve = serve("2s", store);
+        List<String> names = IntStream.range(0, 10).mapToObj(i -> "lost-" + i).toList();
+        try (Program killed = start(with(serve, "--stage-delay", stage + ":1h"))) {
+            URI url = killed.url();
+            List<CompletableFuture<HttpResponse<String>>> lost =
+                    names.stream().map(name -> send(url, name, name)).toList();
+            Patience.await(() -> allKeys(url, names, '"' + stage + '"'));
+            killed.kill();
+            assertThat(lost)
+                    .allSatisfy(request -> assertThat(request.handle((response, failure) -> failure))
+                            .succeedsWithin(Patience.LONGEST)
+                            .isNotNull()
+                            .isNotInstanceOf(TimeoutException.class));
+        }
+        awaitTheEndOfTheirLeases(store, names);
+        // Each waits until six are in this stage, so they can't be completed one after the other.
+        CountDownLatch together = new CountDownLatch(6);
+        StageHook hook = key -> {
+            if (key.recoveryPoint().equals(Checkout.PAYMENT_AUTHORIZED)) {
+                together.countDown();
+                Patience.await(together);
+            }
+        };
+        try (RunningShop restarted = new RunningShop(hook, store)) {
+            URI url = restarted.url();
+            long begin = System.nanoTime();
+            restarted.runInBackground();
+            Patience.await(() -> allKeys(url, names, "finished"));
+            assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(LONG_BEFORE_A_DATABASE_WOULD_END_THEM);
+            for (String name : names) {
+                assertReplayed(send(url, name, name).join());
+                assertOneOrderAndOneCharge(url, name);
+            }
+        }
+    }
+
+    private static void awaitTheEndOfTheirLeases(String[] options, List<String> names) throws Exception {
+        try (Store<?> store = Store.join(Options.parse(List.of(options), Set.of("store", "url", "data")))) {
+            for (String name : names) {
+                KeyState state =
+                        store.keys().find(KeyId.of(name)).orElseThrow().key().state();
+                assertThat(state).as(name).isInstanceOf(KeyState.Locked.class);
+                Instant end = ((KeyState.Locked) state).leaseEnds();
+                // A request counts as abandoned half a second after the end of its lease.
+                Patience.await(() -> store.keys().time().minusSeconds(1).isAfter(end));
+            }
+        }
+    }
+
+    private boolean allKeys(URI url, List<String> names, String contain) {
+        for (String name : names) {
+            if (!get(url, "/keys/" + name).body().contains(contain)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"postgresql", "mongo"})
+    void aProcessThatIsPausedWithItsTransactionOpenHoldsNobodyUpAndIsFencedOff(String database) throws Exception {
+        try (Program payments = start("payments", "--data", directory.toString())) {
+            String[] serve = with(
+                    serve("3s", store(database)), "--payments", payments.url().toString());
+            try (Program paused = start(with(serve, "--stage-delay", "payment_authorized:5s"));
+                    Program other = start(serve)) {
+                URI pausedUrl = paused.url();
+                URI otherUrl = other.url();
+                CompletableFuture<HttpResponse<String>> asleep = send(pausedUrl);
+                Patience.await(() -> key(otherUrl).body().contains("payment_authorized"));
+                paused.signal("STOP");
+                long begin = System.nanoTime();
+                Patience.await(() -> key(otherUrl).body().contains("finished"));
+                assertThat(Duration.ofNanos(System.nanoTime() - begin))
+                        .isLessThan(LONG_BEFORE_A_DATABASE_WOULD_END_THEM);
+                paused.signal("CONT");
+                HttpResponse<String> late = Patience.await(asleep);
+                assertThat(late.statusCode()).as(late.body()).isEqualTo(409);
+                assertReplayed(complete(pausedUrl));
+                assertOneOrderAndOneCharge(otherUrl);
+            }
+        }
+    }
+
+    /** The options for an empty store of the kind. */
+    private String[] store(String database) {
+        String[] data = {"--data", directory.toString()};
+        return switch (database) {
+            case "mongo" -> with(data, MongoDatabases.newDatabase());
+            case "postgresql" -> with(data, "--url", PostgresqlServer.newDatabase());
+            default -> data;
+        };
+    }
+
+    private static String[] serve(String lease, String... store) {
+        return with(new String[] {"serve", "--port", "0", "--lease", lease}, store);
+    }
+
+    private static String[] with(String[] arguments, String... more) {
+        List<String> all = new ArrayList<>(List.of(arguments));
+        all.addAll(List.of(more));
+        return all.toArray(String[]::new);
+    }
+
+    @Test
+    void twoProcessesMakeTheTablesAtTheSameTime() throws Exception {
+        String url = PostgresqlServer.newDatabase();
+        try (Program one = start("serve", "--port", "0", "--url", url);
+                Program two = start("serve", "--port", "0", "--url", url);
+                Program three = start("serve", "--port", "0", "--url", url)) {
+            assertThat(complete(one.url()).statusCode()).isEqualTo(201);
+            assertReplayed(complete(two.url()));
+            assertReplayed(complete(three.url()));
+        }
+    }
+
+    @Test
+    void aSecondShopOnTheSameFileIsRefused() throws Exception {
+        try (Program one = start("serve", "--port", "0", "--data", directory.toString())) {
+            URI url = one.url();
+            try (Program two = start("serve", "--port", "0", "--data", directory.toString())) {
+                assertThat(two.exitCode()).isEqualTo(1);
+                assertThat(two.errors())
+                        .contains("the database can't be opened")
+                        .hasLineCount(1);
+            }
+            assertThat(complete(url).statusCode()).isEqualTo(201);
+        }
+    }
+
+    @Test
+    void aRequestThatFailsTooOftenIsQuarantined() throws Exception {
+        try (Program serve = start("serve", "--port", "0", "--fail-at", "payment_authorized:9", "--attempts", "1")) {
+            URI url = serve.url();
+
+            assertThat(complete(url).statusCode()).isEqualTo(500);
+            HttpResponse<String> refused = complete(url);
+
+            assertThat(refused.statusCode()).isEqualTo(409);
+            assertThat(refused.body()).contains("quarantined").doesNotContain("--fail-at");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"h2", "postgresql", "mongo"})
+    void anOperatorActsOnKeysBesideARunningShop(String database) throws Exception {
+        String[] store = store(database);
+        try (Program running =
+                start(with(serve("30s", store), "--fail-at", "payment_authorized:3", "--attempts", "1"))) {
+            URI url = running.url();
+            assertThat(complete(url).statusCode()).isEqualTo(500);
+
+            try (Program quarantined = startKeys(store, "list");
+                    Program unfinished = startKeys(store, "list", "--state", "unfinished");
+                    Program shown = startKeys(store, "show", "key");
+                    Program another = startKeys(store, "show", "another");
+                    Program ofAnotherShop = startKeys(store, "show", "key", "--scope", "shop")) {
+                assertThat(outputOf(quarantined, 0))
+                        .containsOnlyOnce("\"key\":\"key\"")
+                        .contains("\"state\":\"quarantined\"", "as --fail-at asks");
+                assertThat(outputOf(unfinished, 0)).isEmpty();
+                assertThat(outputOf(shown, 0)).contains("\"request\":\"POST /carts/cart/complete\"");
+                assertThat(outputOf(another, 1)).isEmpty();
+                assertThat(outputOf(ofAnotherShop, 1)).isEmpty();
+            }
+
+            assertThat(keys(0, store, "retry", "key", "--by", "alice"))
+                    .contains("\"state\":\"open\"", "\"lastError\":\"retry by alice; before: ");
+            Patience.await(() -> complete(url).body().contains("quarantined"));
+            assertThat(keys(
+                            0,
+                            store,
+                            "finish",
+                            "key",
+                            "--status=299",
+                            "--body",
+                            "by hand",
+                            "--content-type",
+                            "text/plain"))
+                    .contains("\"lastError\":\"finish by " + System.getProperty("user.name"));
+            HttpResponse<String> finished = complete(url);
+            assertReplayed(finished, 299);
+            assertThat(finished.body()).isEqualTo("by hand");
+            assertThat(finished.headers().firstValue("Content-Type")).contains("text/plain");
+            assertThat(keys(1, store, "discard", "key")).isEmpty();
+            assertThat(keys(0, store, "list")).isEmpty();
+
+            assertThat(send(url, "cart-2", "key-2").join().statusCode()).isEqualTo(500);
+            assertThat(keys(0, store, "discard", "key-2")).contains("discard by ");
+            assertThat(get(url, "/keys/key-2").statusCode()).isEqualTo(404);
+        }
+        // The operator acts on keys also when no shop runs.
+        assertThat(keys(0, store, "show", "key")).contains("finished");
+    }
+
+    @Test
+    void anOperatorListsTheUnfinishedKeysOfEveryShop() throws Exception {
+        StageHook failing = key -> {
+            if (!key.recoveryPoint().equals(RecoveryPoint.STARTED)) {
+                throw new IllegalStateException("nobody goes on with it");
+            }
+        };
+        String[] store = {"--data", directory.toString()};
+        try (RunningShop shop = new RunningShop(failing, store)) {
+            for (String name : List.of("shop-1", "shop-2")) {
+                HttpRequest.Builder request = shop.post("cart", RunningShop.ONE_MUG)
+                        .header("X-Shop", name)
+                        .header("Idempotency-Key", "key");
+                assertThat(shop.send(request).join().statusCode()).isEqualTo(500);
+            }
+            assertThat(keys(0, store, "list", "--state", "unfinished"))
+                    .hasLineCount(2)
+                    .containsOnlyOnce("\"shop\":\"shop-1\"")
+                    .containsOnlyOnce("\"shop\":\"shop-2\"")
+                    .contains("\"state\":\"open\"");
+        }
+    }
+
+    private String keys(int exitCode, String[] store, String... arguments) throws Exception {
+        try (Program keys = startKeys(store, arguments)) {
+            return outputOf(keys, exitCode);
+        }
+    }
+
+    private Program startKeys(String[] store, String... arguments) throws IOException {
+        return start(with(with(new String[] {"keys"}, arguments), store));
+    }
+
+    private static String outputOf(Program program, int exitCode) throws InterruptedException {
+        String output = program.output();
+        assertThat(program.exitCode()).as(output + program.errors()).isEqualTo(exitCode);
+        assertThat(program.errors().isEmpty()).isEqualTo(exitCode == 0);
+        return output;
+    }
+
+    @Test
+    void anOperatorOfNoStoreIsRefused() throws Exception {
+        String nowhere = "mongodb://127.0.0.1:1/shop?replicaSet=none&serverSelectionTimeoutMS=300";
+        try (Program h2 = start("keys", "list", "--data", directory.toString());
+                Program postgresql = start("keys", "list", "--url", "jdbc:postgresql://127.0.0.1:1/shop");
+                Program mongo = start("keys", "list", "--store", "mongo", "--url", nowhere)) {
+            assertThat(outputOf(h2, 1)).isEmpty();
+            assertThat(directory.resolve("shop.mv.db")).doesNotExist();
+            assertThat(postgresql.exitCode()).isEqualTo(1);
+            assertThat(postgresql.errors())
+                    .startsWith("checkout: the database can't be opened")
+                    .hasLineCount(1);
+            assertThat(mongo.exitCode()).isEqualTo(1);
+            assertThat(mongo.errors())
+                    .startsWith("checkout: the database can't be used: no MongoDB server")
+                    .hasLineCount(1);
+        }
+    }
+
+    @Test
+    void anOperatorOfADatabaseFromWhichNoShopHasServedIsToldSo() throws Exception {
+        try (Program keys = start(with(new String[] {"keys", "list"}, MongoDatabases.newDatabase()))) {
+            assertThat(keys.exitCode()).isEqualTo(1);
+            assertThat(keys.errors()).contains("no shop has served from").hasLineCount(1);
+        }
+        try (Program keys = start("keys", "list", "--url", PostgresqlServer.newDatabase())) {
+            assertThat(keys.exitCode()).isEqualTo(1);
+            assertThat(keys.errors()).contains("no shop has served from").hasLineCount(1);
+        }
+    }
+
+    @Test
+    void mongodbWithoutItsUrlEndsWithStatusTwo() throws Exception {
+        try (Program serve = start("serve", "--store", "mongo")) {
+            assertThat(serve.exitCode()).isEqualTo(2);
+            assertThat(serve.errors())
+                    .startsWith("checkout: --store mongo needs --url")
+                    .contains("tools/mongo-server", "usage: run demo");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "",
+                "sell",
+                "serve --store mongo",
+                "serve --store mongo --url jdbc:postgresql://127.0.0.1/shop?password=secret",
+                "serve --store mongo --url mongodb://user:secret@127.0.0.1@/shop",
+                "serve --store mongo --url mongodb://user:secret@/shop",
+                "serve --url mongodb://user:secret@127.0.0.1/shop",
+                "serve --store disk",
+                "serve --url mysql://user:secret@127.0.0.1/",
+                "serve --url jdbc:h2:mem:shop",
+                "serve --data /tmp/a;b",
+                "serve --data=",
+                "keys list --data=",
+                "payments --data=",
+                "serve --store inmemory --url jdbc:postgresql://127.0.0.1/shop?password=secret",
+                "demo --store inmemory --url mongodb://user:secret@127.0.0.1/shop",
+                "serve --port 0 --stage-delay 1",
+                "serve --port 0 --stage-delay 25h",
+                "serve --port 0 --stage-delay started:999999999d",
+                "keys list --state finished --data /tmp",
+                "serve --port 65536",
+                "serve --port",
+                "serve --port 0 --lease 0s",
+                "serve --port 0 --lease 1",
+                "serve --port 0 --ttl 99999d",
+                "serve --payments somewhere",
+                "serve --port 0 --attempts 0",
+                "serve --port 0 --fail-at started",
+                "serve --port 0 --fail-at started:x",
+                "serve --port 0 --fail-at foo:3",
+                "serve --port 0 --fail-at finished:3",
+                "serve --port 0 --stage-delay foo:5s",
+                "serve --port 0 --stage-delay :5s",
+                "serve --port 0 --port 0",
+                "serve now",
+                "payments --lease 1s",
+                "demo now",
+                "keys",
+                "keys sell",
+                "keys list",
+                "keys list key",
+                "keys list --store inmemory",
+                "keys list --store mongo",
+                "keys show",
+                "keys show --data /tmp",
+                "keys show a b",
+                "keys show a\u00e9 --data /tmp",
+                "keys show a --by me",
+                "keys finish a --data /tmp",
+                "keys finish a --body b --status 199 --data /tmp",
+                "keys finish a --body b --status 204 --data /tmp",
+                "keys finish a --body b --status 205 --data /tmp",
+                "keys finish a --body b --status 304 --data /tmp",
+                "keys finish a --body b --content-type text/\u00e9 --data /tmp"
+            })
+    @Timeout(60)
+    void aWrongCommandLineIsRefused(String arguments) {
+        List<String> words = arguments.isEmpty() ? List.of() : List.of(arguments.split(" "));
+        assertThatExceptionOfType(Options.Refused.class)
+                .isThrownBy(() -> Main.run(words))
+                .satisfies(e -> assertThat(e).hasMessageNotContaining("secret"));
+    }
+
+    private Program start(String... arguments) throws IOException {
+        return Program.start(directory, arguments);
+    }
+
+    private HttpResponse<String> complete(URI url) {
+        return send(url).join();
+    }
+
+    private CompletableFuture<HttpResponse<String>> send(URI url) {
+        return send(url, "cart", "key");
+    }
+
+    private CompletableFuture<HttpResponse<String>> send(URI url, String cart, String key) {
+        HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/" + cart + "/complete"))
+                .header("Idempotency-Key", key)
+                .POST(HttpRequest.BodyPublishers.ofString(RunningShop.ONE_MUG))
+                .build();
+        return answer(request);
+    }
+
+    /** Sends a request; if no answer comes in time, that is a failure. */
+    private CompletableFuture<HttpResponse<String>> answer(HttpRequest request) {
+        return client.sendAsync(request, HttpResponse.BodyHandlers.ofString())
+                .orTimeout(Patience.LONGEST.toSeconds(), TimeUnit.SECONDS);
+    }
+
+    private HttpResponse<String> key(URI url) {
+        return get(url, "/keys/key");
+    }
+
+    private HttpResponse<String> get(URI url, String path) {
+        HttpRequest request = HttpRequest.newBuilder(url.resolve(path)).build();
+        return answer(request).join();
+    }
+
+    private static void assertReplayed(HttpResponse<String> response) {
+        assertReplayed(response, 201);
+    }
+
+    private static void assertReplayed(HttpResponse<String> response, int status) {
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(status);
+        assertThat(response.headers().firstValue("Idempotency-Replayed")).contains("true");
+    }
+
+    private void assertOneOrderAndOneCharge(URI url) {
+        assertOneOrderAndOneCharge(url, "cart");
+    }
+
+    private void assertOneOrderAndOneCharge(URI url, String cart) {
+        for (String path : List.of("/orders", "/payments")) {
+            assertThat(get(url, path).body()).as(path).containsOnlyOnce("\"cart\":\"" + cart + "\"");
+        }
+    }
+
+    private static boolean isAccepting(URI url) throws IOException {
+        try (Socket socket = new Socket()) {
+            socket.connect(
+                    new InetSocketAddress(url.getHost(), url.getPort()), Math.toIntExact(Patience.LONGEST.toMillis()));
+            return socket.isConnected();
+        } catch (SocketException e) {
+            return false;
+        }
+    }
+}
