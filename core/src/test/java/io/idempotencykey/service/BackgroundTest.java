@@ -168,10 +168,9 @@ class BackgroundTest {
         assertThat(background.isRunning()).isFalse();
     }
 
-    @Test
-    void aRunThatDoesNotEndIsInterruptedAndHasTimeToGiveBackWhatItHolds() throws InterruptedException {
+    /** Work whose run is under way, and never ends by itself. */
+    private Background reapingUntilInterrupted(CountDownLatch interrupted) throws InterruptedException {
         CountDownLatch running = new CountDownLatch(1);
-        CountDownLatch interrupted = new CountDownLatch(1);
         Background background = reaping(() -> {
             running.countDown();
             try {
@@ -181,6 +180,13 @@ class BackgroundTest {
             }
         });
         await(running);
+        return background;
+    }
+
+    @Test
+    void aRunThatDoesNotEndIsInterruptedAndHasTimeToGiveBackWhatItHolds() throws InterruptedException {
+        CountDownLatch interrupted = new CountDownLatch(1);
+        Background background = reapingUntilInterrupted(interrupted);
 
         boolean unused = background.stop(SOON);
         await(interrupted);
@@ -190,17 +196,8 @@ class BackgroundTest {
 
     @Test
     void whoStopsItOnAnInterruptedThreadInterruptsTheRunAtOnce() throws InterruptedException {
-        CountDownLatch running = new CountDownLatch(1);
         CountDownLatch interrupted = new CountDownLatch(1);
-        Background background = reaping(() -> {
-            running.countDown();
-            try {
-                new CountDownLatch(1).await();
-            } catch (InterruptedException e) {
-                interrupted.countDown();
-            }
-        });
-        await(running);
+        Background background = reapingUntilInterrupted(interrupted);
         Thread.currentThread().interrupt();
 
         boolean unused = background.stop(LONG);
