@@ -9,6 +9,7 @@ import jakarta.transaction.Synchronization;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.hibernate.engine.spi.SessionImplementor;
@@ -20,6 +21,28 @@ import org.jspecify.annotations.Nullable;
 
 /** One run of a stage's work with its fence, inside a transaction; remembers how far the run came. */
 final class StageAttempt implements Consumer<EntityManager> {
+    /** How far the attempt has come. */
+    private enum Progress {
+        /** The work hasn't been called. */
+        NEW,
+        /** The work was called, and hasn't come to its fence. */
+        WORKING,
+        /** The fence matched nothing. */
+        FENCED_OFF,
+        /** The fence matched, or it is sent with the commit. */
+        FENCED,
+        /** The commit may have been sent. */
+        COMMITTING
+    }
+
+    /** How the transaction has ended, by its manager's word. */
+    private enum End {
+        NOT_YET,
+        COMMITTED,
+        /** Or in a way that the manager doesn't know. */
+        NOT_COMMITTED
+    }
+
     private final KeyTable table;
     private final StoredKey held;
     private final ConnectionSettings settings;
@@ -27,13 +50,10 @@ final class StageAttempt implements Consumer<EntityManager> {
     private final Transactions transactions;
     private final Function<EntityManager, StoredProgress> work;
 
-    private boolean called;
+    private Progress progress = Progress.NEW;
+    private End end = End.NOT_YET;
     private @Nullable Throwable thrown;
-    private boolean fencedOff;
     private @Nullable TransactionCoordinator committing;
-    private boolean commitBegun;
-    private boolean ended;
-    private boolean saidCommitted;
 
     private final Last last = new Last();
 
@@ -44,8 +64,7 @@ final class StageAttempt implements Consumer<EntityManager> {
 
         @Override
         public void afterCompletion(int status) {
-            ended = true;
-            saidCommitted = status == Status.STATUS_COMMITTED;
+            end = status == Status.STATUS_COMMITTED ? End.COMMITTED : End.NOT_COMMITTED;
             if (committing != null) {
                 committing.removeObserver(last);
             }
@@ -59,7 +78,7 @@ final class StageAttempt implements Consumer<EntityManager> {
 
         @Override
         public void beforeCompletion() {
-            commitBegun = true;
+            progress = Progress.COMMITTING;
         }
 
         @Override
@@ -95,11 +114,11 @@ final class StageAttempt implements Consumer<EntityManager> {
 
     @Override
     public void accept(EntityManager entityManager) {
-        if (called) {
+        if (progress != Progress.NEW) {
             throw new IllegalStateException(
                     "the stage's work is called once in a transaction; the library runs it again");
         }
-        called = true;
+        progress = Progress.WORKING;
         try {
             SessionImplementor session = entityManager.unwrap(SessionImplementor.class);
             TransactionCoordinator coordinator = session.getTransactionCoordinator();
@@ -154,7 +173,7 @@ final class StageAttempt implements Consumer<EntityManager> {
         } finally {
             StageGuard.running(guarded, false);
         }
-        if (ended) {
+        if (end != End.NOT_YET) {
             throw new IllegalStateException(
                     "the stage ended its transaction; only the library may commit or roll back");
         }
@@ -182,6 +201,7 @@ final class StageAttempt implements Consumer<EntityManager> {
             coordinator.addObserver(last);
         }
         committing = coordinator;
+        progress = Progress.FENCED;
     }
 
     private static void checkActive(TransactionCoordinator coordinator) {
@@ -204,28 +224,28 @@ final class StageAttempt implements Consumer<EntityManager> {
 
     private void fence(boolean matched) {
         if (!matched) {
-            fencedOff = true;
+            progress = Progress.FENCED_OFF;
             throw new NotCommitted("the key has another revision", null);
         }
     }
 
     /** What became of the transaction, which ended with an exception. */
     StageCommit failed(Throwable failure) {
-        if (fencedOff) {
-            return StageCommit.fencedOff();
-        }
-        if (saidCommitted) {
-            // Something failed after the commit. JTA says "committed" also if only some of its resources are.
-            return StageCommit.unknown(failure);
-        }
-        if (commitBegun) {
-            return Failure.ofCommit(failure);
-        }
-        if (thrown == null && committing == null && Failure.of(failure) != Failure.NONE) {
+        return switch (progress) {
             // The work never ran, because there was no connection or it couldn't be set up.
-            return StageCommit.transientlyRolledBack(failure);
-        }
-        Throwable cause = thrown == null ? failure : thrown;
+            case NEW ->
+                Failure.of(failure) == Failure.NONE
+                        ? beforeCommit(failure)
+                        : StageCommit.transientlyRolledBack(failure);
+            case WORKING, FENCED ->
+                end == End.COMMITTED ? StageCommit.unknown(failure) : beforeCommit(thrown == null ? failure : thrown);
+            case FENCED_OFF -> StageCommit.fencedOff();
+            // JTA says "committed" also if only some of its resources are.
+            case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : Failure.ofCommit(failure);
+        };
+    }
+
+    private static StageCommit beforeCommit(Throwable cause) {
         return cause instanceof NotCommitted ? StageCommit.transientlyRolledBack(cause) : Failure.beforeCommit(cause);
     }
 
@@ -234,22 +254,33 @@ final class StageAttempt implements Consumer<EntityManager> {
         if (thrown != null) {
             return failed(thrown);
         }
-        if (committing == null) {
-            return StageCommit.rolledBack(
-                    new IllegalStateException("the transaction manager didn't run the stage's work"));
-        }
-        if (!ended) {
-            // The outer transaction must not take the stage along.
-            committing.getTransactionDriverControl().markRollbackOnly();
-            return StageCommit.rolledBack(new IllegalStateException(
-                    "the stage has joined an outer transaction, or its own was left open; it is now marked for"
-                            + " rollback:"
-                            + " the transaction given to JpaKeyStore must begin a new one, or refuse, and commit it"));
-        }
-        if (saidCommitted) {
-            return StageCommit.committed();
-        }
+        return switch (progress) {
+            case NEW, WORKING ->
+                StageCommit.rolledBack(
+                        new IllegalStateException("the transaction manager didn't run the stage's work"));
+            case FENCED_OFF -> StageCommit.fencedOff();
+            case FENCED, COMMITTING ->
+                switch (end) {
+                    case NOT_YET -> joined(Objects.requireNonNull(committing));
+                    case COMMITTED -> StageCommit.committed();
+                    case NOT_COMMITTED -> notCommitted();
+                };
+        };
+    }
+
+    /** The outer transaction must not take the stage along. */
+    private static StageCommit joined(TransactionCoordinator outer) {
+        outer.getTransactionDriverControl().markRollbackOnly();
+        return StageCommit.rolledBack(
+                new IllegalStateException("the stage has joined an outer transaction, or its own was left open; it is"
+                        + " now marked for rollback: the transaction given to JpaKeyStore must begin a new one, or"
+                        + " refuse, and commit it"));
+    }
+
+    private StageCommit notCommitted() {
         NotCommitted swallowed = new NotCommitted("the commit rolled back, or its error was swallowed", null);
-        return commitBegun ? StageCommit.unknown(swallowed) : StageCommit.transientlyRolledBack(swallowed);
+        return progress == Progress.COMMITTING
+                ? StageCommit.unknown(swallowed)
+                : StageCommit.transientlyRolledBack(swallowed);
     }
 }
