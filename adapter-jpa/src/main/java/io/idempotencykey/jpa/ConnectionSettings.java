@@ -86,7 +86,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         };
     }
 
-    /** The first statements of a transaction, for one round trip. They end with it, or are restored after it. */
+    /** A transaction's first statements, for one round trip. What they set ends with it, or is restored after it. */
     List<String> begin(Isolation wanted, Duration lease, Transactions transactions) {
         List<String> statements = new ArrayList<>();
         if (database == Database.H2) {
@@ -96,7 +96,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
             statements.add("set transaction isolation level " + database.name(wanted));
         }
         if (database == Database.POSTGRESQL && outlives(lease)) {
-            // In whole seconds, so that there are few texts and the driver keeps them prepared.
+            // Whole seconds make few different texts, so the driver keeps them prepared.
             statements.add("set local idle_in_transaction_session_timeout = '"
                     + lease.plusMillis(999).toSeconds() + "s'");
         }
@@ -133,14 +133,14 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         };
     }
 
-    /** Sets, before a transaction, what can only be set for the connection. */
+    /** Sets what can only be set for the connection before its transaction begins. */
     void change(Connection connection, Isolation wanted) throws SQLException {
         if (database == Database.H2 && !isGiven(wanted)) {
             connection.setTransactionIsolation(database.number(wanted));
         }
     }
 
-    /** Restores what was changed. */
+    /** Restores what {@link #change} and {@link #begin} set for the connection. */
     void restore(Connection connection, Isolation wanted, Duration lease) throws SQLException {
         if (database == Database.H2 && !isGiven(wanted)) {
             connection.setTransactionIsolation(isolation);
@@ -157,7 +157,7 @@ record ConnectionSettings(Database database, int isolation, long idleTimeout) {
         Statements statements = new Statements(connection);
         if (!given) {
             switch (database) {
-                // Sent in the statement's own round trip.
+                // The setting goes along in the statement's own round trip.
                 case POSTGRESQL ->
                     statements = transaction
                             ? new Statements(connection, "set transaction isolation level read committed; ", "", 1)

@@ -9,24 +9,24 @@ import java.util.Set;
 /**
  * What an SQL error means, by SQL state and vendor code.
  *
- * <p>Constants stand in the order of precedence, for chains of causes that have several.
+ * <p>The constants are in order of precedence, for a throwable that carries several errors.
  */
 enum Failure {
     /** The transaction's branches may have ended differently. */
     HEURISTIC,
     /** The server rolled the transaction back for a reason that may be gone at the next try. */
     CONFLICT,
-    /** A row was held for too long; the statement did nothing, the transaction may live on. */
+    /** A row was held for too long; the statement did nothing, and the transaction may live on. */
     LOCKED,
     /** Another row has the same primary or unique key; the statement did nothing. */
     DUPLICATE,
     /** The server refused the statement, or the commit, and did nothing. */
     REFUSED,
-    /** MariaDB refused the statement, with a number that has no SQL state. After a commit it may mean anything. */
+    /** MariaDB refused the statement with an error number that has no SQL state. At a commit it may mean anything. */
     NUMBERED,
     /** The connection was lost, or the server doesn't say what became of the statement. */
     LOST,
-    /** There is no SQL error at all. */
+    /** The throwable carries no SQL error. */
     NONE;
 
     /** MariaDB: innodb_snapshot_isolation, "Record has changed since last read". */
@@ -38,7 +38,7 @@ enum Failure {
     private static final int H2_LOCK_TIMEOUT = 50200;
     private static final int H2_CONCURRENT_UPDATE = 90131;
 
-    /** What a throwable means, by all SQL errors among its causes and suppressed exceptions. */
+    /** What a throwable means, by all SQL errors in its {@linkplain StoreFailure#chain chain}. */
     static Failure of(Throwable thrown) {
         return all(thrown).stream().findFirst().orElse(NONE);
     }
@@ -87,7 +87,7 @@ enum Failure {
             case "23" -> state.equals("23505") || code == 1062 ? DUPLICATE : REFUSED;
             case "90" ->
                 switch (state) {
-                    // H2: the connection is broken, the database closed.
+                    // H2: the connection is broken, or the database is closed.
                     case "90067", "90098", "90121" -> LOST;
                     default -> REFUSED;
                 };
@@ -101,7 +101,7 @@ enum Failure {
         return (code >= 1_000 && code < 2_000) || (code >= 3_000 && code < 5_000);
     }
 
-    /** What a failure of a single statement means; nothing had been sent if it never got a connection. */
+    /** What a failure of a single statement on a connection means. */
     static StoreFailure ofStatement(Throwable thrown) {
         StoreFailure.Kind kind = switch (of(thrown)) {
             case CONFLICT -> StoreFailure.Kind.TRANSIENT;
@@ -112,7 +112,7 @@ enum Failure {
         return new StoreFailure(kind, "the database failed: " + kind, thrown);
     }
 
-    /** What became of a stage that failed before its commit was sent; it is rolled back for certain. */
+    /** What became of a stage that failed before its commit was sent. It is rolled back for certain. */
     static StageCommit beforeCommit(Throwable thrown) {
         return switch (of(thrown)) {
             case CONFLICT, LOCKED, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
@@ -134,7 +134,7 @@ enum Failure {
         };
     }
 
-    /** Another transaction has changed the version, and the next try reads it anew. */
+    /** Whether another transaction has changed an entity's version; the next try reads it anew. */
     private static boolean isStale(Throwable thrown) {
         return StoreFailure.chain(thrown).stream()
                 .anyMatch(each -> each instanceof jakarta.persistence.OptimisticLockException

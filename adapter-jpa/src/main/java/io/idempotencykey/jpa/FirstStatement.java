@@ -16,8 +16,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A stage's first statement, which sends the transaction's settings along in its own round trip.
  *
- * <p>For calls that the driver can't make with several statements at once, such as a batch, the settings are sent
- * alone.
+ * <p>The settings are sent alone before a call that the driver can't make with several statements, such as a batch.
  */
 final class FirstStatement implements InvocationHandler {
     private static final Set<String> NEEDS_ONE_STATEMENT = Set.of(
@@ -40,7 +39,7 @@ final class FirstStatement implements InvocationHandler {
     private final String sql;
     private final Runnable sent;
     private final PreparedStatement first;
-    /** By their indexes; other settings of the statement, such as a limit, by their method's name. */
+    /** The parameters by index; other settings of the statement, such as a limit, by their method's name. */
     private final Map<Object, Parameter> parameters = new HashMap<>();
 
     private PreparedStatement target;

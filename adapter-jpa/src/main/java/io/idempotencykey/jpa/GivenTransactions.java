@@ -6,7 +6,7 @@ import java.time.Duration;
 import java.util.function.Consumer;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 
-/** Transactions of a manager that the application names. */
+/** Transactions that the application's {@link NewTransaction} begins and commits. */
 record GivenTransactions(ConnectionProvider connections, NewTransaction transaction) implements Transactions {
     @Override
     public void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) {

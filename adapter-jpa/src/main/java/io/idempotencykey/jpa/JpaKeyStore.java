@@ -11,6 +11,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.PersistenceException;
 import jakarta.transaction.TransactionManager;
 import java.time.Duration;
 import java.time.Instant;
@@ -35,26 +36,27 @@ import org.jspecify.annotations.Nullable;
  * class of the persistence unit, and its table has to exist. The table's SQL is on the class path as {@code
  * io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
  *
- * <p>A stage gets an entity manager in a new transaction, which is flushed, fenced and committed after the stage; an
- * outer transaction is left alone. Outside stages, keys are read and written by single statements in READ COMMITTED on
- * connections of their own, even if the thread has a transaction.
+ * <p>A stage gets an entity manager in a new transaction. After the stage, the entity manager is flushed, the key is
+ * changed if it still has the held revision, and the transaction is committed. An outer transaction is left alone.
+ * Outside stages, keys are read and written by single statements in READ COMMITTED on connections of their own, even if
+ * the thread has a transaction.
  *
  * <table>
  *   <caption>What a stage's isolation means</caption>
  *   <tr><th>isolation</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th></tr>
  *   <tr><td>SERIALIZABLE</td><td>no anomalies</td><td>no anomalies: reads lock</td><td>a snapshot; write skew is
  *   possible</td></tr>
- *   <tr><td>SNAPSHOT</td><td>its REPEATABLE READ</td><td>none</td><td>as it says</td></tr>
+ *   <tr><td>SNAPSHOT</td><td>its REPEATABLE READ</td><td>refused</td><td>as it says</td></tr>
  *   <tr><td>REPEATABLE_READ</td><td>a snapshot; write skew is possible</td><td>a snapshot for reads; a write may follow
  *   another's</td><td>a snapshot; write skew is possible</td></tr>
  *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
  * </table>
  *
- * <p>An isolation costs nothing if the data source's connections have it already, which is found out when the store is
+ * <p>An isolation costs nothing if the data source's connections have it already; the store looks that up when it is
  * made. Otherwise it is set for the transaction, and the connection goes back as it came.
  *
  * <table>
- *   <caption>What an error of the database means, anywhere among the causes and the suppressed</caption>
+ *   <caption>What a database's error means, anywhere among the causes and suppressed exceptions</caption>
  *   <tr><th>error</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
  *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
@@ -70,7 +72,7 @@ import org.jspecify.annotations.Nullable;
  * </table>
  *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
- * failed. If it fails after the commit, the stage is committed all the same, and the error is lost.
+ * fails. If it fails after the commit, the stage stays committed, and the error is lost.
  *
  * <p>Safe for many threads.
  */
@@ -87,8 +89,9 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
      * <p>Reads the data source's settings once, on one connection.
      *
      * @param factory the application's
-     * @throws IllegalArgumentException if it isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or its
-     *     database isn't supported or can't give stages SERIALIZABLE here; the message says what to configure
+     * @throws IllegalArgumentException if it doesn't map {@link IdempotencyKeyEntity}, or its database isn't supported
+     *     or can't give stages SERIALIZABLE here; the message says what to configure
+     * @throws PersistenceException if it isn't Hibernate's
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory) {
@@ -98,14 +101,16 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     /**
      * A store whose stages run in transactions of another manager, such as Spring's.
      *
-     * <p>Reads the data source's settings once, on one connection outside such a transaction. So the manager must not
-     * set a weaker isolation than the data source's.
+     * <p>Reads the data source's settings once, on one connection outside the manager's transactions. The manager must
+     * therefore not set a weaker isolation than the data source's.
      *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
      * @param strongest the strongest isolation that stages may have, which is also their default
-     * @throws IllegalArgumentException if the factory isn't Hibernate's, doesn't map {@link IdempotencyKeyEntity}, or
-     *     its database isn't supported or can't give stages this isolation here; the message says what to configure
+     * @throws IllegalArgumentException if the factory doesn't map {@link IdempotencyKeyEntity}, its database isn't
+     *     supported or can't give stages this isolation here, or a transaction is given to a factory of JTA; the
+     *     message says what to configure
+     * @throws PersistenceException if the factory isn't Hibernate's
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory, @Nullable NewTransaction transaction, Isolation strongest) {
@@ -121,9 +126,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                 : new GivenTransactions(connections, work -> {});
         this.settings = statement(outside, connection -> ConnectionSettings.of(Database.of(connection), connection));
         if (transaction != null && jta) {
-            throw new IllegalArgumentException(
-                    "argument 'transaction' is given, but the factory is one of JTA; allowed:"
-                            + " null, for new transactions of its own manager");
+            throw new IllegalArgumentException("argument 'transaction' is given, but the factory uses JTA; allowed:"
+                    + " null, for new transactions of its own manager");
         }
         if (jta) {
             this.transactions = new JtaTransactions(sessions, connections, manager(sessions), settings.watches());
@@ -220,7 +224,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         return statement(transactions, connection -> settings.alone(connection, work));
     }
 
-    /** Translates failures. Without a connection, nothing was sent. */
+    /** Works on a connection, and translates failures. Without a connection, nothing was sent. */
     private static <R> R statement(Transactions transactions, Transactions.Work<R> work) {
         boolean[] connected = new boolean[1];
         try {

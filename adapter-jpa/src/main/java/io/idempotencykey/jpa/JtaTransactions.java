@@ -13,7 +13,8 @@ import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
 
 /**
- * Transactions of the JTA manager that Hibernate is configured with. The thread's own is suspended meanwhile.
+ * Transactions of the JTA manager that Hibernate is configured with. The thread's open transaction is suspended
+ * meanwhile.
  *
  * @param watches whether errors on a stage's connection have to be watched
  */

@@ -37,8 +37,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The table's statements. Each is one statement on a given connection; transactions are the caller's.
  *
- * <p>A write gives up when another transaction has held the row for 900 ms, or for one second on MariaDB, which counts
- * whole seconds. The bound is part of the statement's text where the database allows that.
+ * <p>A write that waits for another transaction's row gives up after 900 ms; on MariaDB after one second, because it
+ * counts whole seconds. The bound is part of the statement's text where the database allows that.
  */
 final class KeyTable {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
@@ -52,10 +52,7 @@ final class KeyTable {
     private static final String ALL = IDENTITY + ", " + CREATION + ", " + CHANGING;
     private static final String THIS_REVISION = " scope = ? and key_value = ? and revision = ?";
 
-    /**
-     * The error of {@code width_bucket} with no buckets on PostgreSQL, which hardly any trigger of an application
-     * raises.
-     */
+    /** PostgreSQL's error for {@code width_bucket} with no buckets; hardly any trigger of an application raises it. */
     private static final String NO_BUCKETS = "2201G";
 
     private static final int LOCK_MILLIS = 900;
@@ -84,7 +81,7 @@ final class KeyTable {
             case POSTGRESQL ->
                 "delete from " + table + " where ctid = any (array(select ctid from " + table + " where " + expired
                         + " order by due_at limit ? for update skip locked))";
-            // Ordered as the index is, because MariaDB would otherwise sort all expired rows.
+            // The order is that of the index; otherwise MariaDB would sort all expired rows.
             case MARIADB ->
                 waiting() + "delete from " + table + " where " + expired + " order by state, due_at limit ?";
             case H2 -> "delete from " + table + " where " + expired + " fetch first ? rows only";
@@ -97,7 +94,7 @@ final class KeyTable {
             case POSTGRESQL ->
                 "insert into " + table + " (" + ALL + ") select " + values + " where " + waiting() + " on conflict ("
                         + IDENTITY + ") do nothing";
-            // Not "insert ignore", which also swallows values that don't fit.
+            // "insert ignore" would also swallow errors about values that don't fit.
             case MARIADB ->
                 waiting() + "insert into " + table + " (" + ALL + ") select " + values
                         + " from dual where not exists (select 1 from " + table
@@ -121,7 +118,7 @@ final class KeyTable {
         };
     }
 
-    /** The bound on waiting for a row, as part of a statement's text. It ends with the statement or its transaction. */
+    /** The bound on a wait for a row, as part of a statement's text. It ends with the statement or its transaction. */
     private String waiting() {
         return switch (database) {
             case POSTGRESQL -> "(select set_config('lock_timeout', '" + LOCK_MILLIS + "ms', true)) is not null";
@@ -152,7 +149,7 @@ final class KeyTable {
         try (PreparedStatement statement = statements.prepare(sql);
                 ResultSet result = statements.query(statement)) {
             if (!result.next()) {
-                throw new SQLException("the database gave no time");
+                throw new SQLException("the database returned no time");
             }
             return required(instant(result, 1), "time");
         }
@@ -180,7 +177,7 @@ final class KeyTable {
             }
             return bounded(statements, statement) == 1;
         } catch (SQLException e) {
-            // MariaDB and H2 couldn't see a concurrent insert when they looked.
+            // On MariaDB and H2 the statement's own check doesn't see a concurrent insert.
             if (Failure.of(e) == Failure.DUPLICATE) {
                 return false;
             }
@@ -198,9 +195,9 @@ final class KeyTable {
     }
 
     /**
-     * Replaces the columns that can change, and commits, in one round trip; on PostgreSQL only.
+     * Replaces the columns that can change, and commits, in one round trip. Only PostgreSQL can do this.
      *
-     * @return {@code false} if the key has another revision; the caller has to roll the transaction back then
+     * @return {@code false} if the key has another revision; the caller then has to roll the transaction back
      */
     boolean advanceAndCommit(Connection connection, KeyId id, Revision expected, StoredProgress next)
             throws SQLException {
@@ -253,7 +250,7 @@ final class KeyTable {
             if (!keys.isEmpty() || unreadable.isEmpty()) {
                 return keys;
             }
-            // Otherwise the scopes behind one that has only unreadable rows would never have their turn.
+            // Otherwise the scopes behind one with only unreadable rows would never have their turn.
             after = unreadable.iterator().next();
         }
     }
@@ -272,7 +269,7 @@ final class KeyTable {
                                 + points.stream().map(point -> "?").collect(Collectors.joining(", ")) + ")")
                         .collect(Collectors.collectingAndThen(
                                 Collectors.joining(" or "), any -> any.isEmpty() ? "" : " and (" + any + ")"));
-        // By the primary key, MariaDB would read all keys of the scope, the finished ones too.
+        // MariaDB would otherwise use the primary key, and read all keys of the scope, the finished ones too.
         String from = " from " + table + (database == Database.MARIADB ? " ignore index (primary)" : "") + " where ";
         String sql = "select " + ALL + from + unfinished + " and scope = (select min(scope)" + from + unfinished
                 + (afterScope == null ? "" : " and scope > ?") + ") order by due_at, key_value limit ?";
@@ -297,7 +294,7 @@ final class KeyTable {
 
     List<StoredKey> findQuarantined(Statements statements, @Nullable KeyId after, int limit) throws SQLException {
         String sql = "select " + ALL + " from " + table + " where state = 'quarantined'"
-                // The first condition adds nothing but an expression that every database finds by an index.
+                // The first condition excludes nothing more, but every database can use an index for it.
                 + (after == null ? "" : " and scope >= ? and (scope, key_value) > (?, ?)")
                 + " order by scope, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
@@ -523,7 +520,7 @@ final class KeyTable {
         void instant(@Nullable Instant instant) throws SQLException {
             if (instant == null) {
                 switch (database) {
-                    // With the type's name; otherwise the driver takes null for another type and parses the text anew.
+                    // Without the type's name the driver takes null for another type and parses the text anew.
                     case POSTGRESQL -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE, "timestamptz");
                     case MARIADB -> statement.setNull(++index, Types.TIMESTAMP);
                     case H2 -> statement.setNull(++index, Types.TIMESTAMP_WITH_TIMEZONE);

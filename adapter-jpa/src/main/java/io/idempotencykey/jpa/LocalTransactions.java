@@ -63,8 +63,7 @@ record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider c
                 settings.restore(connection, isolation, lease);
             }
         } catch (SQLException e) {
-            // The transaction's outcome is known, or another exception tells of it. A connection whose settings can't
-            // be
+            // The transaction's outcome is known, or another exception reports it. A connection whose settings can't be
             // restored must not be used again.
             connection.abort(Runnable::run);
         }

@@ -24,10 +24,10 @@ public interface NewTransaction {
      * <p>An open transaction of this thread is suspended or refused, never joined. If the work throws, everything is
      * rolled back and the exception is thrown on; if the commit fails, its exception is thrown on with its causes.
      *
-     * <p>An implementation that does otherwise loses errors, but no stage: after the work has thrown, its transaction
-     * is marked for rollback; a commit whose error was swallowed is looked up; a second call of the work is refused.
+     * <p>An implementation that does otherwise loses errors, but no stage. After the work has thrown, its transaction
+     * is marked for rollback. A commit whose error was swallowed is looked up. A second call of the work is refused.
      *
-     * @param work called once
+     * @param work what to call, once
      */
     void run(Consumer<EntityManager> work);
 }

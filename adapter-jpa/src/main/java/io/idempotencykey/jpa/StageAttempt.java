@@ -19,13 +19,13 @@ import org.hibernate.resource.transaction.spi.TransactionObserver;
 import org.hibernate.resource.transaction.spi.TransactionStatus;
 import org.jspecify.annotations.Nullable;
 
-/** One run of a stage's work with its fence, inside a transaction; remembers how far the run came. */
+/** One run of a stage's work with its fence, inside a transaction. It remembers how far the run came. */
 final class StageAttempt implements Consumer<EntityManager> {
     /** How far the attempt has come. */
     private enum Progress {
         /** The work hasn't been called. */
         NEW,
-        /** The work was called, and hasn't come to its fence. */
+        /** The work was called, and hasn't reached its fence. */
         WORKING,
         /** The fence matched nothing. */
         FENCED_OFF,
@@ -35,11 +35,11 @@ final class StageAttempt implements Consumer<EntityManager> {
         COMMITTING
     }
 
-    /** How the transaction has ended, by its manager's word. */
+    /** How the transaction has ended, as its manager says. */
     private enum End {
         NOT_YET,
         COMMITTED,
-        /** Or in a way that the manager doesn't know. */
+        /** It was rolled back, or the manager doesn't know how it ended. */
         NOT_COMMITTED
     }
 
@@ -88,7 +88,7 @@ final class StageAttempt implements Consumer<EntityManager> {
         public void afterCompletion(int status) {}
     }
 
-    /** Ends the transaction of a stage that isn't to be committed. */
+    /** Rolls back the transaction of a stage that must not be committed. */
     private static final class NotCommitted extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
@@ -116,7 +116,8 @@ final class StageAttempt implements Consumer<EntityManager> {
     public void accept(EntityManager entityManager) {
         if (progress != Progress.NEW) {
             throw new IllegalStateException(
-                    "the stage's work is called once in a transaction; the library runs it again");
+                    "the transaction called the stage's work twice; it must call it once, because only the library"
+                            + " runs a stage again");
         }
         progress = Progress.WORKING;
         try {
@@ -124,8 +125,8 @@ final class StageAttempt implements Consumer<EntityManager> {
             TransactionCoordinator coordinator = session.getTransactionCoordinator();
             if (!session.isTransactionInProgress()) {
                 throw new IllegalStateException(
-                        "the new transaction has no part in this entity manager; its factory and"
-                                + " the transaction manager have to belong together");
+                        "the entity manager has no part in the new transaction; its factory and the transaction"
+                                + " manager must belong together");
             }
             coordinator.getLocalSynchronizations().registerSynchronization(first);
             try {
@@ -159,7 +160,7 @@ final class StageAttempt implements Consumer<EntityManager> {
         }
     }
 
-    /** The server has rolled the transaction back by itself. */
+    /** The failure of a transaction that the server has rolled back by itself. */
     private static NotCommitted doomed(SQLException cause) {
         return new NotCommitted("the stage swallowed an error that ended its transaction", cause);
     }
@@ -177,7 +178,7 @@ final class StageAttempt implements Consumer<EntityManager> {
             throw new IllegalStateException(
                     "the stage ended its transaction; only the library may commit or roll back");
         }
-        // Checked before the flush, too, because that fails in a transaction that JTA ended after its time-out.
+        // Checked before the flush, too, because a flush fails in a transaction that JTA ended after its time-out.
         checkActive(coordinator);
         session.flush();
         checkActive(coordinator);
@@ -229,7 +230,7 @@ final class StageAttempt implements Consumer<EntityManager> {
         }
     }
 
-    /** What became of the transaction, which ended with an exception. */
+    /** What became of a transaction that ended with an exception. */
     StageCommit failed(Throwable failure) {
         return switch (progress) {
             // The work never ran, because there was no connection or it couldn't be set up.
@@ -240,7 +241,7 @@ final class StageAttempt implements Consumer<EntityManager> {
             case WORKING, FENCED ->
                 end == End.COMMITTED ? StageCommit.unknown(failure) : beforeCommit(thrown == null ? failure : thrown);
             case FENCED_OFF -> StageCommit.fencedOff();
-            // JTA says "committed" also if only some of its resources are.
+            // JTA says "committed" even if only some of its resources are.
             case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : Failure.ofCommit(failure);
         };
     }
@@ -249,7 +250,7 @@ final class StageAttempt implements Consumer<EntityManager> {
         return cause instanceof NotCommitted ? StageCommit.transientlyRolledBack(cause) : Failure.beforeCommit(cause);
     }
 
-    /** What became of the transaction, which seems to have been committed. */
+    /** What became of a transaction that seems to have been committed. */
     StageCommit ended() {
         if (thrown != null) {
             return failed(thrown);
@@ -268,13 +269,13 @@ final class StageAttempt implements Consumer<EntityManager> {
         };
     }
 
-    /** The outer transaction must not take the stage along. */
+    /** Marks a transaction for rollback if it is still open, because it must not commit the stage's writes. */
     private static StageCommit joined(TransactionCoordinator outer) {
         outer.getTransactionDriverControl().markRollbackOnly();
         return StageCommit.rolledBack(
-                new IllegalStateException("the stage has joined an outer transaction, or its own was left open; it is"
-                        + " now marked for rollback: the transaction given to JpaKeyStore must begin a new one, or"
-                        + " refuse, and commit it"));
+                new IllegalStateException("the stage joined an outer transaction, or its own was left open; it is now"
+                        + " marked for rollback. The transaction given to JpaKeyStore must begin a new one and commit"
+                        + " it, or refuse"));
     }
 
     private StageCommit notCommitted() {

@@ -9,8 +9,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses, while a stage runs on a connection, every call that would end its transaction before the fence, because the
- * writes before it would be kept or lost without the key.
+ * Refuses every call that would end a transaction while its stage runs, because the writes so far would be kept or lost
+ * without the key.
  */
 final class StageGuard {
     private static final Set<String> ENDS = Set.of("commit", "rollback", "setAutoCommit", "close", "abort");
@@ -23,7 +23,7 @@ final class StageGuard {
 
     private boolean running;
 
-    /** Tells the guard of a connection that a stage begins or has ended on it. */
+    /** Tells a connection's guard that a stage begins or has ended. */
     static void running(Connection connection, boolean running) {
         if (Proxy.isProxyClass(connection.getClass())) {
             Object handler = Proxy.getInvocationHandler(connection);

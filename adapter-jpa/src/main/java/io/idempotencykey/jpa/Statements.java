@@ -14,7 +14,7 @@ import java.sql.SQLException;
  * @param results how many results come before the statement's own: 0 or 1
  */
 record Statements(Connection connection, String before, String after, int results) {
-    /** Something that is done with them. */
+    /** Work to do with the statements. */
     @FunctionalInterface
     interface Work<R> {
         R with(Statements statements) throws SQLException;

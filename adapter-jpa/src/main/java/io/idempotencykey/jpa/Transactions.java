@@ -10,13 +10,13 @@ import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 
 /** Where a stage's transaction and a single statement's connection come from. */
 sealed interface Transactions permits LocalTransactions, JtaTransactions, GivenTransactions {
-    /** Something that is done on a connection. */
+    /** Work to do on a connection. */
     @FunctionalInterface
     interface Work<R> {
         R on(Connection connection) throws SQLException;
     }
 
-    /** Does something on a connection that goes back to where it came from. */
+    /** Works on a connection, and returns it to its provider. */
     static <R> R borrowing(ConnectionProvider connections, Work<R> work) throws SQLException {
         Connection connection = connections.getConnection();
         try {
@@ -29,7 +29,7 @@ sealed interface Transactions permits LocalTransactions, JtaTransactions, GivenT
     /** Runs work in a new top-level transaction and commits it; throws what the work or the commit throws. */
     void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception;
 
-    /** Does something outside every transaction of this thread. */
+    /** Works on a connection outside every transaction of this thread. */
     <R> R outside(Work<R> work) throws Exception;
 
     /** Whether the adapter may change a connection's settings and restore them after the transaction. */

@@ -15,9 +15,9 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Remembers the error after which the server may have rolled a transaction back, even if the stage swallows it.
+ * Remembers an error after which the server may have rolled the transaction back, even if the stage swallows it.
  *
- * <p>Wraps the connection and every object that it hands out. The first such error dooms the connection's transaction.
+ * <p>Wraps the connection, its statements and their results. The first such error dooms the connection's transaction.
  */
 final class WatchedConnection implements InvocationHandler {
     private static final List<Class<?>> WRAPPED = List.of(

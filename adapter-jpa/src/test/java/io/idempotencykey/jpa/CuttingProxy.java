@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Stands between a client and a database server on this machine, and loses a connection at a chosen statement. */
 final class CuttingProxy implements AutoCloseable {
-    /** When the connection is lost, seen from the statement. */
+    /** When the connection is lost, relative to the statement. */
     enum Cut {
         /** The server never gets the statement, and learns that its client is gone. */
         BEFORE,
@@ -86,7 +86,7 @@ final class CuttingProxy implements AutoCloseable {
                 daemon(link::toServer);
                 daemon(link::toClient);
             } catch (IOException e) {
-                // Closed, or the server is away: the client sees it.
+                // The proxy is closed, or the server is away; the client sees it.
             }
         }
     }

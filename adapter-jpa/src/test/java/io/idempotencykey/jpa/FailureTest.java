@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.sql.SQLException;
 import org.junit.jupiter.api.Test;
 
-/** What errors mean that no server can be made to give at will. */
+/** What those errors mean that no server can be made to give at will. */
 class FailureTest {
     @Test
     void aCommitWhoseConnectionWasLostIsUnknownWhateverElseFails() {

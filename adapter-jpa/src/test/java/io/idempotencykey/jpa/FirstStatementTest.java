@@ -29,7 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * Whatever a stage does first on PostgreSQL, it gives what it would give otherwise, and the settings hold from then on.
+ * A stage's first statement on PostgreSQL gives the same result as any other, and the settings hold from then on.
  */
 class FirstStatementTest {
     private enum First {

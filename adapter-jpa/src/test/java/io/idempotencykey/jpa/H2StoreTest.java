@@ -20,7 +20,7 @@ class H2StoreTest extends JpaStoreContract {
         super(TestDatabase.H2);
     }
 
-    /** On a thread with a small stack, which recursion would soon fill. */
+    /** Runs on a thread with a small stack, which recursion would soon fill. */
     @Test
     void scopesOfNothingButUnreadableRowsHoldNobodyUpHoweverManyTheyAre() {
         with((store, factory, pool) -> {

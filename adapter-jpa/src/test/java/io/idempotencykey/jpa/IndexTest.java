@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The plans by which the statements are really run among a million keys. */
+/** The plans that the databases really use for the statements among a million keys. */
 @Tag("databases")
 @Timeout(value = 10, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class IndexTest {
@@ -33,7 +33,7 @@ class IndexTest {
     @ParameterizedTest
     @EnumSource
     void everyStatementUsesAnIndexAmongAMillionKeys(TestDatabase database, @TempDir Path directory) throws Exception {
-        // In a file, since a million rows in memory take more of it than a test should.
+        // In a file, because a million rows take more memory than a test should.
         String url = database == TestDatabase.H2
                 ? database.fill("jdbc:h2:file:" + directory.resolve("keys"))
                 : database.create();
@@ -71,7 +71,7 @@ class IndexTest {
                     "quarantined, next", s -> table.findQuarantined(s, after, 100));
 
             check(database, world, single, MOST_ROWS_TOUCHED);
-            // Only PostgreSQL's indexes find the first scope without looking at all unfinished keys.
+            // Only PostgreSQL's indexes find the first scope without reading all unfinished keys.
             check(database, world, listing, database == TestDatabase.POSTGRESQL ? MOST_ROWS_TOUCHED : UNFINISHED);
         }
     }
@@ -90,7 +90,7 @@ class IndexTest {
         }
     }
 
-    /** How a plan says that it goes through the whole table. */
+    /** How a plan says that it reads the whole table. */
     private static String scan(TestDatabase database) {
         return switch (database) {
             case POSTGRESQL -> "Seq Scan";
@@ -100,8 +100,8 @@ class IndexTest {
     }
 
     /**
-     * How many rows each step of a plan really gave, or read and left out; MariaDB counts none that it finds by its
-     * key.
+     * How many rows each step of a plan really returned, or read and left out. MariaDB counts no row that it finds by
+     * its key.
      */
     private static List<Double> rows(String plan) {
         return Pattern.compile("(?:actual rows=|Rows Removed by Filter: |\"r_rows\": (?:null)?|scanCount: )([0-9.]*)")
@@ -111,7 +111,7 @@ class IndexTest {
                 .toList();
     }
 
-    /** The plan that a statement was really run by; what it did is undone. */
+    /** The plan that a statement was really run by. Its changes are rolled back. */
     private static String plan(TestDatabase database, ScaleWorld world, Statements.Work<?> statement)
             throws SQLException {
         try (Connection connection = world.pool.getConnection()) {

@@ -63,7 +63,7 @@ abstract class JpaConnectionContract {
         }
     }
 
-    /** The re-run meets the first one's row, which came late: the first one's outcome is the outcome. */
+    /** The second run meets the first one's row, which came late; the first run's outcome counts. */
     @Test
     void aCommitThatLandsDuringTheNextTryIsTheOutcome() throws Exception {
         try (World world = new World()) {
@@ -86,7 +86,7 @@ abstract class JpaConnectionContract {
         }
     }
 
-    /** The re-run writes another row, and only the fence tells that the first one has come. */
+    /** The second run writes another row, so only the fence shows that the first commit has landed. */
     @Test
     void aCommitThatLandsDuringTheNextTryFencesThatOff() throws Exception {
         try (World world = new World()) {
@@ -167,9 +167,7 @@ abstract class JpaConnectionContract {
         }
     }
 
-    /**
-     * The worker is gone with its transaction open, which holds a row: whoever takes over isn't kept waiting for ever.
-     */
+    /** A worker is gone, and its open transaction holds a row; the next holder doesn't wait for ever. */
     @Test
     void aTransactionWhoseOwnerStoppedEndsWithTheLease() throws Exception {
         Duration lease = Duration.ofSeconds(2);
@@ -236,7 +234,7 @@ abstract class JpaConnectionContract {
             this(60);
         }
 
-        /** Where the server's answer stalls, it isn't waited for so long. */
+        /** The socket's time-out is shorter if the server's answer stalls. */
         World(CuttingProxy.Cut cut) throws IOException {
             this(cut == CuttingProxy.Cut.STALLED ? 4 : 60);
         }
@@ -248,7 +246,7 @@ abstract class JpaConnectionContract {
             int socketTimeout = database == TestDatabase.POSTGRESQL ? timeoutSeconds : 1_000 * timeoutSeconds;
             pool = TestDatabase.pool(
                     url.replace(":" + server.getPort(), ":" + proxy.port()) + "&socketTimeout=" + socketTimeout, 5);
-            // A connection that the pool opens meanwhile would be cut instead: MariaDB's driver begins it with
+            // Otherwise a connection that the pool opens meanwhile may be cut instead: MariaDB's driver begins it with
             // "autocommit".
             pool.setMinimumIdle(0);
             factory = TestDatabase.factory(pool);

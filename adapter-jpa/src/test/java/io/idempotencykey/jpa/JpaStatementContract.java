@@ -115,8 +115,8 @@ abstract class JpaStatementContract {
     }
 
     /**
-     * What the docs ask of the data source: with it, a stage sends its own and the key's statement; MariaDB's a
-     * savepoint.
+     * If the data source comes with what the docs ask for, a stage sends only its own and the key's statement, and on
+     * MariaDB a savepoint.
      */
     @Test
     void aStageSendsNoSettingWhereTheDataSourceGivesThem() {
@@ -138,8 +138,8 @@ abstract class JpaStatementContract {
 
             assertThat(world.source.rows()).containsExactly(INSERT_ROW, UPDATE_KEY);
             int more = switch (database) {
-                case H2 -> 3; // of the bound on the wait for a row: read, set, and put back
-                case MARIADB -> 3; // the savepoint, and around the fence, in its own round trip: its release, the end
+                case H2 -> 3; // the bound on the wait for a row is read, set and restored
+                case MARIADB -> 3; // the savepoint; its release and the end, in the fence's round trip
                 case POSTGRESQL -> 0;
             };
             assertThat(world.source.executed()).hasSize(3 + more).endsWith("commit");

@@ -160,7 +160,7 @@ abstract class JpaStoreContract {
                         connection,
                         "select isolation_level from information_schema.sessions where session_id = session_id()");
             case POSTGRESQL -> text(connection, "select current_setting('transaction_isolation')");
-            // Only behaviour shows it: a serializable read locks.
+            // Only behaviour shows the isolation: a serializable read locks.
             case MARIADB -> "see aWriteSkewIsPreventedButOnH2";
         });
     }
@@ -174,7 +174,7 @@ abstract class JpaStoreContract {
         };
     }
 
-    /** Two stages read both rows, and each switches another one off. */
+    /** Two stages read both rows, and each switches off a different one. */
     @Test
     void aWriteSkewIsPreventedButOnH2() {
         with((store, factory, pool) -> {
@@ -237,7 +237,7 @@ abstract class JpaStoreContract {
                 assertThat(keysMovedWithoutTheirWrites(store)).isZero());
     }
 
-    /** H2 says nothing of a transaction that is gone, and a connection that Spring takes can't be watched. */
+    /** H2 doesn't report that a transaction is gone, and a connection that Spring takes can't be watched. */
     @Test
     void aSwallowedDeadlockInSpringsTransactionNeverMovesTheKeyButOnH2() {
         spring(
@@ -301,7 +301,7 @@ abstract class JpaStoreContract {
         return moved != contents(store, isolation).containsKey("row");
     }
 
-    /** Two stages meet in a deadlock: the server rolls one of them back, and its session doesn't know. */
+    /** Two stages deadlock: the server rolls one of them back, and its session doesn't know. */
     private static long keysMovedWithoutTheirWrites(JpaKeyStore store) throws Exception {
         return keysMovedWithoutTheirWrites(store, "update contract_row set content = '1' where name = ");
     }
@@ -330,7 +330,7 @@ abstract class JpaStoreContract {
         return moved;
     }
 
-    /** Writes rows in a stage, for which any kind of transaction is good. */
+    /** Writes rows in a stage, which works with any kind of transaction. */
     private static void rows(JpaKeyStore store, Isolation isolation, String... names) {
         StoredKey held = held(store);
         assertThat(store.commitStage(held, isolation, LEASE, em -> {
@@ -549,7 +549,7 @@ abstract class JpaStoreContract {
         throw new IllegalStateException("thrown by a callback");
     }
 
-    /** As a callback fails whose own statement, on another connection, met a duplicate. */
+    /** Fails like a callback whose own statement, on another connection, met a duplicate. */
     private static void failOfADuplicate() {
         throw new IllegalStateException("thrown by a callback", new SQLException("a duplicate", "23505"));
     }

@@ -19,7 +19,7 @@ class MariadbStoreTest extends JpaStoreContract {
         super(TestDatabase.MARIADB);
     }
 
-    /** 1364, which has no SQL state but HY000. */
+    /** The error is 1364, which has no SQL state but HY000. */
     @Test
     void aMissingValueIsTheStagesOwnError() {
         with((store, factory, pool) -> {

@@ -18,11 +18,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Whatever a transaction manager of one's own does wrong, a stage and its key stay together, and the store knows. */
+/** Whatever an application's transaction manager does wrong, a stage and its key stay together, and the store knows. */
 class NewTransactionTest {
     private static final Duration LEASE = Duration.ofSeconds(30);
 
-    /** How a manager runs the work; the transaction is begun before. */
+    /** How a manager runs the work, after it has begun the transaction. */
     private enum Manager {
         RIGHT,
         SWALLOWS_THE_WORKS_ERROR,
@@ -139,7 +139,7 @@ class NewTransactionTest {
         }
     }
 
-    /** The commit was sent, and nobody says what the server answered. */
+    /** The commit was sent, and nothing shows what the server answered. */
     @Test
     void aSwallowedErrorOfTheServersCommitIsUnknown() throws SQLException {
         String url = TestDatabase.POSTGRESQL.create();
@@ -164,8 +164,8 @@ class NewTransactionTest {
     }
 
     /**
-     * Runs a stage that also writes a row, and returns how it ended: the row is there if the stage's key is, and only
-     * then.
+     * Runs a stage that also writes a row, and returns how it ended. Checks that the row is there if and only if the
+     * stage's key is.
      */
     private static String end(String url, Manager manager, Stage stage) {
         try (HikariDataSource pool = TestDatabase.pool(url, 5);

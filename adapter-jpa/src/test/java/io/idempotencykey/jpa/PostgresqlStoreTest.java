@@ -13,7 +13,7 @@ class PostgresqlStoreTest extends JpaStoreContract {
         super(TestDatabase.POSTGRESQL);
     }
 
-    /** The fence goes along with the commit there, and fails by an error, too. */
+    /** PostgreSQL's fence goes along with the commit, and fails by an error, too. */
     @Test
     void aDivisionByZeroInATriggerAtTheCommitIsTheStagesOwnError() {
         with(TestDatabase.POSTGRESQL.create(), (store, factory, pool) -> {

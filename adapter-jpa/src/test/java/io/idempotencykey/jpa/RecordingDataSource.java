@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 
-/** A data source that remembers the statements which were really executed on its connections. */
+/** A data source that remembers the statements that were really executed on its connections. */
 final class RecordingDataSource {
     private final DataSource dataSource;
     private final Queue<String> executed = new ConcurrentLinkedQueue<>();

@@ -26,8 +26,8 @@ final class ScaleWorld implements AutoCloseable {
     static final RecoveryPoint PAID = RecoveryPoint.named("paid");
 
     /**
-     * Copies of a key, in ten scopes and in the order of all indexes, for speed; each due a millisecond after the
-     * other.
+     * Copies of a key, in ten scopes and, for speed, in the order of all indexes. Each is due a millisecond after the
+     * one before.
      */
     private static final String COPY = """
             insert into idempotency_key
@@ -75,7 +75,7 @@ final class ScaleWorld implements AutoCloseable {
         return id.scope() + "/" + id.value();
     }
 
-    /** Makes copies of a key that got into its state by being used; the key itself goes. */
+    /** Makes copies of a key that got into its state by being used, and deletes that key. */
     void fill(String name, Duration due, int count, String state) throws SQLException {
         String sample = state + "-sample";
         try {

@@ -23,7 +23,7 @@ import javax.sql.DataSource;
 import org.hibernate.jpa.HibernatePersistenceConfiguration;
 
 /**
- * Real databases, each server started when it is first asked for, one per JVM, and stopped with it, also after
+ * Real databases. Each server starts when it is first asked for, once per JVM, and stops with the JVM, even after
  * failures.
  *
  * <p>Tests on MariaDB have the tag {@code databases}, and run in the profile of that name.
@@ -67,11 +67,11 @@ enum TestDatabase {
         try {
             return fill(newDatabase("test" + NUMBER.incrementAndGet()));
         } catch (SQLException e) {
-            throw new IllegalStateException("the database can't be made", e);
+            throw new IllegalStateException("the database can't be created", e);
         }
     }
 
-    /** The same in a database that is there. */
+    /** The same in a database that exists. */
     String fill(String url) throws SQLException {
         execute(url, schema(), "create table contract_row (name varchar(200) primary key, content varchar(200))");
         return url;
@@ -163,7 +163,7 @@ enum TestDatabase {
             }
         }
 
-        /** Where this process's server is unpacked to: by default another one's end would take it along. */
+        /** A directory of this process alone for the server's files, because servers delete theirs when they end. */
         private static File own(String name) {
             return Path.of(
                             System.getProperty("java.io.tmpdir"),

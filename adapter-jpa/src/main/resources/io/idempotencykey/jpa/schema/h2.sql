@@ -1,4 +1,5 @@
--- The keys of idempotencykey. Don't create it in a database with IGNORECASE=TRUE, a collation, or MODE=Oracle (no empty texts).
+-- The table of idempotencykey's keys.
+-- Don't create it in a database with IGNORECASE=TRUE, with a collation, or with MODE=Oracle, which has no empty texts.
 create table idempotency_key (
     scope              varchar(255)                not null,
     key_value          varchar(255)                not null,

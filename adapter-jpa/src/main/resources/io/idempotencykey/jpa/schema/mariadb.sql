@@ -1,4 +1,4 @@
--- The keys of idempotencykey. Names and values of keys compare by their bytes, trailing spaces included.
+-- The table of idempotencykey's keys. Scopes and values compare by their bytes, trailing spaces included.
 create table idempotency_key (
     scope              varchar(255) character set ascii collate ascii_nopad_bin not null,
     key_value          varchar(255) character set ascii collate ascii_nopad_bin not null,

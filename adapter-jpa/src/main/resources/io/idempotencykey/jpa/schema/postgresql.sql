@@ -1,4 +1,4 @@
--- The keys of idempotencykey. Names and values of keys compare by their bytes.
+-- The table of idempotencykey's keys. Scopes and values compare by their bytes.
 create table idempotency_key (
     scope              varchar(255) collate "C" not null,
     key_value          varchar(255) collate "C" not null,
