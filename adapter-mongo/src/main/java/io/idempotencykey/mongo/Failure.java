@@ -17,7 +17,7 @@ import java.util.Set;
 /**
  * What a driver's error means, by its type, code and labels.
  *
- * <p>Constants stand in the order of precedence, for chains of causes that have several.
+ * <p>The constants are in order of precedence, for a throwable that carries several errors.
  */
 enum Failure {
     /** The server or the driver gave up waiting; the change may still land. */
@@ -26,13 +26,13 @@ enum Failure {
     LOST,
     /** The transaction conflicted with another or is gone, and its writes are gone with it. */
     CONFLICT,
-    /** There was no server to send the command to. */
+    /** No server took the command, because none was found or the authentication failed. */
     UNREACHABLE,
     /** Another document has the same value under a unique index; nothing was done. */
     DUPLICATE,
     /** The server refused the command and would refuse it again; nothing was done. */
     REFUSED,
-    /** No error that this class knows. */
+    /** The throwable carries no error that this class knows. */
     NONE;
 
     private static final Set<Integer> TIMED_OUT_CODES = Set.of(
@@ -86,7 +86,7 @@ enum Failure {
 
     private static final String RETRYABLE_WRITE = "RetryableWriteError";
 
-    /** What a throwable means, by all the driver's errors among its causes and suppressed exceptions. */
+    /** What a throwable means, by all the driver's errors in its {@linkplain StoreFailure#chain chain}. */
     static Failure of(Throwable thrown) {
         Failure found = NONE;
         for (Throwable each : StoreFailure.chain(thrown)) {
@@ -128,7 +128,7 @@ enum Failure {
     /**
      * What a failure of a single command means.
      *
-     * <p>A conflict is unknown, because the driver may have sent the command twice and report the second one's error.
+     * <p>A conflict counts as unknown, because its error doesn't prove that the command was sent only once.
      */
     static StoreFailure ofCommand(RuntimeException thrown) {
         StoreFailure.Kind kind = switch (of(thrown)) {
@@ -148,7 +148,7 @@ enum Failure {
         return new StoreFailure(kind, "MongoDB failed: " + kind, thrown);
     }
 
-    /** What became of a stage that failed before its commit was sent; it is rolled back for certain. */
+    /** What became of a stage that failed before its commit was sent. It is rolled back for certain. */
     static StageCommit beforeCommit(Throwable thrown) {
         return switch (of(thrown)) {
             case TIMED_OUT, LOST, CONFLICT, UNREACHABLE -> StageCommit.transientlyRolledBack(thrown);
@@ -156,7 +156,7 @@ enum Failure {
         };
     }
 
-    /** Whether the server's answer to a commit is that the transaction is rolled back. */
+    /** Whether the server's answer to a commit says that the transaction is rolled back. */
     static boolean saysRolledBack(RuntimeException thrown) {
         return of(thrown) == CONFLICT && !isUnknownCommit(thrown);
     }

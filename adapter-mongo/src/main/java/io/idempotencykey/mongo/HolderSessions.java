@@ -13,11 +13,11 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The sessions of the keys that are held here, by the key's revision.
+ * The sessions of this process's held keys, by the key's revision.
  *
  * <p>A session is taken out while it is used. It goes back to the driver when its key is no longer held, when its lease
  * has been over for a minute, or when there are too many. A stage whose session is gone gets a new one, whose id isn't
- * stored with the key; so only the server can end its transaction, after a minute.
+ * stored with the key; so only the server can end an abandoned transaction of it, after a minute.
  */
 final class HolderSessions {
     private record Kept(HolderSession session, long until) {}

@@ -51,13 +51,13 @@ final class KeyDocument {
     static final String FINISHED = "finished";
     static final String FAILED = "failed";
 
-    /** The format that is written, and the newest that can be read. */
+    /** The format that is written, and the newest one that can be read. */
     static final int CURRENT_FORMAT = 1;
 
-    /** The server's limit. */
+    /** The server's limit on a document, 16 MiB. */
     static final int MOST_BYTES = 16 * 1024 * 1024;
 
-    /** How many holders' sessions are kept; no key is taken over more often than that within a minute. */
+    /** How many holders' sessions are kept, the newest ones; an older one's transaction ends after a minute. */
     private static final int MOST_SESSIONS = 8;
 
     /** The fields that only some states have. */
@@ -144,7 +144,7 @@ final class KeyDocument {
     }
 
     /**
-     * The update outside a stage: everything but the identity.
+     * The update outside a stage, which sets everything but the identity.
      *
      * @param holder the next holder; {@code null} if there is none
      * @param former the former holder's session if it is one of this process, else {@code null}
@@ -156,7 +156,7 @@ final class KeyDocument {
     }
 
     /**
-     * The update in a stage: what changes within one creation.
+     * The update in a stage, which sets what changes within one creation.
      *
      * @param holder the holder that runs the stage
      * @param former the same holder if its session is stored with the key, else {@code null}
@@ -203,7 +203,7 @@ final class KeyDocument {
                 : Duration.ZERO;
     }
 
-    /** Whether a document is that of a key whose holder's lease is over. */
+    /** Whether a document's key is locked and its holder's lease is over. */
     static boolean isAbandoned(BsonDocument document, Instant now) {
         return document.getString(STATE).getValue().equals(LOCKED)
                 && !Instant.ofEpochMilli(document.getDateTime(RESUMABLE_FROM).getValue())
@@ -252,7 +252,7 @@ final class KeyDocument {
                 .append("body", new BsonBinary(response.body()));
     }
 
-    /** Refuses, before it is sent, a document that the server would refuse. */
+    /** Refuses a document that the server would refuse, before it is sent. */
     private static void checkSize(BsonDocument document) {
         int bytes = new RawBsonDocument(document, new BsonDocumentCodec())
                 .getByteBuffer()
@@ -266,7 +266,7 @@ final class KeyDocument {
     /**
      * Reads a document that this library wrote.
      *
-     * @throws StoreFailure if a newer version wrote it, or if it isn't as any version writes it
+     * @throws StoreFailure if a newer version wrote it, or if no version writes such a document
      */
     static StoredKey read(BsonDocument document) {
         try {

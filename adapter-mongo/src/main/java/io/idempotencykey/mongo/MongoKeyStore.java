@@ -63,23 +63,23 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in a collection of the application's own MongoDB, so that a stage's documents and its key commit together.
  *
- * <p>Needs a replica set (of one member, if need be) or a sharded cluster, and the indexes of {@link #createIndexes}. A
+ * <p>Needs a replica set (one member is enough) or a sharded cluster, and the indexes of {@link #createIndexes}. A
  * stage gets a {@link ClientSession} in a new transaction (read concern snapshot, write concern majority and journaled,
  * on the primary) and passes it to each of its operations. The key's compare-and-set is the transaction's last write.
- * The session refuses to begin, commit or abort a transaction, and to be used after the stage; a stage that tries is
- * rolled back with that error.
+ * The session refuses to begin, commit or abort a transaction, and a stage that tries is rolled back with that error.
+ * After the stage, the session refuses every call.
  *
- * <p>Everything else is one command with concerns of its own, independent of the client's: writes are majority and
+ * <p>Commands outside a stage have concerns of their own, independent of the client's: writes are majority and
  * journaled, reads are majority on the primary. A write that waits for a document or for the majority gives up after
  * 600 ms, or sooner if the client's operations time out sooner. An insert or a deletion of expired keys, which waits
  * for the majority only, gives up after 10 s. Safe for many threads. Every command blocks for as long as the client's
  * settings let it look for a server and wait for a connection.
  *
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can
- * both commit (write skew): a stage that depends on a document has to write to it, too.
+ * both commit (write skew); so a stage that depends on a document has to write to it, too.
  *
  * <table>
- *   <caption>What an error means, by its type, code or label, anywhere among the causes and the suppressed</caption>
+ *   <caption>What an error means, by type, code or label, anywhere among causes and suppressed exceptions</caption>
  *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
  *   <td>a read: unavailable; a write: busy, and looked up, since it may land later</td><td>run again</td><td>sent again
@@ -98,16 +98,17 @@ import org.jspecify.annotations.Nullable;
  * </table>
  *
  * <p>A commit is sent up to three times while its error carries the label UnknownTransactionCommitResult, then looked
- * up. It is given to lost connections and primaries, to "no server found in time", to 50, 262 and the driver's
- * time-out, and to a majority that didn't confirm; not to 24, 202 and a failed authentication. The next run of the
- * stage uses the same session, which ends the transaction if it is still open: it can't commit any more.
+ * up. Errors with that label are lost connections and primaries, "no server found in time", 50, 262, the driver's
+ * time-out, and a majority that didn't confirm; 24, 202 and a failed authentication don't carry it. The next run of the
+ * stage uses the same session, and so ends the transaction if it is still open: it can't commit any more.
  *
- * <p><b>What the dead leave behind.</b> The id of the session that a holder runs its stages in is stored with its lock.
- * A server lets a transaction live for a minute after its owner is gone, and meanwhile it blocks the next holder. So a
- * stage that meets a conflict after a takeover kills the former holders' sessions, once; and a write that waits in vain
- * for the key's own document kills them if the lease is over by the server's time. None of this costs a command on the
- * normal path. A former holder that is still alive fails with NoSuchTransaction, and learns that its key is stale. If
- * it uses the session for something else by then, that transaction is aborted with a label that says to run it again.
+ * <p><b>Transactions of dead holders.</b> The id of the session that a holder runs its stages in is stored with its
+ * lock. A server keeps the transaction of a dead holder for up to a minute, and meanwhile it blocks the next holder.
+ * So a stage that meets a conflict after a takeover kills the former holders' sessions, once; and a write that waits in
+ * vain for the key's own document kills them if the lease is over by the server's time. None of this costs a command on
+ * the normal path. A former holder that is still alive fails with NoSuchTransaction, and learns that its key is stale.
+ * If its process already uses the session for something else, that transaction is aborted with a label that says to run
+ * it again.
  */
 public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
@@ -119,12 +120,13 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final long LONGEST_WAIT = 600;
 
     /**
-     * Maximum wait of an insert or a deletion for the majority, in milliseconds. It may be long, because no transaction
-     * blocks these; it must be, because a key that lands after its claim gave up stays locked until its lease is over.
+     * Maximum wait of an insert or a deletion for the majority, in milliseconds. It can be long, because no transaction
+     * blocks these, and it should be, because a key that lands after its claim gave up stays locked until its lease is
+     * over.
      */
     private static final long LONGEST_UNHINDERED = 10_000;
 
-    /** How many keys one command deletes; few enough for a slow server to finish in time. */
+    /** How many keys one command deletes at most; few enough for a slow server to finish in time. */
     private static final int DELETES = 100;
 
     private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
@@ -150,9 +152,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /**
      * A store in a collection, which the first key creates if it doesn't exist.
      *
-     * <p>Asks the server what it is, and whether there is such a collection.
+     * <p>Asks the server what it is, and what the collection and its indexes are.
      *
-     * @param client the application's; not closed by this store
+     * @param client the application's, which this store doesn't close
      * @param databaseName the name of a database, best the one that holds the stages' own documents
      * @param collectionName the name of an ordinary collection for keys only, without a default collation and without
      *     unique indexes other than that of {@code _id}
@@ -181,11 +183,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         Document hello = hello();
         if (!hello.containsKey("setName") && !"isdbgrid".equals(hello.get("msg"))) {
             throw new IllegalArgumentException(
-                    "argument 'client' is connected to a standalone server, which has no transactions; allowed:"
-                            + " a replica set"
-                            + " or a sharded cluster. Start the server with --replSet, run rs.initiate() once"
-                            + " (one member is"
-                            + " enough), and connect with its replicaSet name");
+                    "argument 'client' is connected to a standalone server, which has no transactions; allowed: a"
+                            + " replica set or a sharded cluster. Start the server with --replSet, run rs.initiate()"
+                            + " once (one member is enough), and connect with its replicaSet name");
         }
     }
 
@@ -202,8 +202,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         // The driver doesn't say which unique index a duplicate violates.
         if (!ordinary || read(() -> unique(keys.listIndexes()))) {
             throw new IllegalArgumentException("argument 'collectionName' is '" + name
-                    + "', which is a view, capped, has a default collation, or a unique index of its own; allowed: an"
-                    + " ordinary collection for keys only, or none yet");
+                    + "', which is a view or capped, or has a default collation or a unique index of its own;"
+                    + " allowed: an ordinary collection for keys only, or none yet");
         }
     }
 
@@ -217,10 +217,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Creates the indexes that completing, listing and reaping need. Repeatable, also by many processes at once.
+     * Creates the indexes that completing, listing and reaping need. Safe to repeat, also by many processes at once.
      *
-     * @throws StoreFailure if they can't be created, for instance for lack of the right to, or because other indexes
-     *     exist on the same fields
+     * @throws StoreFailure if they can't be created, for instance because the user lacks the right, or because other
+     *     indexes exist on the same fields
      */
     public void createIndexes() {
         createIndexes(new IndexOptions());
@@ -231,7 +231,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      * expired keys by itself, within a minute or so of their expiry, and no reaper is needed. Keys that don't expire
      * don't have the field.
      *
-     * <p>Repeatable. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
+     * <p>Safe to repeat. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
      *
      * @throws StoreFailure if they can't be created
      */
@@ -296,7 +296,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public boolean replace(Revision expected, StoredKey next) {
         HolderSession proposed = sessions.take(next.revision());
-        // An earlier try of this write has kept its session by the next revision; the old revision's stays then.
+        // If an earlier try of this write kept its session under the next revision, the old revision's stays.
         HolderSession former = proposed != null ? null : sessions.take(expected);
         HolderSession mine = proposed != null ? proposed : former;
         HolderSession holder = mine != null || !KeyDocument.isLocked(next.progress()) ? mine : sessions.open();
@@ -316,10 +316,12 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Sends writes that give up after so many milliseconds; returns how many documents they matched.
+     * Sends writes that give up after {@code longest} milliseconds.
      *
      * <p>The driver's own methods have no such bound. They may also send a command twice, and rely on the server to
      * repeat a lost first answer, which not every server does.
+     *
+     * @return how many documents were inserted, matched or deleted
      */
     private int bounded(String command, String field, List<BsonDocument> statements, long longest) {
         BsonDocument text = new BsonDocument(
@@ -336,8 +338,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     /**
      * Sends a write again and again until the client's time-out, in milliseconds, is over.
      *
-     * <p>A client with a time-out accepts only a shorter one as a bound, and that bound also ends the wait for a server
-     * or a connection. In that case no error of a socket or a server is among the causes, and no document need be held;
+     * <p>A client with a time-out accepts only a shorter one as a bound, and that bound also ends a wait for a server
+     * or a connection. In that case the causes have no error of a socket or a server, and perhaps no document is held;
      * so the write is sent again. Nothing proves that an earlier one was not sent, though, so afterwards only success
      * is believed.
      */
@@ -357,7 +359,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             } catch (MongoException e) {
                 first = first == null ? e : first;
                 long then = timeout - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin);
-                // Otherwise another setting of the client ended it, such as how long to look for a server.
+                // If not, another setting of the client ended it, such as how long to look for a server.
                 boolean byBound = before - then >= bound;
                 if (byBound && StoreFailure.chain(e).stream().allMatch(MongoTimeoutException.class::isInstance)) {
                     left = then;
@@ -580,7 +582,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .limit(limit)
                 .map(found -> found.get(KeyDocument.ID))
                 .into(new ArrayList<>()));
-        // A key that was created anew in between has no expiry, so it stays.
+        // A key that was created anew in between isn't expired, so it stays.
         List<BsonDocument> deletes = ids.stream()
                 .map(id -> {
                     BsonDocument filter = new BsonDocument(KeyDocument.ID, id);

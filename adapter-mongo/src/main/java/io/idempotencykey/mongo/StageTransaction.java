@@ -30,7 +30,7 @@ record StageTransaction(
     /** Maximum time of one commit on the server; the majority usually answers within milliseconds. */
     private static final Duration LONGEST_COMMIT = Duration.ofSeconds(10);
 
-    /** How many times a commit is sent until its answer arrives. */
+    /** How often a commit is sent at most while its answer is lost. */
     private static final int COMMITS = 3;
 
     StageCommit run(Duration lease, Function<ClientSession, StoredProgress> work) {
@@ -43,7 +43,7 @@ record StageTransaction(
             stage.end();
             matched = fence(session, next);
         } catch (Throwable e) {
-            // Classified before the rollback, whose own failure says nothing about the stage's.
+            // Classified before the rollback, because the rollback's own failure says nothing about the stage's.
             StageCommit end = Failure.beforeCommit(e);
             rollBack(session, stage, e);
             return end;
@@ -65,7 +65,7 @@ record StageTransaction(
                 .build();
     }
 
-    /** The transaction's last write; an aborted one refuses it with NoSuchTransaction. */
+    /** Sends the transaction's last write; an aborted transaction refuses it with NoSuchTransaction. */
     private boolean fence(ClientSession session, StoredProgress next) {
         return keys.updateOne(
                                 new StageSession(session).handle(),

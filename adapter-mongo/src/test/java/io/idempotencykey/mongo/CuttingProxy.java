@@ -17,8 +17,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Stands between a client and its server, and cuts the connection at a command: before its answer, or before the
- * server.
+ * Stands between a client and its server, and cuts the connection at a command: before the command arrives, or before
+ * its answer does.
  */
 final class CuttingProxy implements AutoCloseable {
     /** Where the connection is cut. */
@@ -29,7 +29,7 @@ final class CuttingProxy implements AutoCloseable {
         COMMAND
     }
 
-    /** A client's connection, and the one to the server that stands for it. */
+    /** A client's connection, and the connection to the server that belongs to it. */
     private static final class Connection {
         final Socket client;
         final Socket server;
@@ -62,7 +62,7 @@ final class CuttingProxy implements AutoCloseable {
         return "mongodb://127.0.0.1:" + socket.getLocalPort() + "/?directConnection=true";
     }
 
-    /** Cuts so many of the next commands of this name. */
+    /** Cuts the given number of the next commands of this name. */
     void cut(Cut where, String name, int times) {
         cut = where;
         command = name.getBytes(StandardCharsets.US_ASCII);

@@ -78,16 +78,16 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The table of failures in {@link MongoKeyStore}, row by row, by the server's fail points and by cut connections. */
-// On a thread of its own, since a read that nobody answers can't be interrupted.
+// On a thread of its own, because a read that nobody answers can't be interrupted.
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class MongoFailureTest {
     private static final String APPLICATION = "failing";
 
-    /** Enough for a commit's every sending, and the driver's own repetition of each. */
+    /** Enough for each time that a commit is sent, and for the driver's own repetition of each. */
     private static final int EVERY_COMMIT = 6;
 
-    /** The client's monitor asks the same as the store does, and may be faster. */
+    /** High, because the client's monitor sends the same command as the store, and may be faster. */
     private static final int EVERY_HELLO = 10_000;
 
     private static final Duration HURRY = Duration.ofSeconds(3);
@@ -148,7 +148,7 @@ class MongoFailureTest {
         return new Document("errorCode", code).append("errorLabels", List.of(labels));
     }
 
-    /** For longer than a client of {@link #HURRY} waits; done all the same. */
+    /** Delays a command for longer than a client of {@link #HURRY} waits; the server does it all the same. */
     private static Document blocked() {
         return new Document("blockConnection", true)
                 .append("blockTimeMS", HURRY.plusSeconds(1).toMillis());
@@ -262,7 +262,7 @@ class MongoFailureTest {
         assertThat(kindOf(store::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
     }
 
-    /** It is written, and may be rolled back with its primary. */
+    /** The write is made, and may be rolled back with its primary. */
     @ParameterizedTest
     @CsvSource({"64, UNKNOWN", "50, BUSY"})
     void aWriteThatTheMajorityDidNotConfirmIsLookedUp(int code, StoreFailure.Kind kind) {
@@ -302,7 +302,7 @@ class MongoFailureTest {
         assertThat(commands.names()).containsExactly("insert", "find", "find");
     }
 
-    /** What timed out is still done by the server, or has been. */
+    /** The server still does what timed out, or has done it. */
     @Test
     void theDriversOwnTimeOutMeansWhatTheServersDoes() {
         try (MongoClient hurried = TestServer.client(
@@ -338,8 +338,8 @@ class MongoFailureTest {
     }
 
     /**
-     * Of the pool's one connection, for longer than a held document is waited for; one that meets nothing may have been
-     * sent before.
+     * The pool's one connection is taken for longer than a write waits for a held document. A write that then matches
+     * nothing may have been sent before.
      */
     @ParameterizedTest
     @CsvSource({"true, made", "false, BUSY"})
@@ -384,7 +384,7 @@ class MongoFailureTest {
 
     // Reaping
 
-    /** Fewer than there may be would tell the reaper that nothing is left. */
+    /** A count below the limit would tell the reaper that nothing is left. */
     @ParameterizedTest
     @CsvSource({"50, BUSY", "13, UNAVAILABLE"})
     void aBatchOfDeletionsThatFailsHalfwayFailsAndIsGoneOnWith(int code, StoreFailure.Kind kind) {
@@ -409,7 +409,7 @@ class MongoFailureTest {
 
     // A holder's sessions
 
-    /** Whoever cannot be killed now may be in the way again. */
+    /** A holder's transaction that can't be ended now may still block the next try. */
     @ParameterizedTest
     @ValueSource(strings = {"find", "killSessions"})
     void theSessionsOfFormerHoldersAreKilledOnceAndAgainOnlyIfThatFailed(String command) {
@@ -435,7 +435,7 @@ class MongoFailureTest {
         assertThat(commands.names()).containsExactly("find", "killSessions");
     }
 
-    /** One is proposed with the new revision, since the first try may yet land, and one runs stages under the old. */
+    /** One session belongs to the new revision, because the first try may yet land, and one to the old. */
     @Test
     void aWriteThatIsRepeatedLosesNoSession() {
         StoredKey held = held();
@@ -470,7 +470,7 @@ class MongoFailureTest {
         }
     }
 
-    /** It times out with the operation then, and not as a search for a server. */
+    /** The read times out with the operation then, and not as a search for a server. */
     @Test
     void aClientWithATimeOutTriesNotAgainAndAgainToReadFromAServerThatIsGone() {
         AtomicInteger repetitions = new AtomicInteger();
@@ -505,7 +505,7 @@ class MongoFailureTest {
             assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
                     .isThrownBy(() -> service.retrieve(KeyId.of("a-key")));
 
-            // The first to find out loses its connection.
+            // The first read that finds out loses its connection.
             assertThat(repetitions).hasValueLessThan(3);
             assertThat(kindOf(itsStore::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
             assertThat(kindOf(() -> itsStore.findQuarantined(null, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
@@ -543,7 +543,7 @@ class MongoFailureTest {
             StageCommit end = itsStore.commitStage(held, Isolation.SNAPSHOT, LEASE, session -> {
                 server.close();
                 server.awaitEnd();
-                // The first to find out loses its connection, and isn't what is tested.
+                // The first read that finds out loses its connection, and isn't what is tested.
                 assertThatExceptionOfType(StoreFailure.class).isThrownBy(() -> itsStore.find(held.id()));
                 return next(held, FINISHED).progress();
             });
@@ -581,7 +581,7 @@ class MongoFailureTest {
         }
     }
 
-    /** Each command needs a connection of its own, and there is none for a user who is gone. */
+    /** Each command needs a connection of its own, and a deleted user gets none. */
     @ParameterizedTest
     @CsvSource({"insert, transiently rolled back", "update, unknown"})
     void aUserWhoIsGoneAfterACommandSendsNoOther(String last, String expected) {
@@ -715,7 +715,7 @@ class MongoFailureTest {
         String unknown = MongoException.UNKNOWN_TRANSACTION_COMMIT_RESULT_LABEL;
         Stream<Arguments> conflicts = Stream.of(112, 225, 239, 246, 251, 267, 8)
                 .map(code -> Arguments.of(code(code, again), 1, "transiently rolled back"));
-        // The driver sends it again by itself, and so does the adapter, as long as nobody says how it ended.
+        // The driver sends the commit again by itself, and so does the adapter, until an answer says how it ended.
         Stream<Arguments> sentAgain = Stream.of(
                         code(50),
                         code(262, RETRYABLE),
@@ -756,7 +756,7 @@ class MongoFailureTest {
         boolean made = expected.equals("committed") || how.containsKey("writeConcernError");
         assertThat(store.find(held.id())).contains(made ? next : held);
         if (!made) {
-            // The transaction may still be open: the next run ends it, and isn't kept waiting by it.
+            // The transaction may still be open: the next run ends it, and doesn't wait for it.
             disarm();
             assertThat(nameOf(commit(held, session -> next(held, FINISHED)))).isEqualTo("committed");
         }
@@ -832,7 +832,7 @@ class MongoFailureTest {
         }
     }
 
-    /** A driver that sent it again would tell of the second: that there is such a key, or none with that revision. */
+    /** If the driver sent it again, the second answer would be that the key exists, or has another revision. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void aWriteWhoseAnswerIsLostIsUnknownAndNotSentAgain(boolean retryWrites) throws IOException {
@@ -920,7 +920,7 @@ class MongoFailureTest {
         });
     }
 
-    /** The holder's own unresolved transaction holds the key's document, and would for a minute. */
+    /** The holder's own unresolved transaction would hold the key's document for a minute. */
     @Test
     void aKeyCanBeGivenBackAlthoughItsHoldersUnresolvedCommitIsInTheWay() throws IOException {
         throughAProxy(true, (proxy, itsStore, service, itsRows) -> {
@@ -934,7 +934,7 @@ class MongoFailureTest {
 
             assertThat(kindOf(() -> itsStore.replace(held.revision(), released)))
                     .isEqualTo(StoreFailure.Kind.BUSY);
-            // The one that timed out may have landed by now, or this one does.
+            // The write that timed out may have landed by now, or this one does.
             boolean unused = itsStore.replace(held.revision(), released);
 
             assertThat(proxy.deliver()).isEqualTo(EVERY_COMMIT);

@@ -33,7 +33,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 
-/** What the server does with the commands, among 5,000 keys, and among 100,000 in the profile {@code databases}. */
+/** How the server runs the commands among 5,000 keys, and among 100,000 in the profile {@code databases}. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class MongoIndexTest {
     private static final int KEYS = Integer.getInteger("test.keys", 5_000);
@@ -45,10 +45,10 @@ class MongoIndexTest {
     private MongoDatabase database;
     private MongoKeyStore store;
 
-    /** Finished keys for the most part, as in an application. */
+    /** Fills the collection, mostly with finished keys, as in an application. */
     @BeforeAll
     void open() {
-        // Of its own: what other tests have left open would hold a hundred thousand documents up in the server's cache.
+        // A server of its own, because transactions that other tests left open would keep all documents in its cache.
         String url = System.getenv("MONGODB_URI");
         if (url == null) {
             TestServer server = TestServer.start();

@@ -93,9 +93,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * What the contract can't ask of every adapter: commands, documents, indexes, topology, sessions, what the dead leave.
+ * What the contract can't ask of every adapter: commands, documents, indexes, topology, sessions, dead holders.
  */
-// On a thread of its own, since a read that nobody answers can't be interrupted.
+// On a thread of its own, because a read that nobody answers can't be interrupted.
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class MongoStoreTest {
@@ -358,7 +358,7 @@ class MongoStoreTest {
         assertThat(nameOf(get(second))).isEqualTo(touches ? "transiently rolled back" : "committed");
     }
 
-    /** Sets one row to 1 if the other is 0, as it found it. */
+    /** Sets one row to 1 if it reads that the other is 0. */
     private StageCommit switchOn(String mine, String theirs, boolean touches, Runnable afterReading) {
         StoredKey held = inserted(LOCKED);
         return commit(held, session -> {
@@ -386,7 +386,7 @@ class MongoStoreTest {
         assertThat(time).isBetween(before.toInstant(), after.toInstant());
     }
 
-    /** An application's clock that is an hour off changes nothing, since nobody reads it. */
+    /** An application's clock that is an hour off changes nothing, because nothing reads it. */
     @Test
     void theApplicationsClockIsNeverRead() throws IOException {
         try (Stream<Path> sources = Files.walk(Path.of("src", "main", "java"))) {
@@ -618,7 +618,7 @@ class MongoStoreTest {
         assertThat(rows.find(eq(name)).first()).isNull();
     }
 
-    /** The adapter can't see such a command. What it can is to leave the key where it was, and to say what happened. */
+    /** The adapter can't see such a command, but it leaves the key where it was, and says what happened. */
     @Test
     void aStageThatCommitsByACommandFailsAndNeverMovesTheKey() {
         IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
@@ -642,7 +642,7 @@ class MongoStoreTest {
         assertThat(rows.find(eq(id.value())).first()).isNotNull();
     }
 
-    /** As Spring does, which finds a resource by its session. */
+    /** Spring finds a resource by its session. */
     @Test
     void aSessionEqualsItselfAlone() {
         StoredKey held = inserted(LOCKED);
@@ -776,11 +776,11 @@ class MongoStoreTest {
         assertThat(sessions.take(keys.get(2).revision())).isNull();
     }
 
-    // What the dead leave behind
+    // Transactions of dead holders
 
     private static final Duration SHORT_LEASE = Duration.ofSeconds(1);
 
-    /** The server would end them by itself after a minute. */
+    /** The server would end the transactions by itself after a minute. */
     private static final Duration LONG_BEFORE_THE_SERVER_WOULD = Duration.ofSeconds(30);
 
     /** Another process: a client and a store of its own. */
@@ -802,7 +802,7 @@ class MongoStoreTest {
                 IdempotencyKeyService.builder(itsStore).lease(lease).build());
     }
 
-    /** A worker stops in mid-transaction, holding a document of the application, and goes on when all is over. */
+    /** A worker pauses in its transaction, holding a document of the application, and goes on at the end. */
     @Test
     void aStoppedWorkersDocumentsAreFreeSoonAfterTheLeaseAndItIsFencedOff() {
         String name = UUID.randomUUID().toString();
@@ -840,7 +840,7 @@ class MongoStoreTest {
         assertThat(document(id)).containsEntry("state", "finished").doesNotContainKey("sessions");
     }
 
-    /** The second of three workers dies before it did anything; what the first one left open ends all the same. */
+    /** The second of three workers dies before it does anything; the first one's transaction ends all the same. */
     @Test
     void whatALaterHolderDidNotEndIsEndedByTheNext() {
         String name = UUID.randomUUID().toString();
@@ -883,7 +883,7 @@ class MongoStoreTest {
         itsRows.updateOne(session, eq(name), set("value", value + "+"));
     }
 
-    /** Asks again as a client does, as soon as it is told to. */
+    /** Asks again and again, as a client does, until it has the key. */
     private static HeldKey takeOver(Other process, KeyId id) {
         long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
         while (System.nanoTime() < end) {
@@ -899,7 +899,7 @@ class MongoStoreTest {
         throw new AssertionError("the key was never taken over");
     }
 
-    /** A worker stops between its fence and its commit, holding the key's own document. */
+    /** A worker pauses between its fence and its commit, holding the key's own document. */
     @Test
     void aStoppedWorkersKeyIsTakenOverSoonAfterTheLeaseAndItIsFencedOff() {
         String name = UUID.randomUUID().toString();
@@ -907,7 +907,7 @@ class MongoStoreTest {
         KeyId id = KeyId.of(name);
         CountDownLatch holds = new CountDownLatch(1);
         CountDownLatch goOn = new CountDownLatch(1);
-        // The heir's first write may land after it gave up: its key is locked by nobody then, for another lease.
+        // The heir's first write may land after it gave up; then nobody holds the locked key, for another lease.
         try (Other zombie = other(SHORT_LEASE);
                 Other heir = other(SHORT_LEASE)) {
             HeldKey held = held(zombie.service.claim(id, REQUEST));
@@ -961,7 +961,7 @@ class MongoStoreTest {
 
             assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(LONG_BEFORE_THE_SERVER_WOULD);
             assertThat(another.commands.names()).doesNotContain("killSessions");
-            // The server may still have the write that timed out, and it must not find the document free first.
+            // The server may still have the write that timed out, which must not find the document free first.
             goOn.countDown();
             String ended = nameOf(get(end));
             assertThat(ended).isEqualTo("committed");

@@ -9,7 +9,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Consumer;
 import org.bson.BsonDocument;
 
-/** What a client sends, clock readings apart; can hold a command back. */
+/** What a client sends, except clock readings. It can hold a command back. */
 final class RecordedCommands implements CommandListener {
     private record Command(String name, BsonDocument text) {}
 

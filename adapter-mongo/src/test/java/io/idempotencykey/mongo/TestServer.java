@@ -19,8 +19,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
 /**
- * A server for tests: that of {@code MONGODB_URI}, else one of {@code tools/mongo-server}, started when it is first
- * asked for. It ends with this JVM, however that ends: its standard input is a pipe from here.
+ * A server for tests: that of {@code MONGODB_URI}, or else one of {@code tools/mongo-server}, which starts when it is
+ * first asked for. It ends with this JVM, however that ends, because its standard input is a pipe from here.
  */
 final class TestServer implements AutoCloseable {
     private static final AtomicInteger NUMBER = new AtomicInteger();
@@ -47,7 +47,7 @@ final class TestServer implements AutoCloseable {
         }
     }
 
-    /** Starts another one. */
+    /** Starts another server. */
     static TestServer start(String... options) {
         List<String> command = new ArrayList<>(List.of(
                 Objects.requireNonNullElse(System.getenv("PYTHON"), "python3"),
@@ -87,7 +87,7 @@ final class TestServer implements AutoCloseable {
         process.onExit().orTimeout(30, TimeUnit.SECONDS).join();
     }
 
-    /** Removes a test's database; that of the stand-in goes with it, which is faster. */
+    /** Removes a test's database. The stand-in's databases go when it ends, which is faster. */
     static void drop(MongoDatabase database) {
         if (System.getenv("MONGODB_URI") != null) {
             database.drop();
@@ -110,8 +110,8 @@ final class TestServer implements AutoCloseable {
     static MongoClient client(String url, Consumer<MongoClientSettings.Builder> settings) {
         MongoClientSettings.Builder builder =
                 MongoClientSettings.builder().applyConnectionString(new ConnectionString(url));
-        // After an error that says that the primary is gone, a client that polls asks at once who is; one that is told
-        // waits for up to ten seconds for news, which a fail point doesn't make.
+        // After an error that says that the primary is gone, a client that polls asks for the new one at once. One that
+        // streams waits up to ten seconds for news, which a fail point doesn't make.
         builder.applyToServerSettings(server -> server.serverMonitoringMode(ServerMonitoringMode.POLL)
                 .minHeartbeatFrequency(50, TimeUnit.MILLISECONDS));
         settings.accept(builder);
