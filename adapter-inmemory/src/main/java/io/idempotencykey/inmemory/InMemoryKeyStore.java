@@ -34,9 +34,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in memory, with the guarantees of the other stores as long as the process lives.
  *
- * <p>For tests, and for applications of a single process whose data is in memory too. The number of keys is bounded: a
- * new key beyond the bound replaces one that has expired. If there is none, the new key is refused, because a promised
- * replay is never dropped.
+ * <p>It is for tests, and for applications of a single process whose data is in memory too. The number of keys is
+ * bounded: a new key beyond the bound replaces one that has expired. If there is none, the new key is refused, because
+ * a promised replay is never dropped.
  *
  * <p>A stage gets the application's own handle. How it is isolated from other data than the key depends on that handle,
  * so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or hook.
@@ -44,7 +44,7 @@ import org.jspecify.annotations.Nullable;
  * @param <T> the handle that a stage writes with
  */
 public final class InMemoryKeyStore<T> implements KeyStore<T> {
-    /** How many keys are kept by default. */
+    /** How many keys are kept at most by default. */
     public static final int DEFAULT_MAX_KEYS = 100_000;
 
     private static final Comparator<KeyId> BY_SCOPE_AND_VALUE =
@@ -62,7 +62,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private final AtomicLong moved = new AtomicLong();
 
     private final ReentrantLock lock = new ReentrantLock();
-    // The lock guards all that follow. No code of the application runs under it.
+    // The lock guards the fields below. No code of the application runs under it.
     private final Map<KeyId, StoredKey> keys = new HashMap<>();
     private final NavigableMap<String, NavigableMap<Due, StoredKey>> resumable = new TreeMap<>();
     private final NavigableMap<Due, StoredKey> expiring = new TreeMap<>(DUE_FIRST);
@@ -74,7 +74,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     /**
      * A store for stages that need any object to write with, such as a test's list.
      *
-     * <p>Only the key is rolled back. The store keeps {@link #DEFAULT_MAX_KEYS} keys and the system's time.
+     * <p>Only the key is rolled back. The store keeps up to {@link #DEFAULT_MAX_KEYS} keys and uses the system's time.
      *
      * @param handles gives each stage its handle
      */
@@ -85,7 +85,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     /**
      * A store whose stages commit together with the application's own transactions.
      *
-     * <p>It keeps {@link #DEFAULT_MAX_KEYS} keys and the system's time.
+     * <p>It keeps up to {@link #DEFAULT_MAX_KEYS} keys and uses the system's time.
      *
      * @param transactions the application's
      */
@@ -97,7 +97,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
      * A store whose stages commit together with the application's own transactions.
      *
      * @param transactions the application's
-     * @param maxKeys how many keys are kept, 1 or more
+     * @param maxKeys how many keys are kept at most, 1 or more
      * @param clock the store's time, by which leases and expiry are decided
      * @throws IllegalArgumentException if {@code maxKeys} is out of bounds
      */
@@ -123,9 +123,9 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     }
 
     /**
-     * Moves the store's time forward, so that a test sees leases and keys expire without waiting for it.
+     * Moves the store's time forward, so that a test sees leases and keys expire without waiting.
      *
-     * <p>Every service at this store sees the new time at once.
+     * <p>Every service on this store sees the new time at once.
      *
      * @param forward 0 to 3,650 days
      * @throws IllegalArgumentException if it is out of bounds
@@ -193,7 +193,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         } catch (Throwable e) {
             return rollback(transaction, e, rolledBack(e));
         }
-        // From here on the key belongs to this stage, so the hook commits without the lock.
+        // The fence reserves the key for this stage, so the application's commit runs without the lock.
         Optional<StageCommit> refused = locked(() -> fence(held));
         if (refused.isPresent()) {
             return rollback(transaction, null, refused.get());

@@ -61,7 +61,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
         private final Map<String, String> updated = new HashMap<>();
         private volatile boolean ended;
 
-        /** As every real handle does it: what comes late is refused. */
+        /** Refuses late use, as every real handle does. */
         void checkOpen() {
             if (ended) {
                 throw new IllegalStateException("the transaction has ended");

@@ -197,7 +197,7 @@ class InMemoryKeyStoreTest {
         await(committing);
         now = now.plus(LEASE);
 
-        // The lease has run out, and still nobody gets in between the hook and the key.
+        // The lease has run out, and still no other worker gets in between the hook and the key.
         assertThat(service().claim(held.id(), REQUEST)).isInstanceOf(Claim.InFlight.class);
         assertThatExceptionOfType(IdempotencyException.Locked.class)
                 .isThrownBy(() -> service().lock(held.id()));
@@ -326,7 +326,7 @@ class InMemoryKeyStoreTest {
                         state -> assertThat(state.reason()).isEqualTo("the stored request can't be read"));
     }
 
-    /** A service of its own each time, so that no reading of the clock is carried on. */
+    /** A new service each time, so that no reading of the clock is carried on. */
     private IdempotencyKeyService<List<String>> service() {
         return IdempotencyKeyService.builder(store)
                 .lease(LEASE)

@@ -169,7 +169,7 @@ class MessagesPageTest {
         broker.publish(event);
         startConsumers();
 
-        // Until the lease of the dead one is over, the key is found to be held.
+        // Deliveries find the key held until the dead consumer's lease is over.
         assertThat(deliverAll()).isGreaterThan(2);
 
         assertThat(outbox.sentFor(event)).containsExactlyElementsOf(ledger.rows);
@@ -230,7 +230,7 @@ class MessagesPageTest {
                 new IdempotencyException.ResponseTooLarge(id, 2, 1),
                 new IdempotencyException.Quarantined(id, "100 failed attempts"),
                 new IdempotencyException.UnknownRecoveryPoint(id, RecoveryPoint.named("new"), Set.of(STARTED)));
-        // What retrieve, create and lock throw, which a consumer doesn't call.
+        // A consumer doesn't call retrieve, create and lock, which throw these.
         List<Class<?>> others = List.of(
                 IdempotencyException.NotFound.class,
                 IdempotencyException.KeyExists.class,
@@ -358,7 +358,7 @@ class MessagesPageTest {
         }
     }
 
-    /** Takes the key as run does, and is never heard of again. */
+    /** Takes the key as run does, and then vanishes. */
     private void dieAtWork(Event event) {
         if (diesAtWork.remove(event.id())
                 && keys.claim(issueInvoice, keyOf(event), requestOf(event)) instanceof Claim.Claimed) {
@@ -411,7 +411,7 @@ class MessagesPageTest {
             losing.add(event.id());
         }
 
-        /** Delivers what waits, returns how many when all of them have come to an end of some kind. */
+        /** Delivers what waits, and returns how many once each has ended in some way. */
         int deliverRound() throws InterruptedException {
             List<Message> due = new ArrayList<>();
             later.drainTo(due);
@@ -432,7 +432,7 @@ class MessagesPageTest {
         }
     }
 
-    /** A message, and which attempt at it is next; a delivery that found the key held is none. */
+    /** A message, and which attempt at it is next. A delivery that found the key held doesn't count as an attempt. */
     private record Message(Event event, int attempt) {}
 
     private record Dead(Event event, Exception reason) {}
@@ -484,7 +484,7 @@ class MessagesPageTest {
             end(() -> broker.dead.add(new Dead(event(), reason)));
         }
 
-        /** What wasn't acknowledged by then comes again. */
+        /** Delivers again what wasn't acknowledged by then. */
         void connectionEnds() {
             end(() -> broker.later.add(message));
         }
