@@ -275,6 +275,27 @@ public abstract sealed class IdempotencyException extends RuntimeException {
         }
 
         /**
+         * Made by the service for a stage that advanced to a point that it doesn't declare.
+         *
+         * @param keyId the key
+         * @param stage where the stage began
+         * @param recoveryPoint the point that isn't known
+         * @param known those that the stage declares
+         */
+        public UnknownRecoveryPoint(
+                KeyId keyId, RecoveryPoint stage, RecoveryPoint recoveryPoint, Set<RecoveryPoint> known) {
+            super(
+                    keyId,
+                    500,
+                    null,
+                    "the stage at '" + stage + "' of key " + keyId + " advanced to '" + recoveryPoint
+                            + "', which is none" + " of " + known + "; declare it by StageOption.advancesTo",
+                    null);
+            this.recoveryPoint = Arguments.required(recoveryPoint, "recoveryPoint");
+            this.known = Set.copyOf(Arguments.required(known, "known"));
+        }
+
+        /**
          * The point that isn't known.
          *
          * @return as it is stored, or as the stage named it
@@ -363,8 +384,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
                     keyId,
                     503,
                     SOON,
-                    "the stage of key " + keyId + " met transient failures in " + tries
-                            + " tries; send the request again",
+                    "the stage of key " + keyId + " met transient failures until it had to give up (tries: " + tries
+                            + "); send the request again",
                     cause);
             this.tries = tries;
         }

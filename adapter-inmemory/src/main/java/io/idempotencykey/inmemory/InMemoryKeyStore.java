@@ -52,6 +52,8 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     /** The lowest key in the order of scopes and values. */
     private static final KeyId FIRST = KeyId.of("!");
 
+    private static final Duration FARTHEST_MOVE = Duration.ofDays(3650);
+
     private static final Comparator<Due> DUE_FIRST =
             Comparator.comparing(Due::at).thenComparing(Due::id, BY_SCOPE_AND_VALUE);
 
@@ -127,15 +129,18 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
      *
      * <p>Every service on this store sees the new time at once.
      *
-     * @param forward 0 to 3,650 days
-     * @throws IllegalArgumentException if it is out of bounds
+     * @param forward 0 to 3,650 days, and as much for all moves together
+     * @throws IllegalArgumentException if it is out of bounds; the time isn't moved
      */
     public void moveTime(Duration forward) {
         Objects.requireNonNull(forward, "argument 'forward' is null; a duration is required");
-        if (forward.isNegative() || forward.compareTo(Duration.ofDays(3650)) > 0) {
-            throw new IllegalArgumentException("argument 'forward' is '" + forward + "'; allowed: 0 to 3,650 days");
-        }
-        moved.addAndGet(forward.toNanos());
+        moved.updateAndGet(sofar -> {
+            if (forward.isNegative() || forward.compareTo(FARTHEST_MOVE.minusNanos(sofar)) > 0) {
+                throw new IllegalArgumentException(
+                        "argument 'forward' is '" + forward + "'; allowed: 0 to 3,650 days for all moves together");
+            }
+            return sofar + forward.toNanos();
+        });
     }
 
     @Override

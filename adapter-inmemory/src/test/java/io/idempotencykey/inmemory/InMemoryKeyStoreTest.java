@@ -57,6 +57,18 @@ class InMemoryKeyStoreTest {
     }
 
     @Test
+    void theTimeIsMovedForwardByTenYearsAtMost() {
+        store.moveTime(Duration.ofDays(3650));
+
+        for (Duration tooFar : List.of(Duration.ofNanos(1), Duration.ofNanos(-1), Duration.ofSeconds(Long.MAX_VALUE))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> store.moveTime(tooFar))
+                    .withMessageContaining("argument 'forward'");
+        }
+        assertThat(store.time()).isEqualTo(now.plus(Duration.ofDays(3650)));
+    }
+
+    @Test
     void theHandleIsCommittedWithTheKey() {
         service().workStage(claim("a"), stage -> {
             stage.transaction().add("row");

@@ -42,10 +42,15 @@ public final class Background implements AutoCloseable {
 
     private static final Duration LONGEST = Duration.ofHours(24);
 
+    private final Completer<?> completer;
+    private final Reaper reaper;
     private final ScheduledExecutorService schedule;
     private final ExecutorService workers;
 
-    private Background(ScheduledExecutorService schedule, ExecutorService workers) {
+    private Background(
+            Completer<?> completer, Reaper reaper, ScheduledExecutorService schedule, ExecutorService workers) {
+        this.completer = completer;
+        this.reaper = reaper;
         this.schedule = schedule;
         this.workers = workers;
     }
@@ -60,8 +65,9 @@ public final class Background implements AutoCloseable {
     }
 
     /**
-     * Stops: no run begins any more, and those under way are waited for. A run that hasn't ended when nine tenths of
-     * the time are over, or all but the last second of it, is interrupted and has the rest to give back its keys.
+     * Stops: no key is taken any more, and the requests under way are waited for. The last second of the time, or half
+     * of it if it is shorter than two seconds, is for requests that had to be interrupted, so that they give back their
+     * keys.
      *
      * <p>Blocks until nothing runs any more or the deadline has passed. If this thread is interrupted, which it then
      * still is, the runs are interrupted at once. A second call does no harm.
@@ -73,7 +79,9 @@ public final class Background implements AutoCloseable {
     public boolean stop(Duration deadline) {
         Arguments.between(Duration.ZERO, LONGEST, deadline, "deadline");
         long end = System.nanoTime() + deadline.toNanos();
-        long grace = Math.min(deadline.toNanos() / 10, TimeUnit.SECONDS.toNanos(1));
+        long grace = Math.min(deadline.toNanos() / 2, TimeUnit.SECONDS.toNanos(1));
+        completer.stop();
+        reaper.stop();
         schedule.shutdown();
         awaitEnd(schedule, end - grace);
         schedule.shutdownNow();
@@ -185,12 +193,14 @@ public final class Background implements AutoCloseable {
             ScheduledExecutorService schedule =
                     Executors.newScheduledThreadPool(COMPLETING_AT_ONCE + 1, Builder::daemon);
             Completer<?> completing = completer.executor(workers).build();
-            for (int i = 0; i < COMPLETING_AT_ONCE; i++) {
+            Reaper reaper = new Reaper(engine);
+            // Who completes nothing doesn't judge either what nobody can complete.
+            for (int i = 0; i < COMPLETING_AT_ONCE && completing.hasOperations(); i++) {
                 repeat(schedule, completeEvery, completing::runOnce);
             }
-            repeat(schedule, reapEvery, new Reaper(engine)::runOnce);
+            repeat(schedule, reapEvery, reaper::runOnce);
             LOGGER.log(Level.INFO, "background work has started, completing {0}", completing.completedOperations());
-            return new Background(schedule, workers);
+            return new Background(completing, reaper, schedule, workers);
         }
 
         private static void repeat(ScheduledExecutorService schedule, Duration every, Runnable run) {

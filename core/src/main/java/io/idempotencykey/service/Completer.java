@@ -64,6 +64,7 @@ public final class Completer<T> {
     private final Executor executor;
     private final AtomicReference<@Nullable String> lastScope = new AtomicReference<>();
     private final AtomicReference<@Nullable String> lastUnknownScope = new AtomicReference<>();
+    private volatile boolean stopped;
 
     private Completer(Builder<T> builder) {
         this.engine = builder.engine;
@@ -129,6 +130,15 @@ public final class Completer<T> {
         return finished.get();
     }
 
+    /** Takes no further key, in this run and in any other. */
+    void stop() {
+        stopped = true;
+    }
+
+    boolean hasOperations() {
+        return !operations.isEmpty();
+    }
+
     private static void await(List<CountDownLatch> running) {
         try {
             for (CountDownLatch each : running) {
@@ -154,7 +164,9 @@ public final class Completer<T> {
             Consumer<List<StoredKey>> work) {
         Set<KeyId> handedOut = new HashSet<>();
         Set<String> withoutMore = new HashSet<>();
-        while (handedOut.size() < batchSize && !Thread.currentThread().isInterrupted()) {
+        while (handedOut.size() < batchSize
+                && !stopped
+                && !Thread.currentThread().isInterrupted()) {
             int count = Math.min(batchSize - handedOut.size(), share());
             List<StoredKey> found =
                     nextScope(operations, lastScope, before, Math.max(LEAST_CANDIDATES, 4 * count) + handedOut.size());
@@ -206,7 +218,10 @@ public final class Completer<T> {
             executor.execute(() -> {
                 try {
                     // A completer that is being stopped takes no further key: its stage would be interrupted, and fail.
-                    if (!caller.isInterrupted() && !Thread.currentThread().isInterrupted() && complete(found)) {
+                    boolean stopping = stopped
+                            || caller.isInterrupted()
+                            || Thread.currentThread().isInterrupted();
+                    if (!stopping && complete(found)) {
                         finished.incrementAndGet();
                     }
                 } finally {
@@ -261,6 +276,14 @@ public final class Completer<T> {
     }
 
     private void quarantineUnknown(StoredKey found) {
+        try {
+            quarantineIfUnknown(found);
+        } catch (RuntimeException e) {
+            engine.events().emit(new KeyEvent.CompletionFailed(found.key(), e));
+        }
+    }
+
+    private void quarantineIfUnknown(StoredKey found) {
         Operation<T> operation = operations.get(found.key().operation());
         if (operation == null) {
             engine.quarantine(
@@ -353,7 +376,8 @@ public final class Completer<T> {
         /**
          * What runs the requests, as many at once as it has threads. Default: the calling thread, one after the other.
          *
-         * @param executor may refuse a request, which is then left for a later run
+         * @param executor runs each request or refuses it, which leaves the request for a later run; if it drops one in
+         *     silence, {@link #runOnce} waits until its thread is interrupted
          * @return this
          */
         public Builder<T> executor(Executor executor) {

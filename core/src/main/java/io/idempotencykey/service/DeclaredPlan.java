@@ -59,13 +59,19 @@ record DeclaredPlan<T>(Operation<T> declared, Settings settings, boolean attende
     public void checkTarget(KeyId id, RecoveryPoint from, RecoveryPoint to) {
         Set<RecoveryPoint> targets = stage(id, from).targets();
         if (!targets.contains(to)) {
-            throw new IdempotencyException.UnknownRecoveryPoint(id, to, targets);
+            throw new IdempotencyException.UnknownRecoveryPoint(id, from, to, targets);
         }
     }
 
     @Override
     public Optional<Response> answerTo(Throwable failure) {
         return declared.answerTo(failure);
+    }
+
+    /** The message of an exception may show a parameter that isn't to be stored. */
+    @Override
+    public String describe(Throwable failure) {
+        return declared.isRedacting() ? failure.getClass().getName() : Transitions.describe(failure);
     }
 
     /** Rule 17: a request that committed nothing, and whose client was told so, is that client's alone. */

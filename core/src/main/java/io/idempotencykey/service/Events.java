@@ -17,16 +17,28 @@ final class Events {
     }
 
     void emit(KeyEvent event) {
-        if (LOGGER.isLoggable(event.level())) {
-            // An event's text shows keys cut short, and errors without their messages.
-            LOGGER.log(event.level(), event.toString());
+        try {
+            if (LOGGER.isLoggable(event.level())) {
+                // An event's text shows keys cut short, and errors without their messages.
+                LOGGER.log(event.level(), event.toString());
+            }
+        } catch (Throwable e) {
+            // There is no place left to tell of it.
         }
         for (KeyListener listener : listeners) {
             try {
                 listener.onEvent(event);
             } catch (Throwable e) {
-                LOGGER.log(Level.WARNING, "a listener failed", e);
+                tell(e);
             }
+        }
+    }
+
+    private static void tell(Throwable failure) {
+        try {
+            LOGGER.log(Level.WARNING, "a listener failed", failure);
+        } catch (Throwable e) {
+            // Not even its text can be had.
         }
     }
 

@@ -87,9 +87,9 @@ public final class HeldKey {
     }
 
     /** The key after a failed attempt, in the state that follows from it. */
-    StoredKey failed(KeyState then, Throwable failure, Instant now, Revision revision) {
+    StoredKey failed(KeyState then, String error, Instant now, Revision revision) {
         int failedAttempts = Math.max(key().failedAttempts(), key().failedAttempts() + 1);
-        return with(then, failedAttempts, Transitions.describe(failure), now, revision);
+        return with(then, failedAttempts, error, now, revision);
     }
 
     private StoredKey with(KeyState next, int failedAttempts, String lastError, Instant now, Revision revision) {

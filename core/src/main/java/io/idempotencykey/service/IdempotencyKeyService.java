@@ -141,8 +141,9 @@ public final class IdempotencyKeyService<T> {
     /**
      * Runs a request of one stage, once.
      *
-     * <p>If the server dies, the request waits for its client, because no completer knows this work. Declare an {@link
-     * #operation} of one stage to have it completed.
+     * <p>If the server dies, the request waits for its client, because no completer knows this work; a completer
+     * quarantines it after a day, as a request that nobody can complete. Declare an {@link #operation} of one stage to
+     * have it completed.
      *
      * @param name names the work, as {@link #operation} does
      * @param id the request's key
@@ -215,7 +216,8 @@ public final class IdempotencyKeyService<T> {
      * Makes a key for a request; nobody holds it.
      *
      * @param scope the key's scope; may be empty
-     * @param value the key's value; {@code null} to have a random one made
+     * @param value the key's value; {@code null} to have a random one generated. Tell the client that one, because a
+     *     retry without it runs anew
      * @param request the request that the key is for
      * @return the new key
      * @throws IdempotencyException.InvalidKey if scope or value is illegal
@@ -232,8 +234,8 @@ public final class IdempotencyKeyService<T> {
      * Finds the key for a request, in whatever state and not locked, or makes it.
      *
      * @param scope the key's scope; may be empty
-     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; a request that may come without
-     *     one takes {@link #initializeRequest(String, Request)}
+     * @param headerKey the {@code Idempotency-Key} header as received, quoted or not; for a request that comes
+     *     without one, {@link #create} generates a value
      * @param request the request
      * @return the existing or the new key
      * @throws IdempotencyException.InvalidKey if scope or header is illegal, or the header is {@code null}
@@ -243,20 +245,6 @@ public final class IdempotencyKeyService<T> {
      */
     public IdempotencyKey initializeRequest(String scope, @Nullable String headerKey, Request request) {
         return engine.findOrCreate(KeyId.fromHeader(scope, headerKey), Arguments.required(request, "request"));
-    }
-
-    /**
-     * Makes a key with a generated value for a request that came without one. Tell its client the value: a retry
-     * without it runs anew.
-     *
-     * @param scope the key's scope; may be empty
-     * @param request the request
-     * @return the new key
-     * @throws IdempotencyException.InvalidKey if the scope is illegal
-     * @throws IdempotencyException.StoreFull if the store has no room
-     */
-    public IdempotencyKey initializeRequest(String scope, Request request) {
-        return create(scope, null, request);
     }
 
     /**

@@ -237,8 +237,8 @@ public final class Operation<T> {
          * <p>If a stage or an outside call throws one, the stage's writes are rolled back, and the key is finished with
          * the response in one fenced write; the caller gets the response, not the exception. A crash in between leaves
          * the key as any crash does. If the response can't be stored, the caller gets an {@link IdempotencyException}
-         * that says so, with the exception among its suppressed ones. Transient failures of the store, exceptions of
-         * this library and the interruption of a thread are never answers. Default: no exception is an answer.
+         * that says so, with the exception among its suppressed ones. Failures of a store, exceptions of this library and
+         * the interruption of a thread are never answers. Default: no exception is an answer.
          *
          * @param <X> the exceptions' type
          * @param type the exceptions' class; its subclasses count, causes don't
@@ -402,7 +402,7 @@ public final class Operation<T> {
                     at,
                     StageDeclaration.End.RESPONDS,
                     false,
-                    next -> key -> stage -> StageOutcome.respond(answer.answer(stage)),
+                    next -> key -> stage -> responded(at, answer.answer(stage)),
                     options);
         }
 
@@ -446,7 +446,7 @@ public final class Operation<T> {
                     at,
                     StageDeclaration.End.RESPONDS,
                     true,
-                    next -> calling(outsideCall, (stage, input) -> StageOutcome.respond(answer.answer(stage, input))),
+                    next -> calling(outsideCall, (stage, input) -> responded(at, answer.answer(stage, input))),
                     options);
         }
 
@@ -481,6 +481,14 @@ public final class Operation<T> {
             Arguments.required(outsideCall, "outsideCall");
             Arguments.required(work, "work");
             return declare(at, StageDeclaration.End.CHOOSES, true, next -> calling(outsideCall, work), options);
+        }
+
+        private StageOutcome responded(RecoveryPoint at, @Nullable Response response) {
+            if (response == null) {
+                throw new NullPointerException("the stage at '" + at + "' of operation '" + name
+                        + "', or its codec, returned null; it has to return a response");
+            }
+            return StageOutcome.respond(response);
         }
 
         /** Makes the call, and hands its result to each run of the work. */

@@ -75,7 +75,7 @@ public final class OperatorActions {
 
     /**
      * Lets a request go on at its recovery point, with all its attempts anew; its client or the completer takes
-     * it next.
+     * it next, also where it had failed and was left to its client.
      *
      * @param id the key
      * @param by who does it: at most 100 characters, none of them a control character
@@ -87,7 +87,7 @@ public final class OperatorActions {
      */
     public IdempotencyKey retry(KeyId id, String by) {
         return engine.operate(
-                id,
+                Arguments.required(id, "id"),
                 "retry",
                 by(by),
                 (stored, now, next) -> Transitions.reopen(stored, now, record("retry", by, stored), next));
@@ -110,7 +110,7 @@ public final class OperatorActions {
         Settings settings = engine.settings();
         Transitions.checkLength(id, Arguments.required(response, "response"), settings.maxResponseBytes());
         return engine.operate(
-                id,
+                Arguments.required(id, "id"),
                 "finish",
                 by(by),
                 (stored, now, next) -> Transitions.close(
@@ -132,7 +132,7 @@ public final class OperatorActions {
     public IdempotencyKey discard(KeyId id, String by) {
         Response gone = Response.of(410, new byte[0]);
         return engine.operate(
-                id,
+                Arguments.required(id, "id"),
                 "discard",
                 by(by),
                 // Expired since long ago, for servers whose reading of the clock is behind this one's, too.

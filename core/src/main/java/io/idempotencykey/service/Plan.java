@@ -36,6 +36,12 @@ interface Plan {
     /** The response that an exception of the application is, if it is one. */
     Optional<Response> answerTo(Throwable failure);
 
+    /** Whether a client waits for this attempt, and is told of its exception. */
+    boolean attended();
+
+    /** What is stored of a failure. */
+    String describe(Throwable failure);
+
     /** The state of a key whose attempt failed now. */
     KeyState afterFailure(HeldKey held, Instant now, RandomGenerator random);
 }

@@ -21,6 +21,7 @@ public final class Reaper {
 
     private final Engine<?> engine;
     private final int batchSize;
+    private volatile boolean stopped;
 
     /**
      * A reaper with {@link #DEFAULT_BATCH_SIZE}.
@@ -66,7 +67,7 @@ public final class Reaper {
         long begin = environment.nanoTime();
         int deleted = 0;
         boolean more = true;
-        for (int i = 0; i < MOST_BATCHES && more; i++) {
+        for (int i = 0; i < MOST_BATCHES && more && !stopped; i++) {
             long batchBegin = environment.nanoTime();
             int last = engine.deleteExpired(batchSize);
             deleted += last;
@@ -77,6 +78,11 @@ public final class Reaper {
             engine.settings().events().emit(new KeyEvent.Expired(deleted, duration));
         }
         return deleted;
+    }
+
+    /** Deletes no further batch, in this run and in any other. */
+    void stop() {
+        stopped = true;
     }
 
     private static boolean rest(Environment environment, long batchNanos) {

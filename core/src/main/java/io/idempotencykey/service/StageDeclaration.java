@@ -3,6 +3,7 @@ package io.idempotencykey.service;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.RecoveryPoint;
 import java.time.Duration;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
@@ -39,10 +40,14 @@ record StageDeclaration<T>(
         Duration lease = operationLease;
         Isolation isolation = operationIsolation;
         Set<RecoveryPoint> targets = end == End.RESPONDS ? Set.of() : next;
+        Set<RecoveryPoint> named = new LinkedHashSet<>();
         for (StageOption option : options) {
             lease = option.lease != null ? option.lease : lease;
             isolation = option.isolation != null ? option.isolation : isolation;
-            targets = option.targets != null ? option.targets : targets;
+            if (option.targets != null) {
+                named.addAll(option.targets);
+                targets = named;
+            }
         }
         boolean legal = switch (end) {
             case ADVANCES -> targets.size() == 1;

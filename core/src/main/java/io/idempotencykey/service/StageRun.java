@@ -2,6 +2,7 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
@@ -35,6 +36,7 @@ final class StageRun<T> {
     private final Map<Revision, Proposal> proposed = new HashMap<>();
     private @Nullable Proposal latest;
     private boolean unresolved;
+    private boolean begun;
 
     /** A stage to be run; {@code seen} is what it and its outside call see of the key. */
     StageRun(Engine<T> engine, Plan plan, HeldKey held, IdempotencyKey seen, StageDefinition<T> stage) {
@@ -73,7 +75,7 @@ final class StageRun<T> {
             StageCommit end = attempt(work);
             Optional<StageResult> result = switch (end.kind()) {
                 case COMMITTED -> Optional.of(committed(Objects.requireNonNull(latest)));
-                case ROLLED_BACK -> Optional.of(failed(causeOf(end)));
+                case ROLLED_BACK -> Optional.of(begun ? failed(causeOf(end)) : giveUp(causeOf(end)));
                 case TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
                 case FENCED_OFF, UNKNOWN -> settle(end);
             };
@@ -94,6 +96,7 @@ final class StageRun<T> {
         Duration timeout = transactionTimeout();
         try {
             return engine.store().commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
+                begun = true;
                 StageOutcome outcome = work(work, transaction);
                 Proposal next =
                         engine.propose(plan, held, outcome, engine.clock().carried());
@@ -110,8 +113,9 @@ final class StageRun<T> {
         try {
             StageOutcome outcome = work.work(context);
             if (outcome == null) {
-                throw new NullPointerException("the stage at '" + held.recoveryPoint() + "' of operation '"
-                        + plan.operation() + "' returned null; it has to return how it ends");
+                throw new NullPointerException("the stage at '" + held.recoveryPoint() + "'"
+                        + (plan.operation().isEmpty() ? "" : " of operation '" + plan.operation() + "'")
+                        + " returned null; it has to return how it ends");
             }
             return outcome;
         } catch (Exception e) {
@@ -177,7 +181,9 @@ final class StageRun<T> {
 
     /** The application failed: that is its answer if its operation says so, and else the end of this attempt. */
     private StageResult failed(Throwable failure) {
-        if (failure instanceof IdempotencyException || failure instanceof InterruptedException) {
+        if (failure instanceof IdempotencyException
+                || failure instanceof StoreFailure
+                || failure instanceof InterruptedException) {
             return giveUp(failure);
         }
         Optional<Proposal> answer;
@@ -247,8 +253,9 @@ final class StageRun<T> {
     }
 
     /** Whether the process is stopping, which says nothing about the request. */
-    private static boolean isStopping(Throwable failure) {
-        return failure instanceof InterruptedException || Thread.currentThread().isInterrupted();
+    private boolean isStopping(Throwable failure) {
+        // Without a client, a stage that always throws InterruptedException has to come to an end, too.
+        return Thread.currentThread().isInterrupted() || (plan.attended() && failure instanceof InterruptedException);
     }
 
     /**
@@ -284,7 +291,8 @@ final class StageRun<T> {
         if (isStopping(failure)) {
             return held.released(now, revision);
         }
-        return held.failed(plan.afterFailure(held, now, environment.random()), failure, now, revision);
+        KeyState then = plan.afterFailure(held, now, environment.random());
+        return held.failed(then, plan.describe(failure), now, revision);
     }
 
     /** The rest of the lease, and a second where that has run out: nobody may have taken over yet. */

@@ -257,7 +257,7 @@ final class Transitions {
     private static @Nullable String messageOf(Throwable failure) {
         try {
             return failure.getMessage();
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             return null;
         }
     }

@@ -46,6 +46,16 @@ record UndeclaredPlan(Duration lease) implements Plan {
     }
 
     @Override
+    public boolean attended() {
+        return true;
+    }
+
+    @Override
+    public String describe(Throwable failure) {
+        return Transitions.describe(failure);
+    }
+
+    @Override
     public KeyState afterFailure(HeldKey held, Instant now, RandomGenerator random) {
         return new KeyState.Open(held.recoveryPoint(), now);
     }

@@ -208,6 +208,62 @@ class BackgroundTest {
     }
 
     @Test
+    void aRunThatEndsWhenItIsInterruptedEndsWithinTheDeadline() throws InterruptedException {
+        Background background = reapingUntilInterrupted(new CountDownLatch(1));
+
+        assertThat(background.stop(Duration.ofSeconds(4))).isTrue();
+    }
+
+    @Test
+    void onceItIsStoppedNoFurtherKeyIsTaken() throws InterruptedException {
+        CountDownLatch running = new CountDownLatch(1);
+        CountDownLatch proceed = new CountDownLatch(1);
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    running.countDown();
+                    proceed.await();
+                    return DONE;
+                })
+                .build();
+        for (int i = 0; i < 20; i++) {
+            keys.claim(operation, KeyId.of("key-" + i), REQUEST);
+        }
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+        Background background = background(operation).completers(1).start();
+        await(running);
+        assertThat(background.stop(Duration.ZERO)).isFalse();
+        long taken = attempts();
+        proceed.countDown();
+
+        assertThat(background.stop(LONG)).isTrue();
+
+        assertThat(attempts()).isEqualTo(taken);
+    }
+
+    private long attempts() {
+        return store.keys.values().stream()
+                .mapToLong(key -> key.key().attempts())
+                .sum();
+    }
+
+    @Test
+    void withoutOperationsNothingIsQuarantined() throws InterruptedException {
+        keys.claim(ID, REQUEST);
+        store.pass(Completer.DEFAULT_UNKNOWN_AFTER.multipliedBy(2));
+        CountDownLatch runs = new CountDownLatch(3);
+        reaping = runs::countDown;
+
+        try (Background background =
+                keys.background().completeEvery(SOON).reapEvery(SOON).start()) {
+            await(runs);
+            assertThat(background.isRunning()).isTrue();
+        }
+
+        assertThat(events).noneMatch(KeyEvent.Quarantined.class::isInstance);
+        assertThat(keys.claim(ID, REQUEST)).isInstanceOf(Claim.Claimed.class);
+    }
+
+    @Test
     void itSaysIfSomethingStillRunsAtTheDeadline() throws InterruptedException {
         CountDownLatch running = new CountDownLatch(1);
         CountDownLatch proceed = new CountDownLatch(1);

@@ -32,6 +32,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -275,6 +276,39 @@ class CompleterTest {
                                 .retrieve(new KeyId(name + world.scope, "key"))
                                 .failedAttempts())
                         .isEqualTo(1));
+    }
+
+    @Test
+    void whatAnInterruptedCompleterHasHandedOutIsNotTaken() {
+        World world = new World();
+        world.put(State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .respond(STARTED, stage -> World.RESPONSE)
+                .build();
+
+        int finished = Threads.elsewhere(() -> Completer.builder(world.service)
+                .operation(operation)
+                .abandonedAfter(THRESHOLD)
+                .executor(task -> {
+                    Thread.currentThread().interrupt();
+                    CountDownLatch ran = new CountDownLatch(1);
+                    Threads.start(() -> {
+                        task.run();
+                        ran.countDown();
+                    });
+                    // Any other way to wait would end, or hide, the interruption.
+                    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+                    while (ran.getCount() > 0 && System.nanoTime() - end < 0) {
+                        Thread.onSpinWait();
+                    }
+                })
+                .build()
+                .runOnce());
+
+        assertThat(finished).isZero();
+        assertThat(world.state()).isInstanceOf(KeyState.Open.class);
     }
 
     @Test

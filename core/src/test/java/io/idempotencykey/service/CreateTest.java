@@ -173,12 +173,11 @@ class CreateTest {
     }
 
     @Test
-    void initializeRequestForARequestWithoutAKeyMakesANewOneEachTime() {
+    void createForARequestWithoutAKeyMakesANewOneEachTime() {
         World world = new World();
 
-        KeyId one = world.service.initializeRequest(world.scope, World.REQUEST).id();
-        KeyId another =
-                world.service.initializeRequest(world.scope, World.REQUEST).id();
+        KeyId one = world.service.create(world.scope, null, World.REQUEST).id();
+        KeyId another = world.service.create(world.scope, null, World.REQUEST).id();
 
         assertThat(one).isNotEqualTo(another);
         assertThat(world.service.retrieve(one).attempts()).isZero();

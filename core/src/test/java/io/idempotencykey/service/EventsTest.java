@@ -112,6 +112,36 @@ class EventsTest {
     }
 
     @Test
+    void aLogThatFailsHarmsNothing() {
+        List<KeyEvent> told = new ArrayList<>();
+        Handler failing = new Handler() {
+            @Override
+            public void publish(LogRecord line) {
+                throw new StackOverflowError(line.getMessage());
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void close() {}
+        };
+        logger.addHandler(failing);
+        try {
+            new Events(List.of(
+                            event -> {
+                                throw new IllegalStateException("broken");
+                            },
+                            told::add))
+                    .emit(new KeyEvent.TakenOver(KEY));
+        } finally {
+            logger.removeHandler(failing);
+        }
+
+        assertThat(told).hasSize(1);
+    }
+
+    @Test
     void aRefusalIsNoteworthyIfItIsTheServersTrouble() {
         assertThat(new KeyEvent.Refused(new IdempotencyException.NotFound(KEY.id())).level())
                 .isEqualTo(System.Logger.Level.DEBUG);

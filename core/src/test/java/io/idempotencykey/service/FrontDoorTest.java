@@ -14,6 +14,7 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
+import io.idempotencykey.port.StoreFailure;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -193,11 +194,33 @@ class FrontDoorTest {
         assertThatNullPointerException()
                 .isThrownBy(() -> keys.run(returningNull(), ID, REQUEST))
                 .withMessageContaining("the stage at 'started' of operation 'op' returned null");
+        assertThatNullPointerException()
+                .isThrownBy(() -> keys.run(respondingNull(), ID, REQUEST))
+                .withMessageContaining("the stage at 'started' of operation 'op', or its codec, returned null");
     }
 
     @SuppressWarnings("NullAway") // As a caller does that has no such checks.
     private Operation<List<String>> returningNull() {
         return keys.operation("op").branch(STARTED, stage -> null).build();
+    }
+
+    @SuppressWarnings("NullAway") // As a caller does that has no such checks.
+    private Operation<List<String>> respondingNull() {
+        return keys.operation("op").respond(STARTED, stage -> null).build();
+    }
+
+    @Test
+    void aStageThatAdvancesToAPointItDoesNotDeclareIsToldHowToDeclareIt() {
+        Operation<List<String>> operation = keys.operation("op")
+                .branch(STARTED, stage -> StageOutcome.advanceTo(RecoveryPoint.named("else")))
+                .respond(PAID, stage -> DONE)
+                .build();
+
+        assertThatExceptionOfType(IdempotencyException.UnknownRecoveryPoint.class)
+                .isThrownBy(() -> keys.run(operation, ID, REQUEST))
+                .withMessageContaining("the stage at 'started'")
+                .withMessageContaining("advanced to 'else'")
+                .withMessageContaining("advancesTo");
     }
 
     @Test
@@ -286,6 +309,42 @@ class FrontDoorTest {
         assertThat(Thread.interrupted()).isTrue();
         assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
         assertThat(store.key(ID).failedAttempts()).isZero();
+    }
+
+    @Test
+    void aFailureOfTheStoreIsNoAnswer() {
+        StoreFailure failure = new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "another store of the stage's", null);
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    throw failure;
+                })
+                .answering(RuntimeException.class, e -> DONE)
+                .build();
+
+        assertThatThrownBy(() -> keys.run(operation, ID, REQUEST)).isSameAs(failure);
+    }
+
+    @Test
+    void aStageThatIsInterruptedAgainAndAgainWithoutAClientIsQuarantined() {
+        Operation<List<String>> operation = keys.operation("op")
+                .maxAttempts(3)
+                .respond(STARTED, stage -> {
+                    throw new InterruptedException();
+                })
+                .build();
+        keys.claim(operation, ID, REQUEST);
+        Completer<List<String>> completer = Completer.builder(keys)
+                .operation(operation)
+                .abandonedAfter(Duration.ZERO)
+                .build();
+
+        for (int i = 0; i < 3; i++) {
+            store.pass(Operation.DEFAULT_LONGEST_BACKOFF);
+            completer.runOnce();
+            assertThat(Thread.interrupted()).isTrue();
+        }
+
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Quarantined.class);
     }
 
     @Test
@@ -413,6 +472,14 @@ class FrontDoorTest {
         keys.claim(operation, ID, REQUEST);
 
         assertThat(leaseOf(ID)).isEqualTo(Duration.ofSeconds(5));
+        store.pass(Duration.ofSeconds(5));
+        Operation<List<String>> longer = keys.operation("op")
+                .lease(Duration.ofSeconds(20))
+                .longestLease(Duration.ofSeconds(5))
+                .respond(STARTED, stage -> DONE)
+                .build();
+        keys.claim(longer, ID, REQUEST);
+        assertThat(leaseOf(ID)).as("the declared lease, which is longer").isEqualTo(Duration.ofSeconds(20));
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> keys.operation("op").longestLease(Duration.ZERO))
                 .withMessageContaining("argument 'longestLease'");

@@ -37,7 +37,9 @@ class HolderWritesTest {
     private static final StoreFailure BUSY = failure(StoreFailure.Kind.BUSY);
 
     private final Queue<RuntimeException> replacing = new ArrayDeque<>();
-    private final Queue<RuntimeException> committing = new ArrayDeque<>();
+    private final Queue<StageCommit> committing = new ArrayDeque<>();
+    private boolean busy;
+    private int replacements;
     private boolean timeUnreadable;
     private final MapKeyStore store = new MapKeyStore() {
         @Override
@@ -50,6 +52,13 @@ class HolderWritesTest {
 
         @Override
         public boolean replace(Revision expected, StoredKey next) {
+            replacements++;
+            if (Thread.currentThread().isInterrupted()) {
+                throw failure(StoreFailure.Kind.UNAVAILABLE);
+            }
+            if (busy) {
+                throw BUSY;
+            }
             if (!replacing.isEmpty()) {
                 throw replacing.remove();
             }
@@ -59,9 +68,10 @@ class HolderWritesTest {
         @Override
         public StageCommit commitStage(
                 StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
-            if (!committing.isEmpty()) {
-                timeUnreadable = committing.size() == 1;
-                return StageCommit.unknown(committing.remove());
+            StageCommit end = committing.poll();
+            if (end != null) {
+                timeUnreadable = end.kind() == StageCommit.Kind.UNKNOWN;
+                return end;
             }
             return super.commitStage(held, isolation, lease, work);
         }
@@ -123,10 +133,56 @@ class HolderWritesTest {
     @Test
     void aCommitWhoseAnswerWasLostHasAnUnknownOutcomeIfTheTimeCanNotBeReadThen() {
         HeldKey held = held();
-        committing.add(UNKNOWN);
+        committing.add(StageCommit.unknown(UNKNOWN));
 
         assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
                 .isThrownBy(() -> keys.workStage(operation, held, REQUEST));
+    }
+
+    @Test
+    void whatKeepsATransactionFromBeginningIsNoAnswer() {
+        IllegalStateException thrown = new IllegalStateException("no transaction");
+        committing.add(StageCommit.rolledBack(thrown));
+        Operation<List<String>> answering = keys.operation("op")
+                .respond(STARTED, stage -> DONE)
+                .answering(IllegalStateException.class, e -> DONE)
+                .build();
+
+        assertThat(catchThrowable(() -> keys.run(answering, ID, REQUEST))).isSameAs(thrown);
+
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Failed.class);
+    }
+
+    /** Drivers may refuse to work on an interrupted thread. */
+    @Test
+    void anAnswerIsStoredOnAThreadThatIsNotInterruptedMeanwhile() {
+        Operation<List<String>> answering = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    Thread.currentThread().interrupt();
+                    throw new IllegalStateException("gone");
+                })
+                .answering(IllegalStateException.class, e -> DONE)
+                .build();
+
+        assertThat(keys.run(answering, ID, REQUEST).response()).isEqualTo(DONE);
+
+        assertThat(Thread.interrupted()).isTrue();
+    }
+
+    @Test
+    void aReleaseIsNotTriedLongerThanTheLease() {
+        Operation<List<String>> failing = keys.operation("op")
+                .lease(Duration.ofMillis(1))
+                .respond(STARTED, stage -> {
+                    store.pass(Duration.ofMillis(1));
+                    busy = true;
+                    throw new IllegalStateException("no stock");
+                })
+                .build();
+
+        assertThat(catchThrowable(() -> keys.run(failing, ID, REQUEST))).hasMessage("no stock");
+
+        assertThat(replacements).isEqualTo(1);
     }
 
     @Test

@@ -112,6 +112,16 @@ class OperationTest {
     }
 
     @Test
+    void allThePointsThatAStageNamesAreItsTargets() {
+        Operation<List<String>> operation = named().branch(STARTED, WORK, advancesTo(A), advancesTo(B))
+                .branch(A, WORK, advancesTo())
+                .branch(B, WORK)
+                .build();
+
+        assertThat(operation.recoveryPoints()).containsExactly(STARTED, A, B);
+    }
+
+    @Test
     void aCircleThatNoWayLeadsToIsRefused() {
         assertThatIllegalStateException()
                 .isThrownBy(() -> named().branch(STARTED, WORK, advancesTo())

@@ -111,6 +111,23 @@ class RedactionTest {
                 .isEqualTo(new KeyState.Open(PAID, world.millis().plus(DAY)));
     }
 
+    @Test
+    void theMessageOfAnErrorIsNotStoredEither() {
+        World world = new World();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .redact(parameters -> Map.of())
+                .respond(STARTED, stage -> {
+                    throw new IllegalArgumentException("the card 4111 is refused");
+                })
+                .build();
+
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
+                .hasMessage("the card 4111 is refused");
+
+        assertThat(world.stored().key().lastError()).isEqualTo("java.lang.IllegalArgumentException");
+    }
+
     private Operation.Builder<List<String>> redacting(World world, List<Object> seen) {
         return world.service
                 .operation(NAME)

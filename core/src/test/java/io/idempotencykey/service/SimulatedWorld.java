@@ -182,7 +182,10 @@ final class SimulatedWorld {
             return List.of("the run did not end");
         }
         for (Thread thread : threads) {
-            thread.join();
+            thread.join(TimeUnit.SECONDS.toMillis(30));
+            if (thread.isAlive()) {
+                return List.of("a worker did not end");
+            }
         }
         boolean unanswered = story == Story.SLOW_ORDER && responses.isEmpty();
         if (unanswered) {

@@ -88,6 +88,7 @@ class WaitingTest {
         assertThatExceptionOfType(IdempotencyException.Locked.class).isThrownBy(() -> keys.run(operation, ID, REQUEST));
 
         assertThat(pauses).isEmpty();
+        assertThat(events).last().isInstanceOf(KeyEvent.Refused.class);
     }
 
     @Test
