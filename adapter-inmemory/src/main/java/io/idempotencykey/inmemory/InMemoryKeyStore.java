@@ -74,17 +74,6 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private record Due(Instant at, KeyId id) {}
 
     /**
-     * A store for stages that need any object to write with, such as a test's list.
-     *
-     * <p>Only the key is rolled back. The store keeps up to {@link #DEFAULT_MAX_KEYS} keys and uses the system's time.
-     *
-     * @param handles gives each stage its handle
-     */
-    public InMemoryKeyStore(Supplier<T> handles) {
-        this(new Handles<>(Objects.requireNonNull(handles, "argument 'handles' is null; a supplier is required")));
-    }
-
-    /**
      * A store whose stages commit together with the application's own transactions.
      *
      * <p>It keeps up to {@link #DEFAULT_MAX_KEYS} keys and uses the system's time.
@@ -111,6 +100,21 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
             throw new IllegalArgumentException("argument 'maxKeys' is '" + maxKeys + "'; allowed: 1 or more");
         }
         this.maxKeys = maxKeys;
+    }
+
+    /**
+     * A store for tests whose stages write with any object, such as a list.
+     *
+     * <p>Only the key is rolled back: what a failed stage wrote stays, and so does what is written with a handle after
+     * its stage. The store keeps up to {@link #DEFAULT_MAX_KEYS} keys and uses the system's time.
+     *
+     * @param <T> the handle that a stage writes with
+     * @param handles gives each stage its handle
+     * @return the store
+     */
+    public static <T> InMemoryKeyStore<T> withoutRollback(Supplier<T> handles) {
+        return new InMemoryKeyStore<>(
+                new Handles<>(Objects.requireNonNull(handles, "argument 'handles' is null; a supplier is required")));
     }
 
     @Override

@@ -37,7 +37,7 @@ class ReadmeTest {
     private final Payments payments = new Payments();
     private final Shop shop = new Shop();
     private final IdempotencyKeyService<List<String>> keys =
-            new IdempotencyKeyService<>(new InMemoryKeyStore<>(() -> shop.rows));
+            new IdempotencyKeyService<>(InMemoryKeyStore.withoutRollback(() -> shop.rows));
     private final KeyId id = KeyId.fromHeader("shop-1", "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"");
     private final Request request =
             Request.of("POST", "/carts/42/complete", Map.of("email", "a@example.org", "quantity", 2));
@@ -109,7 +109,7 @@ class ReadmeTest {
     @Test
     void aTestOfAnApplicationNeedsThreeLines() {
         List<String> rows = new ArrayList<>();
-        InMemoryKeyStore<List<String>> store = new InMemoryKeyStore<>(() -> rows);
+        InMemoryKeyStore<List<String>> store = InMemoryKeyStore.withoutRollback(() -> rows);
         IdempotencyKeyService<List<String>> service = new IdempotencyKeyService<>(store);
 
         assertThat(service.create("", "my-key", Request.of("POST", "/", Map.of()))
@@ -156,7 +156,7 @@ class ReadmeTest {
 
     @Test
     void aListenerCounts() {
-        InMemoryKeyStore<List<String>> store = new InMemoryKeyStore<>(() -> shop.rows);
+        InMemoryKeyStore<List<String>> store = InMemoryKeyStore.withoutRollback(() -> shop.rows);
         Map<String, Integer> counters = new ConcurrentHashMap<>();
 
         IdempotencyKeyService<List<String>> watched = IdempotencyKeyService.builder(store)
