@@ -237,8 +237,8 @@ public final class Operation<T> {
          * <p>If a stage or an outside call throws one, the stage's writes are rolled back, and the key is finished with
          * the response in one fenced write; the caller gets the response, not the exception. A crash in between leaves
          * the key as any crash does. If the response can't be stored, the caller gets an {@link IdempotencyException}
-         * that says so, with the exception among its suppressed ones. Failures of a store, exceptions of this library and
-         * the interruption of a thread are never answers. Default: no exception is an answer.
+         * that says so, with the exception among its suppressed ones. Failures of a store, exceptions of this library
+         * and the interruption of a thread are never answers. Default: no exception is an answer.
          *
          * @param <X> the exceptions' type
          * @param type the exceptions' class; its subclasses count, causes don't
