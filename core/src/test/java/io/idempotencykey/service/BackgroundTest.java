@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -215,7 +216,7 @@ class BackgroundTest {
     }
 
     @Test
-    void onceItIsStoppedNoFurtherKeyIsTaken() throws InterruptedException {
+    void onceItIsStoppedNoFurtherKeyIsTaken() throws Exception {
         CountDownLatch running = new CountDownLatch(1);
         CountDownLatch proceed = new CountDownLatch(1);
         Operation<List<String>> operation = keys.operation("op")
@@ -231,12 +232,16 @@ class BackgroundTest {
         store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
         Background background = background(operation).completers(1).start();
         await(running);
-        assertThat(background.stop(Duration.ZERO)).isFalse();
         long taken = attempts();
+
+        CompletableFuture<Boolean> stopping = CompletableFuture.supplyAsync(() -> background.stop(LONG));
+        long end = System.nanoTime() + LONG.toNanos();
+        while (background.isRunning() && System.nanoTime() - end < 0) {
+            Thread.onSpinWait();
+        }
         proceed.countDown();
 
-        assertThat(background.stop(LONG)).isTrue();
-
+        assertThat(stopping.get(30, TimeUnit.SECONDS)).isTrue();
         assertThat(attempts()).isEqualTo(taken);
     }
 
