@@ -14,7 +14,6 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
-import io.idempotencykey.port.StoreFailure;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -309,19 +308,6 @@ class FrontDoorTest {
         assertThat(Thread.interrupted()).isTrue();
         assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
         assertThat(store.key(ID).failedAttempts()).isZero();
-    }
-
-    @Test
-    void aFailureOfTheStoreIsNoAnswer() {
-        StoreFailure failure = new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "another store of the stage's", null);
-        Operation<List<String>> operation = keys.operation("op")
-                .respond(STARTED, stage -> {
-                    throw failure;
-                })
-                .answering(RuntimeException.class, e -> DONE)
-                .build();
-
-        assertThatThrownBy(() -> keys.run(operation, ID, REQUEST)).isSameAs(failure);
     }
 
     @Test

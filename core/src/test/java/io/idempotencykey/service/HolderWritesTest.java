@@ -153,6 +153,19 @@ class HolderWritesTest {
         assertThat(store.key(ID).state()).isInstanceOf(KeyState.Failed.class);
     }
 
+    @Test
+    void aFailureOfAStoreIsNoAnswer() {
+        StoreFailure thrown = failure(StoreFailure.Kind.UNAVAILABLE);
+        Operation<List<String>> answering = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    throw thrown;
+                })
+                .answering(RuntimeException.class, e -> DONE)
+                .build();
+
+        assertThat(catchThrowable(() -> keys.run(answering, ID, REQUEST))).isSameAs(thrown);
+    }
+
     /** Drivers may refuse to work on an interrupted thread. */
     @Test
     void anAnswerIsStoredOnAThreadThatIsNotInterruptedMeanwhile() {
