@@ -263,15 +263,12 @@ public abstract sealed class IdempotencyException extends RuntimeException {
          * @param known those that would be
          */
         public UnknownRecoveryPoint(KeyId keyId, RecoveryPoint recoveryPoint, Set<RecoveryPoint> known) {
-            super(
+            this(
                     keyId,
-                    500,
-                    null,
+                    recoveryPoint,
+                    known,
                     "recovery point '" + recoveryPoint + "' of key " + keyId + " is none of " + known
-                            + "; run a version of the application that declares it",
-                    null);
-            this.recoveryPoint = Arguments.required(recoveryPoint, "recoveryPoint");
-            this.known = Set.copyOf(Arguments.required(known, "known"));
+                            + "; run a version of the application that declares it");
         }
 
         /**
@@ -284,13 +281,17 @@ public abstract sealed class IdempotencyException extends RuntimeException {
          */
         public UnknownRecoveryPoint(
                 KeyId keyId, RecoveryPoint stage, RecoveryPoint recoveryPoint, Set<RecoveryPoint> known) {
-            super(
+            this(
                     keyId,
-                    500,
-                    null,
+                    recoveryPoint,
+                    known,
                     "the stage at '" + stage + "' of key " + keyId + " advanced to '" + recoveryPoint
-                            + "', which is none" + " of " + known + "; declare it by StageOption.advancesTo",
-                    null);
+                            + "', which is none of " + known + "; declare it by StageOption.advancesTo");
+        }
+
+        private UnknownRecoveryPoint(
+                KeyId keyId, RecoveryPoint recoveryPoint, Set<RecoveryPoint> known, String message) {
+            super(keyId, 500, null, message, null);
             this.recoveryPoint = Arguments.required(recoveryPoint, "recoveryPoint");
             this.known = Set.copyOf(Arguments.required(known, "known"));
         }

@@ -135,6 +135,10 @@ public final class Completer<T> {
         stopped = true;
     }
 
+    private boolean isStopping() {
+        return stopped || Thread.currentThread().isInterrupted();
+    }
+
     boolean hasOperations() {
         return !operations.isEmpty();
     }
@@ -164,9 +168,7 @@ public final class Completer<T> {
             Consumer<List<StoredKey>> work) {
         Set<KeyId> handedOut = new HashSet<>();
         Set<String> withoutMore = new HashSet<>();
-        while (handedOut.size() < batchSize
-                && !stopped
-                && !Thread.currentThread().isInterrupted()) {
+        while (handedOut.size() < batchSize && !isStopping()) {
             int count = Math.min(batchSize - handedOut.size(), share());
             List<StoredKey> found =
                     nextScope(operations, lastScope, before, Math.max(LEAST_CANDIDATES, 4 * count) + handedOut.size());
@@ -218,10 +220,7 @@ public final class Completer<T> {
             executor.execute(() -> {
                 try {
                     // A completer that is being stopped takes no further key: its stage would be interrupted, and fail.
-                    boolean stopping = stopped
-                            || caller.isInterrupted()
-                            || Thread.currentThread().isInterrupted();
-                    if (!stopping && complete(found)) {
+                    if (!caller.isInterrupted() && !isStopping() && complete(found)) {
                         finished.incrementAndGet();
                     }
                 } finally {
