@@ -194,7 +194,7 @@ public final class Background implements AutoCloseable {
                     Executors.newScheduledThreadPool(COMPLETING_AT_ONCE + 1, Builder::daemon);
             Completer<?> completing = completer.executor(workers).build();
             Reaper reaper = new Reaper(engine);
-            // Who completes nothing doesn't judge either what nobody can complete.
+            // Without operations nothing is completed, and so nothing is quarantined as unknown either.
             for (int i = 0; i < COMPLETING_AT_ONCE && completing.hasOperations(); i++) {
                 repeat(schedule, completeEvery, completing::runOnce);
             }
