@@ -11,8 +11,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
-import jakarta.persistence.PersistenceException;
-import jakarta.transaction.TransactionManager;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collections;
@@ -22,11 +21,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
-import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
-import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
-import org.hibernate.persister.entity.EntityPersister;
-import org.hibernate.resource.transaction.spi.TransactionCoordinatorBuilder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -77,88 +72,184 @@ import org.jspecify.annotations.Nullable;
  * <p>Safe for many threads.
  */
 public final class JpaKeyStore implements KeyStore<EntityManager> {
+    private static final String DEFAULT_TABLE = "idempotency_key";
+
+    private final Connections connections;
     private final Transactions transactions;
-    private final ConnectionSettings settings;
+    private final Dialect dialect;
     private final KeyTable table;
     private final Set<Isolation> isolations;
+    private final boolean allowsOuterTransactions;
 
     /**
      * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA
      * manager that Hibernate is configured with, which suspends an open one meanwhile.
      *
-     * <p>Reads the data source's settings once, on one connection.
-     *
      * @param factory the application's
-     * @throws IllegalArgumentException if it doesn't map {@link IdempotencyKeyEntity}, or its database isn't supported
-     *     or can't give stages SERIALIZABLE here; the message says what to configure
-     * @throws PersistenceException if it isn't Hibernate's
+     * @throws IllegalArgumentException as {@link Builder#build()} says
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory) {
-        this(factory, null, Isolation.SERIALIZABLE);
+        this(builder(factory));
     }
 
     /**
      * A store whose stages run in transactions of another manager, such as Spring's.
      *
-     * <p>Reads the data source's settings once, on one connection outside the manager's transactions. The manager must
-     * therefore not set a weaker isolation than the data source's.
-     *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
      * @param strongest the strongest isolation that stages may have, which is also their default
-     * @throws IllegalArgumentException if the factory doesn't map {@link IdempotencyKeyEntity}, its database isn't
-     *     supported or can't give stages this isolation here, or a transaction is given to a factory of JTA; the
-     *     message says what to configure
-     * @throws PersistenceException if the factory isn't Hibernate's
+     * @throws IllegalArgumentException as {@link Builder#build()} says
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory, @Nullable NewTransaction transaction, Isolation strongest) {
-        Objects.requireNonNull(factory, "argument 'factory' is null; the application's factory is required");
-        Objects.requireNonNull(strongest, "argument 'strongest' is null; an isolation is required");
-        SessionFactoryImplementor sessions = factory.unwrap(SessionFactoryImplementor.class);
-        ConnectionProvider connections = sessions.getServiceRegistry().requireService(ConnectionProvider.class);
-        boolean jta = sessions.getServiceRegistry()
-                .requireService(TransactionCoordinatorBuilder.class)
-                .isJta();
-        Transactions outside = jta
-                ? new JtaTransactions(sessions, connections, manager(sessions), false)
-                : new GivenTransactions(connections, work -> {});
-        this.settings = statement(outside, connection -> ConnectionSettings.of(Database.of(connection), connection));
-        if (transaction != null && jta) {
-            throw new IllegalArgumentException("argument 'transaction' is given, but the factory uses JTA; allowed:"
-                    + " null, for new transactions of its own manager");
+        this(builder(factory).transactions(transaction).strongest(strongest));
+    }
+
+    private JpaKeyStore(Builder builder) {
+        EntityManagerFactory factory = builder.factory;
+        SessionFactoryImplementor sessions = HibernateFactory.of(factory);
+        boolean isJta = HibernateFactory.isJta(sessions);
+        if (!isJta && builder.transaction == null && SpringThread.manages(factory)) {
+            throw new IllegalArgumentException("argument 'factory' is made by Spring, whose repositories and services"
+                    + " would have no part in a stage. " + SpringThread.REMEDY);
         }
-        if (jta) {
-            this.transactions = new JtaTransactions(sessions, connections, manager(sessions), settings.watches());
-        } else if (transaction != null) {
-            this.transactions = new GivenTransactions(connections, transaction);
+        this.connections =
+                new Connections(HibernateFactory.connections(sessions), isJta ? HibernateFactory.manager(sessions) : null);
+        this.allowsOuterTransactions = builder.allowsOuterTransactions;
+        if (joinsOuterTransactions()) {
+            throw new IllegalArgumentException("argument 'factory' has a data source whose connections take part in"
+                    + " Spring's transactions, such as a TransactionAwareDataSourceProxy, so that a statement on a key"
+                    + " would end the application's transaction; allowed: the data source within it");
+        }
+        this.dialect = statement(
+                connection -> Dialect.committing(connection, new Statements(connection), s -> Dialect.of(connection)));
+        this.table = new KeyTable(dialect, HibernateFactory.table(sessions, builder.table, DEFAULT_TABLE));
+        if (builder.transaction != null) {
+            this.transactions = new Transactions.Given(sessions, builder.transaction, dialect);
+        } else if (connections.manager() != null) {
+            this.transactions = new Transactions.Jta(sessions, connections, connections.manager(), dialect);
         } else {
-            this.transactions = new LocalTransactions(sessions, connections, settings);
+            this.transactions = new Transactions.Local(sessions, connections, dialect);
         }
-        this.table = new KeyTable(settings.database(), tableName(sessions));
-        Set<Isolation> possible = settings.isolations(transactions);
-        if (!possible.contains(strongest)) {
-            throw new IllegalArgumentException("argument 'strongest' is '" + strongest + "'; allowed here: " + possible
-                    + ". Configure the data source so that its connections come with this isolation, or"
-                    + " ask for another");
+        StoreCheck check = new StoreCheck(dialect, table);
+        boolean unused = statement(connection -> {
+            check.table(connection);
+            return true;
+        });
+        Map<Isolation, Throwable> failures = check.transactions(transactions);
+        Set<Isolation> possible = dialect.isolations();
+        possible.removeAll(failures.keySet());
+        if (!possible.contains(builder.strongest)) {
+            throw new IllegalArgumentException(
+                    "argument 'strongest' is '" + builder.strongest + "'; allowed here: " + possible
+                            + ". Configure the data source so that its connections come with this isolation, or the"
+                            + " transaction manager so that it sets it, or ask for another. A stage was tried: "
+                            + failures.get(builder.strongest),
+                    failures.get(builder.strongest));
         }
-        possible.removeIf(isolation -> isolation.compareTo(strongest) > 0);
+        possible.removeIf(isolation -> isolation.compareTo(builder.strongest) > 0);
         this.isolations = Collections.unmodifiableSet(possible);
     }
 
-    private static TransactionManager manager(SessionFactoryImplementor sessions) {
-        return sessions.getServiceRegistry().requireService(JtaPlatform.class).retrieveTransactionManager();
+    /**
+     * Begins to make a store with more settings than the constructors take.
+     *
+     * @param factory the application's
+     * @return a builder with the settings of {@link #JpaKeyStore(EntityManagerFactory)}
+     */
+    public static Builder builder(EntityManagerFactory factory) {
+        return new Builder(
+                Objects.requireNonNull(factory, "argument 'factory' is null; the application's factory is required"));
     }
 
-    private static String tableName(SessionFactoryImplementor sessions) {
-        EntityPersister entity =
-                sessions.getMappingMetamodel().findEntityDescriptor(IdempotencyKeyEntity.class.getName());
-        if (entity == null) {
-            throw new IllegalArgumentException("argument 'factory' doesn't map " + IdempotencyKeyEntity.class.getName()
-                    + "; add it to the persistence unit's classes");
+    /** Makes a store. Not safe for many threads. */
+    public static final class Builder {
+        private final EntityManagerFactory factory;
+        private @Nullable NewTransaction transaction;
+        private Isolation strongest = Isolation.SERIALIZABLE;
+        private @Nullable String table;
+        private boolean allowsOuterTransactions;
+
+        private Builder(EntityManagerFactory factory) {
+            this.factory = factory;
         }
-        return entity.getIdentifierTableName();
+
+        /**
+         * Runs stages in transactions of another manager, such as Spring's.
+         *
+         * @param newTransaction how to run in a new transaction; {@code null} for those of the factory's own kind
+         * @return this
+         */
+        public Builder transactions(@Nullable NewTransaction newTransaction) {
+            this.transaction = newTransaction;
+            return this;
+        }
+
+        /**
+         * Sets the strongest isolation that stages may have, which is also their default.
+         *
+         * @param isolation {@link Isolation#SERIALIZABLE} unless set
+         * @return this
+         */
+        public Builder strongest(Isolation isolation) {
+            this.strongest =
+                    Objects.requireNonNull(isolation, "argument 'strongest' is null; an isolation is required");
+            return this;
+        }
+
+        /**
+         * Names the keys' table.
+         *
+         * @param name as in SQL, with its schema and its quotes if it needs them; unless set, that of {@link
+         *     IdempotencyKeyEntity}'s mapping or, if the factory doesn't map it, {@code idempotency_key} in Hibernate's
+         *     default schema
+         * @return this
+         */
+        public Builder table(String name) {
+            Objects.requireNonNull(name, "argument 'name' is null; a table's name is required");
+            if (name.isBlank() || name.length() > 255 || name.contains(";")) {
+                throw new IllegalArgumentException("argument 'name' is '"
+                        + name.substring(0, Math.min(name.length(), 50)) + "'; allowed: a table's name");
+            }
+            this.table = name;
+            return this;
+        }
+
+        /**
+         * Lets threads that have a transaction of JTA's or Spring's use the store, too. Unless this is called they are
+         * refused, because each would hold a second connection, and would wait for itself where a stage writes what
+         * the outer transaction has written. An outer transaction's rollback never undoes a stage.
+         *
+         * @return this
+         */
+        public Builder allowOuterTransactions() {
+            this.allowsOuterTransactions = true;
+            return this;
+        }
+
+        /**
+         * Makes the store. Writes two keys to the table and rolls back, and runs an empty stage in each isolation, so
+         * that what can't work is refused here and not in the middle of a request.
+         *
+         * @return a new store
+         * @throws IllegalArgumentException if the factory isn't Hibernate's or of an unsupported version, or gives each
+         *     tenant connections of its own; if its database isn't supported, or the table isn't there or isn't as the
+         *     schema's file makes it; if stages can't have the strongest isolation here; or if repositories of Spring's
+         *     would have no part in a stage. The message says what to configure
+         * @throws StoreFailure if the database can't be reached
+         */
+        public JpaKeyStore build() {
+            return new JpaKeyStore(this);
+        }
+    }
+
+    private boolean joinsOuterTransactions() {
+        try {
+            return SpringThread.joins(connections.provider());
+        } catch (SQLException | RuntimeException e) {
+            throw unreached(e);
+        }
     }
 
     @Override
@@ -183,25 +274,55 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public boolean insert(StoredKey key) {
+        refuseOuterTransaction();
         return alone(statements -> table.insert(statements, key));
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        return alone(statements -> table.replace(statements, expected, next));
+        refuseOuterTransaction();
+        try {
+            return alone(statements -> table.replace(statements, expected, next));
+        } catch (StoreFailure e) {
+            if (Failure.errors(e).stream().noneMatch(dialect::isUnrepresentable)) {
+                throw e;
+            }
+            // A failure's message may have characters that the database hasn't; the failure counts all the same.
+            return alone(statements -> table.replace(statements, expected, EscapedText.of(next)));
+        }
     }
 
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredProgress> work) {
-        StageAttempt attempt = new StageAttempt(
-                table, held, settings, settings.begin(isolation, lease, transactions), transactions, work);
         try {
-            transactions.run(isolation, lease, attempt);
-        } catch (Throwable e) {
-            return attempt.failed(e);
+            refuseOuterTransaction();
+        } catch (StoreFailure e) {
+            return StageCommit.rolledBack(new IllegalStateException(e.getMessage(), e));
         }
-        return attempt.ended();
+        Function<EntityManager, StoredProgress> stage = transactions instanceof Transactions.Local
+                ? entityManager -> SpringThread.apart(() -> work.apply(entityManager))
+                : work;
+        return new StageAttempt(table, dialect, held, isolation, lease, stage).in(transactions);
+    }
+
+    /** Refuses what would need a second connection beside the thread's transaction, and may wait for that for ever. */
+    private void refuseOuterTransaction() {
+        if (transactions instanceof Transactions.Local && SpringThread.isInTransaction()) {
+            throw new StoreFailure(
+                    StoreFailure.Kind.REFUSED,
+                    "the thread has a transaction of Spring's, in which stages of this store have no part. "
+                            + SpringThread.REMEDY,
+                    null);
+        }
+        if (!allowsOuterTransactions && connections.isThreadInTransaction()) {
+            throw new StoreFailure(
+                    StoreFailure.Kind.REFUSED,
+                    "the thread has an open transaction, which the operation can't be part of: a stage commits by itself."
+                            + " Call it outside the transaction, or make the store by"
+                            + " JpaKeyStore.builder(factory).allowOuterTransactions()",
+                    null);
+        }
     }
 
     @Override
@@ -221,23 +342,31 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     private <R> R alone(Statements.Work<R> work) {
-        return statement(transactions, connection -> settings.alone(connection, work));
+        return statement(connection -> dialect.alone(connection, work));
     }
 
     /** Works on a connection, and translates failures. Without a connection, nothing was sent. */
-    private static <R> R statement(Transactions transactions, Transactions.Work<R> work) {
-        boolean[] connected = new boolean[1];
+    private <R> R statement(Connections.Work<R> work) {
+        boolean[] isConnected = new boolean[1];
         try {
-            return transactions.outside(connection -> {
-                connected[0] = true;
+            return connections.outside(connection -> {
+                isConnected[0] = true;
                 return work.on(connection);
             });
         } catch (IllegalArgumentException e) {
             throw e;
         } catch (Exception e) {
-            throw connected[0]
-                    ? Failure.ofStatement(e)
-                    : new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "no connection to the database", e);
+            throw isConnected[0] ? failed(e) : unreached(e);
         }
+    }
+
+    /** Before the store knows its database, it has written nothing. */
+    private StoreFailure failed(Exception e) {
+        Dialect known = dialect;
+        return known == null ? unreached(e) : known.failure(e).ofStatement(e);
+    }
+
+    private static StoreFailure unreached(Exception e) {
+        return new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "no connection to the database", e);
     }
 }

@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
@@ -56,12 +57,16 @@ class IndexTest {
             Map<String, Set<RecoveryPoint>> known =
                     Map.of("complete-cart", Set.of(RecoveryPoint.STARTED, ScaleWorld.PAID));
             KeyId after = KeyId.of("scope-5", "aside-002750");
-            KeyTable table = new KeyTable(Database.valueOf(database.name()), "idempotency_key");
+            KeyTable table;
+            try (Connection connection = world.pool.getConnection()) {
+                table = new KeyTable(Dialect.of(connection), "idempotency_key");
+            }
+            Dialect.Stage stage = new Dialect.Stage(Isolation.READ_COMMITTED, Duration.ofSeconds(30), true, true);
             Map<String, Statements.Work<?>> single = Map.of(
                     "find", s -> table.find(s, stored.id()),
                     "insert", s -> table.insert(s, stored),
                     "replace", s -> table.replace(s, stored.revision(), fresh),
-                    "advance", s -> table.advance(s, stored.id(), stored.revision(), fresh.progress()),
+                    "fence", s -> table.fence(s, stage, stored.id(), stored.revision(), fresh.progress(), false),
                     "reap", s -> table.deleteExpired(s, now, 500));
             Map<String, Statements.Work<?>> listing = Map.of(
                     "resumable, any", s -> table.findResumable(s, Map.of(), null, now, 100),

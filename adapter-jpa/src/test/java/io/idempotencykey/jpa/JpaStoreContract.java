@@ -210,7 +210,7 @@ abstract class JpaStoreContract {
     }
 
     @Test
-    void aTransactionMarkedForRollbackNeverMovesTheKey() {
+    void aTransactionThatTheStageMarksForRollbackIsItsOwnFailure() {
         with((store, factory, pool) -> {
             StoredKey held = held(store);
 
@@ -220,7 +220,7 @@ abstract class JpaStoreContract {
                 return next(held).progress();
             });
 
-            assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(nameOf(end)).isEqualTo("rolled back");
             assertThat(store.find(held.id())).contains(held);
         });
     }
@@ -476,9 +476,14 @@ abstract class JpaStoreContract {
             EntityManager shared = SharedEntityManagerCreator.createSharedEntityManager(factory);
             TransactionTemplate template = new TransactionTemplate(manager);
             template.setPropagationBehavior(propagation);
-            NewTransaction transaction = work -> template.executeWithoutResult(status -> work.accept(shared));
-            Isolation strongest = database == TestDatabase.H2 ? Isolation.READ_COMMITTED : Isolation.SERIALIZABLE;
-            test.run(new JpaKeyStore(factory, transaction, strongest), new TransactionTemplate(manager), shared);
+            NewTransaction transaction =
+                    (isolation, timeout, work) -> template.executeWithoutResult(status -> work.accept(shared));
+            JpaKeyStore store = JpaKeyStore.builder(factory)
+                    .transactions(transaction)
+                    .strongest(database == TestDatabase.H2 ? Isolation.READ_COMMITTED : Isolation.SERIALIZABLE)
+                    .allowOuterTransactions()
+                    .build();
+            test.run(store, new TransactionTemplate(manager), shared);
         } catch (RuntimeException e) {
             throw e;
         } catch (Exception e) {
@@ -588,7 +593,7 @@ abstract class JpaStoreContract {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             assertThatIllegalArgumentException()
-                    .isThrownBy(() -> new JpaKeyStore(factory, work -> {}, Isolation.SERIALIZABLE))
+                    .isThrownBy(() -> new JpaKeyStore(factory, (isolation, timeout, work) -> {}, Isolation.SERIALIZABLE))
                     .withMessageContaining("Configure the data source");
         }
     }
@@ -623,7 +628,7 @@ abstract class JpaStoreContract {
     }
 
     @Test
-    void aStageWhoseJtaTransactionTimesOutIsRunAgain() throws Exception {
+    void aJtaTransactionThatTimesOutIsTheStagesOwnFailure() throws Exception {
         jta((store, factory, manager) -> {
             StoredKey held = held(store);
             CountDownLatch timedOut = new CountDownLatch(1);
@@ -636,19 +641,12 @@ abstract class JpaStoreContract {
                     return next(held).progress();
                 });
 
-                assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+                assertThat(nameOf(end)).isEqualTo("rolled back");
                 assertThat(store.find(held.id())).contains(held);
             } finally {
                 manager.setTransactionTimeout(0);
             }
         });
-    }
-
-    @Test
-    void aTransactionBesideThoseOfAJtaFactoryIsRefused() throws Exception {
-        jta((store, factory, manager) -> assertThatIllegalArgumentException()
-                .isThrownBy(() -> new JpaKeyStore(factory, work -> {}, Isolation.SERIALIZABLE))
-                .withMessageContaining("'transaction'"));
     }
 
     @FunctionalInterface
@@ -675,7 +673,7 @@ abstract class JpaStoreContract {
                                 "jta",
                                 "hibernate.transaction.jta.platform",
                                 new NarayanaJtaPlatform()))) {
-            test.run(new JpaKeyStore(factory), factory, manager);
+            test.run(JpaKeyStore.builder(factory).allowOuterTransactions().build(), factory, manager);
         }
     }
 
@@ -687,7 +685,7 @@ abstract class JpaStoreContract {
             JpaKeyStore store = new JpaKeyStore(factory);
             StoredKey held = held(store);
             List<String> values = factory.callInTransaction(em -> em.createQuery(
-                            "select k.keyValue from IdempotencyKey k where k.state = 'locked'", String.class)
+                            "select k.keyValue from IdempotencyKeyEntity k where k.state = 'locked'", String.class)
                     .getResultList());
             assertThat(values).containsExactly(held.id().value());
         }
