@@ -9,8 +9,8 @@ import java.sql.Connection;
 import java.time.Duration;
 import java.util.function.Consumer;
 import org.hibernate.Session;
+import org.hibernate.SessionFactory;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
-import org.hibernate.engine.spi.SessionFactoryImplementor;
 
 /**
  * Transactions of the JTA manager that Hibernate is configured with. The thread's open transaction is suspended
@@ -19,7 +19,7 @@ import org.hibernate.engine.spi.SessionFactoryImplementor;
  * @param watches whether errors on a stage's connection have to be watched
  */
 record JtaTransactions(
-        SessionFactoryImplementor factory, ConnectionProvider connections, TransactionManager manager, boolean watches)
+        SessionFactory factory, ConnectionProvider connections, TransactionManager manager, boolean watches)
         implements Transactions {
     @Override
     public void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception {

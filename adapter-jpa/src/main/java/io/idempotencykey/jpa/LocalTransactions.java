@@ -7,9 +7,9 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.function.Consumer;
 import org.hibernate.Session;
+import org.hibernate.SessionFactory;
 import org.hibernate.Transaction;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
-import org.hibernate.engine.spi.SessionFactoryImplementor;
 
 /**
  * Resource-local transactions, each in a session of its own on a connection of its own.
@@ -17,7 +17,7 @@ import org.hibernate.engine.spi.SessionFactoryImplementor;
  * <p>The connection is taken from Hibernate's provider here and not by the session, so that its settings can be
  * restored after the commit and its errors can be watched.
  */
-record LocalTransactions(SessionFactoryImplementor factory, ConnectionProvider connections, ConnectionSettings settings)
+record LocalTransactions(SessionFactory factory, ConnectionProvider connections, ConnectionSettings settings)
         implements Transactions {
     @Override
     public void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception {
