@@ -32,8 +32,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in a table of the application's own database, so that a stage's entities and its key commit together.
  *
- * <p>Works with Hibernate ORM 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to be a
- * class of the persistence unit, and its table has to exist. The table's SQL is on the class path as {@code
+ * <p>Works with Hibernate ORM 6.6 and 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to
+ * be a class of the persistence unit, and its table has to exist. The table's SQL is on the class path as {@code
  * io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
  *
  * <p>A stage gets an entity manager in a new transaction. After the stage, the entity manager is flushed, the key is
@@ -89,8 +89,9 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
      * <p>Reads the data source's settings once, on one connection.
      *
      * @param factory the application's
-     * @throws IllegalArgumentException if it doesn't map {@link IdempotencyKeyEntity}, or its database isn't supported
-     *     or can't give stages SERIALIZABLE here; the message says what to configure
+     * @throws IllegalArgumentException if it doesn't map {@link IdempotencyKeyEntity}, or its database or the version
+     *     of Hibernate isn't supported, or the database can't give stages SERIALIZABLE here; the message says what to
+     *     configure
      * @throws PersistenceException if it isn't Hibernate's
      * @throws StoreFailure if the database can't be reached
      */
@@ -107,15 +108,16 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
      * @param strongest the strongest isolation that stages may have, which is also their default
-     * @throws IllegalArgumentException if the factory doesn't map {@link IdempotencyKeyEntity}, its database isn't
-     *     supported or can't give stages this isolation here, or a transaction is given to a factory of JTA; the
-     *     message says what to configure
+     * @throws IllegalArgumentException if the factory doesn't map {@link IdempotencyKeyEntity}, its database or the
+     *     version of Hibernate isn't supported, the database can't give stages this isolation here, or a transaction is
+     *     given to a factory of JTA; the message says what to configure
      * @throws PersistenceException if the factory isn't Hibernate's
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory, @Nullable NewTransaction transaction, Isolation strongest) {
         Objects.requireNonNull(factory, "argument 'factory' is null; the application's factory is required");
         Objects.requireNonNull(strongest, "argument 'strongest' is null; an isolation is required");
+        HibernateVersion.check();
         SessionFactoryImplementor sessions = factory.unwrap(SessionFactoryImplementor.class);
         ConnectionProvider connections = sessions.getServiceRegistry().requireService(ConnectionProvider.class);
         boolean jta = sessions.getServiceRegistry()
