@@ -107,6 +107,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     private JpaKeyStore(Builder builder) {
+        HibernateVersion.check();
         EntityManagerFactory factory = builder.factory;
         SessionFactoryImplementor sessions = HibernateFactory.of(factory);
         boolean isJta = HibernateFactory.isJta(sessions);

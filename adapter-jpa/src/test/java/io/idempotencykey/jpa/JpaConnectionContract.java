@@ -268,7 +268,8 @@ abstract class JpaConnectionContract {
         }
 
         List<String> rows() {
-            return factory.callInTransaction(
+            return TestDatabase.inTransaction(
+                    factory,
                     em -> em.createQuery("select r.name from ContractRow r order by r.name", String.class)
                             .getResultList());
         }

@@ -73,6 +73,6 @@ abstract class JpaContract extends KeyStoreContract<EntityManager> {
 
     @Override
     public Optional<String> read(String name) {
-        return factory.callInTransaction(transaction -> read(transaction, name));
+        return TestDatabase.inTransaction(factory, transaction -> read(transaction, name));
     }
 }

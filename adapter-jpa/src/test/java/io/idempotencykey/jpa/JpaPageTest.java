@@ -15,7 +15,6 @@ import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.Id;
 import java.util.Map;
-import org.hibernate.jpa.HibernatePersistenceConfiguration;
 import org.junit.jupiter.api.Test;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
@@ -40,7 +39,8 @@ class JpaPageTest {
     @Test
     void anOrderIsPlacedOnceWithOrWithoutSpring() {
         try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 5);
-                EntityManagerFactory entityManagerFactory = factory(pool)) {
+                EntityManagerFactory entityManagerFactory =
+                        TestDatabase.factory("shop", pool, Map.of("hibernate.hbm2ddl.auto", "update"))) {
             IdempotencyKeyService<EntityManager> keys =
                     new IdempotencyKeyService<>(new JpaKeyStore(entityManagerFactory));
             Operation<EntityManager> placeOrder = keys.operation("place-order")
@@ -72,13 +72,5 @@ class JpaPageTest {
     private static boolean run(IdempotencyKeyService<EntityManager> keys, Operation<EntityManager> operation) {
         return keys.run(operation, KeyId.of("key"), Request.of("POST", "/orders", Map.of()))
                 .replayed();
-    }
-
-    private static EntityManagerFactory factory(HikariDataSource pool) {
-        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("shop");
-        configuration.managedClass(IdempotencyKeyEntity.class);
-        configuration.managedClass(PlacedOrder.class);
-        configuration.properties(Map.of("hibernate.connection.datasource", pool, "hibernate.hbm2ddl.auto", "update"));
-        return configuration.createEntityManagerFactory();
     }
 }

@@ -47,7 +47,7 @@ import java.util.function.Consumer;
 import javax.sql.DataSource;
 import org.apache.commons.dbcp2.BasicDataSource;
 import org.hibernate.Session;
-import org.hibernate.engine.transaction.jta.platform.internal.NarayanaJtaPlatform;
+import org.hibernate.SessionFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -178,7 +178,7 @@ abstract class JpaStoreContract {
     @Test
     void aWriteSkewIsPreventedButOnH2() {
         with((store, factory, pool) -> {
-            factory.runInTransaction(em -> {
+            factory.unwrap(SessionFactory.class).inTransaction(em -> {
                 em.persist(new ContractRow("a", "on"));
                 em.persist(new ContractRow("b", "on"));
             });
@@ -672,7 +672,7 @@ abstract class JpaStoreContract {
                                 "hibernate.transaction.coordinator_class",
                                 "jta",
                                 "hibernate.transaction.jta.platform",
-                                new NarayanaJtaPlatform()))) {
+                                "JBossTS"))) {
             test.run(JpaKeyStore.builder(factory).allowOuterTransactions().build(), factory, manager);
         }
     }
@@ -684,9 +684,11 @@ abstract class JpaStoreContract {
                         TestDatabase.factory(pool, Map.of("hibernate.hbm2ddl.auto", "validate"))) {
             JpaKeyStore store = new JpaKeyStore(factory);
             StoredKey held = held(store);
-            List<String> values = factory.callInTransaction(em -> em.createQuery(
-                            "select k.keyValue from IdempotencyKeyEntity k where k.state = 'locked'", String.class)
-                    .getResultList());
+            List<String> values = TestDatabase.inTransaction(
+                    factory,
+                    em -> em.createQuery(
+                                    "select k.keyValue from IdempotencyKeyEntity k where k.state = 'locked'", String.class)
+                            .getResultList());
             assertThat(values).containsExactly(held.id().value());
         }
     }

@@ -193,7 +193,7 @@ class NewTransactionTest {
             });
 
             boolean moved = store.find(held.id()).orElseThrow().equals(next);
-            boolean kept = factory.callInTransaction(em -> em.find(ContractRow.class, "row") != null);
+            boolean kept = TestDatabase.inTransaction(factory, em -> em.find(ContractRow.class, "row") != null);
             assertThat(kept).isEqualTo(moved);
             String name = JpaStoreContract.nameOf(end);
             if (!name.equals("unknown")) {

