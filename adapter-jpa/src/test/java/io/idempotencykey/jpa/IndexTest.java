@@ -32,7 +32,7 @@ class IndexTest {
     private static final int UNFINISHED = 15_001;
 
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "MYSQL")
     void everyStatementUsesAnIndexAmongAMillionKeys(TestDatabase database, @TempDir Path directory) throws Exception {
         // In a file, because a million rows take more memory than a test should.
         String url = database == TestDatabase.H2
@@ -48,6 +48,7 @@ class IndexTest {
                     switch (database) {
                         case POSTGRESQL -> "vacuum analyze idempotency_key";
                         case MARIADB -> "analyze table idempotency_key";
+                        case MYSQL -> throw new IllegalStateException("not on MySQL yet");
                         case H2 -> "analyze";
                     });
             StoredKey stored =
@@ -100,6 +101,7 @@ class IndexTest {
         return switch (database) {
             case POSTGRESQL -> "Seq Scan";
             case MARIADB -> "\"access_type\": \"(ALL|index)\"";
+            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
             case H2 -> "tableScan";
         };
     }

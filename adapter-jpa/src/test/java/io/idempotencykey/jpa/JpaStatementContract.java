@@ -126,6 +126,8 @@ abstract class JpaStatementContract {
                         + "%20-c%20idle_in_transaction_session_timeout=10s%20-c%20lock_timeout=10s";
             case MARIADB ->
                 "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=10,innodb_lock_wait_timeout=10";
+            case MYSQL ->
+                "&sessionVariables=transaction_isolation='SERIALIZABLE',wait_timeout=10,innodb_lock_wait_timeout=10";
             case H2 -> ";INIT=set session characteristics as transaction isolation level serializable";
         };
         with(settings, world -> {
@@ -141,6 +143,7 @@ abstract class JpaStatementContract {
             assertThat(world.source.executed()).endsWith("commit");
             assertThat(world.source.roundTrips()).isEqualTo(switch (database) {
                 case POSTGRESQL -> 2; // the commit goes along with the fence
+                case MYSQL -> 5; // the savepoint, and its release
                 case MARIADB -> 4; // the savepoint, which goes back along with the fence
                 case H2 -> 6; // the bound on the fence's wait for a row is read, set and restored
             });

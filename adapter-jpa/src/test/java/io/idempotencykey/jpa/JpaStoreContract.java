@@ -128,6 +128,7 @@ abstract class JpaStoreContract {
                     "select current_setting('idle_in_transaction_session_timeout') || current_setting"
                             + "('lock_timeout') || current_setting('transaction_isolation')";
                 case MARIADB -> "select concat(@@session.idle_transaction_timeout, @@tx_isolation)";
+                case MYSQL -> throw new IllegalStateException("not on MySQL yet");
             };
             String settings = connection.getTransactionIsolation() + " " + connection.getAutoCommit() + " "
                     + text(connection, idle);
@@ -162,6 +163,7 @@ abstract class JpaStoreContract {
             case POSTGRESQL -> text(connection, "select current_setting('transaction_isolation')");
             // Only behaviour shows the isolation: a serializable read locks.
             case MARIADB -> "see aWriteSkewIsPreventedButOnH2";
+            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
         });
     }
 
@@ -171,6 +173,7 @@ abstract class JpaStoreContract {
             case H2 -> name;
             case POSTGRESQL -> isolation == Isolation.SNAPSHOT ? "repeatable read" : name;
             case MARIADB -> "see aWriteSkewIsPreventedButOnH2";
+            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
         };
     }
 
@@ -720,6 +723,7 @@ abstract class JpaStoreContract {
         String use = switch (database) {
             case POSTGRESQL -> "set search_path to other";
             case MARIADB -> "use other";
+            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
             case H2 -> "set schema other";
         };
         TestDatabase.execute(url, "drop table idempotency_key", "create schema other", use, database.schema());

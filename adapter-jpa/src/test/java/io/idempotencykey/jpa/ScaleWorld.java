@@ -96,6 +96,7 @@ final class ScaleWorld implements AutoCloseable {
         return switch (database) {
             case POSTGRESQL -> "now() + (" + millis + " + n) * interval '1 ms'";
             case MARIADB -> "utc_timestamp(3) + interval (" + millis + " + n) * 1000 microsecond";
+            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
             case H2 -> "dateadd(millisecond, " + millis + " + n, current_timestamp)";
         };
     }
@@ -104,6 +105,7 @@ final class ScaleWorld implements AutoCloseable {
         return switch (database) {
             case POSTGRESQL -> "generate_series(1, " + count + ") n";
             case MARIADB -> "(select cast(seq as signed) n from seq_1_to_" + count + ") numbers";
+            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
             case H2 -> "(select x n from system_range(1, " + count + ")) numbers";
         };
     }
