@@ -8,8 +8,6 @@ import java.time.Instant;
 import java.util.UUID;
 import org.hibernate.annotations.Immutable;
 import org.hibernate.annotations.JavaType;
-import org.hibernate.annotations.JdbcTypeCode;
-import org.hibernate.type.SqlTypes;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,7 +53,7 @@ public class IdempotencyKeyEntity {
     private @Nullable String requestPath;
 
     @Column(name = "request_parameters", nullable = false)
-    @JdbcTypeCode(SqlTypes.JSON)
+    @JavaType(JsonTextJavaType.class)
     private @Nullable String requestParameters;
 
     @Column(name = "request_complete", nullable = false)
@@ -98,7 +96,7 @@ public class IdempotencyKeyEntity {
     private @Nullable Integer responseStatus;
 
     @Column(name = "response_headers")
-    @JdbcTypeCode(SqlTypes.JSON)
+    @JavaType(JsonTextJavaType.class)
     private @Nullable String responseHeaders;
 
     @Column(name = "response_body", length = 16777216)

@@ -55,7 +55,6 @@ final class MysqlDialect extends InnodbDialect {
         return "mysql.sql";
     }
 
-    /** A concurrent insert of the same key fails at once instead of being waited for. */
     @Override
     String insert(String table, String columns, String values) {
         return "insert into " + table + " (" + columns + ") select " + values + " from dual where not exists (select 1 from "
@@ -80,6 +79,28 @@ final class MysqlDialect extends InnodbDialect {
         return "delete k from (select " + KeyTable.IDENTITY + " from " + table + " where " + KeyTable.EXPIRED
                 + " order by state, due_at limit ? for update skip locked) e straight_join " + table
                 + " k on k.scope = e.scope and k.key_value = e.key_value";
+    }
+
+    /** Sends the statement again while a row is held, because MySQL can't bound the wait of a single statement. */
+    @Override
+    int update(Statements statements, PreparedStatement statement, int millis) throws SQLException {
+        int waited = 0;
+        for (int pause = 1; ; pause = Math.min(2 * pause, 50)) {
+            try {
+                return statements.update(statement);
+            } catch (SQLException e) {
+                waited += pause;
+                if (e.getErrorCode() != NOWAIT || waited > millis) {
+                    throw e;
+                }
+                try {
+                    Thread.sleep(pause);
+                } catch (InterruptedException interrupted) {
+                    Thread.currentThread().interrupt();
+                    throw e;
+                }
+            }
+        }
     }
 
     @Override
@@ -119,7 +140,7 @@ final class MysqlDialect extends InnodbDialect {
             }
             throw e;
         }
-        if (statement.executeUpdate() == 1) {
+        if (update(statements, statement, PATIENT_MILLIS) == 1) {
             return Fence.MATCHED;
         }
         if (isGiven(stage.isolation())

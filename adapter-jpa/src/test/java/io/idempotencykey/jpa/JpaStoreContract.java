@@ -128,7 +128,9 @@ abstract class JpaStoreContract {
                     "select current_setting('idle_in_transaction_session_timeout') || current_setting"
                             + "('lock_timeout') || current_setting('transaction_isolation')";
                 case MARIADB -> "select concat(@@session.idle_transaction_timeout, @@tx_isolation)";
-                case MYSQL -> throw new IllegalStateException("not on MySQL yet");
+                case MYSQL ->
+                    "select concat_ws(' ', @@session.wait_timeout, @@session.innodb_lock_wait_timeout,"
+                            + " @@session.transaction_isolation)";
             };
             String settings = connection.getTransactionIsolation() + " " + connection.getAutoCommit() + " "
                     + text(connection, idle);
@@ -162,8 +164,7 @@ abstract class JpaStoreContract {
                         "select isolation_level from information_schema.sessions where session_id = session_id()");
             case POSTGRESQL -> text(connection, "select current_setting('transaction_isolation')");
             // Only behaviour shows the isolation: a serializable read locks.
-            case MARIADB -> "see aWriteSkewIsPreventedButOnH2";
-            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
+            case MARIADB, MYSQL -> "see aWriteSkewIsPreventedButOnH2";
         });
     }
 
@@ -172,8 +173,7 @@ abstract class JpaStoreContract {
         return switch (database) {
             case H2 -> name;
             case POSTGRESQL -> isolation == Isolation.SNAPSHOT ? "repeatable read" : name;
-            case MARIADB -> "see aWriteSkewIsPreventedButOnH2";
-            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
+            case MARIADB, MYSQL -> "see aWriteSkewIsPreventedButOnH2";
         };
     }
 
@@ -722,12 +722,11 @@ abstract class JpaStoreContract {
         String url = database.create();
         String use = switch (database) {
             case POSTGRESQL -> "set search_path to other";
-            case MARIADB -> "use other";
-            case MYSQL -> throw new IllegalStateException("not on MySQL yet");
+            case MARIADB, MYSQL -> "use other";
             case H2 -> "set schema other";
         };
         TestDatabase.execute(url, "drop table idempotency_key", "create schema other", use, database.schema());
-        String property = database == TestDatabase.MARIADB ? "hibernate.default_catalog" : "hibernate.default_schema";
+        String property = database == TestDatabase.MARIADB || database == TestDatabase.MYSQL ? "hibernate.default_catalog" : "hibernate.default_schema";
         try (HikariDataSource pool = TestDatabase.pool(url, 2);
                 EntityManagerFactory factory = TestDatabase.factory(pool, Map.of(property, "other"))) {
             JpaKeyStore store = new JpaKeyStore(factory);
