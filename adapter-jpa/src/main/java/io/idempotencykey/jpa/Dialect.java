@@ -238,6 +238,11 @@ abstract class Dialect {
     /** What an error means. */
     abstract Failure failure(SQLException sql);
 
+    /** What a person may have to configure who sees this failure of an empty stage; empty if nobody knows. */
+    String advice(Throwable failure) {
+        return "";
+    }
+
     /** Whether a text was refused because the database's character set doesn't have all its characters. */
     abstract boolean isUnrepresentable(SQLException sql);
 

@@ -141,13 +141,14 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         Map<Isolation, Throwable> failures = check.transactions(transactions);
         Set<Isolation> possible = dialect.isolations();
         possible.removeAll(failures.keySet());
+        Throwable failure = failures.get(builder.strongest);
         if (!possible.contains(builder.strongest)) {
             throw new IllegalArgumentException(
                     "argument 'strongest' is '" + builder.strongest + "'; allowed here: " + possible
                             + ". Configure the data source so that its connections come with this isolation, or the"
-                            + " transaction manager so that it sets it, or ask for another. A stage was tried: "
-                            + failures.get(builder.strongest),
-                    failures.get(builder.strongest));
+                            + " transaction manager so that it sets it, or ask for another."
+                            + (failure == null ? "" : dialect.advice(failure) + " An empty stage failed: " + failure),
+                    failure);
         }
         possible.removeIf(isolation -> isolation.compareTo(builder.strongest) > 0);
         this.isolations = Collections.unmodifiableSet(possible);

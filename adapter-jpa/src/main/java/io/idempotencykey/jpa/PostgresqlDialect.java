@@ -19,6 +19,9 @@ final class PostgresqlDialect extends Dialect {
 
     private static final String NO_SAVEPOINT = "3B001";
 
+    /** {@code SET TRANSACTION} after another statement. */
+    private static final String SET_TOO_LATE = "25001";
+
     /** What the data source's connections came with when the store was made, as the server spells it. */
     private final String isolation;
 
@@ -229,6 +232,15 @@ final class PostgresqlDialect extends Dialect {
             case "23505" -> Failure.DUPLICATE;
             default -> Failure.byState(sql);
         };
+    }
+
+    @Override
+    String advice(Throwable failure) {
+        return Failure.errors(failure).stream().anyMatch(error -> Failure.state(error).equals(SET_TOO_LATE))
+                ? " The driver's options autosave and prepareThreshold=-1, and pools and wrappers with a query of their"
+                        + " own, send a statement before the one that sets the isolation: leave them out, or set"
+                        + " default_transaction_isolation."
+                : "";
     }
 
     @Override

@@ -22,6 +22,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import org.hibernate.Session;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -130,7 +131,13 @@ final class StoreCheck {
         Map<Isolation, Throwable> failures = new EnumMap<>(Isolation.class);
         for (Isolation isolation : dialect.isolations()) {
             StoredKey absent = key("absent", finished());
-            StageCommit end = new StageAttempt(table, dialect, absent, isolation, LEASE, entityManager -> absent.progress())
+            StageCommit end = new StageAttempt(table, dialect, absent, isolation, LEASE, entityManager -> {
+                        // A text that no driver has prepared before.
+                        entityManager
+                                .unwrap(Session.class)
+                                .doWork(connection -> Dialect.execute(connection, "select '" + UUID.randomUUID() + "'"));
+                        return absent.progress();
+                    })
                     .in(transactions);
             if (end.kind() != StageCommit.Kind.FENCED_OFF) {
                 failures.put(
