@@ -79,8 +79,8 @@ abstract class Dialect {
                         ? new MariadbDialect(connection)
                         : new MysqlDialect(connection);
             default ->
-                throw new IllegalArgumentException("the database is '" + product + "'; allowed: PostgreSQL, MySQL,"
-                        + " MariaDB, H2");
+                throw new IllegalArgumentException(
+                        "the database is '" + product + "'; allowed: PostgreSQL, MySQL," + " MariaDB, H2");
         };
     }
 
@@ -170,7 +170,8 @@ abstract class Dialect {
         statement.setObject(index, instant.atOffset(ZoneOffset.UTC));
     }
 
-    @Nullable Instant instant(ResultSet result, int column) throws SQLException {
+    @Nullable
+    Instant instant(ResultSet result, int column) throws SQLException {
         OffsetDateTime time = result.getObject(column, OffsetDateTime.class);
         return time == null ? null : time.toInstant();
     }
@@ -214,7 +215,7 @@ abstract class Dialect {
         return false;
     }
 
-    /** Whether errors have to be watched, because the server may roll a transaction back without the session noticing. */
+    /** Whether errors are watched, because the server may roll a transaction back without the session noticing. */
     boolean watches() {
         return true;
     }
@@ -224,7 +225,7 @@ abstract class Dialect {
         return statements;
     }
 
-    /** The fence's statement; it ends with the commit if {@code commits}, which only databases that send together do. */
+    /** The fence's statement; if {@code commits} it ends with the commit, as where {@link #sendsTogether()}. */
     abstract String fence(String table, String assignments, Stage stage, boolean commits);
 
     /** Executes the fence's statement. */

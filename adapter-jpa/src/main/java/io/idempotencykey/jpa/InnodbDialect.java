@@ -99,7 +99,8 @@ abstract class InnodbDialect extends Dialect {
     }
 
     @Override
-    @Nullable Instant instant(ResultSet result, int column) throws SQLException {
+    @Nullable
+    Instant instant(ResultSet result, int column) throws SQLException {
         LocalDateTime time = result.getObject(column, LocalDateTime.class);
         return time == null ? null : time.toInstant(ZoneOffset.UTC);
     }
@@ -152,9 +153,7 @@ abstract class InnodbDialect extends Dialect {
             // The server ended the session: it stops, somebody killed it, or it was idle for too long.
             case 1053, 1927, 3169, 4031 -> Failure.LOST;
             default ->
-                Failure.state(sql).equals("HY000") && isOfTheServer(code)
-                        ? Failure.NUMBERED
-                        : Failure.byState(sql);
+                Failure.state(sql).equals("HY000") && isOfTheServer(code) ? Failure.NUMBERED : Failure.byState(sql);
         };
     }
 

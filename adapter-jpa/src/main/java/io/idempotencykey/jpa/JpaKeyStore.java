@@ -27,18 +27,19 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in a table of the application's own database, so that a stage's entities and its key commit together.
  *
- * <p>Works with Hibernate ORM 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to be a
- * class of the persistence unit, and its table has to exist. The table's SQL is on the class path as {@code
- * io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
+ * <p>Works with Hibernate ORM 6.6 to 7 on PostgreSQL 14 to 18, MySQL 8.0.17 and later, MariaDB 10.5 to 11, and H2 2.
+ * The table has to exist. Its SQL is on the class path as {@code io/idempotencykey/jpa/schema/postgresql.sql}, {@code
+ * mysql.sql}, {@code mariadb.sql} and {@code h2.sql}.
  *
- * <p>A stage gets an entity manager in a new transaction. After the stage, the entity manager is flushed, the key is
- * changed if it still has the held revision, and the transaction is committed. An outer transaction is left alone.
- * Outside stages, keys are read and written by single statements in READ COMMITTED on connections of their own, even if
- * the thread has a transaction.
+ * <p>A stage gets an entity manager of its own, without any entity, in a new transaction. After the stage, the entity
+ * manager is flushed, the key is changed if it still has the held revision, and the transaction is committed. Outside
+ * stages, keys are read and written by single statements in READ COMMITTED on connections of their own. A thread that
+ * has a transaction of JTA's or Spring's can read keys, and is otherwise refused; see {@link
+ * Builder#allowOuterTransactions()}.
  *
  * <table>
  *   <caption>What a stage's isolation means</caption>
- *   <tr><th>isolation</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th></tr>
+ *   <tr><th>isolation</th><th>PostgreSQL</th><th>MySQL, MariaDB</th><th>H2</th></tr>
  *   <tr><td>SERIALIZABLE</td><td>no anomalies</td><td>no anomalies: reads lock</td><td>a snapshot; write skew is
  *   possible</td></tr>
  *   <tr><td>SNAPSHOT</td><td>its REPEATABLE READ</td><td>refused</td><td>as it says</td></tr>
@@ -47,23 +48,33 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
  * </table>
  *
- * <p>An isolation costs nothing if the data source's connections have it already; the store looks that up when it is
- * made. Otherwise it is set for the transaction, and the connection goes back as it came.
+ * <p>An isolation costs nothing if the data source's connections come with it, which each stage's fence compares.
+ * Otherwise it is set for the transaction, and the connection goes back as it came.
  *
  * <table>
  *   <caption>What a database's error means, anywhere among the causes and suppressed exceptions</caption>
- *   <tr><th>error</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th><th>in a stage</th><th>at its commit</th></tr>
- *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
- *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
- *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run
- *   again</td></tr> <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx, 58xxx,
- *   XXxxx, 25P03, 25P04</td> <td>08xxx, 70xxx</td><td>90067, 90098, 90121</td><td>run again</td><td>unknown: the key is
- *   read</td></tr> <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server,
- *   such as 1364</td> <td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr> <tr><td>heuristic
- *   outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td> <td>unknown: the
- *   key is read</td></tr> <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run
- *   again</td><td>unknown: the key is read</td></tr> <tr><td>any other</td><td colspan="3">such as 23505,
- *   1062</td><td>the stage's own</td><td>the stage's own</td></tr>
+ *   <tr><th>error</th><th>PostgreSQL</th><th>MySQL, MariaDB</th><th>H2</th><th>in a stage</th><th>at its
+ *   commit</th></tr>
+ *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213; 1020 (MariaDB),
+ *   3101 (MySQL)</td><td>40001, 90131</td><td>run again</td><td>run again</td></tr>
+ *   <tr><td>row held for too long</td><td>55P03</td><td>1205; 4024 (MariaDB), 3572 (MySQL)</td><td>50200</td><td>run
+ *   again</td><td>run again</td></tr>
+ *   <tr><td>server that only reads</td><td>25006</td><td>1290, 1792, 1836</td><td>90097</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
+ *   25P03, 25P04</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>statement's time-out or cancellation</td><td>57014</td><td>1317, 1969, 3024</td><td>57014</td><td>the
+ *   stage's own</td><td>the stage's own</td></tr>
+ *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as
+ *   1364</td><td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run again</td><td>unknown: the key is
+ *   read</td></tr>
+ *   <tr><td>marked for rollback or timed out by the application</td><td colspan="3">no SQL error</td><td>the stage's
+ *   own</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>any other</td><td colspan="3">such as 23505, 1062</td><td>the stage's own</td><td>the stage's own</td></tr>
  * </table>
  *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
@@ -115,8 +126,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
             throw new IllegalArgumentException("argument 'factory' is made by Spring, whose repositories and services"
                     + " would have no part in a stage. " + SpringThread.REMEDY);
         }
-        this.connections =
-                new Connections(HibernateFactory.connections(sessions), isJta ? HibernateFactory.manager(sessions) : null);
+        this.connections = new Connections(
+                HibernateFactory.connections(sessions), isJta ? HibernateFactory.manager(sessions) : null);
         this.allowsOuterTransactions = builder.allowsOuterTransactions;
         if (joinsOuterTransactions()) {
             throw new IllegalArgumentException("argument 'factory' has a data source whose connections take part in"
@@ -320,8 +331,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         if (!allowsOuterTransactions && connections.isThreadInTransaction()) {
             throw new StoreFailure(
                     StoreFailure.Kind.REFUSED,
-                    "the thread has an open transaction, which the operation can't be part of: a stage commits by itself."
-                            + " Call it outside the transaction, or make the store by"
+                    "the thread has an open transaction, which the operation can't be part of, because a stage commits"
+                            + " by itself. Call it outside the transaction, or make the store by"
                             + " JpaKeyStore.builder(factory).allowOuterTransactions()",
                     null);
         }

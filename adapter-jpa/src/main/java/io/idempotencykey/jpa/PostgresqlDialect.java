@@ -181,7 +181,8 @@ final class PostgresqlDialect extends Dialect {
                 + " select sqrt(case current_setting('transaction_isolation') when '" + name(stage.isolation())
                 + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
                 + isAsGiven(idleMillis, stage, "idle_in_transaction_session_timeout", idleTimeout) + " and "
-                + isAsGiven(lockMillis, stage, "lock_timeout", lockTimeout) + " from fenced" + (commits ? "; commit" : "");
+                + isAsGiven(lockMillis, stage, "lock_timeout", lockTimeout) + " from fenced"
+                + (commits ? "; commit" : "");
     }
 
     private String isAsGiven(long millis, Stage stage, String setting, String text) {
@@ -236,7 +237,8 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     String advice(Throwable failure) {
-        return Failure.errors(failure).stream().anyMatch(error -> Failure.state(error).equals(SET_TOO_LATE))
+        return Failure.errors(failure).stream()
+                        .anyMatch(error -> Failure.state(error).equals(SET_TOO_LATE))
                 ? " The driver's options autosave and prepareThreshold=-1, and pools and wrappers with a query of their"
                         + " own, send a statement before the one that sets the isolation: leave them out, or set"
                         + " default_transaction_isolation."

@@ -147,7 +147,7 @@ final class StageAttempt implements Transactions.Work {
             try {
                 if (session.getStatistics().getEntityCount() > 0) {
                     throw new IllegalStateException("the entity manager already holds entities, which may be older than"
-                            + " the stage's transaction; NewTransaction must give the stage an entity manager of its own");
+                            + " the stage's transaction; NewTransaction must give it an entity manager of its own");
                 }
                 begin(own);
                 stage(entityManager, session, coordinator, own);
@@ -258,8 +258,8 @@ final class StageAttempt implements Transactions.Work {
             }
             case OTHER_TRANSACTION -> throw refused(doomed(null));
             case OTHER_SETTINGS ->
-                throw refused(new NotCommitted("the data source gave a connection with another isolation than before",
-                        null));
+                throw refused(
+                        new NotCommitted("the data source gave a connection with another isolation than before", null));
         }
     }
 

@@ -120,7 +120,8 @@ class TenantTest {
         String name = "";
 
         @TenantId
-        @Nullable String tenant;
+        @Nullable
+        String tenant;
 
         TenantRow() {}
 

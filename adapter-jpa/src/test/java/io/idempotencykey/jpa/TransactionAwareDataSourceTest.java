@@ -23,6 +23,7 @@ import org.springframework.transaction.support.TransactionTemplate;
 
 /** Connections that take part in Spring's transactions by themselves are never taken for the store's own. */
 class TransactionAwareDataSourceTest {
+    @SuppressWarnings("ImmutableEnumChecker") // the functions keep nothing
     private enum Wrapping {
         NONE(dataSource -> dataSource),
         OUTSIDE(DelegatingDataSource::new),
@@ -77,7 +78,9 @@ class TransactionAwareDataSourceTest {
 
             outer.executeWithoutResult(status -> {
                 insert(pool, "before");
-                store(factory).ifPresent(made -> assertThat(made.find(KeyId.of("absent"))).isEmpty());
+                store(factory)
+                        .ifPresent(made ->
+                                assertThat(made.find(KeyId.of("absent"))).isEmpty());
                 insert(pool, "after");
                 status.setRollbackOnly();
             });
@@ -85,7 +88,9 @@ class TransactionAwareDataSourceTest {
 
             outer.executeWithoutResult(status -> {
                 insert(pool, "before");
-                store(factory).ifPresent(made -> assertThat(made.find(KeyId.of("absent"))).isEmpty());
+                store(factory)
+                        .ifPresent(made ->
+                                assertThat(made.find(KeyId.of("absent"))).isEmpty());
                 insert(pool, "after");
             });
             assertThat(TestApplication.rows(url)).containsExactly("after", "before");
