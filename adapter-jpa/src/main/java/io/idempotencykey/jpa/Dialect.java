@@ -205,6 +205,11 @@ abstract class Dialect {
     /** Throws if the transaction hasn't the promised isolation, where the connection can tell. */
     void check(Connection connection, Stage stage) throws SQLException {}
 
+    /** What the data source should give where the adapter doesn't own connections; empty if it lacks nothing. */
+    String missingSettings() {
+        return "";
+    }
+
     /** Throws if the server has rolled the transaction back by itself. */
     void ping(Connection connection) throws SQLException {
         execute(connection, "select 1");

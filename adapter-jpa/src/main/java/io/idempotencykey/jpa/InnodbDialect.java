@@ -24,6 +24,8 @@ abstract class InnodbDialect extends Dialect {
     private static final int LOCK_WAIT = 1205;
     private static final int DEADLOCK = 1213;
 
+    private static final int LONG_LEASE_SECONDS = 300;
+
     /** What connections come with: isolation, and the time-outs of idle transactions and of waits for rows. */
     final String isolation;
 
@@ -117,6 +119,15 @@ abstract class InnodbDialect extends Dialect {
     @Override
     void ping(Connection connection) throws SQLException {
         execute(connection, "rollback to " + SAVEPOINT);
+    }
+
+    @Override
+    String missingSettings() {
+        return idleSeconds > 0 && idleSeconds <= LONG_LEASE_SECONDS
+                ? ""
+                : "its connections come with " + idleVariable() + " = " + idleSeconds + ", so that the transaction of a"
+                        + " worker that vanished may hold its rows beyond the lease; set " + idleVariable()
+                        + " to the lease's seconds in the data source";
     }
 
     /** The variable that bounds idle transactions. */

@@ -11,6 +11,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.lang.System.Logger.Level;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
@@ -83,6 +84,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Safe for many threads.
  */
 public final class JpaKeyStore implements KeyStore<EntityManager> {
+    private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
     private static final String DEFAULT_TABLE = "idempotency_key";
 
     private final Connections connections;
@@ -143,6 +145,10 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
             this.transactions = new Transactions.Jta(sessions, connections, connections.manager(), dialect);
         } else {
             this.transactions = new Transactions.Local(sessions, connections, dialect);
+        }
+        if (!(transactions instanceof Transactions.Local)
+                && !dialect.missingSettings().isEmpty()) {
+            LOGGER.log(Level.WARNING, "the data source lacks a setting: {0}", dialect.missingSettings());
         }
         StoreCheck check = new StoreCheck(dialect, table);
         boolean unused = statement(connection -> {
