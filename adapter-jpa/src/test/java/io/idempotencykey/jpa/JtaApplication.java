@@ -1,0 +1,67 @@
+package io.idempotencykey.jpa;
+
+import com.arjuna.ats.jta.common.jtaPropertyManager;
+import io.agroal.api.AgroalDataSource;
+import io.agroal.api.configuration.AgroalConnectionFactoryConfiguration.TransactionIsolation;
+import io.agroal.api.configuration.supplier.AgroalDataSourceConfigurationSupplier;
+import io.agroal.narayana.NarayanaTransactionIntegration;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.Synchronization;
+import jakarta.transaction.TransactionManager;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+
+/** An application whose transactions are JTA's. */
+final class JtaApplication {
+    private JtaApplication() {}
+
+    @FunctionalInterface
+    interface Test {
+        void run(EntityManagerFactory factory, TransactionManager manager) throws Exception;
+    }
+
+    static void with(String url, int poolSize, Test test) throws Exception {
+        TransactionManager manager = com.arjuna.ats.jta.TransactionManager.transactionManager();
+        NarayanaTransactionIntegration integration = new NarayanaTransactionIntegration(
+                manager, jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry());
+        try (AgroalDataSource pool = pool(url, poolSize, integration);
+                EntityManagerFactory factory = TestDatabase.factory(
+                        pool,
+                        Map.of(
+                                "jakarta.persistence.transactionType",
+                                "JTA",
+                                "hibernate.transaction.coordinator_class",
+                                "jta",
+                                "hibernate.transaction.jta.platform",
+                                "JBossTS"))) {
+            test.run(factory, manager);
+        }
+    }
+
+    private static AgroalDataSource pool(String url, int size, NarayanaTransactionIntegration integration)
+            throws SQLException {
+        return AgroalDataSource.from(new AgroalDataSourceConfigurationSupplier()
+                .connectionPoolConfiguration(c -> c.maxSize(size)
+                        .acquisitionTimeout(Duration.ofSeconds(10))
+                        .transactionIntegration(integration)
+                        .connectionFactoryConfiguration(
+                                f -> f.jdbcUrl(url).jdbcTransactionIsolation(TransactionIsolation.SERIALIZABLE))));
+    }
+
+    /** Returns when the thread's transaction has timed out. */
+    static void awaitTimeout(TransactionManager manager) throws Exception {
+        CountDownLatch timedOut = new CountDownLatch(1);
+        manager.getTransaction().registerSynchronization(new Synchronization() {
+            @Override
+            public void beforeCompletion() {}
+
+            @Override
+            public void afterCompletion(int status) {
+                timedOut.countDown();
+            }
+        });
+        TestApplication.await(timedOut);
+    }
+}

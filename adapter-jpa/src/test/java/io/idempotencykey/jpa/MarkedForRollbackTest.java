@@ -1,0 +1,167 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatException;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.PersistenceException;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What the application rolled back, it rolled back: once, and for good. What the database did is run again. */
+class MarkedForRollbackTest {
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aMarkOfTheStageIsItsOwnFailureOnce(TestDatabase database) throws SQLException {
+        String url = database.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            failsOnce(new JpaKeyStore(factory), em -> em.getTransaction().setRollbackOnly());
+        }
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aMarkOfAJtaTransactionIsTheStagesOwnFailureOnce(TestDatabase database) throws Exception {
+        String url = database.create();
+        JtaApplication.with(
+                url, 5, (factory, manager) -> failsOnce(new JpaKeyStore(factory), em -> manager.setRollbackOnly()));
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aTimeOutOfAJtaTransactionIsTheStagesOwnFailureOnce(TestDatabase database) throws Exception {
+        String url = database.create();
+        JtaApplication.with(url, 5, (factory, manager) -> {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            manager.setTransactionTimeout(1);
+            try {
+                failsOnce(store, em -> JtaApplication.awaitTimeout(manager));
+            } finally {
+                manager.setTransactionTimeout(0);
+            }
+        });
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
+    @FunctionalInterface
+    private interface Mark {
+        void on(EntityManager em) throws Exception;
+
+        default void unchecked(EntityManager em) {
+            try {
+                on(em);
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    /** The stage writes, marks, and responds as if all were well. */
+    private static void failsOnce(JpaKeyStore store, Mark mark) {
+        StoredKey held = JpaStoreContract.held(store);
+        StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+            em.persist(new ContractRow("row", "1"));
+            em.flush();
+            mark.unchecked(em);
+            return JpaStoreContract.next(held).progress();
+        });
+        assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
+        assertThat(store.find(held.id())).contains(held);
+
+        AtomicInteger runs = new AtomicInteger();
+        IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+        KeyId id = KeyId.of("key");
+        assertThatException()
+                .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
+                    runs.incrementAndGet();
+                    stage.transaction().persist(new ContractRow("row", "1"));
+                    stage.transaction().flush();
+                    mark.on(stage.transaction());
+                    return TestApplication.RESPONSE;
+                }))
+                .isNotInstanceOf(IdempotencyException.class);
+        assertThat(runs).hasValue(1);
+        assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aDeadlockThatTheStageSwallowsIsRunAgain(TestDatabase database) throws Exception {
+        swallowedDeadlockIsTransient(database);
+    }
+
+    @Tag("databases")
+    @Test
+    void aDeadlockThatTheStageSwallowsIsRunAgainOnMariadb() throws Exception {
+        swallowedDeadlockIsTransient(TestDatabase.MARIADB);
+    }
+
+    /** Hibernate marks the transaction for rollback when it meets the error; the application has marked nothing. */
+    private static void swallowedDeadlockIsTransient(TestDatabase database) throws Exception {
+        String url = database.create();
+        TestDatabase.execute(url, "insert into contract_row values ('x', '0'), ('y', '0')");
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey one = JpaStoreContract.held(store);
+            StoredKey two = JpaStoreContract.held(store);
+            CountDownLatch bothHold = new CountDownLatch(2);
+            CompletableFuture<StageCommit> first =
+                    TestApplication.elsewhere(() -> deadlock(store, one, "x", "y", bothHold));
+            CompletableFuture<StageCommit> second =
+                    TestApplication.elsewhere(() -> deadlock(store, two, "y", "x", bothHold));
+
+            assertThat(List.of(
+                            JpaStoreContract.nameOf(first.get(60, TimeUnit.SECONDS)),
+                            JpaStoreContract.nameOf(second.get(60, TimeUnit.SECONDS))))
+                    .containsExactlyInAnyOrder("committed", "transiently rolled back");
+        }
+    }
+
+    private static StageCommit deadlock(
+            JpaKeyStore store, StoredKey held, String mine, String theirs, CountDownLatch bothHold) {
+        return store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+            update(em, mine);
+            bothHold.countDown();
+            TestApplication.await(bothHold);
+            try {
+                update(em, theirs);
+            } catch (PersistenceException swallowed) {
+                assertThat(swallowed).isNotNull();
+            }
+            return JpaStoreContract.next(held).progress();
+        });
+    }
+
+    private static void update(EntityManager em, String row) {
+        em.createNativeQuery("update contract_row set content = '1' where name = '" + row + "'")
+                .executeUpdate();
+    }
+}

@@ -1,0 +1,102 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatException;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.sql.SQLException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
+
+/** A method of the application that joins the stage's transaction fails, and the stage catches that and responds. */
+class SpringRollbackTest {
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aCaughtExceptionOfAJoinedMethodIsTheStagesOwnFailureOnce(TestDatabase database) throws SQLException {
+        failsOnce(database, SpringRollbackTest::throwing);
+    }
+
+    @Tag("databases")
+    @Test
+    void aCaughtExceptionOfAJoinedMethodIsTheStagesOwnFailureOnceOnMariadb() throws SQLException {
+        failsOnce(TestDatabase.MARIADB, SpringRollbackTest::throwing);
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aMarkOfAJoinedMethodIsTheStagesOwnFailureOnce(TestDatabase database) throws SQLException {
+        failsOnce(
+                database,
+                spring -> spring.required().executeWithoutResult(status -> {
+                    assertThat(TransactionSynchronizationManager.isActualTransactionActive())
+                            .isTrue();
+                    status.setRollbackOnly();
+                }));
+    }
+
+    private static void throwing(SpringTransactions spring) {
+        try {
+            spring.required().executeWithoutResult(status -> {
+                spring.shared().persist(new ContractRow("of the method", "1"));
+                throw new IllegalStateException("thrown by the method");
+            });
+        } catch (IllegalStateException caught) {
+            assertThat(caught).hasMessage("thrown by the method");
+        }
+    }
+
+    @FunctionalInterface
+    private interface Method {
+        void call(SpringTransactions spring);
+    }
+
+    private static void failsOnce(TestDatabase database, Method method) throws SQLException {
+        String url = database.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            SpringTransactions spring = SpringTransactions.of(factory);
+            JpaKeyStore store = new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED);
+            StoredKey held = JpaStoreContract.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+                em.persist(new ContractRow("of the stage", "1"));
+                method.call(spring);
+                return JpaStoreContract.next(held).progress();
+            });
+
+            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
+            assertThat(store.find(held.id())).contains(held);
+
+            AtomicInteger runs = new AtomicInteger();
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            KeyId id = KeyId.of("key");
+            assertThatException()
+                    .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
+                        runs.incrementAndGet();
+                        stage.transaction().persist(new ContractRow("of the stage", "1"));
+                        method.call(spring);
+                        return TestApplication.RESPONSE;
+                    }))
+                    .isNotInstanceOf(IdempotencyException.class);
+            assertThat(runs).hasValue(1);
+            assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
+        }
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+}
