@@ -1,5 +1,5 @@
 /** Idempotency keys in the application's own database, through Hibernate ORM. */
-@SuppressWarnings("requires-automatic") // Hibernate has no module descriptor
+@SuppressWarnings("requires-automatic") // Hibernate and Spring have no module descriptors
 module io.idempotencykey.jpa {
     requires transitive io.idempotencykey.core;
     requires transitive jakarta.persistence;
@@ -8,6 +8,7 @@ module io.idempotencykey.jpa {
     requires jakarta.transaction;
     requires org.hibernate.orm.core;
     requires static transitive org.jspecify;
+    requires static spring.tx;
 
     exports io.idempotencykey.jpa;
 

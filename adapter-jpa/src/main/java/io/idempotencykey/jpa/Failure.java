@@ -3,11 +3,12 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import java.sql.SQLException;
-import java.util.EnumSet;
-import java.util.Set;
+import java.sql.SQLTimeoutException;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
- * What an SQL error means, by SQL state and vendor code.
+ * What an SQL error means. Which error means what, a {@link Dialect} says.
  *
  * <p>The constants are in order of precedence, for a throwable that carries several errors.
  */
@@ -18,119 +19,86 @@ enum Failure {
     CONFLICT,
     /** A row was held for too long; the statement did nothing, and the transaction may live on. */
     LOCKED,
+    /** The server takes no writes; the statement did nothing. Another connection may lead to one that does. */
+    READ_ONLY,
     /** Another row has the same primary or unique key; the statement did nothing. */
     DUPLICATE,
-    /** The server refused the statement, or the commit, and did nothing. */
+    /** The server refused or cancelled the statement, or the commit, and did nothing. */
     REFUSED,
-    /** MariaDB refused the statement with an error number that has no SQL state. At a commit it may mean anything. */
+    /** The server refused the statement with a number that has no SQL state. At a commit it may mean anything. */
     NUMBERED,
     /** The connection was lost, or the server doesn't say what became of the statement. */
     LOST,
     /** The throwable carries no SQL error. */
     NONE;
 
-    /** MariaDB: innodb_snapshot_isolation, "Record has changed since last read". */
-    private static final int MARIADB_RECORD_CHANGED = 1020;
-
-    private static final int MARIADB_LOCK_WAIT = 1205;
-    private static final int MARIADB_NOWAIT = 4024;
-    private static final int MARIADB_DEADLOCK = 1213;
-    private static final int H2_LOCK_TIMEOUT = 50200;
-    private static final int H2_CONCURRENT_UPDATE = 90131;
-
-    /** What a throwable means, by all SQL errors in its {@linkplain StoreFailure#chain chain}. */
-    static Failure of(Throwable thrown) {
-        return all(thrown).stream().findFirst().orElse(NONE);
-    }
-
-    /** In the order of precedence. */
-    private static Set<Failure> all(Throwable thrown) {
-        Set<Failure> found = EnumSet.noneOf(Failure.class);
+    /** All SQL errors in a throwable's {@linkplain StoreFailure#chain chain}. */
+    static List<SQLException> errors(Throwable thrown) {
+        List<SQLException> errors = new ArrayList<>();
         for (Throwable each : StoreFailure.chain(thrown)) {
             if (each instanceof SQLException first) {
                 // A batch chains its errors.
                 for (SQLException next = first; next != null; next = next.getNextException()) {
-                    found.add(of(next));
+                    errors.add(next);
                 }
-            } else if (each.getClass().getName().startsWith("jakarta.transaction.Heuristic")) {
-                found.add(HEURISTIC);
             }
         }
-        return found;
+        return errors;
     }
 
-    private static Failure of(SQLException sql) {
-        int code = sql.getErrorCode();
-        String state = sql.getSQLState() == null ? "" : sql.getSQLState();
-        if (code == MARIADB_LOCK_WAIT || code == MARIADB_NOWAIT || code == H2_LOCK_TIMEOUT || state.equals("55P03")) {
-            return LOCKED;
+    /** Whether JTA's transaction manager doesn't know how the transaction ended. */
+    static boolean isHeuristic(Throwable thrown) {
+        return StoreFailure.chain(thrown).stream()
+                .anyMatch(each -> each.getClass().getName().startsWith("jakarta.transaction.Heuristic"));
+    }
+
+    /** The error's SQL state; empty if it has none. */
+    static String state(SQLException sql) {
+        return sql.getSQLState() == null ? "" : sql.getSQLState();
+    }
+
+    /** What an error means by the classes of SQL states that all databases share. */
+    static Failure byState(SQLException sql) {
+        if (sql instanceof SQLTimeoutException) {
+            return REFUSED;
         }
-        if (code == MARIADB_DEADLOCK || code == MARIADB_RECORD_CHANGED || code == H2_CONCURRENT_UPDATE) {
-            return CONFLICT;
-        }
-        if (state.equals("HY000") && isOfMariadbsServer(code)) {
-            return NUMBERED;
-        }
-        if (state.length() != 5 || state.equals("40003") || state.equals("HY000")) {
+        String state = state(sql);
+        if (state.length() != 5) {
             return LOST;
         }
         return switch (state.substring(0, 2)) {
-            case "40" -> CONFLICT;
-            case "25" ->
-                switch (state) {
-                    // An earlier error, which the stage swallowed, aborted the transaction.
-                    case "25P02" -> CONFLICT;
-                    // The server closed the connection, because its transaction was idle or open for too long.
-                    case "25P03", "25P04" -> LOST;
-                    default -> REFUSED;
-                };
-            case "23" -> state.equals("23505") || code == 1062 ? DUPLICATE : REFUSED;
-            case "90" ->
-                switch (state) {
-                    // H2: the connection is broken, or the database is closed.
-                    case "90067", "90098", "90121" -> LOST;
-                    default -> REFUSED;
-                };
+            case "40" -> state.equals("40003") ? LOST : CONFLICT;
             case "08", "57", "58", "XX", "HY", "70" -> LOST;
             default -> REFUSED;
         };
     }
 
-    /** Whether the number is the server's and not the client's. */
-    private static boolean isOfMariadbsServer(int code) {
-        return (code >= 1_000 && code < 2_000) || (code >= 3_000 && code < 5_000);
-    }
-
     /** What a failure of a single statement on a connection means. */
-    static StoreFailure ofStatement(Throwable thrown) {
-        StoreFailure.Kind kind = switch (of(thrown)) {
+    StoreFailure ofStatement(Throwable thrown) {
+        StoreFailure.Kind kind = switch (this) {
             case CONFLICT -> StoreFailure.Kind.TRANSIENT;
             case LOCKED -> StoreFailure.Kind.BUSY;
-            case DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
+            case READ_ONLY, DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
             case HEURISTIC, NUMBERED, LOST, NONE -> StoreFailure.Kind.UNKNOWN;
         };
         return new StoreFailure(kind, "the database failed: " + kind, thrown);
     }
 
     /** What became of a stage that failed before its commit was sent. It is rolled back for certain. */
-    static StageCommit beforeCommit(Throwable thrown) {
-        return switch (of(thrown)) {
-            case CONFLICT, LOCKED, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
+    StageCommit beforeCommit(Throwable thrown) {
+        return switch (this) {
+            case CONFLICT, LOCKED, READ_ONLY, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED, NUMBERED -> StageCommit.rolledBack(thrown);
             case NONE -> isStale(thrown) ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown);
         };
     }
 
     /** What became of a stage whose commit failed. Only an answer of the server proves a rollback. */
-    static StageCommit ofCommit(Throwable thrown) {
-        if (all(thrown).contains(LOST)) {
-            // Any other error may come from a callback, which says nothing about the commit.
-            return StageCommit.unknown(thrown);
-        }
-        return switch (of(thrown)) {
+    StageCommit ofCommit(Throwable thrown) {
+        return switch (this) {
             case CONFLICT, LOCKED -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
-            case HEURISTIC, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
+            case HEURISTIC, READ_ONLY, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
         };
     }
 

@@ -119,7 +119,7 @@ final class FirstStatement implements InvocationHandler {
     /** Sends the statement alone. The first one stays open, because its rows may still be read. */
     private void sendAlone() throws Throwable {
         if (!executed) {
-            ConnectionSettings.execute(connection, String.join("; ", settings));
+            Dialect.execute(connection, String.join("; ", settings));
             sent.run();
         }
         target = connection.prepareStatement(sql);
@@ -130,6 +130,6 @@ final class FirstStatement implements InvocationHandler {
     }
 
     private @Nullable Object call(Method method, @Nullable Object @Nullable [] arguments) throws Throwable {
-        return FencedConnection.call(target, method, arguments);
+        return OwnConnection.call(target, method, arguments);
     }
 }

@@ -8,17 +8,17 @@ import java.time.Instant;
 import java.util.UUID;
 import org.hibernate.annotations.Immutable;
 import org.hibernate.annotations.JavaType;
-import org.hibernate.annotations.JdbcTypeCode;
-import org.hibernate.type.SqlTypes;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The mapping of the table in which {@link JpaKeyStore} keeps its keys; add it to the persistence unit's classes.
+ * A mapping of the table in which {@link JpaKeyStore} keeps its keys, for applications that query keys as entities; the
+ * store doesn't need it.
  *
- * <p>Immutable: queries can read it, and nothing is ever written through it. The names of the table and its schema come
- * from the mapping, so {@code orm.xml}, {@code hibernate.default_schema} or a naming strategy change them.
+ * <p>Immutable: queries can read it, and nothing is ever written through it. Where it is one of the persistence unit's
+ * classes, the names of the table and its schema come from it, so {@code orm.xml}, {@code hibernate.default_schema} or
+ * a naming strategy change them. The columns' names must stay; a store over another mapping is refused.
  */
-@Entity(name = "IdempotencyKey")
+@Entity
 @Table(name = "idempotency_key")
 @IdClass(IdempotencyKeyEntity.Id.class)
 @Immutable
@@ -53,7 +53,7 @@ public class IdempotencyKeyEntity {
     private @Nullable String requestPath;
 
     @Column(name = "request_parameters", nullable = false)
-    @JdbcTypeCode(SqlTypes.JSON)
+    @JavaType(JsonTextJavaType.class)
     private @Nullable String requestParameters;
 
     @Column(name = "request_complete", nullable = false)
@@ -96,7 +96,7 @@ public class IdempotencyKeyEntity {
     private @Nullable Integer responseStatus;
 
     @Column(name = "response_headers")
-    @JdbcTypeCode(SqlTypes.JSON)
+    @JavaType(JsonTextJavaType.class)
     private @Nullable String responseHeaders;
 
     @Column(name = "response_body", length = 16777216)

@@ -11,8 +11,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
-import jakarta.persistence.PersistenceException;
-import jakarta.transaction.TransactionManager;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collections;
@@ -22,28 +21,25 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
-import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
-import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
-import org.hibernate.persister.entity.EntityPersister;
-import org.hibernate.resource.transaction.spi.TransactionCoordinatorBuilder;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps keys in a table of the application's own database, so that a stage's entities and its key commit together.
  *
- * <p>Works with Hibernate ORM 6.6 and 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to
- * be a class of the persistence unit, and its table has to exist. The table's SQL is on the class path as {@code
- * io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
+ * <p>Works with Hibernate ORM 6.6 to 7 on PostgreSQL 14 to 18, MySQL 8.0.17 and later, MariaDB 10.5 to 11, and H2 2.
+ * The table has to exist. Its SQL is on the class path as {@code io/idempotencykey/jpa/schema/postgresql.sql}, {@code
+ * mysql.sql}, {@code mariadb.sql} and {@code h2.sql}.
  *
- * <p>A stage gets an entity manager in a new transaction. After the stage, the entity manager is flushed, the key is
- * changed if it still has the held revision, and the transaction is committed. An outer transaction is left alone.
- * Outside stages, keys are read and written by single statements in READ COMMITTED on connections of their own, even if
- * the thread has a transaction.
+ * <p>A stage gets an entity manager of its own, without any entity, in a new transaction. After the stage, the entity
+ * manager is flushed, the key is changed if it still has the held revision, and the transaction is committed. Outside
+ * stages, keys are read and written by single statements in READ COMMITTED on connections of their own. A thread that
+ * has a transaction of JTA's or Spring's can read keys, and is otherwise refused; see {@link
+ * Builder#allowOuterTransactions()}.
  *
  * <table>
  *   <caption>What a stage's isolation means</caption>
- *   <tr><th>isolation</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th></tr>
+ *   <tr><th>isolation</th><th>PostgreSQL</th><th>MySQL, MariaDB</th><th>H2</th></tr>
  *   <tr><td>SERIALIZABLE</td><td>no anomalies</td><td>no anomalies: reads lock</td><td>a snapshot; write skew is
  *   possible</td></tr>
  *   <tr><td>SNAPSHOT</td><td>its REPEATABLE READ</td><td>refused</td><td>as it says</td></tr>
@@ -52,23 +48,33 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
  * </table>
  *
- * <p>An isolation costs nothing if the data source's connections have it already; the store looks that up when it is
- * made. Otherwise it is set for the transaction, and the connection goes back as it came.
+ * <p>An isolation costs nothing if the data source's connections come with it, which each stage's fence compares.
+ * Otherwise it is set for the transaction, and the connection goes back as it came.
  *
  * <table>
  *   <caption>What a database's error means, anywhere among the causes and suppressed exceptions</caption>
- *   <tr><th>error</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th><th>in a stage</th><th>at its commit</th></tr>
- *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
- *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
- *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run
- *   again</td></tr> <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx, 58xxx,
- *   XXxxx, 25P03, 25P04</td> <td>08xxx, 70xxx</td><td>90067, 90098, 90121</td><td>run again</td><td>unknown: the key is
- *   read</td></tr> <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server,
- *   such as 1364</td> <td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr> <tr><td>heuristic
- *   outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td> <td>unknown: the
- *   key is read</td></tr> <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run
- *   again</td><td>unknown: the key is read</td></tr> <tr><td>any other</td><td colspan="3">such as 23505,
- *   1062</td><td>the stage's own</td><td>the stage's own</td></tr>
+ *   <tr><th>error</th><th>PostgreSQL</th><th>MySQL, MariaDB</th><th>H2</th><th>in a stage</th><th>at its
+ *   commit</th></tr>
+ *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213; 1020 (MariaDB),
+ *   3101 (MySQL)</td><td>40001, 90131</td><td>run again</td><td>run again</td></tr>
+ *   <tr><td>row held for too long</td><td>55P03</td><td>1205; 4024 (MariaDB), 3572 (MySQL)</td><td>50200</td><td>run
+ *   again</td><td>run again</td></tr>
+ *   <tr><td>server that only reads</td><td>25006</td><td>1290, 1792, 1836</td><td>90097</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
+ *   25P03, 25P04</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>statement's time-out or cancellation</td><td>57014</td><td>1317, 1969, 3024</td><td>57014</td><td>the
+ *   stage's own</td><td>the stage's own</td></tr>
+ *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as
+ *   1364</td><td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run again</td><td>unknown: the key is
+ *   read</td></tr>
+ *   <tr><td>marked for rollback or timed out by the application</td><td colspan="3">no SQL error</td><td>the stage's
+ *   own</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>any other</td><td colspan="3">such as 23505, 1062</td><td>the stage's own</td><td>the stage's own</td></tr>
  * </table>
  *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
@@ -77,90 +83,186 @@ import org.jspecify.annotations.Nullable;
  * <p>Safe for many threads.
  */
 public final class JpaKeyStore implements KeyStore<EntityManager> {
+    private static final String DEFAULT_TABLE = "idempotency_key";
+
+    private final Connections connections;
     private final Transactions transactions;
-    private final ConnectionSettings settings;
+    private final Dialect dialect;
     private final KeyTable table;
     private final Set<Isolation> isolations;
+    private final boolean allowsOuterTransactions;
 
     /**
      * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA
      * manager that Hibernate is configured with, which suspends an open one meanwhile.
      *
-     * <p>Reads the data source's settings once, on one connection.
-     *
      * @param factory the application's
-     * @throws IllegalArgumentException if it doesn't map {@link IdempotencyKeyEntity}, or its database or the version
-     *     of Hibernate isn't supported, or the database can't give stages SERIALIZABLE here; the message says what to
-     *     configure
-     * @throws PersistenceException if it isn't Hibernate's
+     * @throws IllegalArgumentException as {@link Builder#build()} says
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory) {
-        this(factory, null, Isolation.SERIALIZABLE);
+        this(builder(factory));
     }
 
     /**
      * A store whose stages run in transactions of another manager, such as Spring's.
      *
-     * <p>Reads the data source's settings once, on one connection outside the manager's transactions. The manager must
-     * therefore not set a weaker isolation than the data source's.
-     *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
      * @param strongest the strongest isolation that stages may have, which is also their default
-     * @throws IllegalArgumentException if the factory doesn't map {@link IdempotencyKeyEntity}, its database or the
-     *     version of Hibernate isn't supported, the database can't give stages this isolation here, or a transaction is
-     *     given to a factory of JTA; the message says what to configure
-     * @throws PersistenceException if the factory isn't Hibernate's
+     * @throws IllegalArgumentException as {@link Builder#build()} says
      * @throws StoreFailure if the database can't be reached
      */
     public JpaKeyStore(EntityManagerFactory factory, @Nullable NewTransaction transaction, Isolation strongest) {
-        Objects.requireNonNull(factory, "argument 'factory' is null; the application's factory is required");
-        Objects.requireNonNull(strongest, "argument 'strongest' is null; an isolation is required");
+        this(builder(factory).transactions(transaction).strongest(strongest));
+    }
+
+    private JpaKeyStore(Builder builder) {
         HibernateVersion.check();
-        SessionFactoryImplementor sessions = factory.unwrap(SessionFactoryImplementor.class);
-        ConnectionProvider connections = sessions.getServiceRegistry().requireService(ConnectionProvider.class);
-        boolean jta = sessions.getServiceRegistry()
-                .requireService(TransactionCoordinatorBuilder.class)
-                .isJta();
-        Transactions outside = jta
-                ? new JtaTransactions(sessions, connections, manager(sessions), false)
-                : new GivenTransactions(connections, work -> {});
-        this.settings = statement(outside, connection -> ConnectionSettings.of(Database.of(connection), connection));
-        if (transaction != null && jta) {
-            throw new IllegalArgumentException("argument 'transaction' is given, but the factory uses JTA; allowed:"
-                    + " null, for new transactions of its own manager");
+        EntityManagerFactory factory = builder.factory;
+        SessionFactoryImplementor sessions = HibernateFactory.of(factory);
+        boolean isJta = HibernateFactory.isJta(sessions);
+        if (!isJta && builder.transaction == null && SpringThread.manages(factory)) {
+            throw new IllegalArgumentException("argument 'factory' is made by Spring, whose repositories and services"
+                    + " would have no part in a stage. " + SpringThread.REMEDY);
         }
-        if (jta) {
-            this.transactions = new JtaTransactions(sessions, connections, manager(sessions), settings.watches());
-        } else if (transaction != null) {
-            this.transactions = new GivenTransactions(connections, transaction);
+        this.connections = new Connections(
+                HibernateFactory.connections(sessions), isJta ? HibernateFactory.manager(sessions) : null);
+        this.allowsOuterTransactions = builder.allowsOuterTransactions;
+        if (joinsOuterTransactions()) {
+            throw new IllegalArgumentException("argument 'factory' has a data source whose connections take part in"
+                    + " Spring's transactions, such as a TransactionAwareDataSourceProxy, so that a statement on a key"
+                    + " would end the application's transaction; allowed: the data source within it");
+        }
+        this.dialect = statement(
+                connection -> Dialect.committing(connection, new Statements(connection), s -> Dialect.of(connection)));
+        this.table = new KeyTable(dialect, HibernateFactory.table(sessions, builder.table, DEFAULT_TABLE));
+        if (builder.transaction != null) {
+            this.transactions = new Transactions.Given(sessions, builder.transaction, dialect);
+        } else if (connections.manager() != null) {
+            this.transactions = new Transactions.Jta(sessions, connections, connections.manager(), dialect);
         } else {
-            this.transactions = new LocalTransactions(sessions, connections, settings);
+            this.transactions = new Transactions.Local(sessions, connections, dialect);
         }
-        this.table = new KeyTable(settings.database(), tableName(sessions));
-        Set<Isolation> possible = settings.isolations(transactions);
-        if (!possible.contains(strongest)) {
-            throw new IllegalArgumentException("argument 'strongest' is '" + strongest + "'; allowed here: " + possible
-                    + ". Configure the data source so that its connections come with this isolation, or"
-                    + " ask for another");
+        StoreCheck check = new StoreCheck(dialect, table);
+        boolean unused = statement(connection -> {
+            check.table(connection);
+            return true;
+        });
+        Map<Isolation, Throwable> failures = check.transactions(transactions);
+        Set<Isolation> possible = dialect.isolations();
+        possible.removeAll(failures.keySet());
+        Throwable failure = failures.get(builder.strongest);
+        if (!possible.contains(builder.strongest)) {
+            throw new IllegalArgumentException(
+                    "argument 'strongest' is '" + builder.strongest + "'; allowed here: " + possible
+                            + ". Configure the data source so that its connections come with this isolation, or the"
+                            + " transaction manager so that it sets it, or ask for another."
+                            + (failure == null ? "" : dialect.advice(failure) + " An empty stage failed: " + failure),
+                    failure);
         }
-        possible.removeIf(isolation -> isolation.compareTo(strongest) > 0);
+        possible.removeIf(isolation -> isolation.compareTo(builder.strongest) > 0);
         this.isolations = Collections.unmodifiableSet(possible);
     }
 
-    private static TransactionManager manager(SessionFactoryImplementor sessions) {
-        return sessions.getServiceRegistry().requireService(JtaPlatform.class).retrieveTransactionManager();
+    /**
+     * Begins to make a store with more settings than the constructors take.
+     *
+     * @param factory the application's
+     * @return a builder with the settings of {@link #JpaKeyStore(EntityManagerFactory)}
+     */
+    public static Builder builder(EntityManagerFactory factory) {
+        return new Builder(
+                Objects.requireNonNull(factory, "argument 'factory' is null; the application's factory is required"));
     }
 
-    private static String tableName(SessionFactoryImplementor sessions) {
-        EntityPersister entity =
-                sessions.getMappingMetamodel().findEntityDescriptor(IdempotencyKeyEntity.class.getName());
-        if (entity == null) {
-            throw new IllegalArgumentException("argument 'factory' doesn't map " + IdempotencyKeyEntity.class.getName()
-                    + "; add it to the persistence unit's classes");
+    /** Makes a store. Not safe for many threads. */
+    public static final class Builder {
+        private final EntityManagerFactory factory;
+        private @Nullable NewTransaction transaction;
+        private Isolation strongest = Isolation.SERIALIZABLE;
+        private @Nullable String table;
+        private boolean allowsOuterTransactions;
+
+        private Builder(EntityManagerFactory factory) {
+            this.factory = factory;
         }
-        return entity.getIdentifierTableName();
+
+        /**
+         * Runs stages in transactions of another manager, such as Spring's.
+         *
+         * @param newTransaction how to run in a new transaction; {@code null} for those of the factory's own kind
+         * @return this
+         */
+        public Builder transactions(@Nullable NewTransaction newTransaction) {
+            this.transaction = newTransaction;
+            return this;
+        }
+
+        /**
+         * Sets the strongest isolation that stages may have, which is also their default.
+         *
+         * @param isolation {@link Isolation#SERIALIZABLE} unless set
+         * @return this
+         */
+        public Builder strongest(Isolation isolation) {
+            this.strongest =
+                    Objects.requireNonNull(isolation, "argument 'strongest' is null; an isolation is required");
+            return this;
+        }
+
+        /**
+         * Names the keys' table.
+         *
+         * @param name as in SQL, with its schema and its quotes if it needs them; unless set, that of {@link
+         *     IdempotencyKeyEntity}'s mapping or, if the factory doesn't map it, {@code idempotency_key} in Hibernate's
+         *     default schema
+         * @return this
+         */
+        public Builder table(String name) {
+            Objects.requireNonNull(name, "argument 'name' is null; a table's name is required");
+            if (name.isBlank() || name.length() > 255 || name.contains(";")) {
+                throw new IllegalArgumentException("argument 'name' is '"
+                        + name.substring(0, Math.min(name.length(), 50)) + "'; allowed: a table's name");
+            }
+            this.table = name;
+            return this;
+        }
+
+        /**
+         * Lets threads that have a transaction of JTA's or Spring's use the store, too. Unless this is called they are
+         * refused, because each would hold a second connection, and would wait for itself where a stage writes what
+         * the outer transaction has written. An outer transaction's rollback never undoes a stage.
+         *
+         * @return this
+         */
+        public Builder allowOuterTransactions() {
+            this.allowsOuterTransactions = true;
+            return this;
+        }
+
+        /**
+         * Makes the store. Writes two keys to the table and rolls back, and runs an empty stage in each isolation, so
+         * that what can't work is refused here and not in the middle of a request.
+         *
+         * @return a new store
+         * @throws IllegalArgumentException if the factory isn't Hibernate's or of an unsupported version, or gives each
+         *     tenant connections of its own; if its database isn't supported, or the table isn't there or isn't as the
+         *     schema's file makes it; if stages can't have the strongest isolation here; or if repositories of Spring's
+         *     would have no part in a stage. The message says what to configure
+         * @throws StoreFailure if the database can't be reached
+         */
+        public JpaKeyStore build() {
+            return new JpaKeyStore(this);
+        }
+    }
+
+    private boolean joinsOuterTransactions() {
+        try {
+            return SpringThread.joins(connections.provider());
+        } catch (SQLException | RuntimeException e) {
+            throw unreached(e);
+        }
     }
 
     @Override
@@ -185,25 +287,55 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public boolean insert(StoredKey key) {
+        refuseOuterTransaction();
         return alone(statements -> table.insert(statements, key));
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        return alone(statements -> table.replace(statements, expected, next));
+        refuseOuterTransaction();
+        try {
+            return alone(statements -> table.replace(statements, expected, next));
+        } catch (StoreFailure e) {
+            if (Failure.errors(e).stream().noneMatch(dialect::isUnrepresentable)) {
+                throw e;
+            }
+            // A failure's message may have characters that the database hasn't; the failure counts all the same.
+            return alone(statements -> table.replace(statements, expected, EscapedText.of(next)));
+        }
     }
 
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<EntityManager, StoredProgress> work) {
-        StageAttempt attempt = new StageAttempt(
-                table, held, settings, settings.begin(isolation, lease, transactions), transactions, work);
         try {
-            transactions.run(isolation, lease, attempt);
-        } catch (Throwable e) {
-            return attempt.failed(e);
+            refuseOuterTransaction();
+        } catch (StoreFailure e) {
+            return StageCommit.rolledBack(new IllegalStateException(e.getMessage(), e));
         }
-        return attempt.ended();
+        Function<EntityManager, StoredProgress> stage = transactions instanceof Transactions.Local
+                ? entityManager -> SpringThread.apart(() -> work.apply(entityManager))
+                : work;
+        return new StageAttempt(table, dialect, held, isolation, lease, stage).in(transactions);
+    }
+
+    /** Refuses what would need a second connection beside the thread's transaction, and may wait for that for ever. */
+    private void refuseOuterTransaction() {
+        if (transactions instanceof Transactions.Local && SpringThread.isInTransaction()) {
+            throw new StoreFailure(
+                    StoreFailure.Kind.REFUSED,
+                    "the thread has a transaction of Spring's, in which stages of this store have no part. "
+                            + SpringThread.REMEDY,
+                    null);
+        }
+        if (!allowsOuterTransactions && connections.isThreadInTransaction()) {
+            throw new StoreFailure(
+                    StoreFailure.Kind.REFUSED,
+                    "the thread has an open transaction, which the operation can't be part of, because a stage commits"
+                            + " by itself. Call it outside the transaction, or make the store by"
+                            + " JpaKeyStore.builder(factory).allowOuterTransactions()",
+                    null);
+        }
     }
 
     @Override
@@ -223,23 +355,31 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     private <R> R alone(Statements.Work<R> work) {
-        return statement(transactions, connection -> settings.alone(connection, work));
+        return statement(connection -> dialect.alone(connection, work));
     }
 
     /** Works on a connection, and translates failures. Without a connection, nothing was sent. */
-    private static <R> R statement(Transactions transactions, Transactions.Work<R> work) {
-        boolean[] connected = new boolean[1];
+    private <R> R statement(Connections.Work<R> work) {
+        boolean[] isConnected = new boolean[1];
         try {
-            return transactions.outside(connection -> {
-                connected[0] = true;
+            return connections.outside(connection -> {
+                isConnected[0] = true;
                 return work.on(connection);
             });
         } catch (IllegalArgumentException e) {
             throw e;
         } catch (Exception e) {
-            throw connected[0]
-                    ? Failure.ofStatement(e)
-                    : new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "no connection to the database", e);
+            throw isConnected[0] ? failed(e) : unreached(e);
         }
+    }
+
+    /** Before the store knows its database, it has written nothing. */
+    private StoreFailure failed(Exception e) {
+        Dialect known = dialect;
+        return known == null ? unreached(e) : known.failure(e).ofStatement(e);
+    }
+
+    private static StoreFailure unreached(Exception e) {
+        return new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "no connection to the database", e);
     }
 }

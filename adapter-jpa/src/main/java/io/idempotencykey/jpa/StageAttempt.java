@@ -1,16 +1,16 @@
 package io.idempotencykey.jpa;
 
+import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
+import jakarta.persistence.PersistenceException;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
-import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.List;
+import java.time.Duration;
 import java.util.Objects;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
@@ -20,7 +20,7 @@ import org.hibernate.resource.transaction.spi.TransactionStatus;
 import org.jspecify.annotations.Nullable;
 
 /** One run of a stage's work with its fence, inside a transaction. It remembers how far the run came. */
-final class StageAttempt implements Consumer<EntityManager> {
+final class StageAttempt implements Transactions.Work {
     /** How far the attempt has come. */
     private enum Progress {
         /** The work hasn't been called. */
@@ -44,16 +44,17 @@ final class StageAttempt implements Consumer<EntityManager> {
     }
 
     private final KeyTable table;
+    private final Dialect dialect;
     private final StoredKey held;
-    private final ConnectionSettings settings;
-    private final List<String> begin;
-    private final Transactions transactions;
+    private final Isolation isolation;
+    private final Duration lease;
     private final Function<EntityManager, StoredProgress> work;
 
     private Progress progress = Progress.NEW;
     private End end = End.NOT_YET;
     private @Nullable Throwable thrown;
     private @Nullable TransactionCoordinator committing;
+    private @Nullable StageConnection connection;
 
     private final Last last = new Last();
 
@@ -79,6 +80,9 @@ final class StageAttempt implements Consumer<EntityManager> {
         @Override
         public void beforeCompletion() {
             progress = Progress.COMMITTING;
+            if (connection != null) {
+                connection.committing();
+            }
         }
 
         @Override
@@ -99,27 +103,38 @@ final class StageAttempt implements Consumer<EntityManager> {
 
     StageAttempt(
             KeyTable table,
+            Dialect dialect,
             StoredKey held,
-            ConnectionSettings settings,
-            List<String> begin,
-            Transactions transactions,
+            Isolation isolation,
+            Duration lease,
             Function<EntityManager, StoredProgress> work) {
         this.table = table;
+        this.dialect = dialect;
         this.held = held;
-        this.settings = settings;
-        this.begin = begin;
-        this.transactions = transactions;
+        this.isolation = isolation;
+        this.lease = lease;
         this.work = work;
     }
 
+    /** Runs the stage in a transaction, and returns what became of it. */
+    StageCommit in(Transactions transactions) {
+        try {
+            transactions.run(isolation, lease, this);
+        } catch (Throwable e) {
+            return failed(e);
+        }
+        return ended();
+    }
+
     @Override
-    public void accept(EntityManager entityManager) {
+    public void in(EntityManager entityManager, StageConnection own) {
         if (progress != Progress.NEW) {
             throw new IllegalStateException(
                     "the transaction called the stage's work twice; it must call it once, because only the library"
                             + " runs a stage again");
         }
         progress = Progress.WORKING;
+        connection = own;
         try {
             SessionImplementor session = entityManager.unwrap(SessionImplementor.class);
             TransactionCoordinator coordinator = session.getTransactionCoordinator();
@@ -130,14 +145,19 @@ final class StageAttempt implements Consumer<EntityManager> {
             }
             coordinator.getLocalSynchronizations().registerSynchronization(first);
             try {
-                if (!begin.isEmpty()) {
-                    session.doWork(this::begin);
+                if (session.getStatistics().getEntityCount() > 0) {
+                    throw new IllegalStateException("the entity manager already holds entities, which may be older than"
+                            + " the stage's transaction; NewTransaction must give it an entity manager of its own");
                 }
-                stage(entityManager, session, coordinator);
+                begin(own);
+                stage(entityManager, session, coordinator, own);
             } catch (Throwable e) {
                 forbidCommit(coordinator, e);
                 throw e;
             }
+        } catch (SQLException e) {
+            thrown = e;
+            throw new PersistenceException(e);
         } catch (Throwable e) {
             thrown = e;
             throw e;
@@ -153,46 +173,50 @@ final class StageAttempt implements Consumer<EntityManager> {
         }
     }
 
-    private void begin(Connection connection) throws SQLException {
-        if (!FencedConnection.beginBy(connection, begin)) {
-            // PostgreSQL takes several statements in one round trip; on the other databases there is only one.
-            ConnectionSettings.execute(connection, String.join("; ", begin));
+    private Dialect.Stage promised(StageConnection on) {
+        return new Dialect.Stage(isolation, lease, on.isOwned(), on.isGuarded());
+    }
+
+    private void begin(StageConnection on) throws SQLException {
+        Dialect.Stage stage = promised(on);
+        try {
+            on.begin(dialect.begin(stage), raw -> dialect.check(raw, stage));
+        } catch (SQLException | RuntimeException e) {
+            if (Failure.errors(e).stream().anyMatch(dialect::isOtherSettings)) {
+                throw new NotCommitted("the data source gave a connection with other settings than before", e);
+            }
+            throw e;
         }
     }
 
     /** The failure of a transaction that the server has rolled back by itself. */
-    private static NotCommitted doomed(SQLException cause) {
+    private static NotCommitted doomed(@Nullable Throwable cause) {
         return new NotCommitted("the stage swallowed an error that ended its transaction", cause);
     }
 
-    private void stage(EntityManager entityManager, SessionImplementor session, TransactionCoordinator coordinator) {
-        Connection guarded = session.<Connection>doReturningWork(connection -> connection);
+    private void stage(
+            EntityManager entityManager,
+            SessionImplementor session,
+            TransactionCoordinator coordinator,
+            StageConnection on)
+            throws SQLException {
         StoredProgress next;
-        StageGuard.running(guarded, true);
+        on.running(true);
         try {
             next = work.apply(entityManager);
         } finally {
-            StageGuard.running(guarded, false);
+            on.running(false);
         }
         if (end != End.NOT_YET) {
             throw new IllegalStateException(
                     "the stage ended its transaction; only the library may commit or roll back");
         }
         // Checked before the flush, too, because a flush fails in a transaction that JTA ended after its time-out.
-        checkActive(coordinator);
+        checkActive(coordinator, on);
         session.flush();
-        checkActive(coordinator);
-        session.doWork(connection -> {
-            SQLException doom = WatchedConnection.doom(connection);
-            if (doom != null) {
-                throw doomed(doom);
-            }
-            boolean withCommit = FencedConnection.commitBy(
-                    connection, raw -> fence(table.advanceAndCommit(raw, held.id(), held.revision(), next)));
-            if (!withCommit) {
-                fence(last(connection, next));
-            }
-        });
+        checkActive(coordinator, on);
+        on.fence((statements, commits) ->
+                fence(table.fence(statements, promised(on), held.id(), held.revision(), next, commits)));
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
             session.getFactory()
                     .getServiceRegistry()
@@ -205,29 +229,45 @@ final class StageAttempt implements Consumer<EntityManager> {
         progress = Progress.FENCED;
     }
 
-    private static void checkActive(TransactionCoordinator coordinator) {
-        if (coordinator.getTransactionDriverControl().getStatus() != TransactionStatus.ACTIVE) {
-            throw new NotCommitted("the transaction is marked for rollback, or has timed out", null);
+    private void checkActive(TransactionCoordinator coordinator, StageConnection on) {
+        SQLException doom = on.doom();
+        if (doom != null) {
+            throw doomed(doom);
         }
-    }
-
-    private boolean last(Connection connection, StoredProgress next) throws SQLException {
-        Statements statements = settings.last(connection, transactions);
-        try {
-            return table.advance(statements, held.id(), held.revision(), next);
-        } catch (SQLException e) {
-            if (settings.isOtherTransaction(e)) {
+        if (coordinator.getTransactionDriverControl().getStatus() == TransactionStatus.ACTIVE) {
+            return;
+        }
+        if (coordinator.getTransactionDriverControl().getStatus() == TransactionStatus.MARKED_ROLLBACK) {
+            // Hibernate marks a transaction, too, after an error by which the server may have ended it.
+            try {
+                on.ping();
+            } catch (SQLException | RuntimeException e) {
                 throw doomed(e);
             }
-            throw e;
+        }
+        throw new IllegalStateException("the application marked the stage's transaction for rollback, or let it time"
+                + " out, and returned from the stage all the same; everything is rolled back");
+    }
+
+    private void fence(Dialect.Fence found) {
+        switch (found) {
+            case MATCHED -> {}
+            case MISSED -> {
+                progress = Progress.FENCED_OFF;
+                throw new NotCommitted("the key has another revision", null);
+            }
+            case OTHER_TRANSACTION -> throw refused(doomed(null));
+            case OTHER_SETTINGS ->
+                throw refused(
+                        new NotCommitted("the data source gave a connection with another isolation than before", null));
         }
     }
 
-    private void fence(boolean matched) {
-        if (!matched) {
-            progress = Progress.FENCED_OFF;
-            throw new NotCommitted("the key has another revision", null);
-        }
+    /** Remembers why the fence let nothing through, because the error of a commit would hide it. */
+    private NotCommitted refused(NotCommitted why) {
+        thrown = why;
+        progress = Progress.WORKING;
+        return why;
     }
 
     /** What became of a transaction that ended with an exception. */
@@ -235,19 +275,21 @@ final class StageAttempt implements Consumer<EntityManager> {
         return switch (progress) {
             // The work never ran, because there was no connection or it couldn't be set up.
             case NEW ->
-                Failure.of(failure) == Failure.NONE
+                dialect.failure(failure) == Failure.NONE
                         ? beforeCommit(failure)
                         : StageCommit.transientlyRolledBack(failure);
             case WORKING, FENCED ->
                 end == End.COMMITTED ? StageCommit.unknown(failure) : beforeCommit(thrown == null ? failure : thrown);
             case FENCED_OFF -> StageCommit.fencedOff();
             // JTA says "committed" even if only some of its resources are.
-            case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : Failure.ofCommit(failure);
+            case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : dialect.ofCommit(failure);
         };
     }
 
-    private static StageCommit beforeCommit(Throwable cause) {
-        return cause instanceof NotCommitted ? StageCommit.transientlyRolledBack(cause) : Failure.beforeCommit(cause);
+    private StageCommit beforeCommit(Throwable cause) {
+        return cause instanceof NotCommitted
+                ? StageCommit.transientlyRolledBack(cause)
+                : dialect.failure(cause).beforeCommit(cause);
     }
 
     /** What became of a transaction that seems to have been committed. */

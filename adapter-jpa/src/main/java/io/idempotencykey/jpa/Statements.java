@@ -11,7 +11,7 @@ import java.sql.SQLException;
  * @param connection the connection
  * @param before the text that precedes a statement, with its semicolon; may be empty
  * @param after the text that follows a statement and gives no rows; may be empty
- * @param results how many results come before the statement's own: 0 or 1
+ * @param results how many results come before the statement's own
  */
 record Statements(Connection connection, String before, String after, int results) {
     /** Work to do with the statements. */
@@ -29,20 +29,26 @@ record Statements(Connection connection, String before, String after, int result
     }
 
     ResultSet query(PreparedStatement statement) throws SQLException {
-        if (results == 0) {
-            return statement.executeQuery();
+        execute(statement);
+        ResultSet result = statement.getResultSet();
+        if (result == null) {
+            throw new SQLException("the statement gave no rows");
         }
-        statement.execute();
-        statement.getMoreResults();
-        return statement.getResultSet();
+        return result;
     }
 
     int update(PreparedStatement statement) throws SQLException {
         if (results == 0) {
             return statement.executeUpdate();
         }
-        statement.execute();
-        statement.getMoreResults();
+        execute(statement);
         return statement.getUpdateCount();
+    }
+
+    private void execute(PreparedStatement statement) throws SQLException {
+        statement.execute();
+        for (int result = 0; result < results; result++) {
+            statement.getMoreResults();
+        }
     }
 }

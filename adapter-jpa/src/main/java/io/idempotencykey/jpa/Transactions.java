@@ -2,36 +2,145 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
 import jakarta.persistence.EntityManager;
+import jakarta.transaction.Status;
+import jakarta.transaction.Transaction;
+import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.function.Consumer;
-import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
+import org.hibernate.Session;
+import org.hibernate.SessionFactory;
+import org.hibernate.engine.spi.SessionImplementor;
 
-/** Where a stage's transaction and a single statement's connection come from. */
-sealed interface Transactions permits LocalTransactions, JtaTransactions, GivenTransactions {
-    /** Work to do on a connection. */
+/** Where a stage's transaction comes from. */
+sealed interface Transactions {
+    /** A stage's work in its transaction. */
     @FunctionalInterface
-    interface Work<R> {
-        R on(Connection connection) throws SQLException;
-    }
-
-    /** Works on a connection, and returns it to its provider. */
-    static <R> R borrowing(ConnectionProvider connections, Work<R> work) throws SQLException {
-        Connection connection = connections.getConnection();
-        try {
-            return work.on(connection);
-        } finally {
-            connections.closeConnection(connection);
-        }
+    interface Work {
+        void in(EntityManager entityManager, StageConnection connection);
     }
 
     /** Runs work in a new top-level transaction and commits it; throws what the work or the commit throws. */
-    void run(Isolation isolation, Duration lease, Consumer<EntityManager> work) throws Exception;
+    void run(Isolation isolation, Duration lease, Work work) throws Exception;
 
-    /** Works on a connection outside every transaction of this thread. */
-    <R> R outside(Work<R> work) throws Exception;
+    /**
+     * Resource-local transactions, each in a session of its own on a connection of its own.
+     *
+     * <p>The connection is taken from Hibernate's provider here and not by the session, so that its settings can be
+     * restored after the commit and its errors can be watched.
+     */
+    record Local(SessionFactory factory, Connections connections, Dialect dialect) implements Transactions {
+        @Override
+        public void run(Isolation isolation, Duration lease, Work work) throws Exception {
+            boolean unused = connections.outside(connection -> {
+                Dialect.Stage stage = new Dialect.Stage(isolation, lease, true, true);
+                boolean autoCommit = connection.getAutoCommit();
+                try {
+                    dialect.prepare(connection, stage);
+                    OwnConnection own = new OwnConnection(connection, dialect, true);
+                    try (Session session =
+                            factory.withOptions().connection(own.proxy()).openSession()) {
+                        run(session, own, work);
+                    }
+                } finally {
+                    restore(connection, stage, autoCommit);
+                }
+                return true;
+            });
+        }
 
-    /** Whether the adapter may change a connection's settings and restore them after the transaction. */
-    boolean ownsConnections();
+        private static void run(Session session, OwnConnection own, Work work) {
+            org.hibernate.Transaction transaction = session.beginTransaction();
+            try {
+                work.in(session, own);
+            } catch (Throwable e) {
+                try {
+                    transaction.rollback();
+                } catch (RuntimeException failed) {
+                    e.addSuppressed(failed);
+                }
+                throw e;
+            }
+            transaction.commit();
+        }
+
+        private void restore(Connection connection, Dialect.Stage stage, boolean autoCommit) throws SQLException {
+            try {
+                if (!connection.isClosed()) {
+                    if (!connection.getAutoCommit()) {
+                        connection.rollback();
+                        connection.setAutoCommit(autoCommit);
+                    }
+                    dialect.restore(connection, stage);
+                }
+            } catch (SQLException e) {
+                // The transaction's outcome is known, or another exception reports it. A connection whose settings
+                // can't be restored must not be used again.
+                connection.abort(Runnable::run);
+            }
+        }
+    }
+
+    /**
+     * Transactions of the JTA manager that Hibernate is configured with. The thread's open transaction is suspended
+     * meanwhile.
+     */
+    record Jta(SessionFactory factory, Connections connections, TransactionManager manager, Dialect dialect)
+            implements Transactions {
+        @Override
+        public void run(Isolation isolation, Duration lease, Work work) throws Exception {
+            Transaction outer = manager.suspend();
+            try {
+                manager.begin();
+                try {
+                    commit(work);
+                } catch (Throwable e) {
+                    rollback(e);
+                    throw e;
+                }
+            } finally {
+                if (outer != null) {
+                    manager.resume(outer);
+                }
+            }
+        }
+
+        private void commit(Work work) throws Exception {
+            Connection connection = connections.provider().getConnection();
+            OwnConnection own = new OwnConnection(connection, dialect, false);
+            try (Session session = factory.withOptions().connection(own.proxy()).openSession()) {
+                session.joinTransaction();
+                work.in(session, own);
+                manager.commit();
+            } finally {
+                connections.provider().closeConnection(connection);
+            }
+        }
+
+        private void rollback(Throwable cause) {
+            try {
+                if (manager.getStatus() != Status.STATUS_NO_TRANSACTION) {
+                    manager.rollback();
+                }
+            } catch (Exception e) {
+                cause.addSuppressed(e);
+            }
+        }
+    }
+
+    /** Transactions that the application's {@link NewTransaction} begins and commits. */
+    record Given(SessionFactory factory, NewTransaction transaction, Dialect dialect) implements Transactions {
+        @Override
+        public void run(Isolation isolation, Duration lease, Work work) {
+            SpringThread.withoutSessionOf(
+                    factory,
+                    () -> transaction.run(
+                            isolation,
+                            lease,
+                            entityManager -> work.in(
+                                    entityManager,
+                                    new StageConnection.OfSession(
+                                            entityManager.unwrap(SessionImplementor.class), dialect))));
+        }
+    }
 }

@@ -43,6 +43,7 @@ final class ExplainingConnection {
                 switch (database) {
                     case POSTGRESQL -> "explain (analyze, costs off, timing off, summary off, buffers off) " + sql;
                     case MARIADB -> sql.replaceFirst("^(set statement \\S+ = \\S+ for )?", "$1analyze format=json ");
+                    case MYSQL -> "explain analyze " + sql;
                     case H2 -> "explain analyze " + sql;
                 });
         return (PreparedStatement) Proxy.newProxyInstance(

@@ -3,36 +3,42 @@ package io.idempotencykey.jpa;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.sql.SQLException;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What those errors mean that no server can be made to give at will. */
 class FailureTest {
+    private static final Dialect POSTGRESQL = new PostgresqlDialect(List.of("read committed", "0", "0", "0", "0"));
+    private static final Dialect MARIADB = new MariadbDialect(List.of("REPEATABLE-READ", "0", "50"));
+    private static final Dialect H2 = new H2Dialect(2, 2_000);
+
     @Test
     void aCommitWhoseConnectionWasLostIsUnknownWhateverElseFails() {
         for (String other : new String[] {"23505", "40001", "22012"}) {
             RuntimeException lost = new IllegalStateException(new SQLException("lost", "08006"));
             lost.addSuppressed(new SQLException("thrown by a callback", other));
 
-            assertThat(ofCommit(lost)).as(other).isEqualTo("unknown");
+            assertThat(ofCommit(POSTGRESQL, lost)).as(other).isEqualTo("unknown");
         }
     }
 
     /** 1180: "Got error … during COMMIT". */
     @Test
     void aCommitThatMariadbRefusesByANumberAloneIsUnknown() {
-        assertThat(ofCommit(new SQLException("refused", "HY000", 1180))).isEqualTo("unknown");
+        assertThat(ofCommit(MARIADB, new SQLException("refused", "HY000", 1180)))
+                .isEqualTo("unknown");
     }
 
     @Test
     void aCommitThatLosesH2IsUnknown() {
         for (String state : new String[] {"90067", "90098", "90121"}) {
-            assertThat(ofCommit(new SQLException("lost", state, Integer.parseInt(state))))
+            assertThat(ofCommit(H2, new SQLException("lost", state, Integer.parseInt(state))))
                     .as(state)
                     .isEqualTo("unknown");
         }
     }
 
-    private static String ofCommit(Throwable thrown) {
-        return JpaStoreContract.nameOf(Failure.ofCommit(thrown));
+    private static String ofCommit(Dialect dialect, Throwable thrown) {
+        return JpaStoreContract.nameOf(dialect.ofCommit(thrown));
     }
 }

@@ -60,9 +60,11 @@ class JpaPageTest {
     private static JpaKeyStore spring(EntityManagerFactory entityManagerFactory) {
         PlatformTransactionManager transactionManager = new JpaTransactionManager(entityManagerFactory);
         EntityManager entityManager = SharedEntityManagerCreator.createSharedEntityManager(entityManagerFactory);
-        TransactionTemplate template = new TransactionTemplate(transactionManager);
-        template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
-        NewTransaction transaction = work -> template.executeWithoutResult(status -> work.accept(entityManager));
+        NewTransaction transaction = (isolation, timeout, work) -> {
+            TransactionTemplate template = new TransactionTemplate(transactionManager);
+            template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
+            template.executeWithoutResult(status -> work.accept(entityManager));
+        };
         JpaKeyStore store = new JpaKeyStore(entityManagerFactory, transaction, Isolation.READ_COMMITTED);
         return store;
     }

@@ -1,6 +1,7 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
@@ -73,7 +74,7 @@ class NewTransactionTest {
         }
 
         NewTransaction over(EntityManagerFactory factory) {
-            return work -> {
+            return (isolation, timeout, work) -> {
                 try (EntityManager em = factory.createEntityManager()) {
                     em.getTransaction().begin();
                     run(em, work);
@@ -98,8 +99,7 @@ class NewTransactionTest {
         "ROLLS_BACK, transiently rolled back, rolled back, fenced off, transiently rolled back",
         "LEAVES_IT_OPEN, rolled back, rolled back, fenced off, rolled back",
         "RUNS_TWICE, unknown, rolled back, fenced off, rolled back",
-        "TRIES_AGAIN, committed, rolled back, fenced off, rolled back",
-        "FORGETS_THE_WORK, rolled back, rolled back, rolled back, rolled back"
+        "TRIES_AGAIN, committed, rolled back, fenced off, rolled back"
     })
     void theStoreSaysWhatBecameOfTheStage(
             Manager manager, String ofGood, String ofThrowing, String ofOvertaken, String ofFailingAtTheEnd) {
@@ -139,6 +139,17 @@ class NewTransactionTest {
         }
     }
 
+    @Test
+    void aManagerThatDoesNotRunTheWorkIsRefused() {
+        try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() ->
+                            new JpaKeyStore(factory, Manager.FORGETS_THE_WORK.over(factory), Isolation.READ_COMMITTED))
+                    .withMessageContaining("didn't run the stage's work");
+        }
+    }
+
     /** The commit was sent, and nothing shows what the server answered. */
     @Test
     void aSwallowedErrorOfTheServersCommitIsUnknown() throws SQLException {
@@ -168,7 +179,7 @@ class NewTransactionTest {
      * stage's key is.
      */
     private static String end(String url, Manager manager, Stage stage) {
-        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+        try (HikariDataSource pool = TestDatabase.pool(url, 20);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaKeyStore store = new JpaKeyStore(factory, manager.over(factory), Isolation.READ_COMMITTED);
             StoredKey held = JpaStoreContract.held(store);

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 final class RecordingDataSource {
     private final DataSource dataSource;
     private final Queue<String> executed = new ConcurrentLinkedQueue<>();
+    private final AtomicInteger roundTrips = new AtomicInteger();
 
     RecordingDataSource(DataSource dataSource) {
         this.dataSource = dataSource;
@@ -41,7 +43,7 @@ final class RecordingDataSource {
     List<String> rows() {
         return executed.stream()
                 .filter(sql -> !sql.matches(
-                        "(?s)(begin|end|(release )?savepoint|set (transaction|local|session|lock_timeout)|call lock_timeout|commit|rollback"
+                        "(?s)(begin|end|if |(release )?savepoint|set (transaction|local|session|lock_timeout|@)|call lock_timeout|commit|rollback"
                                 + "|select (clock_timestamp|utc_timestamp|current_timestamp)).*"))
                 .map(sql -> sql.replaceFirst("(?s)^set statement \\w+ = \\w+ for ", ""))
                 .map(sql -> sql.replaceFirst("(?s)^with fenced as \\(", ""))
@@ -50,8 +52,14 @@ final class RecordingDataSource {
                 .toList();
     }
 
+    /** How often the server was asked since then. */
+    int roundTrips() {
+        return roundTrips.get();
+    }
+
     void forget() {
         executed.clear();
+        roundTrips.set(0);
     }
 
     private <C> C wrap(Class<C> type, Object target, String prepared) {
@@ -63,8 +71,10 @@ final class RecordingDataSource {
             Object target, Method method, @Nullable Object @Nullable [] arguments, String prepared) throws Throwable {
         String sql = arguments != null && arguments.length > 0 && arguments[0] instanceof String text ? text : prepared;
         if (method.getName().startsWith("execute")) {
+            roundTrips.incrementAndGet();
             Pattern.compile("; ").splitAsStream(sql.toLowerCase(Locale.ROOT)).forEach(executed::add);
         } else if (target instanceof Connection connection && ends(connection, method)) {
+            roundTrips.incrementAndGet();
             executed.add(method.getName());
         }
         Object result;

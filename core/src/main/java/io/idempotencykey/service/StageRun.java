@@ -271,7 +271,7 @@ final class StageRun<T> {
             } else if (unresolved) {
                 return look(failure).orElseThrow(() -> outcomeUnknown(failure));
             }
-        } catch (IdempotencyException e) {
+        } catch (IdempotencyException | IllegalStateException e) {
             if (unresolved) {
                 throw e;
             }

@@ -48,6 +48,9 @@ final class StoreAccess<T> {
             try {
                 return call.get();
             } catch (RuntimeException e) {
+                if (StoreFailure.kindOf(e) == StoreFailure.Kind.REFUSED) {
+                    throw refused(e);
+                }
                 if (StoreFailure.kindOf(e) == StoreFailure.Kind.UNAVAILABLE || !tries.another()) {
                     throw new IdempotencyException.StoreUnavailable(id, e);
                 }
@@ -93,6 +96,7 @@ final class StoreAccess<T> {
                                 ? failure(next.id(), true, e)
                                 : new IdempotencyException.StoreFull(next.id(), e);
                     case UNAVAILABLE -> throw failure(next.id(), unresolved, e);
+                    case REFUSED -> throw refused(e);
                     case UNKNOWN, TRANSIENT -> unresolved |= kind == StoreFailure.Kind.UNKNOWN;
                 }
                 if (!tries.another()) {
@@ -110,6 +114,11 @@ final class StoreAccess<T> {
         } catch (IdempotencyException.StoreUnavailable e) {
             throw new IdempotencyException.OutcomeUnknown(next.id(), e);
         }
+    }
+
+    /** The application's mistake, which no try mends and no client caused. */
+    private static IllegalStateException refused(RuntimeException cause) {
+        return new IllegalStateException(cause.getMessage(), cause);
     }
 
     private static IdempotencyException failure(KeyId id, boolean unresolved, RuntimeException cause) {

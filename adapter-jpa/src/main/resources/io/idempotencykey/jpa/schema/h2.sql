@@ -1,6 +1,6 @@
 -- The table of idempotencykey's keys.
 -- Don't create it in a database with IGNORECASE=TRUE, with a collation, or with MODE=Oracle, which has no empty texts.
-create table idempotency_key (
+create table if not exists idempotency_key (
     scope              varchar(255)                not null,
     key_value          varchar(255)                not null,
     creation_id        uuid                        not null,
@@ -30,6 +30,6 @@ create table idempotency_key (
     primary key (scope, key_value)
 );
 
-create index idempotency_key_resumable on idempotency_key (state, scope, due_at);
-create index idempotency_key_expiring on idempotency_key (state, due_at);
-create index idempotency_key_quarantined on idempotency_key (state, scope, key_value);
+create index if not exists idempotency_key_resumable on idempotency_key (state, scope, due_at);
+create index if not exists idempotency_key_expiring on idempotency_key (state, due_at);
+create index if not exists idempotency_key_quarantined on idempotency_key (state, scope, key_value);

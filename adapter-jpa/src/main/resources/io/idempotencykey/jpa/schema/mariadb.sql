@@ -1,5 +1,5 @@
 -- The table of idempotencykey's keys. Scopes and values compare by their bytes, trailing spaces included.
-create table idempotency_key (
+create table if not exists idempotency_key (
     scope              varchar(255) character set ascii collate ascii_nopad_bin not null,
     key_value          varchar(255) character set ascii collate ascii_nopad_bin not null,
     -- not uuid, which refuses 128 random bits
@@ -29,9 +29,8 @@ create table idempotency_key (
     quarantined_at     datetime(3),
     quarantine_reason  varchar(1000),
     revision           binary(16)     not null,
-    primary key (scope, key_value)
+    primary key (scope, key_value),
+    index idempotency_key_resumable (state, scope, due_at),
+    index idempotency_key_expiring (state, due_at),
+    index idempotency_key_quarantined (state, scope, key_value)
 ) engine = InnoDB row_format = dynamic default character set utf8mb4 collate utf8mb4_nopad_bin;
-
-create index idempotency_key_resumable on idempotency_key (state, scope, due_at);
-create index idempotency_key_expiring on idempotency_key (state, due_at);
-create index idempotency_key_quarantined on idempotency_key (state, scope, key_value);

@@ -1,5 +1,5 @@
 -- The table of idempotencykey's keys. Scopes and values compare by their bytes.
-create table idempotency_key (
+create table if not exists idempotency_key (
     scope              varchar(255) collate "C" not null,
     key_value          varchar(255) collate "C" not null,
     creation_id        uuid                     not null,
@@ -30,6 +30,6 @@ create table idempotency_key (
     primary key (scope, key_value)
 );
 
-create index idempotency_key_resumable on idempotency_key (scope, due_at) where state in ('open', 'locked');
-create index idempotency_key_expiring on idempotency_key (due_at) where state in ('failed', 'finished');
-create index idempotency_key_quarantined on idempotency_key (scope, key_value) where state = 'quarantined';
+create index if not exists idempotency_key_resumable on idempotency_key (scope, due_at) where state in ('open', 'locked');
+create index if not exists idempotency_key_expiring on idempotency_key (due_at) where state in ('failed', 'finished');
+create index if not exists idempotency_key_quarantined on idempotency_key (scope, key_value) where state = 'quarantined';

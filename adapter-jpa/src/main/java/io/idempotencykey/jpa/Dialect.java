@@ -1,0 +1,315 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All that is particular to one database: its statements, its values, its settings, its errors.
+ *
+ * <p>Made for one data source, of whose connections it has read the settings. It knows JDBC, and nothing above it.
+ */
+abstract class Dialect {
+    /** Maximum wait for a row, in milliseconds, where the database counts them: within a second, as the port asks. */
+    static final int PATIENT_MILLIS = 900;
+
+    /**
+     * Maximum wait for a row that a taker of an expired lease may find held. It is held for longer only by a stage or
+     * by a worker that vanished, and whoever waits for one of those has a connection in hand that others need.
+     */
+    static final int BRIEF_MILLIS = 20;
+
+    /** A savepoint that shows that the transaction at the fence is the one that began. */
+    static final String SAVEPOINT = "savepoint idempotency_key_stage";
+
+    /**
+     * What a stage's transaction was promised.
+     *
+     * @param isolation its isolation
+     * @param lease how long it may live if its owner disappears
+     * @param ownsConnection whether the adapter may change the connection's settings and restore them afterwards
+     * @param guarded whether calls on the raw connection that would end the transaction are refused
+     */
+    record Stage(Isolation isolation, Duration lease, boolean ownsConnection, boolean guarded) {
+        /** The lease in whole seconds, which make few different texts, so that a driver keeps them prepared. */
+        long seconds() {
+            return lease.plusMillis(999).toSeconds();
+        }
+    }
+
+    /** What the fence has found. */
+    enum Fence {
+        /** The key had the held revision, and has the next one. */
+        MATCHED,
+        /** The key has another revision. */
+        MISSED,
+        /** The server has rolled the stage's transaction back, and begun another. */
+        OTHER_TRANSACTION,
+        /** The transaction hasn't the isolation that it was promised. From now on the dialect sets it itself. */
+        OTHER_SETTINGS
+    }
+
+    /** A connection's dialect; reads the connection's settings. */
+    static Dialect of(Connection connection) throws SQLException {
+        String product = connection.getMetaData().getDatabaseProductName();
+        String version = connection.getMetaData().getDatabaseProductVersion();
+        return switch (product) {
+            case "PostgreSQL" -> new PostgresqlDialect(connection);
+            case "H2" -> new H2Dialect(connection);
+            // mariadb-java-client tells the two apart, and Connector/J takes both for MySQL.
+            case "MariaDB", "MySQL" ->
+                (product + version).toLowerCase(Locale.ROOT).contains("mariadb")
+                        ? new MariadbDialect(connection)
+                        : new MysqlDialect(connection);
+            default ->
+                throw new IllegalArgumentException(
+                        "the database is '" + product + "'; allowed: PostgreSQL, MySQL," + " MariaDB, H2");
+        };
+    }
+
+    /** The file of the table's SQL beside this class. */
+    abstract String schemaFile();
+
+    /** The isolations that the database has. */
+    Set<Isolation> isolations() {
+        return EnumSet.allOf(Isolation.class);
+    }
+
+    /** JDBC's number of a level. */
+    int level(Isolation isolation) {
+        return switch (isolation) {
+            case READ_COMMITTED -> Connection.TRANSACTION_READ_COMMITTED;
+            case REPEATABLE_READ, SNAPSHOT -> Connection.TRANSACTION_REPEATABLE_READ;
+            case SERIALIZABLE -> Connection.TRANSACTION_SERIALIZABLE;
+        };
+    }
+
+    /** The level's name in {@code SET TRANSACTION}. */
+    static String name(Isolation isolation) {
+        return switch (isolation) {
+            case READ_COMMITTED -> "read committed";
+            case REPEATABLE_READ, SNAPSHOT -> "repeatable read";
+            case SERIALIZABLE -> "serializable";
+        };
+    }
+
+    // Statements of the key's table. Their parameters stand in the order in which the columns are given.
+
+    /** Reads the database's time. */
+    abstract String time();
+
+    /**
+     * Inserts a row unless its identity exists.
+     *
+     * @param values the parameters
+     */
+    String insert(String table, String columns, String values) {
+        return "insert into " + table + " (" + columns + ") select " + values + " from (select 1) nothing"
+                + " where not exists (select 1 from " + table + " where " + KeyTable.SAME_KEY + ")";
+    }
+
+    /** Whether the identity's parameters follow once more after all values of an insert. */
+    boolean insertsByIdentity() {
+        return true;
+    }
+
+    /** Changes a row that has the expected revision, outside stages. */
+    abstract String replace(String table, String assignments);
+
+    /** Whether the identity's parameters follow once more after the revision of {@link #replace} and the fence. */
+    boolean replacesByIdentityAgain() {
+        return false;
+    }
+
+    /** Deletes what expired up to an instant, up to a limit; rows that a transaction holds are left or waited for. */
+    abstract String deleteExpired(String table);
+
+    /** Whether the instant's parameter of {@link #deleteExpired} stands once more after the limit. */
+    boolean deletesByInstantAgain() {
+        return false;
+    }
+
+    /** The table in a search for unfinished keys. */
+    String unfinishedIn(String table) {
+        return table;
+    }
+
+    /** A parameter of a column that holds JSON. */
+    String jsonParameter() {
+        return "?";
+    }
+
+    void bind(PreparedStatement statement, int index, UUID uuid) throws SQLException {
+        statement.setObject(index, uuid);
+    }
+
+    UUID uuid(ResultSet result, String column) throws SQLException {
+        return UUID.fromString(KeyTable.required(result.getString(column), column));
+    }
+
+    abstract void bindNoInstant(PreparedStatement statement, int index) throws SQLException;
+
+    void bind(PreparedStatement statement, int index, Instant instant) throws SQLException {
+        statement.setObject(index, instant.atOffset(ZoneOffset.UTC));
+    }
+
+    @Nullable
+    Instant instant(ResultSet result, int column) throws SQLException {
+        OffsetDateTime time = result.getObject(column, OffsetDateTime.class);
+        return time == null ? null : time.toInstant();
+    }
+
+    // Single statements outside stages.
+
+    /** Runs a single statement by itself, in READ COMMITTED, on a connection without an open transaction. */
+    abstract <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException;
+
+    /** Executes a write, and bounds its wait for a row by these milliseconds where the statement's text doesn't. */
+    int update(Statements statements, PreparedStatement statement, int millis) throws SQLException {
+        return statements.update(statement);
+    }
+
+    // A stage's transaction.
+
+    /** Sets what can only be set on the adapter's own connection before its transaction begins. */
+    void prepare(Connection connection, Stage stage) throws SQLException {}
+
+    /**
+     * The transaction's first statements, each sent in a round trip of its own. What they set ends with the transaction
+     * or is restored by {@link #restore}.
+     */
+    abstract List<String> begin(Stage stage);
+
+    /** Whether the first statements failed because the connection hasn't the settings that others came with. */
+    boolean isOtherSettings(SQLException failure) {
+        return false;
+    }
+
+    /** Throws if the transaction hasn't the promised isolation, where the connection can tell. */
+    void check(Connection connection, Stage stage) throws SQLException {}
+
+    /** Throws if the server has rolled the transaction back by itself. */
+    void ping(Connection connection) throws SQLException {
+        execute(connection, "select 1");
+    }
+
+    /** Whether several statements and their parameters can be sent in one round trip, and settings with the first. */
+    boolean sendsTogether() {
+        return false;
+    }
+
+    /** Whether errors are watched, because the server may roll a transaction back without the session noticing. */
+    boolean watches() {
+        return true;
+    }
+
+    /** What the fence's statement is sent with. */
+    Statements last(Statements statements, Stage stage) {
+        return statements;
+    }
+
+    /** The fence's statement; if {@code commits} it ends with the commit, as where {@link #sendsTogether()}. */
+    abstract String fence(String table, String assignments, Stage stage, boolean commits);
+
+    /** Executes the fence's statement. */
+    abstract Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException;
+
+    /** Restores what {@link #prepare} and {@link #begin} set for the adapter's own connection. */
+    void restore(Connection connection, Stage stage) throws SQLException {}
+
+    // Errors.
+
+    /** What an error means. */
+    abstract Failure failure(SQLException sql);
+
+    /** What a person may have to configure who sees this failure of an empty stage; empty if nobody knows. */
+    String advice(Throwable failure) {
+        return "";
+    }
+
+    /** Whether a text was refused because the database's character set doesn't have all its characters. */
+    abstract boolean isUnrepresentable(SQLException sql);
+
+    /** What a throwable means, by all SQL errors in its {@linkplain Failure#errors chain}. */
+    final Failure failure(Throwable thrown) {
+        return failures(thrown).stream().min(Comparator.naturalOrder()).orElse(Failure.NONE);
+    }
+
+    final Set<Failure> failures(Throwable thrown) {
+        Set<Failure> found = Failure.errors(thrown).stream()
+                .map(this::failure)
+                .collect(Collectors.toCollection(() -> EnumSet.noneOf(Failure.class)));
+        if (Failure.isHeuristic(thrown)) {
+            found.add(Failure.HEURISTIC);
+        }
+        return found;
+    }
+
+    /** What became of a stage whose commit failed. */
+    final StageCommit ofCommit(Throwable thrown) {
+        // Any other error than that of a lost connection may come from a callback, which says nothing about the commit.
+        Failure failure = failures(thrown).contains(Failure.LOST) ? Failure.LOST : failure(thrown);
+        return failure.ofCommit(thrown);
+    }
+
+    static void execute(Connection connection, String sql) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.execute();
+        }
+    }
+
+    /** The columns of a query's first row, as texts. */
+    static List<String> read(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet result = statement.executeQuery(sql)) {
+            if (!result.next()) {
+                throw new SQLException("the database gave no row for: " + sql);
+            }
+            List<String> row = new ArrayList<>();
+            for (int column = 1; column <= result.getMetaData().getColumnCount(); column++) {
+                row.add(KeyTable.required(result.getString(column), sql));
+            }
+            return row;
+        }
+    }
+
+    /** Runs work in its own transaction or, with autocommit, without one. Rolls back what fails. */
+    static <R> R committing(Connection connection, Statements statements, Statements.Work<R> work) throws SQLException {
+        boolean transaction = !connection.getAutoCommit();
+        try {
+            R result = work.with(statements);
+            if (transaction) {
+                connection.commit();
+            }
+            return result;
+        } catch (SQLException | RuntimeException e) {
+            try {
+                if (transaction) {
+                    connection.rollback();
+                } else if (!statements.after().isEmpty()) {
+                    execute(connection, "rollback");
+                }
+            } catch (SQLException failed) {
+                e.addSuppressed(failed);
+            }
+            throw e;
+        }
+    }
+}

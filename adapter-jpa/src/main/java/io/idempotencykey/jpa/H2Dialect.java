@@ -1,0 +1,162 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.util.List;
+
+/** H2, which runs in the application's process or as a server. */
+final class H2Dialect extends Dialect {
+    /** H2's own number; JDBC has none. */
+    private static final int SNAPSHOT = 6;
+
+    private static final int LOCK_TIMEOUT = 50_200;
+    private static final int CONCURRENT_UPDATE = 90_131;
+    private static final int DEADLOCK = 40_001;
+
+    /** What the data source's connections came with when the store was made. */
+    private final int isolation;
+
+    private final long lockMillis;
+
+    H2Dialect(Connection connection) throws SQLException {
+        this(
+                connection.getTransactionIsolation(),
+                Long.parseLong(read(connection, "call lock_timeout()").get(0)));
+    }
+
+    H2Dialect(int isolation, long lockMillis) {
+        this.isolation = isolation;
+        this.lockMillis = lockMillis;
+    }
+
+    @Override
+    String schemaFile() {
+        return "h2.sql";
+    }
+
+    @Override
+    int level(Isolation isolation) {
+        return isolation == Isolation.SNAPSHOT ? SNAPSHOT : super.level(isolation);
+    }
+
+    @Override
+    String time() {
+        return "select current_timestamp(9)";
+    }
+
+    @Override
+    String replace(String table, String assignments) {
+        return "update " + table + " set " + assignments + " where " + KeyTable.SAME_REVISION;
+    }
+
+    @Override
+    String deleteExpired(String table) {
+        return "delete from " + table + " where " + KeyTable.EXPIRED + " fetch first ? rows only";
+    }
+
+    @Override
+    String jsonParameter() {
+        return "? format json";
+    }
+
+    @Override
+    void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
+        statement.setNull(index, Types.TIMESTAMP_WITH_TIMEZONE);
+    }
+
+    @Override
+    <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
+        if (isolation == Connection.TRANSACTION_READ_COMMITTED) {
+            return committing(connection, new Statements(connection), work);
+        }
+        connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+        try {
+            return committing(connection, new Statements(connection), work);
+        } finally {
+            if (!connection.isClosed()) {
+                connection.setTransactionIsolation(isolation);
+            }
+        }
+    }
+
+    @Override
+    int update(Statements statements, PreparedStatement statement, int millis) throws SQLException {
+        // The bound on waiting is a setting of the session.
+        String before = read(statements.connection(), "call lock_timeout()").get(0);
+        execute(statements.connection(), "set lock_timeout " + millis);
+        try {
+            return statements.update(statement);
+        } finally {
+            execute(statements.connection(), "set lock_timeout " + before);
+        }
+    }
+
+    @Override
+    void prepare(Connection connection, Stage stage) throws SQLException {
+        if (connection.getTransactionIsolation() != level(stage.isolation())) {
+            connection.setTransactionIsolation(level(stage.isolation()));
+        }
+        if (lockMillis > stage.lease().toMillis()) {
+            execute(connection, "set lock_timeout " + stage.lease().toMillis());
+        }
+    }
+
+    @Override
+    List<String> begin(Stage stage) {
+        return List.of();
+    }
+
+    @Override
+    void check(Connection connection, Stage stage) throws SQLException {
+        int level = connection.getTransactionIsolation();
+        if (level != level(stage.isolation())) {
+            throw new IllegalStateException("the transaction has the isolation of JDBC's level " + level
+                    + ", and the stage was promised " + stage.isolation());
+        }
+    }
+
+    @Override
+    String fence(String table, String assignments, Stage stage, boolean commits) {
+        return replace(table, assignments);
+    }
+
+    @Override
+    Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
+        return update(statements, statement, PATIENT_MILLIS) == 1 ? Fence.MATCHED : Fence.MISSED;
+    }
+
+    @Override
+    void restore(Connection connection, Stage stage) throws SQLException {
+        if (connection.getTransactionIsolation() != isolation) {
+            connection.setTransactionIsolation(isolation);
+        }
+        if (lockMillis > stage.lease().toMillis()) {
+            execute(connection, "set lock_timeout " + lockMillis);
+        }
+    }
+
+    @Override
+    Failure failure(SQLException sql) {
+        return switch (sql.getErrorCode()) {
+            case LOCK_TIMEOUT -> Failure.LOCKED;
+            case CONCURRENT_UPDATE, DEADLOCK -> Failure.CONFLICT;
+            case 23_505 -> Failure.DUPLICATE;
+            // A query's time-out, or its cancellation.
+            case 57_014 -> Failure.REFUSED;
+            // The connection is broken, or the database is closed.
+            case 90_067, 90_098, 90_121 -> Failure.LOST;
+            // The database only reads.
+            case 90_097 -> Failure.READ_ONLY;
+            default -> Failure.byState(sql);
+        };
+    }
+
+    /** H2 keeps every character. */
+    @Override
+    boolean isUnrepresentable(SQLException sql) {
+        return false;
+    }
+}

@@ -1,0 +1,170 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import java.nio.ByteBuffer;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
+import java.util.EnumSet;
+import java.util.Locale;
+import java.util.Set;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** What MySQL and MariaDB have in common. */
+abstract class InnodbDialect extends Dialect {
+    static final int NO_SAVEPOINT = 1305;
+
+    private static final int DUPLICATE_KEY = 1062;
+    private static final int LOCK_WAIT = 1205;
+    private static final int DEADLOCK = 1213;
+
+    /** What connections come with: isolation, and the time-outs of idle transactions and of waits for rows. */
+    final String isolation;
+
+    final long idleSeconds;
+    final long lockSeconds;
+
+    /** Whether no connection has been seen that came with something else, as one behind a proxy may. */
+    volatile boolean isSteady = true;
+
+    InnodbDialect(String isolation, String idleSeconds, String lockSeconds) {
+        this.isolation = isolation;
+        this.idleSeconds = Long.parseLong(idleSeconds);
+        this.lockSeconds = Long.parseLong(lockSeconds);
+    }
+
+    /** Their REPEATABLE READ is no snapshot for writes. */
+    @Override
+    Set<Isolation> isolations() {
+        return EnumSet.complementOf(EnumSet.of(Isolation.SNAPSHOT));
+    }
+
+    /** The level's name as a variable's value. */
+    static String value(Isolation isolation) {
+        return name(isolation).replace(' ', '-').toUpperCase(Locale.ROOT);
+    }
+
+    boolean isGiven(Isolation wanted) {
+        return isSteady && isolation.equals(value(wanted));
+    }
+
+    /** Whether the data source's time-outs are no longer than the lease. */
+    boolean givesTimeouts(Stage stage) {
+        return isSteady
+                && idleSeconds > 0
+                && idleSeconds <= seconds(stage)
+                && lockSeconds > 0
+                && lockSeconds <= seconds(stage);
+    }
+
+    static long seconds(Stage stage) {
+        return Math.max(1, stage.lease().toSeconds());
+    }
+
+    @Override
+    String time() {
+        return "select utc_timestamp(6)";
+    }
+
+    @Override
+    void bind(PreparedStatement statement, int index, UUID uuid) throws SQLException {
+        statement.setBytes(
+                index,
+                ByteBuffer.allocate(16)
+                        .putLong(uuid.getMostSignificantBits())
+                        .putLong(uuid.getLeastSignificantBits())
+                        .array());
+    }
+
+    @Override
+    UUID uuid(ResultSet result, String column) throws SQLException {
+        ByteBuffer bytes = ByteBuffer.wrap(KeyTable.required(result.getBytes(column), column));
+        return new UUID(bytes.getLong(), bytes.getLong());
+    }
+
+    @Override
+    void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
+        statement.setNull(index, Types.TIMESTAMP);
+    }
+
+    @Override
+    void bind(PreparedStatement statement, int index, Instant instant) throws SQLException {
+        statement.setObject(index, LocalDateTime.ofInstant(instant, ZoneOffset.UTC));
+    }
+
+    @Override
+    @Nullable
+    Instant instant(ResultSet result, int column) throws SQLException {
+        LocalDateTime time = result.getObject(column, LocalDateTime.class);
+        return time == null ? null : time.toInstant(ZoneOffset.UTC);
+    }
+
+    @Override
+    <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
+        if (!isGiven(Isolation.READ_COMMITTED)) {
+            execute(connection, "set transaction isolation level read committed");
+        }
+        return committing(connection, new Statements(connection), work);
+    }
+
+    /** The server says nothing when it begins another transaction, but there the savepoint is missing. */
+    @Override
+    void ping(Connection connection) throws SQLException {
+        execute(connection, "rollback to " + SAVEPOINT);
+    }
+
+    /** The variable that bounds idle transactions. */
+    abstract String idleVariable();
+
+    /** Sets the time-outs for the session, and keeps what they were in variables of the session. */
+    String setTimeouts(Stage stage) {
+        return "set @idempotency_key_idle = @@session." + idleVariable()
+                + ", @idempotency_key_lock = @@session.innodb_lock_wait_timeout, session " + idleVariable() + " = "
+                + seconds(stage) + ", session innodb_lock_wait_timeout = " + seconds(stage);
+    }
+
+    @Override
+    void restore(Connection connection, Stage stage) throws SQLException {
+        if (!givesTimeouts(stage)) {
+            execute(
+                    connection,
+                    "set session " + idleVariable()
+                            + " = @idempotency_key_idle, session innodb_lock_wait_timeout = @idempotency_key_lock");
+        }
+    }
+
+    @Override
+    Failure failure(SQLException sql) {
+        int code = sql.getErrorCode();
+        return switch (code) {
+            case LOCK_WAIT -> Failure.LOCKED;
+            case DEADLOCK -> Failure.CONFLICT;
+            case DUPLICATE_KEY -> Failure.DUPLICATE;
+            // The server only reads.
+            case 1290, 1792, 1836 -> Failure.READ_ONLY;
+            // A bound on a query's time, or its cancellation.
+            case 1317, 1969, 3024 -> Failure.REFUSED;
+            // The server ended the session: it stops, somebody killed it, or it was idle for too long.
+            case 1053, 1927, 3169, 4031 -> Failure.LOST;
+            default ->
+                Failure.state(sql).equals("HY000") && isOfTheServer(code) ? Failure.NUMBERED : Failure.byState(sql);
+        };
+    }
+
+    /** Whether the number is the server's and not the client's. */
+    private static boolean isOfTheServer(int code) {
+        return (code >= 1_000 && code < 2_000) || (code >= 3_000 && code < 5_000);
+    }
+
+    /** "Incorrect string value". */
+    @Override
+    boolean isUnrepresentable(SQLException sql) {
+        return sql.getErrorCode() == 1366;
+    }
+}

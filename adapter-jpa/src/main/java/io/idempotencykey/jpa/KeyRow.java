@@ -1,0 +1,188 @@
+package io.idempotencykey.jpa;
+
+import static io.idempotencykey.jpa.KeyTable.required;
+
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.Instant;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** A key as a row: binds a statement's parameters one after the other, and reads a row's columns by their names. */
+final class KeyRow {
+    private final Dialect dialect;
+    private final PreparedStatement statement;
+    private int index;
+
+    KeyRow(Dialect dialect, PreparedStatement statement) {
+        this.dialect = dialect;
+        this.statement = statement;
+    }
+
+    void identity(KeyId id) throws SQLException {
+        text(id.scope());
+        text(id.value());
+    }
+
+    void creation(KeyCreation key) throws SQLException {
+        uuid(key.creationId());
+        text(key.operation());
+        text(key.request().method());
+        text(key.request().path());
+        text(key.request().parametersJson());
+        statement.setBoolean(++index, key.request().isComplete());
+        text(key.fingerprint().value());
+        instant(key.createdAt());
+    }
+
+    void changing(StoredProgress stored) throws SQLException {
+        KeyProgress progress = stored.progress();
+        instant(progress.updatedAt());
+        statement.setLong(++index, progress.attempts());
+        integer(progress.failedAttempts());
+        text(progress.lastError());
+        text(progress.state().name());
+        text(progress.state().recoveryPoint().name());
+        state(progress.state().accept(StateColumns.OF));
+        uuid(stored.revision().value());
+    }
+
+    private void state(StateColumns columns) throws SQLException {
+        instant(columns.lockedAt);
+        instant(columns.dueAt);
+        instant(columns.finishedAt);
+        if (columns.response == null) {
+            statement.setNull(++index, Types.INTEGER);
+            text(null);
+            statement.setNull(++index, Types.VARBINARY);
+        } else {
+            integer(columns.response.status());
+            text(columns.response.headersJson());
+            statement.setBytes(++index, columns.response.body());
+        }
+        instant(columns.quarantined == null ? null : columns.quarantined.since());
+        text(columns.quarantined == null ? null : columns.quarantined.reason());
+    }
+
+    void text(@Nullable String text) throws SQLException {
+        statement.setString(++index, text);
+    }
+
+    void integer(int value) throws SQLException {
+        statement.setInt(++index, value);
+    }
+
+    void uuid(UUID uuid) throws SQLException {
+        dialect.bind(statement, ++index, uuid);
+    }
+
+    void instant(@Nullable Instant instant) throws SQLException {
+        index++;
+        if (instant == null) {
+            dialect.bindNoInstant(statement, index);
+        } else {
+            dialect.bind(statement, index, instant);
+        }
+    }
+
+    static StoredKey read(Dialect dialect, ResultSet result) throws SQLException {
+        KeyCreation creation = new KeyCreation(
+                new KeyId(text(result, "scope"), text(result, "key_value")),
+                dialect.uuid(result, "creation_id"),
+                text(result, "operation"),
+                Request.restored(
+                        text(result, "request_method"),
+                        text(result, "request_path"),
+                        text(result, "request_parameters"),
+                        result.getBoolean("request_complete")),
+                new Fingerprint(text(result, "fingerprint")),
+                instant(dialect, result, "created_at"));
+        KeyProgress progress = new KeyProgress(
+                state(dialect, result),
+                result.getLong("attempts"),
+                result.getInt("failed_attempts"),
+                text(result, "last_error"),
+                instant(dialect, result, "updated_at"));
+        return new StoredKey(new IdempotencyKey(creation, progress), new Revision(dialect.uuid(result, "revision")));
+    }
+
+    private static KeyState state(Dialect dialect, ResultSet result) throws SQLException {
+        RecoveryPoint at = new RecoveryPoint(text(result, "recovery_point"));
+        String state = text(result, "state");
+        return switch (state) {
+            case "open" -> new KeyState.Open(at, instant(dialect, result, "due_at"));
+            case "locked" ->
+                new KeyState.Locked(at, instant(dialect, result, "locked_at"), instant(dialect, result, "due_at"));
+            case "failed" -> new KeyState.Failed(instant(dialect, result, "due_at"));
+            case "finished" ->
+                new KeyState.Finished(
+                        Response.restored(
+                                result.getInt("response_status"),
+                                text(result, "response_headers"),
+                                required(result.getBytes("response_body"), "response_body")),
+                        instant(dialect, result, "finished_at"),
+                        instant(dialect, result, "due_at"));
+            case "quarantined" ->
+                new KeyState.Quarantined(
+                        at, instant(dialect, result, "quarantined_at"), text(result, "quarantine_reason"));
+            default -> throw new IllegalStateException("the stored state is '" + state + "'");
+        };
+    }
+
+    static String text(ResultSet result, String column) throws SQLException {
+        return required(result.getString(column), column);
+    }
+
+    private static Instant instant(Dialect dialect, ResultSet result, String column) throws SQLException {
+        return required(dialect.instant(result, result.findColumn(column)), column);
+    }
+
+    /** A state as columns; those that the state doesn't have are null. */
+    private record StateColumns(
+            @Nullable Instant lockedAt,
+            @Nullable Instant dueAt,
+            @Nullable Instant finishedAt,
+            @Nullable Response response,
+            KeyState.@Nullable Quarantined quarantined) {
+        static final KeyState.Visitor<StateColumns> OF = new KeyState.Visitor<>() {
+            @Override
+            public StateColumns open(KeyState.Open open) {
+                return new StateColumns(null, open.resumableFrom(), null, null, null);
+            }
+
+            @Override
+            public StateColumns locked(KeyState.Locked locked) {
+                return new StateColumns(locked.lockedAt(), locked.leaseEnds(), null, null, null);
+            }
+
+            @Override
+            public StateColumns failed(KeyState.Failed failed) {
+                return new StateColumns(null, failed.expiresAt(), null, null, null);
+            }
+
+            @Override
+            public StateColumns finished(KeyState.Finished finished) {
+                return new StateColumns(null, finished.expiresAt(), finished.finishedAt(), finished.response(), null);
+            }
+
+            @Override
+            public StateColumns quarantined(KeyState.Quarantined quarantined) {
+                return new StateColumns(null, null, null, null, quarantined);
+            }
+        };
+    }
+}

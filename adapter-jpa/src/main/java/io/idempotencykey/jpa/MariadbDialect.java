@@ -1,0 +1,123 @@
+package io.idempotencykey.jpa;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.util.List;
+
+/** MariaDB, which takes several statements in one round trip as a block. */
+final class MariadbDialect extends InnodbDialect {
+    /** With innodb_snapshot_isolation: "Record has changed since last read". */
+    private static final int RECORD_CHANGED = 1020;
+
+    private static final int NOWAIT = 4024;
+
+    /** The text of an error of the state that is reserved for an application's own. */
+    private static final String OTHER_SETTINGS = "idempotency_key_settings";
+
+    MariadbDialect(Connection connection) throws SQLException {
+        this(read(
+                connection,
+                "select @@session.tx_isolation, @@session.idle_transaction_timeout,"
+                        + " @@session.innodb_lock_wait_timeout"));
+    }
+
+    MariadbDialect(List<String> settings) {
+        super(settings.get(0), settings.get(1), settings.get(2));
+    }
+
+    @Override
+    String schemaFile() {
+        return "mariadb.sql";
+    }
+
+    @Override
+    String insert(String table, String columns, String values) {
+        // "insert ignore" would also swallow errors about values that don't fit.
+        return waiting(1) + "insert into " + table + " (" + columns + ") select " + values
+                + " from dual where not exists (select 1 from " + table + " where " + KeyTable.SAME_KEY + ")";
+    }
+
+    @Override
+    String replace(String table, String assignments) {
+        return update(table, assignments, 0);
+    }
+
+    private static String update(String table, String assignments, int seconds) {
+        return waiting(seconds) + "update " + table + " set " + assignments + " where " + KeyTable.SAME_REVISION;
+    }
+
+    /** The bound on a wait for a row, in whole seconds, which ends with the statement. */
+    private static String waiting(int seconds) {
+        return "set statement innodb_lock_wait_timeout = " + seconds + " for ";
+    }
+
+    @Override
+    String deleteExpired(String table) {
+        // The order is that of the index; otherwise MariaDB would sort all expired rows.
+        return waiting(1) + "delete from " + table + " where " + KeyTable.EXPIRED + " order by state, due_at limit ?";
+    }
+
+    @Override
+    String unfinishedIn(String table) {
+        // MariaDB would otherwise use the primary key, and read all keys of the scope, the finished ones too.
+        return table + " ignore index (primary)";
+    }
+
+    @Override
+    String idleVariable() {
+        return "idle_transaction_timeout";
+    }
+
+    /** The isolation is compared where the data source gives it, because it can't be set in JTA's transactions. */
+    @Override
+    List<String> begin(Stage stage) {
+        String isolation = "set transaction isolation level " + name(stage.isolation()) + "; ";
+        return List.of("begin not atomic if @@session.tx_isolation <> '" + value(stage.isolation()) + "' then "
+                + isolation + "end if; "
+                + (stage.ownsConnection() ? timeouts(stage) : "") + SAVEPOINT + "; end");
+    }
+
+    private String timeouts(Stage stage) {
+        return givesTimeouts(stage)
+                ? "if @@session.idle_transaction_timeout <> " + idleSeconds
+                        + " or @@session.innodb_lock_wait_timeout <> " + lockSeconds
+                        + " then signal sqlstate '45000' set message_text = '" + OTHER_SETTINGS + "'; end if; "
+                : setTimeouts(stage) + "; ";
+    }
+
+    @Override
+    boolean isOtherSettings(SQLException failure) {
+        boolean other = String.valueOf(failure.getMessage()).contains(OTHER_SETTINGS);
+        if (other) {
+            isSteady = false;
+        }
+        return other;
+    }
+
+    @Override
+    String fence(String table, String assignments, Stage stage, boolean commits) {
+        return "begin not atomic release " + SAVEPOINT + "; " + update(table, assignments, 1) + "; end";
+    }
+
+    @Override
+    Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
+        try {
+            return statement.executeUpdate() == 1 ? Fence.MATCHED : Fence.MISSED;
+        } catch (SQLException e) {
+            if (e.getErrorCode() == NO_SAVEPOINT) {
+                return Fence.OTHER_TRANSACTION;
+            }
+            throw e;
+        }
+    }
+
+    @Override
+    Failure failure(SQLException sql) {
+        return switch (sql.getErrorCode()) {
+            case NOWAIT -> Failure.LOCKED;
+            case RECORD_CHANGED -> Failure.CONFLICT;
+            default -> super.failure(sql);
+        };
+    }
+}

@@ -1,0 +1,237 @@
+package io.idempotencykey.jpa;
+
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.sql.CallableStatement;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A connection that the adapter has taken from the data source itself, and hands to the stage behind a proxy.
+ *
+ * <p>It saves round trips where the database allows that: the transaction's settings go along with its first statement,
+ * and the fence with its commit. While the stage runs, it refuses calls that would end the transaction, because the
+ * writes so far would be kept or lost without the key. Where the server may roll back by itself, it remembers the first
+ * error after which that may have happened.
+ */
+final class OwnConnection implements StageConnection, InvocationHandler {
+    private static final List<Class<?>> WATCHED = List.of(
+            Connection.class, CallableStatement.class, PreparedStatement.class, Statement.class, ResultSet.class);
+
+    /** Calls that send nothing to the server, or that end the transaction, which then needs no settings. */
+    private static final Set<String> NEEDS_NO_SETTINGS = Set.of(
+            "abort",
+            "close",
+            "commit",
+            "getAutoCommit",
+            "hashCode",
+            "isClosed",
+            "isReadOnly",
+            "isWrapperFor",
+            "rollback",
+            "setAutoCommit",
+            "toString");
+
+    private static final Set<String> ENDS = Set.of("commit", "rollback", "setAutoCommit", "close", "abort");
+    private static final Pattern SQL_ENDS = Pattern.compile(
+            "(\\s|;|--[^\\n]*\\n|#[^\\n]*\\n|/\\*.*?\\*/)*+"
+                    + "((commit|end|abort|rollback(?!\\s+(work\\s+|transaction\\s+)?to)"
+                    + "|begin(?!\\s+not\\b)|start\\s+transaction)\\b"
+                    + "|set\\s+(session\\s+|@@(session\\.)?)?autocommit\\b).*",
+            Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
+
+    private final Connection target;
+    private final Connection proxy;
+    private final Dialect dialect;
+    private final boolean isOwned;
+    private boolean running;
+    private List<String> settings = List.of();
+    private @Nullable Fence fence;
+    private volatile @Nullable SQLException doom;
+
+    /**
+     * Wraps a connection.
+     *
+     * @param isOwned whether the caller commits by this connection and restores it; otherwise JTA does
+     */
+    OwnConnection(Connection target, Dialect dialect, boolean isOwned) {
+        this.target = target;
+        this.dialect = dialect;
+        this.isOwned = isOwned;
+        this.proxy = (Connection)
+                Proxy.newProxyInstance(OwnConnection.class.getClassLoader(), new Class<?>[] {Connection.class}, this);
+    }
+
+    /** What the stage's session works with. */
+    Connection proxy() {
+        return proxy;
+    }
+
+    @Override
+    public boolean isGuarded() {
+        return true;
+    }
+
+    @Override
+    public boolean isOwned() {
+        return isOwned;
+    }
+
+    @Override
+    public void begin(List<String> statements, Check check) throws SQLException {
+        check.on(target);
+        if (dialect.sendsTogether()) {
+            settings = statements;
+        } else {
+            for (String sql : statements) {
+                Dialect.execute(target, sql);
+            }
+        }
+    }
+
+    @Override
+    public void running(boolean isRunning) {
+        running = isRunning;
+    }
+
+    @Override
+    public @Nullable SQLException doom() {
+        return doom;
+    }
+
+    @Override
+    public void fence(Fence last) throws SQLException {
+        if (isOwned && dialect.sendsTogether()) {
+            fence = last;
+        } else {
+            last.on(statements(), false);
+        }
+    }
+
+    @Override
+    public void ping() throws SQLException {
+        if (settings.isEmpty()) {
+            dialect.ping(target);
+        }
+    }
+
+    /** JTA's pools want their connections back before the commit. */
+    @Override
+    public void committing() {
+        if (!isOwned) {
+            try {
+                target.close();
+            } catch (SQLException e) {
+                throw new IllegalStateException("the connection can't be returned before the commit", e);
+            }
+        }
+    }
+
+    /** Statements that send the settings along if no other has. */
+    private Statements statements() {
+        List<String> now = settings;
+        settings = List.of();
+        return now.isEmpty()
+                ? new Statements(target)
+                : new Statements(target, String.join("; ", now) + "; ", "", now.size());
+    }
+
+    @Override
+    public @Nullable Object invoke(Object self, Method method, @Nullable Object @Nullable [] arguments)
+            throws Throwable {
+        if (method.getName().equals("equals") && arguments != null) {
+            return self == arguments[0];
+        }
+        check(target, method, arguments);
+        Fence once = fence;
+        if (method.getName().equals("commit") && once != null) {
+            fence = null;
+            once.on(statements(), true);
+            return null;
+        }
+        if (!settings.isEmpty() && !NEEDS_NO_SETTINGS.contains(method.getName())) {
+            if (method.getName().equals("prepareStatement") && arguments != null && arguments.length == 1) {
+                return FirstStatement.prepare(target, settings, (String) arguments[0], () -> settings = List.of());
+            }
+            List<String> now = settings;
+            settings = List.of();
+            Dialect.execute(target, String.join("; ", now));
+        }
+        return seen(target, method, arguments);
+    }
+
+    /** Calls a method, remembers its error, and wraps its result, so that errors and ends of it are seen, too. */
+    private @Nullable Object seen(Object called, Method method, @Nullable Object @Nullable [] arguments)
+            throws Throwable {
+        Object result;
+        try {
+            result = call(called, method, arguments);
+        } catch (SQLException e) {
+            note(e);
+            throw e;
+        }
+        if (result == null || method.getReturnType() == Connection.class) {
+            return result == null ? null : proxy;
+        }
+        Class<?> type = method.getReturnType();
+        boolean isWrapped = dialect.watches() ? WATCHED.contains(type) : type == Statement.class;
+        return isWrapped ? wrap(result, type) : result;
+    }
+
+    private Object wrap(Object wrapped, Class<?> type) {
+        InvocationHandler handler = (self, method, arguments) -> {
+            if (method.getName().equals("equals") && arguments != null) {
+                return self == arguments[0];
+            }
+            check(wrapped, method, arguments);
+            return seen(wrapped, method, arguments);
+        };
+        return Proxy.newProxyInstance(OwnConnection.class.getClassLoader(), new Class<?>[] {type}, handler);
+    }
+
+    private void note(SQLException error) {
+        if (dialect.watches() && doom == null) {
+            switch (dialect.failure(error)) {
+                case CONFLICT, LOCKED, LOST -> doom = error;
+                case HEURISTIC, READ_ONLY, DUPLICATE, REFUSED, NUMBERED, NONE -> {}
+            }
+        }
+    }
+
+    /** Throws if the call would end the transaction while the stage runs. */
+    private void check(Object called, Method method, @Nullable Object @Nullable [] arguments) throws SQLException {
+        if (!running) {
+            return;
+        }
+        boolean ends = called instanceof Connection
+                && ENDS.contains(method.getName())
+                && !(method.getName().equals("rollback") && arguments != null);
+        boolean says = arguments != null
+                && arguments.length > 0
+                && arguments[0] instanceof String sql
+                && (method.getName().startsWith("execute") || method.getName().startsWith("prepare"))
+                && SQL_ENDS.matcher(sql).matches();
+        if (ends || says) {
+            throw new SQLException("only the library ends a stage's transaction", "2D000");
+        }
+    }
+
+    /** Calls a method, and throws its exception unchanged. */
+    static @Nullable Object call(Object target, Method method, @Nullable Object @Nullable [] arguments)
+            throws Throwable {
+        try {
+            return method.invoke(target, arguments);
+        } catch (InvocationTargetException e) {
+            throw e.getTargetException();
+        }
+    }
+}

@@ -1,0 +1,252 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Isolation;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.util.ArrayList;
+import java.util.List;
+
+/** PostgreSQL: settings go along with the first statement, and the fence with the commit. */
+final class PostgresqlDialect extends Dialect {
+    /** The error of {@code width_bucket} with no buckets; hardly any trigger of an application raises it. */
+    private static final String NO_BUCKETS = "2201G";
+
+    /** The error of a negative number's {@code sqrt}; as rare as the one above. */
+    private static final String NO_ROOT = "2201F";
+
+    private static final String NO_SAVEPOINT = "3B001";
+
+    /** {@code SET TRANSACTION} after another statement. */
+    private static final String SET_TOO_LATE = "25001";
+
+    /** What the data source's connections came with when the store was made, as the server spells it. */
+    private final String isolation;
+
+    private final String idleTimeout;
+    private final String lockTimeout;
+    private final long idleMillis;
+    private final long lockMillis;
+
+    /** Whether no connection has been seen that came with something else, as one behind a pooler may. */
+    private volatile boolean isSteady = true;
+
+    PostgresqlDialect(Connection connection) throws SQLException {
+        this(read(
+                connection,
+                "select current_setting('transaction_isolation'),"
+                        + " current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout'),"
+                        + " (select setting from pg_settings where name = 'idle_in_transaction_session_timeout'),"
+                        + " (select setting from pg_settings where name = 'lock_timeout')"));
+    }
+
+    PostgresqlDialect(List<String> settings) {
+        this.isolation = settings.get(0);
+        this.idleTimeout = settings.get(1);
+        this.lockTimeout = settings.get(2);
+        this.idleMillis = Long.parseLong(settings.get(3));
+        this.lockMillis = Long.parseLong(settings.get(4));
+    }
+
+    @Override
+    String schemaFile() {
+        return "postgresql.sql";
+    }
+
+    private boolean isGiven(Isolation wanted) {
+        return isSteady && isolation.equals(name(wanted));
+    }
+
+    /** Whether the data source's time-out is no longer than the lease. */
+    private boolean isGiven(long millis, Stage stage) {
+        return isSteady && millis > 0 && millis <= stage.seconds() * 1_000;
+    }
+
+    @Override
+    String time() {
+        return "select clock_timestamp()";
+    }
+
+    @Override
+    String insert(String table, String columns, String values) {
+        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(PATIENT_MILLIS)
+                + " on conflict (" + KeyTable.IDENTITY + ") do nothing";
+    }
+
+    @Override
+    boolean insertsByIdentity() {
+        return false;
+    }
+
+    @Override
+    String replace(String table, String assignments) {
+        return update(table, assignments, BRIEF_MILLIS);
+    }
+
+    private static String update(String table, String assignments, int millis) {
+        return "update " + table + " set " + assignments + " where " + waiting(millis) + " and "
+                + KeyTable.SAME_REVISION;
+    }
+
+    /** The bound on a wait for a row, which ends with the transaction. */
+    private static String waiting(int millis) {
+        return "(select set_config('lock_timeout', '" + millis + "ms', true)) is not null";
+    }
+
+    /** By the primary key, because a row's {@code ctid} is unique within its partition only. */
+    @Override
+    String deleteExpired(String table) {
+        return "with expired as materialized (select " + KeyTable.IDENTITY + " from " + table + " where "
+                + KeyTable.EXPIRED + " order by due_at limit ? for update skip locked)"
+                + " delete from " + table + " k using expired e where k.scope = e.scope and k.key_value = e.key_value"
+                + " and " + KeyTable.EXPIRED;
+    }
+
+    @Override
+    boolean deletesByInstantAgain() {
+        return true;
+    }
+
+    @Override
+    String jsonParameter() {
+        return "cast(? as json)";
+    }
+
+    @Override
+    void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
+        // Without the type's name the driver takes null for another type and parses the text anew.
+        statement.setNull(index, Types.TIMESTAMP_WITH_TIMEZONE, "timestamptz");
+    }
+
+    @Override
+    <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
+        if (!connection.getAutoCommit()) {
+            // Outside a transaction this sends nothing.
+            connection.setAutoCommit(true);
+            try {
+                return alone(connection, work);
+            } finally {
+                connection.setAutoCommit(false);
+            }
+        }
+        // The setting goes along in the statement's own round trip.
+        Statements statements = isGiven(Isolation.READ_COMMITTED)
+                ? new Statements(connection)
+                : new Statements(connection, "begin isolation level read committed; ", "; commit", 1);
+        return committing(connection, statements, work);
+    }
+
+    @Override
+    List<String> begin(Stage stage) {
+        List<String> statements = new ArrayList<>();
+        if (!isGiven(stage.isolation())) {
+            statements.add("set transaction isolation level " + name(stage.isolation()));
+        }
+        if (!isGiven(idleMillis, stage)) {
+            statements.add("set local idle_in_transaction_session_timeout = '" + stage.seconds() + "s'");
+        }
+        if (!isGiven(lockMillis, stage)) {
+            statements.add("set local lock_timeout = '" + stage.seconds() + "s'");
+        }
+        if (!stage.guarded()) {
+            statements.add(SAVEPOINT);
+        }
+        return statements;
+    }
+
+    @Override
+    boolean sendsTogether() {
+        return true;
+    }
+
+    @Override
+    boolean watches() {
+        return false;
+    }
+
+    /** The savepoint shows that the transaction is still the one that began. */
+    @Override
+    Statements last(Statements statements, Stage stage) {
+        return stage.guarded()
+                ? statements
+                : new Statements(statements.connection(), "release " + SAVEPOINT + "; ", "", 1);
+    }
+
+    /** It fails if no row matches, or in another isolation, and then nothing is committed. */
+    @Override
+    String fence(String table, String assignments, Stage stage, boolean commits) {
+        return "with fenced as (" + update(table, assignments, PATIENT_MILLIS) + " returning 1)"
+                + " select sqrt(case current_setting('transaction_isolation') when '" + name(stage.isolation())
+                + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
+                + isAsGiven(idleMillis, stage, "idle_in_transaction_session_timeout", idleTimeout) + " and "
+                + isAsGiven(lockMillis, stage, "lock_timeout", lockTimeout) + " from fenced"
+                + (commits ? "; commit" : "");
+    }
+
+    private String isAsGiven(long millis, Stage stage, String setting, String text) {
+        return isGiven(millis, stage) ? "current_setting('" + setting + "') = '" + text + "'" : "true";
+    }
+
+    @Override
+    Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
+        try {
+            ResultSet result = statements.query(statement);
+            if (!result.next()) {
+                throw new SQLException("the fence gave no row");
+            }
+            if (!result.getBoolean(3)) {
+                isSteady = false;
+            }
+            return Fence.MATCHED;
+        } catch (SQLException e) {
+            String state = String.valueOf(e.getSQLState());
+            switch (state) {
+                case NO_BUCKETS -> {
+                    return Fence.MISSED;
+                }
+                case NO_SAVEPOINT -> {
+                    return Fence.OTHER_TRANSACTION;
+                }
+                case NO_ROOT -> {
+                    isSteady = false;
+                    return Fence.OTHER_SETTINGS;
+                }
+                default -> throw e;
+            }
+        }
+    }
+
+    @Override
+    Failure failure(SQLException sql) {
+        return switch (Failure.state(sql)) {
+            case "55P03" -> Failure.LOCKED;
+            // An earlier error, which the stage swallowed, aborted the transaction.
+            case "25P02" -> Failure.CONFLICT;
+            // The server closed the connection, because its transaction was idle or open for too long.
+            case "25P03", "25P04" -> Failure.LOST;
+            // The server only reads: it is a standby, or has become one.
+            case "25006" -> Failure.READ_ONLY;
+            // A time-out of the application's own, or somebody's cancellation.
+            case "57014" -> Failure.REFUSED;
+            case "23505" -> Failure.DUPLICATE;
+            default -> Failure.byState(sql);
+        };
+    }
+
+    @Override
+    String advice(Throwable failure) {
+        return Failure.errors(failure).stream()
+                        .anyMatch(error -> Failure.state(error).equals(SET_TOO_LATE))
+                ? " The driver's options autosave and prepareThreshold=-1, and pools and wrappers with a query of their"
+                        + " own, send a statement before the one that sets the isolation: leave them out, or set"
+                        + " default_transaction_isolation."
+                : "";
+    }
+
+    @Override
+    boolean isUnrepresentable(SQLException sql) {
+        return Failure.state(sql).equals("22P05");
+    }
+}

@@ -1,0 +1,94 @@
+package io.idempotencykey.jpa;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.List;
+import org.hibernate.engine.spi.SessionImplementor;
+import org.jspecify.annotations.Nullable;
+
+/** What a stage's attempt can do with the connection of its transaction. */
+interface StageConnection {
+    /** The last statement of a stage. */
+    @FunctionalInterface
+    interface Fence {
+        /**
+         * Runs it; throws if it matched nothing.
+         *
+         * @param statements on the transaction's connection
+         * @param commits whether it has to commit, too
+         */
+        void on(Statements statements, boolean commits) throws SQLException;
+    }
+
+    /** The dialect's part of the beginning of a transaction. */
+    @FunctionalInterface
+    interface Check {
+        void on(Connection connection) throws SQLException;
+    }
+
+    /** Whether the connection refuses, while a stage runs, calls that would end its transaction. */
+    boolean isGuarded();
+
+    /** Whether the adapter may change the connection's settings, and restores them after the transaction. */
+    boolean isOwned();
+
+    /** Sends the transaction's first statements, or has them sent along with the stage's first one. */
+    void begin(List<String> statements, Check check) throws SQLException;
+
+    /** Tells that the stage's work begins or has ended. */
+    void running(boolean running);
+
+    /** An error after which the server may have rolled the transaction back, even if the stage swallowed it. */
+    @Nullable
+    SQLException doom();
+
+    /** Runs the fence, or has it run in place of the commit. */
+    void fence(Fence fence) throws SQLException;
+
+    /** Asks the server whether the transaction is still the one that began; throws if not. */
+    void ping() throws SQLException;
+
+    /** Tells that nothing more is sent but the commit, which a transaction manager sends by itself. */
+    default void committing() {}
+
+    /** The connection that a session uses by itself: nothing on it can be watched, guarded or restored. */
+    record OfSession(SessionImplementor session, Dialect dialect) implements StageConnection {
+        @Override
+        public boolean isGuarded() {
+            return false;
+        }
+
+        @Override
+        public boolean isOwned() {
+            return false;
+        }
+
+        @Override
+        public void begin(List<String> statements, Check check) {
+            session.doWork(connection -> {
+                check.on(connection);
+                for (String sql : dialect.sendsTogether() ? List.of(String.join("; ", statements)) : statements) {
+                    Dialect.execute(connection, sql);
+                }
+            });
+        }
+
+        @Override
+        public void running(boolean running) {}
+
+        @Override
+        public @Nullable SQLException doom() {
+            return null;
+        }
+
+        @Override
+        public void fence(Fence fence) {
+            session.doWork(connection -> fence.on(new Statements(connection), false));
+        }
+
+        @Override
+        public void ping() {
+            session.doWork(dialect::ping);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyCreation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import org.hibernate.Session;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tries, when a store is made, whether its table and its transactions do what the store promises. Nothing that is
+ * written here stays.
+ */
+final class StoreCheck {
+    private static final Duration LEASE = Duration.ofMinutes(1);
+    private static final Instant AT = Instant.parse("2026-01-01T00:00:00.001Z");
+
+    private final Dialect dialect;
+    private final KeyTable table;
+
+    /** A scope that no application has. */
+    private final String scope = "idempotencykey-check-" + UUID.randomUUID();
+
+    StoreCheck(Dialect dialect, KeyTable table) {
+        this.dialect = dialect;
+        this.table = table;
+    }
+
+    /** Writes keys that a wrong table would merge, change or keep, and rolls back. */
+    void table(Connection connection) throws SQLException {
+        boolean autoCommit = connection.getAutoCommit();
+        connection.setAutoCommit(false);
+        try {
+            tableInTransaction(connection);
+        } catch (SQLException e) {
+            switch (dialect.failure(e)) {
+                case DUPLICATE, REFUSED, NUMBERED -> throw refused("refuses a key: " + e.getMessage(), e);
+                case HEURISTIC, CONFLICT, LOCKED, READ_ONLY, LOST, NONE -> throw e;
+            }
+        } finally {
+            connection.rollback();
+            connection.setAutoCommit(autoCommit);
+        }
+    }
+
+    private void tableInTransaction(Connection connection) throws SQLException {
+        Statements statements = new Statements(connection);
+        StoredKey finished = key("aBc", finished());
+        StoredKey locked = key("AbC", new KeyState.Locked(RecoveryPoint.STARTED, AT, AT.plusSeconds(1)));
+        for (StoredKey key : new StoredKey[] {finished, locked}) {
+            if (!table.insert(statements, key)) {
+                throw refused("takes keys for the same that differ only in upper and lower case", null);
+            }
+        }
+        for (StoredKey key : new StoredKey[] {finished, locked}) {
+            if (!found(statements, key).equals(Optional.of(key))) {
+                throw refused("doesn't give back what was written to it", null);
+            }
+        }
+        if (!isKeptApart(connection, finished)) {
+            throw refused("has no primary key of scope and key_value", null);
+        }
+        connection.rollback();
+        boolean isKept = table.find(statements, finished.id()).isPresent();
+        connection.rollback();
+        if (isKept) {
+            try (PreparedStatement delete =
+                    connection.prepareStatement("delete from " + table.name() + " where scope = '" + scope + "'")) {
+                delete.executeUpdate();
+            }
+            connection.commit();
+            throw refused("keeps what was rolled back, so it has no transactions", null);
+        }
+    }
+
+    /** A row that can't be read is another one than was written. */
+    private Optional<StoredKey> found(Statements statements, StoredKey key) throws SQLException {
+        try {
+            return table.find(statements, key.id());
+        } catch (RuntimeException e) {
+            throw refused("doesn't give back what was written to it", e);
+        }
+    }
+
+    /** Whether the database itself refuses a second row with the same identity. */
+    private boolean isKeptApart(Connection connection, StoredKey key) throws SQLException {
+        try (PreparedStatement copy = connection.prepareStatement("insert into " + table.name() + " (" + KeyTable.ALL
+                + ") select " + KeyTable.ALL + " from " + table.name() + " where " + KeyTable.SAME_KEY)) {
+            new KeyRow(dialect, copy).identity(key.id());
+            copy.executeUpdate();
+            return false;
+        } catch (SQLException e) {
+            if (dialect.failure(e) == Failure.DUPLICATE) {
+                return true;
+            }
+            throw e;
+        }
+    }
+
+    private IllegalArgumentException refused(String why, @Nullable Exception cause) {
+        return new IllegalArgumentException(
+                "the table '" + table.name() + "' " + why + "; make it by io/idempotencykey/jpa/schema/"
+                        + dialect.schemaFile() + " on the class path, or name another",
+                cause);
+    }
+
+    /**
+     * Runs a stage of a key that doesn't exist in each isolation.
+     *
+     * @return what went wrong, by isolation; nothing for those that work
+     */
+    Map<Isolation, Throwable> transactions(Transactions transactions) {
+        Map<Isolation, Throwable> failures = new EnumMap<>(Isolation.class);
+        for (Isolation isolation : dialect.isolations()) {
+            StoredKey absent = key("absent", finished());
+            StageCommit end = new StageAttempt(table, dialect, absent, isolation, LEASE, entityManager -> {
+                        // A text that no driver has prepared before.
+                        entityManager
+                                .unwrap(Session.class)
+                                .doWork(connection ->
+                                        Dialect.execute(connection, "select '" + UUID.randomUUID() + "'"));
+                        return absent.progress();
+                    })
+                    .in(transactions);
+            if (end.kind() != StageCommit.Kind.FENCED_OFF) {
+                failures.put(
+                        isolation,
+                        end.cause() == null
+                                ? new IllegalStateException("a stage ended as " + end.kind())
+                                : end.cause());
+            }
+        }
+        return failures;
+    }
+
+    private static KeyState finished() {
+        Response response = Response.of(201, "application/octet-stream", "0123456789".repeat(30));
+        return new KeyState.Finished(response, AT, AT.plusSeconds(1));
+    }
+
+    private StoredKey key(String value, KeyState state) {
+        // Characters that a column of another type of JSON refuses, and an order and a number that it changes.
+        Request request = Request.of("POST", "/", Map.of("bb", "\0", "a", new java.math.BigDecimal("1.0")));
+        KeyCreation creation = new KeyCreation(
+                new KeyId(scope, value), UUID.randomUUID(), "", request, Fingerprint.of("", request), AT);
+        return new StoredKey(
+                new IdempotencyKey(creation, new KeyProgress(state, 1, 0, "", AT)), new Revision(UUID.randomUUID()));
+    }
+}

@@ -1,0 +1,135 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.Map;
+import javax.sql.DataSource;
+import org.apache.commons.dbcp2.BasicDataSource;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.springframework.jdbc.datasource.DelegatingDataSource;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
+
+/** A connection that comes with a transaction, which a pool's own query has begun, works as any other. */
+class OpenTransactionAtCheckoutTest {
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aQueryAtCheckoutDisturbsNothing(TestDatabase database) throws SQLException {
+        storeWorks(database);
+    }
+
+    @Tag("databases")
+    @Test
+    void aQueryAtCheckoutDisturbsNothingOnMariadb() throws SQLException {
+        storeWorks(TestDatabase.MARIADB);
+    }
+
+    private static void storeWorks(TestDatabase database) throws SQLException {
+        String url = database.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 2)) {
+            pool.setAutoCommit(false);
+            DataSource queried = new DelegatingDataSource(pool) {
+                @Override
+                public Connection getConnection() throws SQLException {
+                    Connection connection = super.getConnection();
+                    assertThat(TestApplication.ask(connection, "select count(*) from contract_row"))
+                            .hasSize(1);
+                    return connection;
+                }
+            };
+            try (EntityManagerFactory factory = TestDatabase.factory(queried)) {
+                works(new JpaKeyStore(factory));
+            }
+        }
+        assertThat(TestApplication.rows(url)).containsExactly("SERIALIZABLE");
+    }
+
+    /** HikariCP does the same after a connection was idle for half a second. */
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aPoolsOwnTestOfEachConnectionDisturbsNothing(TestDatabase database) throws SQLException {
+        testingPoolWorks(database);
+    }
+
+    @Tag("databases")
+    @Test
+    void aPoolsOwnTestOfEachConnectionDisturbsNothingOnMariadb() throws SQLException {
+        testingPoolWorks(TestDatabase.MARIADB);
+    }
+
+    private static void testingPoolWorks(TestDatabase database) throws SQLException {
+        String url = database.create();
+        try (BasicDataSource pool = new BasicDataSource()) {
+            pool.setUrl(url);
+            pool.setMaxTotal(2);
+            pool.setDefaultAutoCommit(false);
+            pool.setValidationQuery("select count(*) from contract_row");
+            try (EntityManagerFactory factory = TestDatabase.factory(pool)) {
+                works(new JpaKeyStore(factory));
+            }
+        }
+        assertThat(TestApplication.rows(url)).containsExactly("SERIALIZABLE");
+    }
+
+    private static void works(JpaKeyStore store) {
+        for (Isolation isolation : store.isolations()) {
+            StoredKey held = JpaStoreContract.held(store);
+            StoredKey next = JpaStoreContract.next(held);
+            StageCommit end = store.commitStage(held, isolation, JpaStoreContract.LEASE, em -> {
+                if (isolation == Isolation.SERIALIZABLE) {
+                    em.persist(new ContractRow(isolation.name(), "1"));
+                }
+                return next.progress();
+            });
+            assertThat(end).as("in %s", isolation).isEqualTo(StageCommit.committed());
+            assertThat(store.find(held.id())).contains(next);
+            StoredKey replaced = JpaStoreContract.next(next);
+            assertThat(store.replace(next.revision(), replaced)).isTrue();
+            assertThat(store.find(held.id())).contains(replaced);
+        }
+        assertThat(store.findResumable(Map.of(), null, Instant.parse("2050-01-01T00:00:00Z"), 9))
+                .hasSize(store.isolations().size());
+        assertThat(store.deleteExpired(Instant.parse("2050-01-01T00:00:00Z"), 9))
+                .isZero();
+    }
+
+    /** A pool that rolls nothing back when a connection is returned, as Tomcat's doesn't. */
+    @Test
+    void makingAStoreLeavesNoTransactionOpen() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        SingleConnectionDataSource single = new SingleConnectionDataSource(url, true);
+        single.setAutoCommit(false);
+        try (EntityManagerFactory factory = TestDatabase.factory(single)) {
+            single.getConnection().rollback();
+            JpaKeyStore store = new JpaKeyStore(factory);
+            assertThat(openTransactions(url)).as("after the store was made").isZero();
+
+            works(store);
+            assertThat(openTransactions(url)).as("after its work").isZero();
+        } finally {
+            single.destroy();
+        }
+    }
+
+    private static int openTransactions(String url) throws SQLException {
+        return Integer.parseInt(TestApplication.ask(
+                        url,
+                        "select count(*) from pg_stat_activity where datname = current_database()"
+                                + " and state like 'idle in transaction%'")
+                .get(0));
+    }
+}

@@ -1,0 +1,154 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import javax.sql.DataSource;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.springframework.jdbc.datasource.AbstractDataSource;
+
+/** A data source gives connections with other settings than when the store was made, as routers and poolers do. */
+class RoutedDataSourceTest {
+    private static final int RUNS = 8;
+    private static final Duration LEASE = Duration.ofSeconds(60);
+
+    /** Which pool a data source takes connections from, after the store was made over the first. */
+    private enum Route {
+        SWITCHED,
+        /** Every third connection comes from the first pool; a request without trouble takes two. */
+        MIXED;
+
+        Supplier<DataSource> of(DataSource first, DataSource second, Supplier<Boolean> isMade) {
+            AtomicInteger taken = new AtomicInteger();
+            return () -> !isMade.get() || (this == MIXED && taken.getAndIncrement() % 3 == 0) ? first : second;
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Route.class)
+    void aStageOnPostgresqlHasWhatItWasPromised(Route route) throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        String options = "&options=-c%20default_transaction_isolation=serializable"
+                + "%20-c%20idle_in_transaction_session_timeout=10s";
+        try (HikariDataSource first = TestDatabase.pool(url + options, 3);
+                HikariDataSource second = TestDatabase.pool(url, 3)) {
+            assertThat(seenByStages(
+                            route,
+                            first,
+                            second,
+                            em -> TestApplication.ask(
+                                    em,
+                                    "select current_setting('transaction_isolation') || ', ' || case"
+                                            + " current_setting('idle_in_transaction_session_timeout')"
+                                            + " when '0' then 'unbounded' else 'bounded' end")))
+                    .hasSize(RUNS)
+                    .containsOnly("serializable, bounded");
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Route.class)
+    void aStageOnH2HasWhatItWasPromised(Route route) throws SQLException {
+        String url = TestDatabase.H2.create();
+        try (HikariDataSource first = TestDatabase.pool(url, 3);
+                HikariDataSource second = TestDatabase.pool(url, 3)) {
+            first.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
+            assertThat(seenByStages(
+                            route,
+                            first,
+                            second,
+                            em -> TestApplication.ask(
+                                    em,
+                                    "select isolation_level from information_schema.sessions"
+                                            + " where session_id = session_id()")))
+                    .hasSize(RUNS)
+                    .containsOnly("SERIALIZABLE");
+        }
+    }
+
+    /** MariaDB doesn't tell a transaction's isolation: what a serializable stage has read can't be locked by others. */
+    @Tag("databases")
+    @ParameterizedTest
+    @EnumSource(Route.class)
+    void aStageOnMariadbHasWhatItWasPromised(Route route) throws SQLException {
+        String url = TestDatabase.MARIADB.create();
+        TestDatabase.execute(url, "insert into contract_row values ('read', '1')");
+        String variables = "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=10";
+        try (HikariDataSource first = TestDatabase.pool(url + variables, 3);
+                HikariDataSource second = TestDatabase.pool(url, 3)) {
+            second.setConnectionInitSql("set session transaction isolation level read committed");
+            assertThat(seenByStages(route, first, second, em -> {
+                        TestApplication.ask(em, "select content from contract_row where name = 'read'");
+                        String bound = TestApplication.ask(em, "select @@session.idle_transaction_timeout");
+                        return (isLocked(url) ? "locks" : "doesn't lock")
+                                + (bound.equals("0") ? ", unbounded" : ", bounded");
+                    }))
+                    .hasSize(RUNS)
+                    .containsOnly("locks, bounded");
+        }
+    }
+
+    private static boolean isLocked(String url) {
+        try (Connection connection = DriverManager.getConnection(url)) {
+            TestDatabase.execute(connection, "select * from contract_row where name = 'read' for update nowait");
+            return false;
+        } catch (SQLException e) {
+            assertThat(e.getErrorCode()).isEqualTo(1205);
+            return true;
+        }
+    }
+
+    /** What each stage that was committed saw of its transaction. */
+    private static List<String> seenByStages(
+            Route route, DataSource first, DataSource second, Function<EntityManager, String> question)
+            throws SQLException {
+        AtomicReference<Boolean> isMade = new AtomicReference<>(false);
+        Supplier<DataSource> router = route.of(first, second, isMade::get);
+        DataSource routed = new AbstractDataSource() {
+            @Override
+            public Connection getConnection() throws SQLException {
+                return router.get().getConnection();
+            }
+
+            @Override
+            public Connection getConnection(String user, String password) {
+                throw new UnsupportedOperationException("no other user");
+            }
+        };
+        try (EntityManagerFactory factory = TestDatabase.factory(routed)) {
+            IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(new JpaKeyStore(factory))
+                    .lease(LEASE)
+                    .pauses(Duration.ofMillis(1), Duration.ofMillis(5))
+                    .build();
+            isMade.set(true);
+            List<String> seen = new ArrayList<>();
+            for (int i = 0; i < RUNS; i++) {
+                AtomicReference<String> last = new AtomicReference<>("nothing");
+                String name = "row-" + i;
+                keys.once("order", KeyId.of("key-" + i), TestApplication.REQUEST, stage -> {
+                    last.set(question.apply(stage.transaction()));
+                    stage.transaction().persist(new ContractRow(name, "1"));
+                    return TestApplication.RESPONSE;
+                });
+                seen.add(last.get());
+            }
+            return seen;
+        }
+    }
+}
