@@ -304,7 +304,9 @@ final class StageAttempt implements Transactions.Work {
             case FENCED_OFF -> StageCommit.fencedOff();
             case FENCED, COMMITTING ->
                 switch (end) {
-                    case NOT_YET -> joined(Objects.requireNonNull(committing));
+                    // Before Hibernate 7.4 no callback says how a transaction ended whose commit failed.
+                    case NOT_YET ->
+                        progress == Progress.COMMITTING ? notCommitted() : joined(Objects.requireNonNull(committing));
                     case COMMITTED -> StageCommit.committed();
                     case NOT_COMMITTED -> notCommitted();
                 };
