@@ -2,9 +2,11 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
+import jakarta.persistence.OptimisticLockException;
 import jakarta.persistence.PersistenceException;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
@@ -12,6 +14,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.function.Function;
+import org.hibernate.StaleStateException;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
 import org.hibernate.resource.transaction.spi.TransactionCoordinator;
@@ -287,9 +290,16 @@ final class StageAttempt implements Transactions.Work {
     }
 
     private StageCommit beforeCommit(Throwable cause) {
-        return cause instanceof NotCommitted
+        Failure failure = dialect.failure(cause);
+        return cause instanceof NotCommitted || (failure == Failure.NONE && isStale(cause))
                 ? StageCommit.transientlyRolledBack(cause)
-                : dialect.failure(cause).beforeCommit(cause);
+                : failure.beforeCommit(cause);
+    }
+
+    /** Whether another transaction has changed an entity's version; the next try reads it anew. */
+    private static boolean isStale(Throwable thrown) {
+        return StoreFailure.chain(thrown).stream()
+                .anyMatch(each -> each instanceof OptimisticLockException || each instanceof StaleStateException);
     }
 
     /** What became of a transaction that seems to have been committed. */
