@@ -191,8 +191,7 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
-        try {
-            ResultSet result = statements.query(statement);
+        try (ResultSet result = statements.query(statement)) {
             if (!result.next()) {
                 throw new SQLException("the fence gave no row");
             }
