@@ -1,0 +1,160 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.HeldKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.StageOutcome;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Another transaction holds the row that is wanted, for as long as it likes. */
+class HeldRowTest {
+    private static final int ASKERS = 100;
+
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void askersForAHeldKeyLeaveTheConnectionsToOthers(TestDatabase database) throws Exception {
+        allAreToldThatTheKeyIsInFlight(database);
+    }
+
+    @Tag("databases")
+    @Test
+    void askersForAHeldKeyLeaveTheConnectionsToOthersOnMariadb() throws Exception {
+        allAreToldThatTheKeyIsInFlight(TestDatabase.MARIADB);
+    }
+
+    /** The lease is over, so that each asker tries to take the key over. */
+    private static void allAreToldThatTheKeyIsInFlight(TestDatabase database) throws Exception {
+        String url = database.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 2);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            pool.setConnectionTimeout(5_000);
+            JpaKeyStore store = new JpaKeyStore(factory);
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            StoredKey abandoned = abandoned();
+            assertThat(store.insert(abandoned)).isTrue();
+            try (Connection holder = DriverManager.getConnection(url)) {
+                holder.setAutoCommit(false);
+                TestDatabase.execute(holder, "update idempotency_key set attempts = 1");
+
+                assertThat(claims(keys, abandoned.id())).isEqualTo(Map.of("in flight", ASKERS));
+
+                holder.rollback();
+            }
+            assertThat(store.find(abandoned.id())).contains(abandoned);
+            assertThat(keys.claim(abandoned.id(), TestApplication.REQUEST)).isInstanceOf(Claim.Claimed.class);
+        }
+    }
+
+    /** How many claims ended in each way. */
+    private static Map<String, Integer> claims(IdempotencyKeyService<EntityManager> keys, KeyId id) throws Exception {
+        CountDownLatch start = new CountDownLatch(1);
+        List<CompletableFuture<String>> claims = new ArrayList<>();
+        for (int i = 0; i < ASKERS; i++) {
+            claims.add(TestApplication.elsewhere(() -> {
+                TestApplication.await(start);
+                try {
+                    Claim claim = keys.claim(id, TestApplication.REQUEST);
+                    return claim instanceof Claim.InFlight ? "in flight" : "" + claim;
+                } catch (IdempotencyException.Locked e) {
+                    return "in flight";
+                } catch (IdempotencyException e) {
+                    return e.getClass().getSimpleName();
+                }
+            }));
+        }
+        start.countDown();
+        Map<String, Integer> found = new TreeMap<>();
+        for (CompletableFuture<String> claim : claims) {
+            found.merge(claim.get(120, TimeUnit.SECONDS), 1, Integer::sum);
+        }
+        return found;
+    }
+
+    private static StoredKey abandoned() {
+        Instant at = Instant.parse("2020-01-01T00:00:00.001Z");
+        StoredKey key = JpaStoreContract.sample("scope");
+        KeyState locked = new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30));
+        return new StoredKey(
+                new IdempotencyKey(key.key().creation(), new KeyProgress(locked, 1, 0, "", at)), key.revision());
+    }
+
+    /** The holder is the stage's own caller, which waits for the stage. */
+    @Test
+    void aStagesWaitForARowEndsWithItsLease() throws Exception {
+        String url = TestDatabase.POSTGRESQL.create();
+        TestDatabase.execute(url, "insert into contract_row values ('row', '0')");
+        try (HikariDataSource pool = TestDatabase.pool(url, 4);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(new JpaKeyStore(factory))
+                    .lease(Duration.ofSeconds(2))
+                    .isolation(Isolation.READ_COMMITTED)
+                    .build();
+            waitsInVain(url, keys);
+        }
+    }
+
+    static void waitsInVain(String url, IdempotencyKeyService<EntityManager> keys) throws Exception {
+        HeldKey held = keys.lock(keys.create("", "key", TestApplication.REQUEST).id());
+        try (Connection outer = DriverManager.getConnection(url)) {
+            outer.setAutoCommit(false);
+            TestDatabase.execute(outer, "update contract_row set content = 'outer'");
+
+            CompletableFuture<String> stage = TestApplication.elsewhere(() -> {
+                try {
+                    keys.workStage(held, context -> {
+                        context.transaction()
+                                .createNativeQuery("update contract_row set content = 'stage'")
+                                .executeUpdate();
+                        return StageOutcome.respond(TestApplication.RESPONSE);
+                    });
+                    return "done";
+                } catch (IdempotencyException e) {
+                    return e.getClass().getSimpleName();
+                }
+            });
+
+            assertThat(stage.get(30, TimeUnit.SECONDS)).isIn("RetriesExhausted", "StaleKey");
+            outer.rollback();
+        }
+        assertThat(TestApplication.ask(url, "select content from contract_row")).containsExactly("0");
+        assertThat(waiting(url)).isZero();
+    }
+
+    private static int waiting(String url) throws SQLException {
+        return Integer.parseInt(TestApplication.ask(
+                        url,
+                        "select count(*) from pg_stat_activity where datname = current_database()"
+                                + " and wait_event_type = 'Lock'")
+                .get(0));
+    }
+}
