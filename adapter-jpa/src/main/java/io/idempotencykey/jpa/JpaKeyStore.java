@@ -35,8 +35,7 @@ import org.jspecify.annotations.Nullable;
  * <p>A stage gets an entity manager of its own, without any entity, in a new transaction. After the stage, the entity
  * manager is flushed, the key is changed if it still has the held revision, and the transaction is committed. Outside
  * stages, keys are read and written by single statements in READ COMMITTED on connections of their own. A thread that
- * has a transaction of JTA's or Spring's can read keys, and is otherwise refused; see {@link
- * Builder#allowOuterTransactions()}.
+ * has a transaction of JTA's or Spring's is refused; see {@link Builder#allowOuterTransactions()}.
  *
  * <table>
  *   <caption>What a stage's isolation means</caption>
@@ -293,13 +292,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public boolean insert(StoredKey key) {
-        refuseOuterTransaction();
         return alone(statements -> table.insert(statements, key));
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        refuseOuterTransaction();
         try {
             return alone(statements -> table.replace(statements, expected, next));
         } catch (StoreFailure e) {
@@ -361,6 +358,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     private <R> R alone(Statements.Work<R> work) {
+        refuseOuterTransaction();
         return statement(connection -> dialect.alone(connection, work));
     }
 

@@ -69,9 +69,10 @@ final class PostgresqlDialect extends Dialect {
         return "select clock_timestamp()";
     }
 
+    /** It waits also for a transaction that has changed the existing row, such as a stage's. */
     @Override
     String insert(String table, String columns, String values) {
-        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(PATIENT_MILLIS)
+        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(BRIEF_MILLIS)
                 + " on conflict (" + KeyTable.IDENTITY + ") do nothing";
     }
 
