@@ -1,0 +1,134 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import com.zaxxer.hikari.HikariDataSource;
+import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.util.Map;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A table in which a store's promises wouldn't hold is found out when the store is made, and left as it was. */
+class WrongTableTest {
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "drop table idempotency_key",
+                "alter table idempotency_key drop column last_error",
+                "alter table idempotency_key drop column quarantine_reason",
+                "alter table idempotency_key drop constraint idempotency_key_pkey",
+                "alter table idempotency_key drop constraint idempotency_key_pkey, add primary key (key_value, scope,"
+                        + " revision)",
+                "alter table idempotency_key drop constraint idempotency_key_pkey, add primary key (key_value)",
+                "alter table idempotency_key add column tenant varchar(10) not null",
+                "alter table idempotency_key alter column request_parameters type jsonb using request_parameters::jsonb",
+                "alter table idempotency_key alter column key_value type varchar(20)",
+                "alter table idempotency_key alter column created_at type timestamptz(0)",
+                "alter table idempotency_key alter column revision type varchar(36)",
+                "create collation same (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+                        + " alter table idempotency_key alter column key_value type varchar(255) collate same"
+            })
+    void aWrongTableOnPostgresqlIsRefused(String change) throws SQLException {
+        refused(TestDatabase.POSTGRESQL, "postgresql.sql", change);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "drop table idempotency_key",
+                "alter table idempotency_key drop column last_error",
+                "alter table idempotency_key drop primary key",
+                "alter table idempotency_key add column tenant varchar(10) not null",
+                "alter table idempotency_key alter column key_value varchar_ignorecase(255) not null",
+                "alter table idempotency_key alter column key_value varchar(20) not null",
+                "alter table idempotency_key alter column request_parameters varchar(10) not null"
+            })
+    void aWrongTableOnH2IsRefused(String change) throws SQLException {
+        refused(TestDatabase.H2, "h2.sql", change);
+    }
+
+    @Tag("databases")
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "drop table idempotency_key",
+                "alter table idempotency_key drop column last_error",
+                "alter table idempotency_key drop primary key",
+                "alter table idempotency_key add column tenant varchar(10) not null",
+                "alter table idempotency_key engine = MyISAM",
+                "alter table idempotency_key modify key_value varchar(255) character set ascii collate"
+                        + " ascii_general_ci not null",
+                "alter table idempotency_key modify scope varchar(255) character set utf8mb4 collate"
+                        + " utf8mb4_general_ci not null",
+                "alter table idempotency_key modify created_at datetime not null",
+                "alter table idempotency_key modify response_body blob"
+            })
+    void aWrongTableOnMariadbIsRefused(String change) throws SQLException {
+        refused(TestDatabase.MARIADB, "mariadb.sql", change);
+    }
+
+    private static void refused(TestDatabase database, String file, String change) throws SQLException {
+        String url = database.create();
+        TestDatabase.execute(url, change);
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> new JpaKeyStore(factory))
+                    .withMessageContaining("idempotency_key")
+                    .withMessageContaining(file);
+        }
+        if (!change.startsWith("drop table")) {
+            assertThat(TestApplication.ask(url, "select count(*) from idempotency_key"))
+                    .containsExactly("0");
+        }
+    }
+
+    /** Hibernate's own table has a column of jsonb, and on MariaDB merges keys. */
+    @Test
+    void aTableThatHibernateMadeOnPostgresqlIsRefused() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        TestDatabase.execute(url, "drop table idempotency_key");
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory =
+                        TestDatabase.factory(pool, Map.of("hibernate.hbm2ddl.auto", "update"))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> new JpaKeyStore(factory))
+                    .withMessageContaining("postgresql.sql");
+        }
+    }
+
+    /** A right table may be in use, and may have more columns and indexes than it needs. */
+    @ParameterizedTest
+    @EnumSource(
+            value = TestDatabase.class,
+            names = {"H2", "POSTGRESQL"})
+    void aRightTableIsTakenAndLeftAsItWas(TestDatabase database) throws SQLException {
+        String url = database.create();
+        TestDatabase.execute(
+                url,
+                "alter table idempotency_key add column note varchar(10)",
+                "create index of_ours on idempotency_key (operation)");
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool);
+                Connection other = DriverManager.getConnection(url)) {
+            assertThat(new JpaKeyStore(factory).insert(JpaStoreContract.sample("scope")))
+                    .isTrue();
+            other.setAutoCommit(false);
+            TestDatabase.execute(other, "update idempotency_key set attempts = 9");
+
+            JpaKeyStore second = new JpaKeyStore(factory);
+
+            other.rollback();
+            assertThat(second.insert(JpaStoreContract.sample("other"))).isTrue();
+        }
+        assertThat(TestApplication.ask(url, "select scope from idempotency_key order by scope"))
+                .containsExactly("other", "scope");
+    }
+}
