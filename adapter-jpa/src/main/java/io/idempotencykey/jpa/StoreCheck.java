@@ -13,12 +13,15 @@ import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import java.math.BigDecimal;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -37,7 +40,7 @@ final class StoreCheck {
     private final KeyTable table;
 
     /** A scope that no application has. */
-    private final String scope = "idempotencykey-check-" + UUID.randomUUID();
+    private final String scope = long255("idempotencykey-check-" + UUID.randomUUID());
 
     StoreCheck(Dialect dialect, KeyTable table) {
         this.dialect = dialect;
@@ -64,14 +67,21 @@ final class StoreCheck {
     private void tableInTransaction(Connection connection) throws SQLException {
         Statements statements = new Statements(connection);
         StoredKey finished = key("aBc", finished());
-        StoredKey locked = key("AbC", new KeyState.Locked(RecoveryPoint.STARTED, AT, AT.plusSeconds(1)));
-        for (StoredKey key : new StoredKey[] {finished, locked}) {
+        RecoveryPoint point = RecoveryPoint.named("p".repeat(100));
+        List<StoredKey> keys = List.of(
+                finished,
+                key("AbC", new KeyState.Locked(point, AT, AT.plusSeconds(1))),
+                key(
+                        scope.toUpperCase(Locale.ROOT),
+                        "aBc",
+                        new KeyState.Quarantined(point, AT, "r".repeat(KeyState.Quarantined.MAX_REASON_LENGTH))));
+        for (StoredKey key : keys) {
             if (!table.insert(statements, key)) {
                 throw refused("takes keys for the same that differ only in upper and lower case", null);
             }
         }
-        for (StoredKey key : new StoredKey[] {finished, locked}) {
-            if (!found(statements, key).equals(Optional.of(key))) {
+        for (StoredKey key : keys) {
+            if (!found(statements, key).equals(Optional.of(key)) || !table.replace(statements, key.revision(), key)) {
                 throw refused("doesn't give back what was written to it", null);
             }
         }
@@ -82,8 +92,8 @@ final class StoreCheck {
         boolean isKept = table.find(statements, finished.id()).isPresent();
         connection.rollback();
         if (isKept) {
-            try (PreparedStatement delete =
-                    connection.prepareStatement("delete from " + table.name() + " where scope = '" + scope + "'")) {
+            try (PreparedStatement delete = connection.prepareStatement(
+                    "delete from " + table.name() + " where upper(scope) = '" + scope.toUpperCase(Locale.ROOT) + "'")) {
                 delete.executeUpdate();
             }
             connection.commit();
@@ -152,16 +162,32 @@ final class StoreCheck {
     }
 
     private static KeyState finished() {
-        Response response = Response.of(201, "application/octet-stream", "0123456789".repeat(30));
+        Response response = Response.of(201, "application/octet-stream", "0123456789".repeat(10_000));
         return new KeyState.Finished(response, AT, AT.plusSeconds(1));
     }
 
     private StoredKey key(String value, KeyState state) {
-        // Characters that a column of another type of JSON refuses, and an order and a number that it changes.
-        Request request = Request.of("POST", "/", Map.of("bb", "\0", "a", new java.math.BigDecimal("1.0")));
+        return key(scope, value, state);
+    }
+
+    /** A key whose texts are as long as can be, and that has what columns of other types refuse or change. */
+    private static StoredKey key(String scope, String value, KeyState state) {
+        Map<String, Object> parameters = Map.of("bb", "\0", "a", new BigDecimal("1.0"), "long", "v".repeat(100_000));
+        Request request = Request.of("M".repeat(32), "/" + "p".repeat(2_047), parameters);
+        String operation = "o".repeat(100);
         KeyCreation creation = new KeyCreation(
-                new KeyId(scope, value), UUID.randomUUID(), "", request, Fingerprint.of("", request), AT);
+                new KeyId(scope, long255(value)),
+                UUID.randomUUID(),
+                operation,
+                request,
+                Fingerprint.of(operation, request),
+                AT);
         return new StoredKey(
-                new IdempotencyKey(creation, new KeyProgress(state, 1, 0, "", AT)), new Revision(UUID.randomUUID()));
+                new IdempotencyKey(creation, new KeyProgress(state, 1, 0, "e".repeat(1_000), AT)),
+                new Revision(UUID.randomUUID()));
+    }
+
+    private static String long255(String text) {
+        return text + "x".repeat(255 - text.length());
     }
 }
