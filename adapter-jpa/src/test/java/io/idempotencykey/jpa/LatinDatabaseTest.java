@@ -56,8 +56,7 @@ class LatinDatabaseTest {
         String other = TestDatabase.POSTGRESQL.create();
         String name = "latin" + other.replaceAll(".*/(\\w+)\\?.*", "$1");
         TestDatabase.execute(
-                other,
-                "create database " + name + " encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'");
+                other, "create database " + name + " encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'");
         return TestDatabase.POSTGRESQL.fill(other.replaceAll("/(\\w+)\\?", "/" + name + "?"));
     }
 }

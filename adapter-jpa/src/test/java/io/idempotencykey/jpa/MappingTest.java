@@ -43,13 +43,12 @@ class MappingTest {
         String url = database.create();
         TestDatabase.execute(url, "drop table idempotency_key", "create schema other", use, database.schema());
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
-                EntityManagerFactory factory = TestApplication.factory(
-                        pool, Map.of("hibernate.default_schema", "other"), ContractRow.class)) {
+                EntityManagerFactory factory =
+                        TestApplication.factory(pool, Map.of("hibernate.default_schema", "other"), ContractRow.class)) {
             JpaKeyStore store = new JpaKeyStore(factory);
             StoredKey held = JpaStoreContract.held(store);
             StoredKey next = JpaStoreContract.next(held);
-            assertThat(store.commitStage(
-                            held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> next.progress()))
+            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> next.progress()))
                     .isEqualTo(StageCommit.committed());
             assertThat(TestApplication.ask(url, "select count(*) from other.idempotency_key"))
                     .containsExactly("1");
@@ -59,8 +58,8 @@ class MappingTest {
     @Test
     void renamedColumnsAreRefused() {
         try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 3);
-                EntityManagerFactory factory = TestDatabase.factory(
-                        pool, Map.of("hibernate.physical_naming_strategy", new Prefixing()))) {
+                EntityManagerFactory factory =
+                        TestDatabase.factory(pool, Map.of("hibernate.physical_naming_strategy", new Prefixing()))) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> new JpaKeyStore(factory))
                     .withMessageContaining("c_scope")

@@ -83,8 +83,8 @@ class OpenInViewTest {
                 EntityManagerFactory factory = TestDatabase.factory(pool);
                 EntityManager ofRequest = factory.createEntityManager()) {
             SpringTransactions spring = SpringTransactions.of(factory);
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(
-                    new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
+            IdempotencyKeyService<EntityManager> keys =
+                    new IdempotencyKeyService<>(new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
             EntityManagerHolder holder = new EntityManagerHolder(ofRequest);
             TransactionSynchronizationManager.bindResource(factory, holder);
             Map<Object, Object> bound = Map.copyOf(TransactionSynchronizationManager.getResourceMap());

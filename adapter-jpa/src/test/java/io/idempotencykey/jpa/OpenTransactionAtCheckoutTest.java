@@ -103,7 +103,8 @@ class OpenTransactionAtCheckoutTest {
         }
         assertThat(store.findResumable(Map.of(), null, Instant.parse("2050-01-01T00:00:00Z"), 9))
                 .hasSize(store.isolations().size());
-        assertThat(store.deleteExpired(Instant.parse("2050-01-01T00:00:00Z"), 9)).isZero();
+        assertThat(store.deleteExpired(Instant.parse("2050-01-01T00:00:00Z"), 9))
+                .isZero();
     }
 
     /** A pool that rolls nothing back when a connection is returned, as Tomcat's doesn't. */

@@ -17,8 +17,8 @@ class OuterWaitTest {
         TestDatabase.execute(url, "insert into contract_row values ('row', '0')");
         try (HikariDataSource pool = TestDatabase.pool(url, 4);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            JpaKeyStore store = new JpaKeyStore(
-                    factory, SpringTransactions.of(factory).plain(), Isolation.READ_COMMITTED);
+            JpaKeyStore store =
+                    new JpaKeyStore(factory, SpringTransactions.of(factory).plain(), Isolation.READ_COMMITTED);
             HeldRowTest.waitsInVain(
                     url, IdempotencyKeyService.builder(store).lease(LEASE).build());
         }

@@ -42,8 +42,7 @@ class TableNameTest {
                         .replaceAll("idempotency_key_(\\w+)", "request_$1"));
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            MappingTest.works(
-                    url, JpaKeyStore.builder(factory).table("request").build());
+            MappingTest.works(url, JpaKeyStore.builder(factory).table("request").build());
             assertThat(TestApplication.ask(url, "select count(*) from request")).containsExactly("1");
             assertThat(TestApplication.ask(url, "select count(*) from idempotency_key"))
                     .containsExactly("0");
@@ -55,8 +54,8 @@ class TableNameTest {
         try (HikariDataSource pool = TestDatabase.pool(TestDatabase.POSTGRESQL.create(), 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             assertThatIllegalArgumentException()
-                    .isThrownBy(() ->
-                            JpaKeyStore.builder(factory).table("absent").build())
+                    .isThrownBy(
+                            () -> JpaKeyStore.builder(factory).table("absent").build())
                     .withMessageContaining("absent")
                     .withMessageContaining("postgresql.sql");
         }

@@ -77,7 +77,9 @@ class TransactionAwareDataSourceTest {
 
             outer.executeWithoutResult(status -> {
                 insert(pool, "before");
-                store(factory).ifPresent(made -> assertThat(made.find(KeyId.of("absent"))).isEmpty());
+                store(factory)
+                        .ifPresent(made ->
+                                assertThat(made.find(KeyId.of("absent"))).isEmpty());
                 insert(pool, "after");
                 status.setRollbackOnly();
             });
@@ -85,7 +87,9 @@ class TransactionAwareDataSourceTest {
 
             outer.executeWithoutResult(status -> {
                 insert(pool, "before");
-                store(factory).ifPresent(made -> assertThat(made.find(KeyId.of("absent"))).isEmpty());
+                store(factory)
+                        .ifPresent(made ->
+                                assertThat(made.find(KeyId.of("absent"))).isEmpty());
                 insert(pool, "after");
             });
             assertThat(TestApplication.rows(url)).containsExactly("after", "before");

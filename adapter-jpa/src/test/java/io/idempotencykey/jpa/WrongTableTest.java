@@ -96,8 +96,7 @@ class WrongTableTest {
         String url = TestDatabase.POSTGRESQL.create();
         TestDatabase.execute(url, "drop table idempotency_key");
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
-                EntityManagerFactory factory =
-                        TestDatabase.factory(pool, Map.of("hibernate.hbm2ddl.auto", "update"))) {
+                EntityManagerFactory factory = TestDatabase.factory(pool, Map.of("hibernate.hbm2ddl.auto", "update"))) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> new JpaKeyStore(factory))
                     .withMessageContaining("postgresql.sql");
