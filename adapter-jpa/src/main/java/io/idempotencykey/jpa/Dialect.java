@@ -79,8 +79,8 @@ abstract class Dialect {
                         ? new MariadbDialect(connection)
                         : new MysqlDialect(connection);
             default ->
-                throw new IllegalArgumentException("the database is '" + product + "'; allowed: PostgreSQL, MySQL,"
-                        + " MariaDB, H2");
+                throw new IllegalArgumentException(
+                        "the database is '" + product + "'; allowed: PostgreSQL, MySQL," + " MariaDB, H2");
         };
     }
 
@@ -170,7 +170,8 @@ abstract class Dialect {
         statement.setObject(index, instant.atOffset(ZoneOffset.UTC));
     }
 
-    @Nullable Instant instant(ResultSet result, int column) throws SQLException {
+    @Nullable
+    Instant instant(ResultSet result, int column) throws SQLException {
         OffsetDateTime time = result.getObject(column, OffsetDateTime.class);
         return time == null ? null : time.toInstant();
     }
@@ -204,6 +205,11 @@ abstract class Dialect {
     /** Throws if the transaction hasn't the promised isolation, where the connection can tell. */
     void check(Connection connection, Stage stage) throws SQLException {}
 
+    /** What the data source should give where the adapter doesn't own connections; empty if it lacks nothing. */
+    String missingSettings() {
+        return "";
+    }
+
     /** Throws if the server has rolled the transaction back by itself. */
     void ping(Connection connection) throws SQLException {
         execute(connection, "select 1");
@@ -214,7 +220,7 @@ abstract class Dialect {
         return false;
     }
 
-    /** Whether errors have to be watched, because the server may roll a transaction back without the session noticing. */
+    /** Whether errors are watched, because the server may roll a transaction back without the session noticing. */
     boolean watches() {
         return true;
     }
@@ -224,7 +230,7 @@ abstract class Dialect {
         return statements;
     }
 
-    /** The fence's statement; it ends with the commit if {@code commits}, which only databases that send together do. */
+    /** The fence's statement; if {@code commits} it ends with the commit, as where {@link #sendsTogether()}. */
     abstract String fence(String table, String assignments, Stage stage, boolean commits);
 
     /** Executes the fence's statement. */
@@ -237,6 +243,11 @@ abstract class Dialect {
 
     /** What an error means. */
     abstract Failure failure(SQLException sql);
+
+    /** What a person may have to configure who sees this failure of an empty stage; empty if nobody knows. */
+    String advice(Throwable failure) {
+        return "";
+    }
 
     /** Whether a text was refused because the database's character set doesn't have all its characters. */
     abstract boolean isUnrepresentable(SQLException sql);

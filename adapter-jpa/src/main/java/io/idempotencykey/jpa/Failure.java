@@ -88,8 +88,7 @@ enum Failure {
     StageCommit beforeCommit(Throwable thrown) {
         return switch (this) {
             case CONFLICT, LOCKED, READ_ONLY, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
-            case DUPLICATE, REFUSED, NUMBERED -> StageCommit.rolledBack(thrown);
-            case NONE -> isStale(thrown) ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown);
+            case DUPLICATE, REFUSED, NUMBERED, NONE -> StageCommit.rolledBack(thrown);
         };
     }
 
@@ -100,12 +99,5 @@ enum Failure {
             case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
             case HEURISTIC, READ_ONLY, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
         };
-    }
-
-    /** Whether another transaction has changed an entity's version; the next try reads it anew. */
-    private static boolean isStale(Throwable thrown) {
-        return StoreFailure.chain(thrown).stream()
-                .anyMatch(each -> each instanceof jakarta.persistence.OptimisticLockException
-                        || each instanceof org.hibernate.StaleStateException);
     }
 }

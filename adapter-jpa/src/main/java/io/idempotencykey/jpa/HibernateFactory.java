@@ -31,7 +31,8 @@ final class HibernateFactory {
             sessions = factory.unwrap(SessionFactoryImplementor.class);
         } catch (RuntimeException e) {
             throw new IllegalArgumentException(
-                    "argument 'factory' is a '" + factory.getClass().getName() + "'; allowed: a factory of Hibernate ORM",
+                    "argument 'factory' is a '" + factory.getClass().getName()
+                            + "'; allowed: a factory of Hibernate ORM",
                     e);
         }
         if (isMultiTenant(sessions)) {
@@ -53,7 +54,10 @@ final class HibernateFactory {
     /** Asks for an option that only later versions of Hibernate have. */
     private static boolean hasMapper(Object options, String getter) {
         try {
-            return Class.forName("org.hibernate.boot.spi.SessionFactoryOptions").getMethod(getter).invoke(options) != null;
+            return Class.forName("org.hibernate.boot.spi.SessionFactoryOptions")
+                            .getMethod(getter)
+                            .invoke(options)
+                    != null;
         } catch (NoSuchMethodException e) {
             return false;
         } catch (ReflectiveOperationException e) {
@@ -89,14 +93,15 @@ final class HibernateFactory {
             return entity.getIdentifierTableName();
         }
         Map<String, Object> properties = sessions.getProperties();
-        Object schema = properties.getOrDefault(
-                "hibernate.default_schema", properties.get("hibernate.default_catalog"));
+        Object schema =
+                properties.getOrDefault("hibernate.default_schema", properties.get("hibernate.default_catalog"));
         return schema == null ? otherwise : schema + "." + otherwise;
     }
 
     private static void checkColumns(EntityPersister entity) {
         Set<String> mapped = new TreeSet<>();
-        entity.getIdentifierMapping().forEachSelectable((index, column) -> mapped.add(plain(column.getSelectionExpression())));
+        entity.getIdentifierMapping()
+                .forEachSelectable((index, column) -> mapped.add(plain(column.getSelectionExpression())));
         entity.forEachSelectable((index, column) -> mapped.add(plain(column.getSelectionExpression())));
         Set<String> expected = new TreeSet<>(Arrays.asList(KeyTable.ALL.split(", ")));
         if (!mapped.equals(expected)) {

@@ -24,6 +24,8 @@ abstract class InnodbDialect extends Dialect {
     private static final int LOCK_WAIT = 1205;
     private static final int DEADLOCK = 1213;
 
+    private static final int LONG_LEASE_SECONDS = 300;
+
     /** What connections come with: isolation, and the time-outs of idle transactions and of waits for rows. */
     final String isolation;
 
@@ -99,7 +101,8 @@ abstract class InnodbDialect extends Dialect {
     }
 
     @Override
-    @Nullable Instant instant(ResultSet result, int column) throws SQLException {
+    @Nullable
+    Instant instant(ResultSet result, int column) throws SQLException {
         LocalDateTime time = result.getObject(column, LocalDateTime.class);
         return time == null ? null : time.toInstant(ZoneOffset.UTC);
     }
@@ -116,6 +119,15 @@ abstract class InnodbDialect extends Dialect {
     @Override
     void ping(Connection connection) throws SQLException {
         execute(connection, "rollback to " + SAVEPOINT);
+    }
+
+    @Override
+    String missingSettings() {
+        return idleSeconds > 0 && idleSeconds <= LONG_LEASE_SECONDS
+                ? ""
+                : "its connections come with " + idleVariable() + " = " + idleSeconds + ", so that the transaction of a"
+                        + " worker that vanished may hold its rows beyond the lease; set " + idleVariable()
+                        + " to the lease's seconds in the data source";
     }
 
     /** The variable that bounds idle transactions. */
@@ -152,9 +164,7 @@ abstract class InnodbDialect extends Dialect {
             // The server ended the session: it stops, somebody killed it, or it was idle for too long.
             case 1053, 1927, 3169, 4031 -> Failure.LOST;
             default ->
-                Failure.state(sql).equals("HY000") && isOfTheServer(code)
-                        ? Failure.NUMBERED
-                        : Failure.byState(sql);
+                Failure.state(sql).equals("HY000") && isOfTheServer(code) ? Failure.NUMBERED : Failure.byState(sql);
         };
     }
 

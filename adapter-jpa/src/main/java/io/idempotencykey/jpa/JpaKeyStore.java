@@ -11,6 +11,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.lang.System.Logger.Level;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
@@ -27,18 +28,18 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps keys in a table of the application's own database, so that a stage's entities and its key commit together.
  *
- * <p>Works with Hibernate ORM 7 on PostgreSQL 16 to 18, MariaDB 11 and H2. {@link IdempotencyKeyEntity} has to be a
- * class of the persistence unit, and its table has to exist. The table's SQL is on the class path as {@code
- * io/idempotencykey/jpa/schema/postgresql.sql}, {@code mariadb.sql} and {@code h2.sql}.
+ * <p>Works with Hibernate ORM 6.6 to 7 on PostgreSQL 14 to 18, MySQL 8.0.17 and later, MariaDB 10.5 to 11, and H2 2.
+ * The table has to exist. Its SQL is on the class path as {@code io/idempotencykey/jpa/schema/postgresql.sql}, {@code
+ * mysql.sql}, {@code mariadb.sql} and {@code h2.sql}.
  *
- * <p>A stage gets an entity manager in a new transaction. After the stage, the entity manager is flushed, the key is
- * changed if it still has the held revision, and the transaction is committed. An outer transaction is left alone.
- * Outside stages, keys are read and written by single statements in READ COMMITTED on connections of their own, even if
- * the thread has a transaction.
+ * <p>A stage gets an entity manager of its own, without any entity, in a new transaction. After the stage, the entity
+ * manager is flushed, the key is changed if it still has the held revision, and the transaction is committed. Outside
+ * stages, keys are read and written by single statements in READ COMMITTED on connections of their own. A thread that
+ * has a transaction of JTA's or Spring's is refused; see {@link Builder#allowOuterTransactions()}.
  *
  * <table>
  *   <caption>What a stage's isolation means</caption>
- *   <tr><th>isolation</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th></tr>
+ *   <tr><th>isolation</th><th>PostgreSQL</th><th>MySQL, MariaDB</th><th>H2</th></tr>
  *   <tr><td>SERIALIZABLE</td><td>no anomalies</td><td>no anomalies: reads lock</td><td>a snapshot; write skew is
  *   possible</td></tr>
  *   <tr><td>SNAPSHOT</td><td>its REPEATABLE READ</td><td>refused</td><td>as it says</td></tr>
@@ -47,23 +48,33 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
  * </table>
  *
- * <p>An isolation costs nothing if the data source's connections have it already; the store looks that up when it is
- * made. Otherwise it is set for the transaction, and the connection goes back as it came.
+ * <p>An isolation costs nothing if the data source's connections come with it, which each stage's fence compares.
+ * Otherwise it is set for the transaction, and the connection goes back as it came.
  *
  * <table>
  *   <caption>What a database's error means, anywhere among the causes and suppressed exceptions</caption>
- *   <tr><th>error</th><th>PostgreSQL</th><th>MariaDB</th><th>H2</th><th>in a stage</th><th>at its commit</th></tr>
- *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213, 1020</td>
- *   <td>40001, 90131</td><td>run again</td><td>run again</td></tr>
- *   <tr><td>row held for too long</td><td>55P03</td><td>1205, 4024</td><td>50200</td><td>run again</td><td>run
- *   again</td></tr> <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx, 58xxx,
- *   XXxxx, 25P03, 25P04</td> <td>08xxx, 70xxx</td><td>90067, 90098, 90121</td><td>run again</td><td>unknown: the key is
- *   read</td></tr> <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server,
- *   such as 1364</td> <td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr> <tr><td>heuristic
- *   outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again</td> <td>unknown: the
- *   key is read</td></tr> <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run
- *   again</td><td>unknown: the key is read</td></tr> <tr><td>any other</td><td colspan="3">such as 23505,
- *   1062</td><td>the stage's own</td><td>the stage's own</td></tr>
+ *   <tr><th>error</th><th>PostgreSQL</th><th>MySQL, MariaDB</th><th>H2</th><th>in a stage</th><th>at its
+ *   commit</th></tr>
+ *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213; 1020 (MariaDB),
+ *   3101 (MySQL)</td><td>40001, 90131</td><td>run again</td><td>run again</td></tr>
+ *   <tr><td>row held for too long</td><td>55P03</td><td>1205; 4024 (MariaDB), 3572 (MySQL)</td><td>50200</td><td>run
+ *   again</td><td>run again</td></tr>
+ *   <tr><td>server that only reads</td><td>25006</td><td>1290, 1792, 1836</td><td>90097</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
+ *   25P03, 25P04</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>statement's time-out or cancellation</td><td>57014</td><td>1317, 1969, 3024</td><td>57014</td><td>the
+ *   stage's own</td><td>the stage's own</td></tr>
+ *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as
+ *   1364</td><td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run
+ *   again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run again</td><td>unknown: the key is
+ *   read</td></tr>
+ *   <tr><td>marked for rollback or timed out by the application</td><td colspan="3">no SQL error</td><td>the stage's
+ *   own</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>any other</td><td colspan="3">such as 23505, 1062</td><td>the stage's own</td><td>the stage's own</td></tr>
  * </table>
  *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
@@ -72,6 +83,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Safe for many threads.
  */
 public final class JpaKeyStore implements KeyStore<EntityManager> {
+    private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
     private static final String DEFAULT_TABLE = "idempotency_key";
 
     private final Connections connections;
@@ -115,8 +127,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
             throw new IllegalArgumentException("argument 'factory' is made by Spring, whose repositories and services"
                     + " would have no part in a stage. " + SpringThread.REMEDY);
         }
-        this.connections =
-                new Connections(HibernateFactory.connections(sessions), isJta ? HibernateFactory.manager(sessions) : null);
+        this.connections = new Connections(
+                HibernateFactory.connections(sessions), isJta ? HibernateFactory.manager(sessions) : null);
         this.allowsOuterTransactions = builder.allowsOuterTransactions;
         if (joinsOuterTransactions()) {
             throw new IllegalArgumentException("argument 'factory' has a data source whose connections take part in"
@@ -133,6 +145,10 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         } else {
             this.transactions = new Transactions.Local(sessions, connections, dialect);
         }
+        if (!(transactions instanceof Transactions.Local)
+                && !dialect.missingSettings().isEmpty()) {
+            LOGGER.log(Level.WARNING, "the data source lacks a setting: {0}", dialect.missingSettings());
+        }
         StoreCheck check = new StoreCheck(dialect, table);
         boolean unused = statement(connection -> {
             check.table(connection);
@@ -141,13 +157,14 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         Map<Isolation, Throwable> failures = check.transactions(transactions);
         Set<Isolation> possible = dialect.isolations();
         possible.removeAll(failures.keySet());
+        Throwable failure = failures.get(builder.strongest);
         if (!possible.contains(builder.strongest)) {
             throw new IllegalArgumentException(
                     "argument 'strongest' is '" + builder.strongest + "'; allowed here: " + possible
                             + ". Configure the data source so that its connections come with this isolation, or the"
-                            + " transaction manager so that it sets it, or ask for another. A stage was tried: "
-                            + failures.get(builder.strongest),
-                    failures.get(builder.strongest));
+                            + " transaction manager so that it sets it, or ask for another."
+                            + (failure == null ? "" : dialect.advice(failure) + " An empty stage failed: " + failure),
+                    failure);
         }
         possible.removeIf(isolation -> isolation.compareTo(builder.strongest) > 0);
         this.isolations = Collections.unmodifiableSet(possible);
@@ -275,13 +292,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public boolean insert(StoredKey key) {
-        refuseOuterTransaction();
         return alone(statements -> table.insert(statements, key));
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        refuseOuterTransaction();
         try {
             return alone(statements -> table.replace(statements, expected, next));
         } catch (StoreFailure e) {
@@ -319,8 +334,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         if (!allowsOuterTransactions && connections.isThreadInTransaction()) {
             throw new StoreFailure(
                     StoreFailure.Kind.REFUSED,
-                    "the thread has an open transaction, which the operation can't be part of: a stage commits by itself."
-                            + " Call it outside the transaction, or make the store by"
+                    "the thread has an open transaction, which the operation can't be part of, because a stage commits"
+                            + " by itself. Call it outside the transaction, or make the store by"
                             + " JpaKeyStore.builder(factory).allowOuterTransactions()",
                     null);
         }
@@ -343,6 +358,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     private <R> R alone(Statements.Work<R> work) {
+        refuseOuterTransaction();
         return statement(connection -> dialect.alone(connection, work));
     }
 

@@ -13,7 +13,8 @@ final class JsonTextJavaType extends StringJavaType {
 
     @Override
     public JdbcType getRecommendedJdbcType(JdbcTypeIndicators context) {
-        boolean isMysql = context.getDialect() instanceof MySQLDialect && !(context.getDialect() instanceof MariaDBDialect);
+        boolean isMysql =
+                context.getDialect() instanceof MySQLDialect && !(context.getDialect() instanceof MariaDBDialect);
         return context.getJdbcType(isMysql ? SqlTypes.LONG32VARCHAR : SqlTypes.JSON);
     }
 }

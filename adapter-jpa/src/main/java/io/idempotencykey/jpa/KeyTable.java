@@ -49,9 +49,7 @@ final class KeyTable {
         this.dialect = dialect;
         this.table = table;
         this.insert = dialect.insert(
-                table,
-                ALL,
-                Arrays.stream(ALL.split(", ")).map(this::parameter).collect(Collectors.joining(", ")));
+                table, ALL, Arrays.stream(ALL.split(", ")).map(this::parameter).collect(Collectors.joining(", ")));
         this.replace = dialect.replace(table, assignments(CREATION + ", " + CHANGING));
         this.changing = assignments(CHANGING);
         this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;

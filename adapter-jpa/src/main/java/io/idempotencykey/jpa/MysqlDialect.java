@@ -29,7 +29,7 @@ final class MysqlDialect extends InnodbDialect {
         checkServer(settings.get(3), settings.get(4));
     }
 
-    /** Refuses older servers, in which every collation takes trailing spaces for nothing, and those that aren't MySQL. */
+    /** Refuses older servers, whose collations all take trailing spaces for nothing, and those that aren't MySQL. */
     static void checkServer(String version, String comment) {
         String server = (version + " " + comment).toLowerCase(Locale.ROOT);
         for (String other : List.of("tidb", "vitess", "oceanbase", "singlestore")) {
@@ -57,8 +57,9 @@ final class MysqlDialect extends InnodbDialect {
 
     @Override
     String insert(String table, String columns, String values) {
-        return "insert into " + table + " (" + columns + ") select " + values + " from dual where not exists (select 1 from "
-                + table + " where " + KeyTable.SAME_KEY + " for share nowait)";
+        return "insert into " + table + " (" + columns + ") select " + values
+                + " from dual where not exists (select 1 from " + table + " where " + KeyTable.SAME_KEY
+                + " for share nowait)";
     }
 
     /** A held row fails at once; {@code for update nowait} works where the optimizer has to look it up first. */

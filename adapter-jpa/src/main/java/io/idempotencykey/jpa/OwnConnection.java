@@ -67,8 +67,8 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         this.target = target;
         this.dialect = dialect;
         this.isOwned = isOwned;
-        this.proxy = (Connection) Proxy.newProxyInstance(
-                OwnConnection.class.getClassLoader(), new Class<?>[] {Connection.class}, this);
+        this.proxy = (Connection)
+                Proxy.newProxyInstance(OwnConnection.class.getClassLoader(), new Class<?>[] {Connection.class}, this);
     }
 
     /** What the stage's session works with. */

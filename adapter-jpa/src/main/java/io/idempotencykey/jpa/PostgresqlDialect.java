@@ -19,6 +19,9 @@ final class PostgresqlDialect extends Dialect {
 
     private static final String NO_SAVEPOINT = "3B001";
 
+    /** {@code SET TRANSACTION} after another statement. */
+    private static final String SET_TOO_LATE = "25001";
+
     /** What the data source's connections came with when the store was made, as the server spells it. */
     private final String isolation;
 
@@ -66,9 +69,10 @@ final class PostgresqlDialect extends Dialect {
         return "select clock_timestamp()";
     }
 
+    /** It waits also for a transaction that has changed the existing row, such as a stage's. */
     @Override
     String insert(String table, String columns, String values) {
-        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(PATIENT_MILLIS)
+        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(BRIEF_MILLIS)
                 + " on conflict (" + KeyTable.IDENTITY + ") do nothing";
     }
 
@@ -178,7 +182,8 @@ final class PostgresqlDialect extends Dialect {
                 + " select sqrt(case current_setting('transaction_isolation') when '" + name(stage.isolation())
                 + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
                 + isAsGiven(idleMillis, stage, "idle_in_transaction_session_timeout", idleTimeout) + " and "
-                + isAsGiven(lockMillis, stage, "lock_timeout", lockTimeout) + " from fenced" + (commits ? "; commit" : "");
+                + isAsGiven(lockMillis, stage, "lock_timeout", lockTimeout) + " from fenced"
+                + (commits ? "; commit" : "");
     }
 
     private String isAsGiven(long millis, Stage stage, String setting, String text) {
@@ -187,8 +192,7 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
-        try {
-            ResultSet result = statements.query(statement);
+        try (ResultSet result = statements.query(statement)) {
             if (!result.next()) {
                 throw new SQLException("the fence gave no row");
             }
@@ -229,6 +233,16 @@ final class PostgresqlDialect extends Dialect {
             case "23505" -> Failure.DUPLICATE;
             default -> Failure.byState(sql);
         };
+    }
+
+    @Override
+    String advice(Throwable failure) {
+        return Failure.errors(failure).stream()
+                        .anyMatch(error -> Failure.state(error).equals(SET_TOO_LATE))
+                ? " The driver's options autosave and prepareThreshold=-1, and pools and wrappers with a query of their"
+                        + " own, send a statement before the one that sets the isolation: leave them out, or set"
+                        + " default_transaction_isolation."
+                : "";
     }
 
     @Override

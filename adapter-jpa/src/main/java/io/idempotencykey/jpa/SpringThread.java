@@ -152,7 +152,7 @@ final class SpringThread {
             Connection connection = connections.getConnection();
             try {
                 // Some data sources take a connection only when it is used.
-                int unused = connection.getTransactionIsolation();
+                connection.createStatement().close();
                 return !TransactionSynchronizationManager.getSynchronizations().isEmpty();
             } finally {
                 connections.closeConnection(connection);

@@ -2,9 +2,11 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
+import jakarta.persistence.OptimisticLockException;
 import jakarta.persistence.PersistenceException;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
@@ -12,6 +14,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.function.Function;
+import org.hibernate.StaleStateException;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
 import org.hibernate.resource.transaction.spi.TransactionCoordinator;
@@ -147,7 +150,7 @@ final class StageAttempt implements Transactions.Work {
             try {
                 if (session.getStatistics().getEntityCount() > 0) {
                     throw new IllegalStateException("the entity manager already holds entities, which may be older than"
-                            + " the stage's transaction; NewTransaction must give the stage an entity manager of its own");
+                            + " the stage's transaction; NewTransaction must give it an entity manager of its own");
                 }
                 begin(own);
                 stage(entityManager, session, coordinator, own);
@@ -258,8 +261,8 @@ final class StageAttempt implements Transactions.Work {
             }
             case OTHER_TRANSACTION -> throw refused(doomed(null));
             case OTHER_SETTINGS ->
-                throw refused(new NotCommitted("the data source gave a connection with another isolation than before",
-                        null));
+                throw refused(
+                        new NotCommitted("the data source gave a connection with another isolation than before", null));
         }
     }
 
@@ -287,9 +290,16 @@ final class StageAttempt implements Transactions.Work {
     }
 
     private StageCommit beforeCommit(Throwable cause) {
-        return cause instanceof NotCommitted
+        Failure failure = dialect.failure(cause);
+        return cause instanceof NotCommitted || (failure == Failure.NONE && isStale(cause))
                 ? StageCommit.transientlyRolledBack(cause)
-                : dialect.failure(cause).beforeCommit(cause);
+                : failure.beforeCommit(cause);
+    }
+
+    /** Whether another transaction has changed an entity's version; the next try reads it anew. */
+    private static boolean isStale(Throwable thrown) {
+        return StoreFailure.chain(thrown).stream()
+                .anyMatch(each -> each instanceof OptimisticLockException || each instanceof StaleStateException);
     }
 
     /** What became of a transaction that seems to have been committed. */
@@ -304,7 +314,9 @@ final class StageAttempt implements Transactions.Work {
             case FENCED_OFF -> StageCommit.fencedOff();
             case FENCED, COMMITTING ->
                 switch (end) {
-                    case NOT_YET -> joined(Objects.requireNonNull(committing));
+                    // Before Hibernate 7.4 no callback says how a transaction ended whose commit failed.
+                    case NOT_YET ->
+                        progress == Progress.COMMITTING ? notCommitted() : joined(Objects.requireNonNull(committing));
                     case COMMITTED -> StageCommit.committed();
                     case NOT_COMMITTED -> notCommitted();
                 };

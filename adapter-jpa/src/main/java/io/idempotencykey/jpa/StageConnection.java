@@ -11,7 +11,12 @@ interface StageConnection {
     /** The last statement of a stage. */
     @FunctionalInterface
     interface Fence {
-        /** Runs it, and commits if {@code commits}; throws if it matched nothing. */
+        /**
+         * Runs it; throws if it matched nothing.
+         *
+         * @param statements on the transaction's connection
+         * @param commits whether it has to commit, too
+         */
         void on(Statements statements, boolean commits) throws SQLException;
     }
 
@@ -34,7 +39,8 @@ interface StageConnection {
     void running(boolean running);
 
     /** An error after which the server may have rolled the transaction back, even if the stage swallowed it. */
-    @Nullable SQLException doom();
+    @Nullable
+    SQLException doom();
 
     /** Runs the fence, or has it run in place of the commit. */
     void fence(Fence fence) throws SQLException;

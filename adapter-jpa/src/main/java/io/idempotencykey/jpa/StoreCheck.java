@@ -22,6 +22,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import org.hibernate.Session;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -81,8 +82,8 @@ final class StoreCheck {
         boolean isKept = table.find(statements, finished.id()).isPresent();
         connection.rollback();
         if (isKept) {
-            try (PreparedStatement delete = connection.prepareStatement(
-                    "delete from " + table.name() + " where scope = '" + scope + "'")) {
+            try (PreparedStatement delete =
+                    connection.prepareStatement("delete from " + table.name() + " where scope = '" + scope + "'")) {
                 delete.executeUpdate();
             }
             connection.commit();
@@ -130,20 +131,28 @@ final class StoreCheck {
         Map<Isolation, Throwable> failures = new EnumMap<>(Isolation.class);
         for (Isolation isolation : dialect.isolations()) {
             StoredKey absent = key("absent", finished());
-            StageCommit end = new StageAttempt(table, dialect, absent, isolation, LEASE, entityManager -> absent.progress())
+            StageCommit end = new StageAttempt(table, dialect, absent, isolation, LEASE, entityManager -> {
+                        // A text that no driver has prepared before.
+                        entityManager
+                                .unwrap(Session.class)
+                                .doWork(connection ->
+                                        Dialect.execute(connection, "select '" + UUID.randomUUID() + "'"));
+                        return absent.progress();
+                    })
                     .in(transactions);
             if (end.kind() != StageCommit.Kind.FENCED_OFF) {
                 failures.put(
                         isolation,
-                        end.cause() == null ? new IllegalStateException("a stage ended as " + end.kind()) : end.cause());
+                        end.cause() == null
+                                ? new IllegalStateException("a stage ended as " + end.kind())
+                                : end.cause());
             }
         }
         return failures;
     }
 
     private static KeyState finished() {
-        Response response =
-                Response.of(201, "application/octet-stream", "0123456789".repeat(30));
+        Response response = Response.of(201, "application/octet-stream", "0123456789".repeat(30));
         return new KeyState.Finished(response, AT, AT.plusSeconds(1));
     }
 

@@ -108,8 +108,7 @@ sealed interface Transactions {
         private void commit(Work work) throws Exception {
             Connection connection = connections.provider().getConnection();
             OwnConnection own = new OwnConnection(connection, dialect, false);
-            try (Session session =
-                    factory.withOptions().connection(own.proxy()).openSession()) {
+            try (Session session = factory.withOptions().connection(own.proxy()).openSession()) {
                 session.joinTransaction();
                 work.in(session, own);
                 manager.commit();

@@ -39,12 +39,21 @@ final class ExplainingConnection {
 
     private PreparedStatement explained(String sql) throws SQLException {
         PreparedStatement statement = target.prepareStatement(sql);
+        if (sql.startsWith("set lock_timeout")) {
+            return statement;
+        }
+        return database == TestDatabase.MYSQL ? counted(statement) : explained(sql, statement);
+    }
+
+    private PreparedStatement explained(String sql, PreparedStatement statement) throws SQLException {
         PreparedStatement explain = target.prepareStatement(
                 switch (database) {
                     case POSTGRESQL -> "explain (analyze, costs off, timing off, summary off, buffers off) " + sql;
-                    case MARIADB -> sql.replaceFirst("^(set statement \\S+ = \\S+ for )?", "$1analyze format=json ");
-                    case MYSQL -> "explain analyze " + sql;
+                    case MARIADB ->
+                        sql.replaceFirst("^begin not atomic release .*?; (.*); end$", "$1")
+                                .replaceFirst("^(set statement \\S+ = \\S+ for )?", "$1analyze format=json ");
                     case H2 -> "explain analyze " + sql;
+                    case MYSQL -> throw new IllegalStateException("MySQL explains no update");
                 });
         return (PreparedStatement) Proxy.newProxyInstance(
                 getClass().getClassLoader(), new Class<?>[] {PreparedStatement.class}, (proxy, method, arguments) -> {
@@ -61,6 +70,31 @@ final class ExplainingConnection {
                     }
                     return invoke(statement, method, arguments);
                 });
+    }
+
+    /** A statement whose plan is the number of rows that the server reads for it. */
+    private PreparedStatement counted(PreparedStatement statement) {
+        return (PreparedStatement) Proxy.newProxyInstance(
+                getClass().getClassLoader(), new Class<?>[] {PreparedStatement.class}, (proxy, method, arguments) -> {
+                    if (!method.getName().startsWith("execute")) {
+                        return invoke(statement, method, arguments);
+                    }
+                    long before = rowsRead();
+                    Object result = invoke(statement, method, arguments);
+                    plan.append("\"r_rows\": ").append(rowsRead() - before).append('\n');
+                    return result;
+                });
+    }
+
+    private long rowsRead() throws SQLException {
+        try (Statement status = target.createStatement();
+                ResultSet rows = status.executeQuery("show session status like 'Handler_read%'")) {
+            long read = 0;
+            while (rows.next()) {
+                read += rows.getLong(2);
+            }
+            return read;
+        }
     }
 
     private static @Nullable Object invoke(Object target, Method method, @Nullable Object @Nullable [] arguments)

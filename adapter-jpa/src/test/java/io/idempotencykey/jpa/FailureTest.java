@@ -25,7 +25,8 @@ class FailureTest {
     /** 1180: "Got error … during COMMIT". */
     @Test
     void aCommitThatMariadbRefusesByANumberAloneIsUnknown() {
-        assertThat(ofCommit(MARIADB, new SQLException("refused", "HY000", 1180))).isEqualTo("unknown");
+        assertThat(ofCommit(MARIADB, new SQLException("refused", "HY000", 1180)))
+                .isEqualTo("unknown");
     }
 
     @Test

@@ -32,7 +32,7 @@ class IndexTest {
     private static final int UNFINISHED = 15_001;
 
     @ParameterizedTest
-    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "MYSQL")
+    @EnumSource
     void everyStatementUsesAnIndexAmongAMillionKeys(TestDatabase database, @TempDir Path directory) throws Exception {
         // In a file, because a million rows take more memory than a test should.
         String url = database == TestDatabase.H2
@@ -75,7 +75,8 @@ class IndexTest {
                     "quarantined", s -> table.findQuarantined(s, null, 100),
                     "quarantined, next", s -> table.findQuarantined(s, after, 100));
 
-            check(database, world, single, MOST_ROWS_TOUCHED);
+            // MySQL counts each row of the reaper's once more for each table of its join.
+            check(database, world, single, database == TestDatabase.MYSQL ? 3 * MOST_ROWS_TOUCHED : MOST_ROWS_TOUCHED);
             // Only PostgreSQL's indexes find the first scope without reading all unfinished keys.
             check(database, world, listing, database == TestDatabase.POSTGRESQL ? MOST_ROWS_TOUCHED : UNFINISHED);
         }
@@ -100,7 +101,7 @@ class IndexTest {
         return switch (database) {
             case POSTGRESQL -> "Seq Scan";
             case MARIADB -> "\"access_type\": \"(ALL|index)\"";
-            case MYSQL -> "Table scan";
+            case MYSQL -> "no plan is read, as the rows are counted";
             case H2 -> "tableScan";
         };
     }
@@ -123,6 +124,10 @@ class IndexTest {
         try (Connection connection = world.pool.getConnection()) {
             connection.setAutoCommit(false);
             ExplainingConnection explaining = new ExplainingConnection(database, connection);
+            if (database == TestDatabase.MYSQL) {
+                // The fence releases it first.
+                TestDatabase.execute(connection, Dialect.SAVEPOINT);
+            }
             statement.with(new Statements(explaining.connection()));
             connection.rollback();
             connection.setAutoCommit(true);

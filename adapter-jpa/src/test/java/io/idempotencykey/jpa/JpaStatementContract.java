@@ -141,12 +141,14 @@ abstract class JpaStatementContract {
 
             assertThat(world.source.rows()).containsExactly(INSERT_ROW, UPDATE_KEY);
             assertThat(world.source.executed()).endsWith("commit");
-            assertThat(world.source.roundTrips()).isEqualTo(switch (database) {
-                case POSTGRESQL -> 2; // the commit goes along with the fence
-                case MYSQL -> 5; // the savepoint, and its release
-                case MARIADB -> 4; // the savepoint, which goes back along with the fence
-                case H2 -> 6; // the bound on the fence's wait for a row is read, set and restored
-            });
+            assertThat(world.source.roundTrips())
+                    .isEqualTo(
+                            switch (database) {
+                                case POSTGRESQL -> 2; // the commit goes along with the fence
+                                case MYSQL -> 5; // the savepoint, and its release
+                                case MARIADB -> 4; // the savepoint, which goes back along with the fence
+                                case H2 -> 6; // the bound on the fence's wait for a row is read, set and restored
+                            });
         });
     }
 

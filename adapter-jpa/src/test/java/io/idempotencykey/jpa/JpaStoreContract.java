@@ -596,7 +596,8 @@ abstract class JpaStoreContract {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             assertThatIllegalArgumentException()
-                    .isThrownBy(() -> new JpaKeyStore(factory, (isolation, timeout, work) -> {}, Isolation.SERIALIZABLE))
+                    .isThrownBy(
+                            () -> new JpaKeyStore(factory, (isolation, timeout, work) -> {}, Isolation.SERIALIZABLE))
                     .withMessageContaining("Configure the data source");
         }
     }
@@ -690,7 +691,8 @@ abstract class JpaStoreContract {
             List<String> values = TestDatabase.inTransaction(
                     factory,
                     em -> em.createQuery(
-                                    "select k.keyValue from IdempotencyKeyEntity k where k.state = 'locked'", String.class)
+                                    "select k.keyValue from IdempotencyKeyEntity k where k.state = 'locked'",
+                                    String.class)
                             .getResultList());
             assertThat(values).containsExactly(held.id().value());
         }
@@ -726,7 +728,9 @@ abstract class JpaStoreContract {
             case H2 -> "set schema other";
         };
         TestDatabase.execute(url, "drop table idempotency_key", "create schema other", use, database.schema());
-        String property = database == TestDatabase.MARIADB || database == TestDatabase.MYSQL ? "hibernate.default_catalog" : "hibernate.default_schema";
+        String property = database == TestDatabase.MARIADB || database == TestDatabase.MYSQL
+                ? "hibernate.default_catalog"
+                : "hibernate.default_schema";
         try (HikariDataSource pool = TestDatabase.pool(url, 2);
                 EntityManagerFactory factory = TestDatabase.factory(pool, Map.of(property, "other"))) {
             JpaKeyStore store = new JpaKeyStore(factory);

@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import com.arjuna.ats.jta.common.jtaPropertyManager;
 import io.agroal.api.AgroalDataSource;
+import io.agroal.api.AgroalDataSourceListener;
 import io.agroal.api.configuration.AgroalConnectionFactoryConfiguration.TransactionIsolation;
 import io.agroal.api.configuration.supplier.AgroalDataSourceConfigurationSupplier;
 import io.agroal.narayana.NarayanaTransactionIntegration;
@@ -23,10 +24,14 @@ final class JtaApplication {
     }
 
     static void with(String url, int poolSize, Test test) throws Exception {
+        with(url, poolSize, new AgroalDataSourceListener() {}, test);
+    }
+
+    static void with(String url, int poolSize, AgroalDataSourceListener listener, Test test) throws Exception {
         TransactionManager manager = com.arjuna.ats.jta.TransactionManager.transactionManager();
         NarayanaTransactionIntegration integration = new NarayanaTransactionIntegration(
                 manager, jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry());
-        try (AgroalDataSource pool = pool(url, poolSize, integration);
+        try (AgroalDataSource pool = pool(url, poolSize, integration, listener);
                 EntityManagerFactory factory = TestDatabase.factory(
                         pool,
                         Map.of(
@@ -40,14 +45,17 @@ final class JtaApplication {
         }
     }
 
-    private static AgroalDataSource pool(String url, int size, NarayanaTransactionIntegration integration)
+    private static AgroalDataSource pool(
+            String url, int size, NarayanaTransactionIntegration integration, AgroalDataSourceListener listener)
             throws SQLException {
-        return AgroalDataSource.from(new AgroalDataSourceConfigurationSupplier()
-                .connectionPoolConfiguration(c -> c.maxSize(size)
-                        .acquisitionTimeout(Duration.ofSeconds(10))
-                        .transactionIntegration(integration)
-                        .connectionFactoryConfiguration(
-                                f -> f.jdbcUrl(url).jdbcTransactionIsolation(TransactionIsolation.SERIALIZABLE))));
+        return AgroalDataSource.from(
+                new AgroalDataSourceConfigurationSupplier()
+                        .connectionPoolConfiguration(c -> c.maxSize(size)
+                                .acquisitionTimeout(Duration.ofSeconds(10))
+                                .transactionIntegration(integration)
+                                .connectionFactoryConfiguration(f ->
+                                        f.jdbcUrl(url).jdbcTransactionIsolation(TransactionIsolation.SERIALIZABLE))),
+                listener);
     }
 
     /** Returns when the thread's transaction has timed out. */

@@ -144,8 +144,8 @@ class NewTransactionTest {
         try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             assertThatIllegalArgumentException()
-                    .isThrownBy(() -> new JpaKeyStore(
-                            factory, Manager.FORGETS_THE_WORK.over(factory), Isolation.READ_COMMITTED))
+                    .isThrownBy(() ->
+                            new JpaKeyStore(factory, Manager.FORGETS_THE_WORK.over(factory), Isolation.READ_COMMITTED))
                     .withMessageContaining("didn't run the stage's work");
         }
     }

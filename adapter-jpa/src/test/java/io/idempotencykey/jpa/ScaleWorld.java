@@ -87,7 +87,11 @@ final class ScaleWorld implements AutoCloseable {
             execute("update idempotency_key set state = 'quarantined', quarantined_at = updated_at,"
                     + " quarantine_reason = '-', recovery_point = 'started' where key_value = '" + sample + "'");
         }
-        execute(COPY.formatted(count + 1, name, dueAt(due.toMillis()), numbers(count), sample));
+        String copy = COPY.formatted(count + 1, name, dueAt(due.toMillis()), numbers(count), sample);
+        execute(
+                database == TestDatabase.MYSQL
+                        ? copy.replaceFirst("^insert", "insert /*+ SET_VAR(cte_max_recursion_depth = 2000000) */")
+                        : copy);
         execute("delete from idempotency_key where key_value = '" + sample + "'");
         execute("delete from contract_row");
     }
@@ -105,8 +109,8 @@ final class ScaleWorld implements AutoCloseable {
             case POSTGRESQL -> "generate_series(1, " + count + ") n";
             case MARIADB -> "(select cast(seq as signed) n from seq_1_to_" + count + ") numbers";
             case MYSQL ->
-                "(with recursive numbers as (select 1 n union all select n + 1 from numbers where n < " + count
-                        + ") select n from numbers) numbers";
+                "(with recursive upto as (select 1 n union all select n + 1 from upto where n < " + count
+                        + ") select n from upto) numbers";
             case H2 -> "(select x n from system_range(1, " + count + ")) numbers";
         };
     }

@@ -10,19 +10,20 @@ import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.Entity;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.Id;
+import java.lang.reflect.Proxy;
 import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Map;
 import javax.sql.DataSource;
+import org.hibernate.Version;
 import org.hibernate.annotations.TenantId;
 import org.hibernate.cfg.MultiTenancySettings;
 import org.hibernate.context.spi.CurrentTenantIdentifierResolver;
-import org.hibernate.context.spi.TenantCredentialsMapper;
-import org.hibernate.context.spi.TenantSchemaMapper;
 import org.hibernate.engine.jdbc.connections.spi.AbstractDataSourceBasedMultiTenantConnectionProviderImpl;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Where Hibernate prepares a connection for a tenant, no other connection is the tenant's. */
@@ -39,36 +40,26 @@ class TenantTest {
         }
     };
 
+    /** Settings of Hibernate 7.1 and later, by the interface that their value implements. */
     @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
-    void aSchemaForEachTenantIsRefused(TestDatabase database) throws SQLException {
-        String url = database.create();
+    @CsvSource({
+        "hibernate.multi_tenant.schema_mapper, org.hibernate.context.spi.TenantSchemaMapper",
+        "hibernate.multi_tenant.credentials_mapper, org.hibernate.context.spi.TenantCredentialsMapper"
+    })
+    void aSchemaOrAUserForEachTenantIsRefused(String setting, String type) throws SQLException {
+        Class<?> mapper;
+        try {
+            mapper = Class.forName(type);
+        } catch (ClassNotFoundException e) {
+            assertThat(Version.getVersionString()).matches("(6|7\\.0)\\..*");
+            return;
+        }
+        String url = TestDatabase.H2.create();
         TestDatabase.execute(url, "create schema a");
-        TenantSchemaMapper<String> mapper = tenant -> tenant;
+        Object same = Proxy.newProxyInstance(
+                TenantTest.class.getClassLoader(), new Class<?>[] {mapper}, (self, method, arguments) -> arguments[0]);
 
-        assertRefused(url, Map.of(MultiTenancySettings.MULTI_TENANT_SCHEMA_MAPPER, mapper), "schema_mapper");
-    }
-
-    @Test
-    void aUserForEachTenantIsRefused() {
-        TenantCredentialsMapper<String> mapper = new TenantCredentialsMapper<>() {
-            @Override
-            public String user(String tenant) {
-                return "";
-            }
-
-            @Override
-            public String password(String tenant) {
-                return "";
-            }
-        };
-
-        assertRefused(
-                TestDatabase.H2.create(),
-                Map.of(MultiTenancySettings.MULTI_TENANT_CREDENTIALS_MAPPER, mapper),
-                "credentials_mapper");
+        assertRefused(url, Map.of(setting, same), setting);
     }
 
     @Test
@@ -129,7 +120,8 @@ class TenantTest {
         String name = "";
 
         @TenantId
-        @Nullable String tenant;
+        @Nullable
+        String tenant;
 
         TenantRow() {}
 

@@ -12,7 +12,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -20,7 +19,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 import org.hibernate.Session;
-import org.hibernate.jpa.HibernatePersistenceConfiguration;
+import org.hibernate.cfg.Configuration;
 
 /** What several tests need of an application around the store. */
 final class TestApplication {
@@ -31,14 +30,13 @@ final class TestApplication {
 
     /** A factory of other classes than usual. */
     static EntityManagerFactory factory(DataSource dataSource, Map<String, ?> properties, Class<?>... managed) {
-        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("test");
+        Configuration configuration = new Configuration();
         for (Class<?> each : managed) {
-            configuration.managedClass(each);
+            configuration.addAnnotatedClass(each);
         }
-        Map<String, Object> all = new HashMap<>(properties);
-        all.put("hibernate.connection.datasource", dataSource);
-        configuration.properties(all);
-        return configuration.createEntityManagerFactory();
+        configuration.getProperties().putAll(properties);
+        configuration.getProperties().put("hibernate.connection.datasource", dataSource);
+        return configuration.buildSessionFactory();
     }
 
     /** The first column of the rows that a query on a connection of its own finds. */

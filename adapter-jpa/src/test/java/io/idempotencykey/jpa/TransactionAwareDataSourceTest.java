@@ -23,6 +23,7 @@ import org.springframework.transaction.support.TransactionTemplate;
 
 /** Connections that take part in Spring's transactions by themselves are never taken for the store's own. */
 class TransactionAwareDataSourceTest {
+    @SuppressWarnings("ImmutableEnumChecker") // the functions keep nothing
     private enum Wrapping {
         NONE(dataSource -> dataSource),
         OUTSIDE(DelegatingDataSource::new),

@@ -44,6 +44,19 @@ record Hexagon(String root, List<String> adapters) {
         return slices().matching(root + ".(**)").should().beFreeOfCycles();
     }
 
+    /** What is particular to a database knows JDBC only, whatever an adapter reaches the database by. */
+    ArchRule dialectsKnowJdbcOnly() {
+        return classes()
+                .that(isAdapter())
+                .and()
+                .haveNameMatching(".*(Dialect|\\.Failure|\\.KeyTable|\\.KeyRow|\\.Statements)")
+                .and()
+                .resideOutsideOfPackage(root + ".mongo..")
+                .should()
+                .onlyDependOnClassesThat(
+                        isCore().or(isAdapter()).or(resideInAnyPackage("java..", "javax.sql..", "org.jspecify..")));
+    }
+
     /** A thread that waits in a synchronized method pins the carrier of a virtual thread on many JDKs. */
     ArchRule noMethodIsSynchronized() {
         return noMethods()

@@ -38,6 +38,7 @@ class HexagonTest {
                 Named.of("core knows no adapter and no driver", Hexagon::coreKnowsNoAdapterAndNoDriver),
                 Named.of("adapters meet core at its port only", Hexagon::adaptersMeetCoreAtItsPortOnly),
                 Named.of("adapters do not know each other", Hexagon::adaptersDoNotKnowEachOther),
+                Named.of("dialects know JDBC only", Hexagon::dialectsKnowJdbcOnly),
                 Named.of("packages have no cycles", Hexagon::packagesHaveNoCycles),
                 Named.of("no method is synchronized", Hexagon::noMethodIsSynchronized),
                 Named.of("nobody asks the clock", Hexagon::nobodyAsksTheClock));

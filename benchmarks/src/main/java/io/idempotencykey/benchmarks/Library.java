@@ -5,7 +5,6 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
-import io.idempotencykey.jpa.IdempotencyKeyEntity;
 import io.idempotencykey.jpa.JpaKeyStore;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
@@ -32,7 +31,6 @@ final class Library implements Side {
     Library(String url, int connections, Server.Given given) {
         this.pool = Server.pool(url, connections, given);
         HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("benchmark");
-        configuration.managedClass(IdempotencyKeyEntity.class);
         configuration.managedClass(Booking.class);
         configuration.property("hibernate.connection.datasource", pool);
         this.factory = configuration.createEntityManagerFactory();

@@ -20,7 +20,7 @@ final class Server implements AutoCloseable {
     /** Settings of a pool's connections. */
     enum Given {
         SERIALIZABLE,
-        SERIALIZABLE_AND_IDLE_TIMEOUT,
+        SERIALIZABLE_AND_TIMEOUTS,
         NOTHING;
 
         String shown() {
@@ -85,8 +85,8 @@ final class Server implements AutoCloseable {
         if (given != Given.NOTHING) {
             pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
         }
-        if (given == Given.SERIALIZABLE_AND_IDLE_TIMEOUT) {
-            pool.setConnectionInitSql("set idle_in_transaction_session_timeout = '60s'");
+        if (given == Given.SERIALIZABLE_AND_TIMEOUTS) {
+            pool.setConnectionInitSql("set idle_in_transaction_session_timeout = '30s'; set lock_timeout = '30s'");
         }
         return pool;
     }

@@ -3,7 +3,6 @@ package io.idempotencykey.checkout.program;
 import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.pool.HikariPool.PoolInitializationException;
 import io.idempotencykey.checkout.data.JpaShopData;
-import io.idempotencykey.jpa.IdempotencyKeyEntity;
 import io.idempotencykey.jpa.JpaKeyStore;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
@@ -137,7 +136,6 @@ final class Database implements AutoCloseable {
 
     private EntityManagerFactory factory() {
         PersistenceConfiguration configuration = new PersistenceConfiguration("checkout")
-                .managedClass(IdempotencyKeyEntity.class)
                 .property("hibernate.connection.datasource", dataSource)
                 .property("hibernate.jdbc.batch_size", 50);
         JpaShopData.ENTITIES.forEach(configuration::managedClass);

@@ -1,0 +1,104 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.agroal.api.AgroalDataSourceListener;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.Status;
+import jakarta.transaction.Transaction;
+import jakarta.transaction.TransactionManager;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Stages in transactions of JTA: the store's own, and those that the application begins. */
+class JtaStageTest {
+    /** Agroal warns at a commit of each connection that isn't returned yet. */
+    @ParameterizedTest
+    @EnumSource(names = {"H2", "POSTGRESQL"})
+    void aStagesConnectionIsReturnedBeforeTheCommit(TestDatabase database) throws Exception {
+        List<String> warnings = new CopyOnWriteArrayList<>();
+        AgroalDataSourceListener listener = new AgroalDataSourceListener() {
+            @Override
+            public void onWarning(String message) {
+                warnings.add(message);
+            }
+
+            @Override
+            public void onWarning(Throwable thrown) {
+                warnings.add(thrown.toString());
+            }
+        };
+        String url = database.create();
+        JtaApplication.with(url, 2, listener, (factory, manager) -> {
+            JpaKeyStore store = new JpaKeyStore(factory);
+
+            for (int i = 0; i < 5; i++) {
+                assertThat(commit(store, "row" + i)).isEqualTo(StageCommit.committed());
+            }
+
+            assertThat(TestApplication.rows(url)).hasSize(5);
+        });
+        assertThat(warnings).isEmpty();
+    }
+
+    /** As with an injected entity manager, which is the transaction's own. */
+    @ParameterizedTest
+    @EnumSource(names = {"H2", "POSTGRESQL"})
+    void aStageRunsInATransactionThatTheApplicationBegins(TestDatabase database) throws Exception {
+        String url = database.create();
+        JtaApplication.with(url, 2, (factory, manager) -> {
+            NewTransaction transaction = (isolation, timeout, work) -> run(factory, manager, work);
+            JpaKeyStore store = new JpaKeyStore(factory, transaction, Isolation.SERIALIZABLE);
+
+            assertThat(commit(store, "kept")).isEqualTo(StageCommit.committed());
+            StageCommit failed = store.commitStage(
+                    JpaStoreContract.held(store), Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+                        em.persist(new ContractRow("lost", "1"));
+                        throw new IllegalStateException("thrown by the stage");
+                    });
+
+            assertThat(JpaStoreContract.nameOf(failed)).isEqualTo("rolled back");
+            assertThat(TestApplication.rows(url)).containsExactly("kept");
+            assertThat(manager.getStatus()).isEqualTo(Status.STATUS_NO_TRANSACTION);
+        });
+    }
+
+    private static StageCommit commit(JpaKeyStore store, String row) throws SQLException {
+        StoredKey held = JpaStoreContract.held(store);
+        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+            em.persist(new ContractRow(row, "1"));
+            return JpaStoreContract.next(held).progress();
+        });
+    }
+
+    private static void run(EntityManagerFactory factory, TransactionManager manager, Consumer<EntityManager> work) {
+        try {
+            Transaction outer = manager.suspend();
+            manager.begin();
+            try (EntityManager em = factory.createEntityManager()) {
+                em.joinTransaction();
+                work.accept(em);
+                manager.commit();
+            } finally {
+                if (manager.getStatus() != Status.STATUS_NO_TRANSACTION) {
+                    manager.rollback();
+                }
+                if (outer != null) {
+                    manager.resume(outer);
+                }
+            }
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
