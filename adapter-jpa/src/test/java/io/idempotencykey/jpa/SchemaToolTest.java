@@ -97,20 +97,15 @@ class SchemaToolTest {
                 """.formatted(file));
         for (int i = 0; i < 2; i++) {
             try (Connection connection = DriverManager.getConnection(url);
-                    CompositeResourceAccessor resources = new CompositeResourceAccessor(
-                            new DirectoryResourceAccessor(directory),
-                            new ClassLoaderResourceAccessor(JpaKeyStore.class.getClassLoader()));
                     Liquibase liquibase = new Liquibase(
                             "changelog.xml",
-                            resources,
+                            new CompositeResourceAccessor(
+                                    new DirectoryResourceAccessor(directory),
+                                    new ClassLoaderResourceAccessor(JpaKeyStore.class.getClassLoader())),
                             DatabaseFactory.getInstance()
                                     .findCorrectDatabaseImplementation(new JdbcConnection(connection)))) {
                 liquibase.setShowSummaryOutput(UpdateSummaryOutputEnum.LOG);
                 liquibase.update(new Contexts());
-            } catch (LiquibaseException | SQLException | IOException e) {
-                throw e;
-            } catch (Exception e) {
-                throw new IllegalStateException(e);
             }
         }
         assertThat(TestApplication.ask(url, "select count(*) from databasechangelog"))
