@@ -73,7 +73,7 @@ class PartitionedTableTest {
         return scopes;
     }
 
-    private static StoredKey expired(StoredKey key) {
+    static StoredKey expired(StoredKey key) {
         KeyState.Finished finished = new KeyState.Finished(TestApplication.RESPONSE, AT, AT.plusSeconds(1));
         return new StoredKey(
                 new IdempotencyKey(key.key().creation(), new KeyProgress(finished, 1, 0, "", AT)), key.revision());

@@ -1,0 +1,129 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A server that takes no writes, as one that has become a replica, is no fault of the application's. */
+class ReadOnlyServerTest {
+    /** The stage writes before its fence does, or leaves it to the fence. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aStageIsRunAgain(boolean writes) throws SQLException {
+        with((url, pool, store) -> {
+            StoredKey held = JpaStoreContract.held(store);
+            setReadOnly(url, pool, true);
+
+            assertThat(JpaStoreContract.nameOf(stage(store, held, writes))).isEqualTo("transiently rolled back");
+
+            setReadOnly(url, pool, false);
+            assertThat(store.find(held.id())).contains(held);
+            assertThat(stage(store, held, writes)).isEqualTo(StageCommit.committed());
+        });
+    }
+
+    private static StageCommit stage(JpaKeyStore store, StoredKey held, boolean writes) {
+        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+            if (writes) {
+                em.persist(new ContractRow("row", "1"));
+                em.flush();
+            }
+            return JpaStoreContract.next(held).progress();
+        });
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aStageIsDoneWhenItsNextTryMeetsAServerThatWrites(boolean writes) throws SQLException {
+        with((url, pool, store) -> {
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            AtomicInteger runs = new AtomicInteger();
+
+            keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
+                if (runs.incrementAndGet() == 1) {
+                    TestApplication.ask(stage.transaction(), "select set_config('transaction_read_only', 'on', true)");
+                }
+                if (writes) {
+                    stage.transaction().persist(new ContractRow("row", "1"));
+                    stage.transaction().flush();
+                }
+                return TestApplication.RESPONSE;
+            });
+
+            assertThat(runs).hasValue(2);
+        });
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"insert", "replace", "delete expired"})
+    void aStatementOnKeysIsUnavailable(String statement) throws SQLException {
+        with((url, pool, store) -> {
+            StoredKey held = JpaStoreContract.held(store);
+            StoredKey expired = PartitionedTableTest.expired(JpaStoreContract.sample("expired"));
+            assertThat(store.insert(expired)).isTrue();
+            setReadOnly(url, pool, true);
+
+            assertThatExceptionOfType(StoreFailure.class)
+                    .isThrownBy(() -> {
+                        switch (statement) {
+                            case "insert" -> store.insert(JpaStoreContract.sample("other"));
+                            case "replace" -> store.replace(held.revision(), JpaStoreContract.next(held));
+                            default -> store.deleteExpired(Instant.parse("2050-01-01T00:00:00Z"), 9);
+                        }
+                    })
+                    .matches(failure -> failure.kind() == StoreFailure.Kind.UNAVAILABLE);
+            assertThat(store.find(held.id())).as("reading works").contains(held);
+        });
+    }
+
+    @Test
+    void aRequestIsToldThatTheStoreIsUnavailable() throws SQLException {
+        with((url, pool, store) -> {
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            setReadOnly(url, pool, true);
+
+            assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
+                    .isThrownBy(() -> keys.once(
+                            "order", KeyId.of("key"), TestApplication.REQUEST, stage -> TestApplication.RESPONSE));
+        });
+    }
+
+    @FunctionalInterface
+    private interface ServerTest {
+        void run(String url, HikariDataSource pool, JpaKeyStore store) throws SQLException;
+    }
+
+    private static void with(ServerTest test) throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            test.run(url, pool, new JpaKeyStore(factory));
+        }
+    }
+
+    /** Only new connections know. */
+    private static void setReadOnly(String url, HikariDataSource pool, boolean isReadOnly) throws SQLException {
+        String name = url.replaceAll(".*/(\\w+)\\?.*", "$1");
+        TestDatabase.execute(
+                url,
+                "set default_transaction_read_only = off",
+                "alter database " + name + " set default_transaction_read_only = " + (isReadOnly ? "on" : "off"));
+        pool.getHikariPoolMXBean().softEvictConnections();
+    }
+}

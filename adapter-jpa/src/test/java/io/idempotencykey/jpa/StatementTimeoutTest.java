@@ -1,0 +1,131 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatException;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.PersistenceException;
+import java.sql.SQLException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A bound that the application has set to its own query bounds the request, and isn't multiplied by running it again. */
+class StatementTimeoutTest {
+    private static final String HINT = "jakarta.persistence.query.timeout";
+
+    @Test
+    void aTimeOutOfTheTransactionsStatementsIsTheStagesOwnFailureOnce() throws SQLException {
+        failsOnce(TestDatabase.POSTGRESQL, em -> {
+            TestApplication.ask(em, "select set_config('statement_timeout', '200', true)");
+            em.createNativeQuery("select cast(pg_sleep(60) as varchar)").getResultList();
+        });
+    }
+
+    @Test
+    void aTimeOutOfAQueryIsTheStagesOwnFailureOnce() throws SQLException {
+        failsOnce(
+                TestDatabase.POSTGRESQL,
+                em -> em.createNativeQuery("select cast(pg_sleep(60) as varchar)")
+                        .setHint(HINT, 1_000)
+                        .getResultList());
+    }
+
+    @Test
+    void aTimeOutOfAQueryOnH2IsTheStagesOwnFailureOnce() throws SQLException {
+        failsOnce(
+                TestDatabase.H2,
+                em -> em.createNativeQuery(
+                                "select count(*) from system_range(1, 1000000) a, system_range(1, 1000000) b where a.x = -b.x")
+                        .setHint(HINT, 1_000)
+                        .getResultList());
+    }
+
+    @Tag("databases")
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aTimeOutOfAQueryOnMariadbIsTheStagesOwnFailureOnce(boolean byTheDriver) throws SQLException {
+        String slow = "select count(*) from information_schema.collations a, information_schema.collations b,"
+                + " information_schema.collations c, information_schema.collations d";
+        failsOnce(TestDatabase.MARIADB, em -> {
+            if (byTheDriver) {
+                em.createNativeQuery(slow).setHint(HINT, 1_000).getResultList();
+            } else {
+                em.createNativeQuery("set statement max_statement_time = 0.5 for " + slow)
+                        .getResultList();
+            }
+        });
+    }
+
+    /** A time-out of a statement aborts PostgreSQL's transaction, and the stage may not see it. */
+    @Test
+    void aTimeOutThatTheStageSwallowsNeverMovesTheKey() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        with(url, store -> {
+            StoredKey held = JpaStoreContract.held(store);
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+                em.persist(new ContractRow("row", "1"));
+                em.flush();
+                try {
+                    em.createNativeQuery("select cast(pg_sleep(60) as varchar)")
+                            .setHint(HINT, 1_000)
+                            .getResultList();
+                } catch (PersistenceException swallowed) {
+                    assertThat(swallowed).isNotNull();
+                }
+                return JpaStoreContract.next(held).progress();
+            });
+            assertThat(JpaStoreContract.nameOf(end)).isIn("rolled back", "transiently rolled back");
+            assertThat(store.find(held.id())).contains(held);
+        });
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
+    private static void failsOnce(TestDatabase database, Consumer<EntityManager> slow) throws SQLException {
+        String url = database.create();
+        with(url, store -> {
+            StoredKey held = JpaStoreContract.held(store);
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+                em.persist(new ContractRow("row", "1"));
+                em.flush();
+                slow.accept(em);
+                return JpaStoreContract.next(held).progress();
+            });
+            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
+            assertThat(store.find(held.id())).contains(held);
+
+            AtomicInteger runs = new AtomicInteger();
+            IdempotencyKeyService<EntityManager> keys =
+                    IdempotencyKeyService.builder(store).maxTries(3).build();
+            KeyId id = KeyId.of("key");
+            assertThatException()
+                    .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
+                        runs.incrementAndGet();
+                        slow.accept(stage.transaction());
+                        return TestApplication.RESPONSE;
+                    }))
+                    .isNotInstanceOf(IdempotencyException.class);
+            assertThat(runs).hasValue(1);
+            assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
+        });
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
+    private static void with(String url, Consumer<JpaKeyStore> test) {
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            test.accept(new JpaKeyStore(factory));
+        }
+    }
+}
