@@ -95,9 +95,9 @@ enum Failure {
     /** What became of a stage whose commit failed. Only an answer of the server proves a rollback. */
     StageCommit ofCommit(Throwable thrown) {
         return switch (this) {
-            case CONFLICT, LOCKED -> StageCommit.transientlyRolledBack(thrown);
+            case CONFLICT, LOCKED, READ_ONLY -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
-            case HEURISTIC, READ_ONLY, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
+            case HEURISTIC, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
         };
     }
 }

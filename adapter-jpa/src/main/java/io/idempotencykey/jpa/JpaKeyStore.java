@@ -60,7 +60,7 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>row held for too long</td><td>55P03</td><td>1205; 4024 (MariaDB), 3572 (MySQL)</td><td>50200</td><td>run
  *   again</td><td>run again</td></tr>
  *   <tr><td>server that only reads</td><td>25006</td><td>1290, 1792, 1836</td><td>90097</td><td>run
- *   again</td><td>unknown: the key is read</td></tr>
+ *   again</td><td>run again</td></tr>
  *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
  *   25P03, 25P04</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
  *   again</td><td>unknown: the key is read</td></tr>

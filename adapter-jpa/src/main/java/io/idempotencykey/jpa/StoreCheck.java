@@ -92,10 +92,9 @@ final class StoreCheck {
         boolean isKept = table.find(statements, finished.id()).isPresent();
         connection.rollback();
         if (isKept) {
-            try (PreparedStatement delete = connection.prepareStatement(
-                    "delete from " + table.name() + " where upper(scope) = '" + scope.toUpperCase(Locale.ROOT) + "'")) {
-                delete.executeUpdate();
-            }
+            Dialect.execute(
+                    connection,
+                    "delete from " + table.name() + " where upper(scope) = '" + scope.toUpperCase(Locale.ROOT) + "'");
             connection.commit();
             throw refused("keeps what was rolled back, so it has no transactions", null);
         }
