@@ -16,6 +16,9 @@ final class H2Dialect extends Dialect {
     private static final int CONCURRENT_UPDATE = 90_131;
     private static final int DEADLOCK = 40_001;
 
+    /** The SQL standard's state for a transaction that is already under way. */
+    private static final String OTHER_ISOLATION = "25001";
+
     /** What the data source's connections came with when the store was made. */
     private final int isolation;
 
@@ -113,9 +116,16 @@ final class H2Dialect extends Dialect {
     void check(Connection connection, Stage stage) throws SQLException {
         int level = connection.getTransactionIsolation();
         if (level != level(stage.isolation())) {
-            throw new IllegalStateException("the transaction has the isolation of JDBC's level " + level
-                    + ", and the stage was promised " + stage.isolation());
+            throw new SQLException(
+                    "the transaction has the isolation of JDBC's level " + level + ", and the stage was promised "
+                            + stage.isolation(),
+                    OTHER_ISOLATION);
         }
+    }
+
+    @Override
+    boolean isOtherSettings(SQLException failure) {
+        return Failure.state(failure).equals(OTHER_ISOLATION);
     }
 
     @Override

@@ -20,6 +20,9 @@ import org.jspecify.annotations.Nullable;
 abstract class InnodbDialect extends Dialect {
     static final int NO_SAVEPOINT = 1305;
 
+    /** {@code set transaction} within a transaction. */
+    private static final int IN_TRANSACTION = 1568;
+
     private static final int DUPLICATE_KEY = 1062;
     private static final int LOCK_WAIT = 1205;
     private static final int DEADLOCK = 1213;
@@ -58,15 +61,7 @@ abstract class InnodbDialect extends Dialect {
 
     /** Whether the data source's time-outs are no longer than the lease. */
     boolean givesTimeouts(Stage stage) {
-        return isSteady
-                && idleSeconds > 0
-                && idleSeconds <= seconds(stage)
-                && lockSeconds > 0
-                && lockSeconds <= seconds(stage);
-    }
-
-    static long seconds(Stage stage) {
-        return Math.max(1, stage.lease().toSeconds());
+        return isSteady && idleSeconds > 0 && idleSeconds <= stage.seconds() && lockSeconds <= stage.seconds();
     }
 
     @Override
@@ -115,6 +110,12 @@ abstract class InnodbDialect extends Dialect {
         return committing(connection, new Statements(connection), work);
     }
 
+    /** A pool or a proxy has sent a statement before ours; the next connection may come without. */
+    @Override
+    boolean isOtherSettings(SQLException failure) {
+        return failure.getErrorCode() == IN_TRANSACTION;
+    }
+
     /** The server says nothing when it begins another transaction, but there the savepoint is missing. */
     @Override
     void ping(Connection connection) throws SQLException {
@@ -137,7 +138,7 @@ abstract class InnodbDialect extends Dialect {
     String setTimeouts(Stage stage) {
         return "set @idempotency_key_idle = @@session." + idleVariable()
                 + ", @idempotency_key_lock = @@session.innodb_lock_wait_timeout, session " + idleVariable() + " = "
-                + seconds(stage) + ", session innodb_lock_wait_timeout = " + seconds(stage);
+                + stage.seconds() + ", session innodb_lock_wait_timeout = " + stage.seconds();
     }
 
     @Override
@@ -145,8 +146,9 @@ abstract class InnodbDialect extends Dialect {
         if (!givesTimeouts(stage)) {
             execute(
                     connection,
-                    "set session " + idleVariable()
-                            + " = @idempotency_key_idle, session innodb_lock_wait_timeout = @idempotency_key_lock");
+                    "set session " + idleVariable() + " = coalesce(@idempotency_key_idle, @@session." + idleVariable()
+                            + "), session innodb_lock_wait_timeout = coalesce(@idempotency_key_lock,"
+                            + " @@session.innodb_lock_wait_timeout)");
         }
     }
 

@@ -247,7 +247,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         }
 
         /**
-         * Makes the store. Writes two keys to the table and rolls back, and runs an empty stage in each isolation, so
+         * Makes the store. Writes keys to the table and rolls back, and runs an empty stage in each isolation, so
          * that what can't work is refused here and not in the middle of a request.
          *
          * @return a new store
@@ -292,19 +292,23 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public boolean insert(StoredKey key) {
-        return alone(statements -> table.insert(statements, key));
+        return representable(isEscaped -> alone(statements -> table.insert(statements, key, isEscaped)));
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
+        return representable(isEscaped -> alone(statements -> table.replace(statements, expected, next, isEscaped)));
+    }
+
+    /** Writes once more, with escapes, what has characters that the database's character set hasn't. */
+    private boolean representable(Function<Boolean, Boolean> write) {
         try {
-            return alone(statements -> table.replace(statements, expected, next));
+            return write.apply(false);
         } catch (StoreFailure e) {
             if (Failure.errors(e).stream().noneMatch(dialect::isUnrepresentable)) {
                 throw e;
             }
-            // A failure's message may have characters that the database hasn't; the failure counts all the same.
-            return alone(statements -> table.replace(statements, expected, EscapedText.of(next)));
+            return write.apply(true);
         }
     }
 
@@ -316,26 +320,19 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         } catch (StoreFailure e) {
             return StageCommit.rolledBack(new IllegalStateException(e.getMessage(), e));
         }
-        Function<EntityManager, StoredProgress> stage = transactions instanceof Transactions.Local
-                ? entityManager -> SpringThread.apart(() -> work.apply(entityManager))
+        Function<EntityManager, StoredProgress> stage = transactions instanceof Transactions.Local local
+                ? entityManager -> SpringThread.apart(local.factory(), () -> work.apply(entityManager))
                 : work;
         return new StageAttempt(table, dialect, held, isolation, lease, stage).in(transactions);
     }
 
     /** Refuses what would need a second connection beside the thread's transaction, and may wait for that for ever. */
     private void refuseOuterTransaction() {
-        if (transactions instanceof Transactions.Local && SpringThread.isInTransaction()) {
-            throw new StoreFailure(
-                    StoreFailure.Kind.REFUSED,
-                    "the thread has a transaction of Spring's, in which stages of this store have no part. "
-                            + SpringThread.REMEDY,
-                    null);
-        }
         if (!allowsOuterTransactions && connections.isThreadInTransaction()) {
             throw new StoreFailure(
                     StoreFailure.Kind.REFUSED,
                     "the thread has an open transaction, which the operation can't be part of, because a stage commits"
-                            + " by itself. Call it outside the transaction, or make the store by"
+                            + " by itself. Call it outside the transaction and its callbacks, or make the store by"
                             + " JpaKeyStore.builder(factory).allowOuterTransactions()",
                     null);
         }

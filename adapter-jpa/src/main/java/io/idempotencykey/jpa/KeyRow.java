@@ -26,11 +26,18 @@ import org.jspecify.annotations.Nullable;
 final class KeyRow {
     private final Dialect dialect;
     private final PreparedStatement statement;
+    private final boolean isEscaped;
     private int index;
 
-    KeyRow(Dialect dialect, PreparedStatement statement) {
+    /**
+     * Binds a statement's parameters.
+     *
+     * @param isEscaped whether JSON and messages are bound in ASCII, for databases that lack a character of theirs
+     */
+    KeyRow(Dialect dialect, PreparedStatement statement, boolean isEscaped) {
         this.dialect = dialect;
         this.statement = statement;
+        this.isEscaped = isEscaped;
     }
 
     void identity(KeyId id) throws SQLException {
@@ -43,7 +50,7 @@ final class KeyRow {
         text(key.operation());
         text(key.request().method());
         text(key.request().path());
-        text(key.request().parametersJson());
+        text(escaped(key.request().parametersJson(), Integer.MAX_VALUE));
         statement.setBoolean(++index, key.request().isComplete());
         text(key.fingerprint().value());
         instant(key.createdAt());
@@ -54,7 +61,7 @@ final class KeyRow {
         instant(progress.updatedAt());
         statement.setLong(++index, progress.attempts());
         integer(progress.failedAttempts());
-        text(progress.lastError());
+        text(escaped(progress.lastError(), KeyProgress.MAX_ERROR_LENGTH));
         text(progress.state().name());
         text(progress.state().recoveryPoint().name());
         state(progress.state().accept(StateColumns.OF));
@@ -71,11 +78,31 @@ final class KeyRow {
             statement.setNull(++index, Types.VARBINARY);
         } else {
             integer(columns.response.status());
-            text(columns.response.headersJson());
+            text(escaped(columns.response.headersJson(), Integer.MAX_VALUE));
             statement.setBytes(++index, columns.response.body());
         }
         instant(columns.quarantined == null ? null : columns.quarantined.since());
-        text(columns.quarantined == null ? null : columns.quarantined.reason());
+        text(
+                columns.quarantined == null
+                        ? null
+                        : escaped(columns.quarantined.reason(), KeyState.Quarantined.MAX_REASON_LENGTH));
+    }
+
+    /** In JSON such an escape means the same character; in a message a person reads it. */
+    private String escaped(String text, int longest) {
+        if (!isEscaped) {
+            return text;
+        }
+        StringBuilder ascii = new StringBuilder();
+        for (int i = 0; i < text.length(); i++) {
+            char character = text.charAt(i);
+            String next = character < 128 ? "" + character : String.format("\\u%04x", (int) character);
+            if (ascii.length() + next.length() > longest) {
+                break;
+            }
+            ascii.append(next);
+        }
+        return ascii.toString();
     }
 
     void text(@Nullable String text) throws SQLException {

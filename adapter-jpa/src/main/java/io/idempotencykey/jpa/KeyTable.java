@@ -1,6 +1,5 @@
 package io.idempotencykey.jpa;
 
-import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
@@ -48,8 +47,7 @@ final class KeyTable {
     KeyTable(Dialect dialect, String table) {
         this.dialect = dialect;
         this.table = table;
-        this.insert = dialect.insert(
-                table, ALL, Arrays.stream(ALL.split(", ")).map(this::parameter).collect(Collectors.joining(", ")));
+        this.insert = dialect.insert(table, ALL, parameters(ALL));
         this.replace = dialect.replace(table, assignments(CREATION + ", " + CHANGING));
         this.changing = assignments(CHANGING);
         this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;
@@ -60,6 +58,10 @@ final class KeyTable {
         return Arrays.stream(columns.split(", "))
                 .map(column -> column + " = " + parameter(column))
                 .collect(Collectors.joining(", "));
+    }
+
+    private String parameters(String columns) {
+        return Arrays.stream(columns.split(", ")).map(this::parameter).collect(Collectors.joining(", "));
     }
 
     private String parameter(String column) {
@@ -83,16 +85,33 @@ final class KeyTable {
 
     Optional<StoredKey> find(Statements statements, KeyId id) throws SQLException {
         try (PreparedStatement statement = statements.prepare(find)) {
-            new KeyRow(dialect, statement).identity(id);
+            new KeyRow(dialect, statement, false).identity(id);
             try (ResultSet result = statements.query(statement)) {
                 return result.next() ? Optional.of(KeyRow.read(dialect, result)) : Optional.empty();
             }
         }
     }
 
-    boolean insert(Statements statements, StoredKey key) throws SQLException {
+    /** Inserts whatever is there, which a primary key refuses. */
+    void insertBlindly(Statements statements, StoredKey key) throws SQLException {
+        String sql = "insert into " + table + " (" + ALL + ") values (" + parameters(ALL) + ")";
+        try (PreparedStatement statement = statements.prepare(sql)) {
+            KeyRow row = new KeyRow(dialect, statement, false);
+            row.identity(key.id());
+            row.creation(key.key().creation());
+            row.changing(key.progress());
+            statement.executeUpdate();
+        }
+    }
+
+    /**
+     * Inserts a key unless it exists.
+     *
+     * @param isEscaped whether JSON and messages are written in ASCII
+     */
+    boolean insert(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
         try (PreparedStatement statement = statements.prepare(insert)) {
-            KeyRow row = new KeyRow(dialect, statement);
+            KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.identity(key.id());
             row.creation(key.key().creation());
             row.changing(key.progress());
@@ -109,9 +128,16 @@ final class KeyTable {
         }
     }
 
-    boolean replace(Statements statements, Revision expected, StoredKey next) throws SQLException {
+    /**
+     * Replaces a key if it has the expected revision.
+     *
+     * @param isEscaped whether JSON and messages are written in ASCII
+     */
+    boolean replace(Statements statements, Revision expected, StoredKey next, boolean isEscaped) throws SQLException {
         try (PreparedStatement statement = statements.prepare(replace)) {
-            bind(statement, next.key().creation(), next.id(), expected, next.progress());
+            KeyRow row = new KeyRow(dialect, statement, isEscaped);
+            row.creation(next.key().creation());
+            bind(row, next.id(), expected, next.progress());
             return dialect.update(statements, statement, Dialect.BRIEF_MILLIS) == 1;
         }
     }
@@ -131,22 +157,12 @@ final class KeyTable {
             throws SQLException {
         Statements last = dialect.last(statements, stage);
         try (PreparedStatement statement = last.prepare(dialect.fence(table, changing, stage, commits))) {
-            bind(statement, null, id, expected, next);
+            bind(new KeyRow(dialect, statement, false), id, expected, next);
             return dialect.fence(last, statement, stage);
         }
     }
 
-    private void bind(
-            PreparedStatement statement,
-            @Nullable KeyCreation creation,
-            KeyId id,
-            Revision expected,
-            StoredProgress next)
-            throws SQLException {
-        KeyRow row = new KeyRow(dialect, statement);
-        if (creation != null) {
-            row.creation(creation);
-        }
+    private void bind(KeyRow row, KeyId id, Revision expected, StoredProgress next) throws SQLException {
         row.changing(next);
         row.identity(id);
         row.uuid(expected.value());
@@ -192,7 +208,7 @@ final class KeyTable {
         String sql = "select " + ALL + from + unfinished + " and scope = (select min(scope)" + from + unfinished
                 + (afterScope == null ? "" : " and scope > ?") + ") order by due_at, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
-            KeyRow row = new KeyRow(dialect, statement);
+            KeyRow row = new KeyRow(dialect, statement, false);
             for (int part = 0; part < 2; part++) {
                 row.instant(before);
                 for (Map.Entry<String, Set<RecoveryPoint>> operation : operations.entrySet()) {
@@ -216,7 +232,7 @@ final class KeyTable {
                 + (after == null ? "" : " and scope >= ? and (scope, key_value) > (?, ?)")
                 + " order by scope, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
-            KeyRow row = new KeyRow(dialect, statement);
+            KeyRow row = new KeyRow(dialect, statement, false);
             if (after != null) {
                 row.text(after.scope());
                 row.identity(after);
@@ -228,7 +244,7 @@ final class KeyTable {
 
     int deleteExpired(Statements statements, Instant at, int limit) throws SQLException {
         try (PreparedStatement statement = statements.prepare(deleteExpired)) {
-            KeyRow row = new KeyRow(dialect, statement);
+            KeyRow row = new KeyRow(dialect, statement, false);
             row.instant(at);
             row.integer(limit);
             if (dialect.deletesByInstantAgain()) {

@@ -92,7 +92,7 @@ final class MariadbDialect extends InnodbDialect {
         if (other) {
             isSteady = false;
         }
-        return other;
+        return other || super.isOtherSettings(failure);
     }
 
     @Override

@@ -122,13 +122,20 @@ final class MysqlDialect extends InnodbDialect {
         return statements;
     }
 
-    /** Where the data source gives the isolation, the fence compares it. */
+    /** The fence compares what the data source gives. */
     @Override
     String fence(String table, String assignments, Stage stage, boolean commits) {
-        return replace(table, assignments)
-                + (isGiven(stage.isolation())
-                        ? " and @@session.transaction_isolation = '" + value(stage.isolation()) + "'"
-                        : "");
+        return replace(table, assignments) + " and " + asGiven(stage);
+    }
+
+    private String asGiven(Stage stage) {
+        String isolation = isGiven(stage.isolation())
+                ? "@@session.transaction_isolation = '" + value(stage.isolation()) + "'"
+                : "true";
+        String timeouts = givesTimeouts(stage)
+                ? "@@session.wait_timeout = " + idleSeconds + " and @@session.innodb_lock_wait_timeout = " + lockSeconds
+                : "true";
+        return isolation + " and " + timeouts;
     }
 
     @Override
@@ -144,10 +151,7 @@ final class MysqlDialect extends InnodbDialect {
         if (update(statements, statement, PATIENT_MILLIS) == 1) {
             return Fence.MATCHED;
         }
-        if (isGiven(stage.isolation())
-                && !read(statements.connection(), "select @@session.transaction_isolation")
-                        .get(0)
-                        .equals(value(stage.isolation()))) {
+        if (read(statements.connection(), "select " + asGiven(stage)).get(0).equals("0")) {
             isSteady = false;
             return Fence.OTHER_SETTINGS;
         }

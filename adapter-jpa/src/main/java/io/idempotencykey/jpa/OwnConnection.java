@@ -6,6 +6,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.sql.CallableStatement;
 import java.sql.Connection;
+import java.sql.DatabaseMetaData;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -13,6 +14,7 @@ import java.sql.Statement;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,8 +26,9 @@ import org.jspecify.annotations.Nullable;
  * error after which that may have happened.
  */
 final class OwnConnection implements StageConnection, InvocationHandler {
-    private static final List<Class<?>> WATCHED = List.of(
-            Connection.class, CallableStatement.class, PreparedStatement.class, Statement.class, ResultSet.class);
+    /** What leads back to the connection. */
+    private static final Set<Class<?>> WRAPPED = Set.of(
+            CallableStatement.class, PreparedStatement.class, Statement.class, ResultSet.class, DatabaseMetaData.class);
 
     /** Calls that send nothing to the server, or that end the transaction, which then needs no settings. */
     private static final Set<String> NEEDS_NO_SETTINGS = Set.of(
@@ -49,10 +52,11 @@ final class OwnConnection implements StageConnection, InvocationHandler {
                     + "|set\\s+(session\\s+|@@(session\\.)?)?autocommit\\b).*",
             Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
 
-    private final Connection target;
+    private final @Nullable ConnectionProvider jta;
     private final Connection proxy;
     private final Dialect dialect;
-    private final boolean isOwned;
+    private Connection target;
+    private boolean isReturned;
     private boolean running;
     private List<String> settings = List.of();
     private @Nullable Fence fence;
@@ -61,12 +65,13 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     /**
      * Wraps a connection.
      *
-     * @param isOwned whether the caller commits by this connection and restores it; otherwise JTA does
+     * @param jta where the connection comes from in a transaction of JTA's; {@code null} if the caller commits by the
+     *     connection and restores it
      */
-    OwnConnection(Connection target, Dialect dialect, boolean isOwned) {
+    OwnConnection(Connection target, Dialect dialect, @Nullable ConnectionProvider jta) {
         this.target = target;
         this.dialect = dialect;
-        this.isOwned = isOwned;
+        this.jta = jta;
         this.proxy = (Connection)
                 Proxy.newProxyInstance(OwnConnection.class.getClassLoader(), new Class<?>[] {Connection.class}, this);
     }
@@ -83,7 +88,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
 
     @Override
     public boolean isOwned() {
-        return isOwned;
+        return jta == null;
     }
 
     @Override
@@ -110,7 +115,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
 
     @Override
     public void fence(Fence last) throws SQLException {
-        if (isOwned && dialect.sendsTogether()) {
+        if (jta == null && dialect.sendsTogether()) {
             fence = last;
         } else {
             last.on(statements(), false);
@@ -127,12 +132,26 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     /** JTA's pools want their connections back before the commit. */
     @Override
     public void committing() {
-        if (!isOwned) {
-            try {
-                target.close();
-            } catch (SQLException e) {
-                throw new IllegalStateException("the connection can't be returned before the commit", e);
-            }
+        try {
+            giveBack();
+        } catch (SQLException e) {
+            throw new IllegalStateException("the connection can't be returned before the commit", e);
+        }
+    }
+
+    /** Returns JTA's connection, if it isn't returned yet. */
+    void giveBack() throws SQLException {
+        if (jta != null && !isReturned) {
+            isReturned = true;
+            jta.closeConnection(target);
+        }
+    }
+
+    /** A callback that runs later than ours may use the connection again; in its transaction JTA gives the same one. */
+    private void takeAgain() throws SQLException {
+        if (jta != null && isReturned) {
+            target = jta.getConnection();
+            isReturned = false;
         }
     }
 
@@ -152,6 +171,9 @@ final class OwnConnection implements StageConnection, InvocationHandler {
             return self == arguments[0];
         }
         check(target, method, arguments);
+        if (!NEEDS_NO_SETTINGS.contains(method.getName())) {
+            takeAgain();
+        }
         Fence once = fence;
         if (method.getName().equals("commit") && once != null) {
             fence = null;
@@ -160,7 +182,9 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         }
         if (!settings.isEmpty() && !NEEDS_NO_SETTINGS.contains(method.getName())) {
             if (method.getName().equals("prepareStatement") && arguments != null && arguments.length == 1) {
-                return FirstStatement.prepare(target, settings, (String) arguments[0], () -> settings = List.of());
+                return wrap(
+                        FirstStatement.prepare(target, settings, (String) arguments[0], () -> settings = List.of()),
+                        PreparedStatement.class);
             }
             List<String> now = settings;
             settings = List.of();
@@ -182,9 +206,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         if (result == null || method.getReturnType() == Connection.class) {
             return result == null ? null : proxy;
         }
-        Class<?> type = method.getReturnType();
-        boolean isWrapped = dialect.watches() ? WATCHED.contains(type) : type == Statement.class;
-        return isWrapped ? wrap(result, type) : result;
+        return WRAPPED.contains(method.getReturnType()) ? wrap(result, method.getReturnType()) : result;
     }
 
     private Object wrap(Object wrapped, Class<?> type) {

@@ -26,7 +26,6 @@ final class PostgresqlDialect extends Dialect {
     private final String isolation;
 
     private final String idleTimeout;
-    private final String lockTimeout;
     private final long idleMillis;
     private final long lockMillis;
 
@@ -37,7 +36,7 @@ final class PostgresqlDialect extends Dialect {
         this(read(
                 connection,
                 "select current_setting('transaction_isolation'),"
-                        + " current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout'),"
+                        + " current_setting('idle_in_transaction_session_timeout'),"
                         + " (select setting from pg_settings where name = 'idle_in_transaction_session_timeout'),"
                         + " (select setting from pg_settings where name = 'lock_timeout')"));
     }
@@ -45,9 +44,8 @@ final class PostgresqlDialect extends Dialect {
     PostgresqlDialect(List<String> settings) {
         this.isolation = settings.get(0);
         this.idleTimeout = settings.get(1);
-        this.lockTimeout = settings.get(2);
-        this.idleMillis = Long.parseLong(settings.get(3));
-        this.lockMillis = Long.parseLong(settings.get(4));
+        this.idleMillis = Long.parseLong(settings.get(2));
+        this.lockMillis = Long.parseLong(settings.get(3));
     }
 
     @Override
@@ -149,7 +147,9 @@ final class PostgresqlDialect extends Dialect {
             statements.add("set local idle_in_transaction_session_timeout = '" + stage.seconds() + "s'");
         }
         if (!isGiven(lockMillis, stage)) {
-            statements.add("set local lock_timeout = '" + stage.seconds() + "s'");
+            long lease = stage.seconds() * 1_000;
+            statements.add(
+                    "set local lock_timeout = '" + (lockMillis > 0 ? Math.min(lockMillis, lease) : lease) + "ms'");
         }
         if (!stage.guarded()) {
             statements.add(SAVEPOINT);
@@ -167,6 +167,12 @@ final class PostgresqlDialect extends Dialect {
         return false;
     }
 
+    /** A pool or a wrapper has sent a query before ours; the next connection may come without. */
+    @Override
+    boolean isOtherSettings(SQLException failure) {
+        return Failure.state(failure).equals(SET_TOO_LATE);
+    }
+
     /** The savepoint shows that the transaction is still the one that began. */
     @Override
     Statements last(Statements statements, Stage stage) {
@@ -181,13 +187,11 @@ final class PostgresqlDialect extends Dialect {
         return "with fenced as (" + update(table, assignments, PATIENT_MILLIS) + " returning 1)"
                 + " select sqrt(case current_setting('transaction_isolation') when '" + name(stage.isolation())
                 + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
-                + isAsGiven(idleMillis, stage, "idle_in_transaction_session_timeout", idleTimeout) + " and "
-                + isAsGiven(lockMillis, stage, "lock_timeout", lockTimeout) + " from fenced"
+                + (isGiven(idleMillis, stage)
+                        ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
+                        : "true")
+                + " from fenced"
                 + (commits ? "; commit" : "");
-    }
-
-    private String isAsGiven(long millis, Stage stage, String setting, String text) {
-        return isGiven(millis, stage) ? "current_setting('" + setting + "') = '" + text + "'" : "true";
     }
 
     @Override

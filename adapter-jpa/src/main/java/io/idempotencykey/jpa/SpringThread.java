@@ -6,10 +6,13 @@ import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiPredicate;
 import java.util.function.Supplier;
+import javax.sql.DataSource;
 import org.hibernate.SessionFactory;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
+import org.springframework.transaction.support.ResourceHolderSupport;
 import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 
@@ -55,37 +58,50 @@ final class SpringThread {
 
     /** Runs a stage while the request's own session, which Spring would use for it, isn't bound to the thread. */
     static void withoutSessionOf(SessionFactory factory, Runnable stage) {
-        if (!IS_PRESENT || isInTransaction()) {
-            // Spring itself suspends an outer transaction, with its session.
+        if (!IS_PRESENT) {
             stage.run();
             return;
         }
-        Map<Object, Object> bound = new HashMap<>();
-        TransactionSynchronizationManager.getResourceMap().forEach((key, resource) -> {
-            if (key instanceof EntityManagerFactory other && isSame(other, factory)) {
-                bound.put(key, resource);
-            }
-        });
-        bound.keySet().forEach(TransactionSynchronizationManager::unbindResource);
+        // Spring itself suspends what takes part in the thread's transaction, or in its lack of one.
+        Map<Object, Object> aside = aside((key, resource) -> isOf(factory, key)
+                && !(resource instanceof ResourceHolderSupport holder && holder.isSynchronizedWithTransaction()));
         try {
             stage.run();
         } finally {
-            bound.forEach(TransactionSynchronizationManager::bindResource);
+            aside.forEach(TransactionSynchronizationManager::bindResource);
         }
     }
 
-    private static boolean isSame(EntityManagerFactory one, SessionFactory other) {
-        // Spring's proxies of a factory aren't equal to it.
-        return one.unwrap(SessionFactoryImplementor.class)
-                .getUuid()
-                .equals(other.unwrap(SessionFactoryImplementor.class).getUuid());
+    /** Unbinds some of the thread's resources, and returns them. */
+    private static Map<Object, Object> aside(BiPredicate<Object, Object> which) {
+        Map<Object, Object> aside = new HashMap<>();
+        TransactionSynchronizationManager.getResourceMap().forEach((key, resource) -> {
+            if (which.test(key, resource)) {
+                aside.put(key, resource);
+            }
+        });
+        aside.keySet().forEach(TransactionSynchronizationManager::unbindResource);
+        return aside;
+    }
+
+    /** Whether a resource's key is the factory, or Spring's proxy of it, which isn't equal to it. */
+    private static boolean isOf(SessionFactory factory, Object key) {
+        try {
+            return key instanceof EntityManagerFactory other
+                    && other.unwrap(SessionFactoryImplementor.class)
+                            .getUuid()
+                            .equals(factory.unwrap(SessionFactoryImplementor.class)
+                                    .getUuid());
+        } catch (RuntimeException anotherProviders) {
+            return false;
+        }
     }
 
     /**
      * Runs a stage that Spring has no part in, and fails where a transaction, a session or a connection of Spring's
-     * would be taken for the stage's: it would commit by itself.
+     * would be taken for the stage's: it would commit by itself. What the thread has of them already is put aside.
      */
-    static <R> R apart(Supplier<R> stage) {
+    static <R> R apart(SessionFactory factory, Supplier<R> stage) {
         if (!IS_PRESENT) {
             return stage.get();
         }
@@ -95,19 +111,24 @@ final class SpringThread {
         }
         Refusal refusal = new Refusal();
         TransactionSynchronizationManager.registerSynchronization(refusal);
-        int before = TransactionSynchronizationManager.getSynchronizations().size();
+        Map<Object, Object> aside = aside((key, resource) -> key instanceof DataSource || isOf(factory, key));
         try {
             R result = stage.get();
-            if (TransactionSynchronizationManager.getSynchronizations().size() > before) {
-                throw new IllegalStateException("a session or a connection of Spring's was used in a stage that it has"
-                        + " no part in; what was written with it isn't the stage's. " + REMEDY);
-            }
+            TransactionSynchronizationManager.getResourceMap().keySet().forEach(key -> {
+                if (key instanceof DataSource || isOf(factory, key)) {
+                    throw new IllegalStateException("a session or a connection of Spring's was used in a stage that it"
+                            + " has no part in; what was written with it isn't the stage's. " + REMEDY);
+                }
+            });
             return result;
         } finally {
             refusal.isOver = true;
             if (begins) {
                 end();
+            } else {
+                aside((key, resource) -> key instanceof DataSource || isOf(factory, key));
             }
+            aside.forEach(TransactionSynchronizationManager::bindResource);
         }
     }
 

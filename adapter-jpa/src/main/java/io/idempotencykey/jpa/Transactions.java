@@ -10,6 +10,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
+import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionImplementor;
 
 /** Where a stage's transaction comes from. */
@@ -37,7 +38,7 @@ sealed interface Transactions {
                 boolean autoCommit = connection.getAutoCommit();
                 try {
                     dialect.prepare(connection, stage);
-                    OwnConnection own = new OwnConnection(connection, dialect, true);
+                    OwnConnection own = new OwnConnection(connection, dialect, null);
                     try (Session session =
                             factory.withOptions().connection(own.proxy()).openSession()) {
                         run(session, own, work);
@@ -106,14 +107,14 @@ sealed interface Transactions {
         }
 
         private void commit(Work work) throws Exception {
-            Connection connection = connections.provider().getConnection();
-            OwnConnection own = new OwnConnection(connection, dialect, false);
+            ConnectionProvider provider = connections.provider();
+            OwnConnection own = new OwnConnection(provider.getConnection(), dialect, provider);
             try (Session session = factory.withOptions().connection(own.proxy()).openSession()) {
                 session.joinTransaction();
                 work.in(session, own);
                 manager.commit();
             } finally {
-                connections.provider().closeConnection(connection);
+                own.giveBack();
             }
         }
 

@@ -64,8 +64,8 @@ class IndexTest {
             Dialect.Stage stage = new Dialect.Stage(Isolation.READ_COMMITTED, Duration.ofSeconds(30), true, true);
             Map<String, Statements.Work<?>> single = Map.of(
                     "find", s -> table.find(s, stored.id()),
-                    "insert", s -> table.insert(s, stored),
-                    "replace", s -> table.replace(s, stored.revision(), fresh),
+                    "insert", s -> table.insert(s, stored, false),
+                    "replace", s -> table.replace(s, stored.revision(), fresh, false),
                     "fence", s -> table.fence(s, stage, stored.id(), stored.revision(), fresh.progress(), false),
                     "reap", s -> table.deleteExpired(s, now, 500));
             Map<String, Statements.Work<?>> listing = Map.of(

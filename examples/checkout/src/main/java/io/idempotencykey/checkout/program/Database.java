@@ -159,10 +159,8 @@ final class Database implements AutoCloseable {
             String all = script(JpaKeyStore.class, file) + script(JpaShopData.class, file);
             for (int tries = 1; !hasTables(statement); tries++) {
                 try {
-                    for (String sql : all.replaceAll("--[^\n]*", "")
-                            // A process that was killed may have made some of them.
-                            .replaceAll("create (table|index) ", "create $1 if not exists ")
-                            .split(";", -1)) {
+                    // Each is made if it isn't there: a process that was killed may have made some of them.
+                    for (String sql : all.replaceAll("--[^\n]*", "").split(";", -1)) {
                         if (!sql.isBlank()) {
                             statement.execute(sql);
                         }

@@ -1,5 +1,5 @@
 -- The shop's own tables. The library brings the table of keys.
-create table reservation (
+create table if not exists reservation (
     shop     varchar(255) not null,
     cart     varchar(100) not null,
     held_by  varchar(36)  not null,
@@ -7,7 +7,7 @@ create table reservation (
     primary key (shop, cart)
 );
 
-create table reservation_tax_line (
+create table if not exists reservation_tax_line (
     shop     varchar(255) not null,
     cart     varchar(100) not null,
     position integer      not null,
@@ -20,7 +20,7 @@ create table reservation_tax_line (
 );
 
 -- Neither the cart nor the id is unique, so that a second order would show.
-create table customer_order (
+create table if not exists customer_order (
     number   bigint generated always as identity primary key,
     id       varchar(36)  not null,
     shop     varchar(255) not null,

@@ -1,5 +1,5 @@
 -- The shop's own tables. The library brings the table of keys. Carts of one shop differ by their names' bytes.
-create table reservation (
+create table if not exists reservation (
     shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
     cart     varchar(100) character set ascii collate ascii_nopad_bin not null,
     held_by  varchar(36)  not null,
@@ -7,7 +7,7 @@ create table reservation (
     primary key (shop, cart)
 ) engine = InnoDB default character set utf8mb4;
 
-create table reservation_tax_line (
+create table if not exists reservation_tax_line (
     shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
     cart     varchar(100) character set ascii collate ascii_nopad_bin not null,
     position integer      not null,
@@ -20,7 +20,7 @@ create table reservation_tax_line (
 ) engine = InnoDB default character set utf8mb4;
 
 -- Neither the cart nor the id is unique, so that a second order would show.
-create table customer_order (
+create table if not exists customer_order (
     number   bigint       auto_increment primary key,
     id       varchar(36)  not null,
     shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
