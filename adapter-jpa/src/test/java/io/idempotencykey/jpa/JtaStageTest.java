@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.arjuna.ats.jta.common.jtaPropertyManager;
 import io.agroal.api.AgroalDataSourceListener;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
@@ -9,8 +10,10 @@ import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.Status;
+import jakarta.transaction.Synchronization;
 import jakarta.transaction.Transaction;
 import jakarta.transaction.TransactionManager;
+import jakarta.transaction.TransactionSynchronizationRegistry;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -47,6 +50,36 @@ class JtaStageTest {
             assertThat(TestApplication.rows(url)).hasSize(5);
         });
         assertThat(warnings).isEmpty();
+    }
+
+    /** Interposed callbacks come after all others, when the stage's connection is back in its pool. */
+    @ParameterizedTest
+    @EnumSource(names = {"H2", "POSTGRESQL"})
+    void anInterposedCallbackWritesInTheStagesTransaction(TestDatabase database) throws Exception {
+        String url = database.create();
+        TransactionSynchronizationRegistry registry =
+                jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry();
+        JtaApplication.with(url, 2, (factory, manager) -> {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey held = JpaStoreContract.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+                registry.registerInterposedSynchronization(new Synchronization() {
+                    @Override
+                    public void beforeCompletion() {
+                        em.createNativeQuery("insert into contract_row values ('late', '1')")
+                                .executeUpdate();
+                    }
+
+                    @Override
+                    public void afterCompletion(int status) {}
+                });
+                return JpaStoreContract.next(held).progress();
+            });
+
+            assertThat(end).isEqualTo(StageCommit.committed());
+            assertThat(TestApplication.rows(url)).containsExactly("late");
+        });
     }
 
     /** As with an injected entity manager, which is the transaction's own. */

@@ -10,11 +10,14 @@ import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.SQLException;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -49,6 +52,23 @@ class LatinDatabaseTest {
             assertThat(keys.retrieve(ID).state()).isInstanceOf(KeyState.Quarantined.class);
             assertThatExceptionOfType(IdempotencyException.Quarantined.class)
                     .isThrownBy(() -> keys.run(operation, ID, TestApplication.REQUEST));
+        }
+    }
+
+    /** JSON keeps each character by its escape. */
+    @Test
+    void aRequestIsKeptWhateverItsParameters() throws SQLException {
+        Request request = Request.of("POST", "/carts", Map.of("price", "10 €"));
+        try (HikariDataSource pool = TestDatabase.pool(latin1(), 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+
+            keys.once("order", ID, request, stage -> TestApplication.RESPONSE);
+
+            assertThat(keys.once("order", ID, request, stage -> TestApplication.RESPONSE)
+                            .replayed())
+                    .isTrue();
+            assertThat(keys.retrieve(ID).request().parameters()).isEqualTo(request.parameters());
         }
     }
 

@@ -19,6 +19,7 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.jdbc.datasource.AbstractDataSource;
@@ -104,12 +105,50 @@ class RoutedDataSourceTest {
         }
     }
 
+    @Tag("databases")
+    @ParameterizedTest
+    @EnumSource(Route.class)
+    void aStageOnMysqlHasWhatItWasPromised(Route route) throws SQLException {
+        String url = TestDatabase.MYSQL.create();
+        TestDatabase.execute(url, "insert into contract_row values ('read', '0')");
+        try (HikariDataSource first = TestDatabase.pool(url, 3);
+                HikariDataSource second = TestDatabase.pool(url, 3)) {
+            first.setConnectionInitSql("set session transaction_isolation = 'SERIALIZABLE', session wait_timeout = 20,"
+                    + " session innodb_lock_wait_timeout = 20");
+            second.setConnectionInitSql("set session transaction_isolation = 'READ-COMMITTED'");
+            assertThat(seenByStages(route, first, second, em -> {
+                        TestApplication.ask(em, "select content from contract_row where name = 'read'");
+                        String bound = TestApplication.ask(em, "select @@session.wait_timeout");
+                        return (isLocked(url) ? "locks" : "doesn't lock")
+                                + (bound.equals("28800") ? ", unbounded" : ", bounded");
+                    }))
+                    .hasSize(RUNS)
+                    .containsOnly("locks, bounded");
+        }
+    }
+
+    /** The fence bounds its own wait, and takes that for nobody's. */
+    @Test
+    void aBoundOnWaitsThatTheDataSourceGivesStays() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create() + "&options=-c%20default_transaction_isolation=serializable"
+                + "%20-c%20idle_in_transaction_session_timeout=10s%20-c%20lock_timeout=2s";
+        try (HikariDataSource pool = TestDatabase.pool(url, 1)) {
+            assertThat(seenByStages(
+                            Route.SWITCHED,
+                            pool,
+                            pool,
+                            em -> TestApplication.ask(em, "select current_setting('lock_timeout')")))
+                    .hasSize(RUNS)
+                    .containsOnly("2s");
+        }
+    }
+
     private static boolean isLocked(String url) {
         try (Connection connection = DriverManager.getConnection(url)) {
             TestDatabase.execute(connection, "select * from contract_row where name = 'read' for update nowait");
             return false;
         } catch (SQLException e) {
-            assertThat(e.getErrorCode()).isEqualTo(1205);
+            assertThat(e.getErrorCode()).isIn(1205, 3572);
             return true;
         }
     }
