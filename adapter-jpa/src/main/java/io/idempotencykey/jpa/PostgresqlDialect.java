@@ -8,6 +8,8 @@ import java.sql.SQLException;
 import java.sql.Types;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** PostgreSQL: settings go along with the first statement, and the fence with the commit. */
 final class PostgresqlDialect extends Dialect {
@@ -28,6 +30,10 @@ final class PostgresqlDialect extends Dialect {
     private final String idleTimeout;
     private final long idleMillis;
     private final long lockMillis;
+
+    private record FenceText(String table, Isolation isolation, boolean comparesIdle, boolean commits) {}
+
+    private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
 
     /** Whether no connection has been seen that came with something else, as one behind a pooler may. */
     private volatile boolean isSteady = true;
@@ -184,14 +190,17 @@ final class PostgresqlDialect extends Dialect {
     /** It fails if no row matches, or in another isolation, and then nothing is committed. */
     @Override
     String fence(String table, String assignments, Stage stage, boolean commits) {
-        return "with fenced as (" + update(table, assignments, PATIENT_MILLIS) + " returning 1)"
-                + " select sqrt(case current_setting('transaction_isolation') when '" + name(stage.isolation())
-                + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
-                + (isGiven(idleMillis, stage)
-                        ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
-                        : "true")
-                + " from fenced"
-                + (commits ? "; commit" : "");
+        boolean comparesIdle = isGiven(idleMillis, stage);
+        // The same text as before, so that the driver finds its prepared statement at once.
+        return fences.computeIfAbsent(
+                new FenceText(table, stage.isolation(), comparesIdle, commits),
+                text -> "with fenced as (" + update(table, assignments, PATIENT_MILLIS) + " returning 1)"
+                        + " select sqrt(case current_setting('transaction_isolation') when '" + name(text.isolation)
+                        + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
+                        + (comparesIdle
+                                ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
+                                : "true")
+                        + " from fenced" + (commits ? "; commit" : ""));
     }
 
     @Override
