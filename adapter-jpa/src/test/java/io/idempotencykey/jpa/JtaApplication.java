@@ -6,8 +6,11 @@ import io.agroal.api.AgroalDataSourceListener;
 import io.agroal.api.configuration.AgroalConnectionFactoryConfiguration.TransactionIsolation;
 import io.agroal.api.configuration.supplier.AgroalDataSourceConfigurationSupplier;
 import io.agroal.narayana.NarayanaTransactionIntegration;
+import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
+import jakarta.transaction.Transaction;
 import jakarta.transaction.TransactionManager;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -56,6 +59,32 @@ final class JtaApplication {
                                 .connectionFactoryConfiguration(f ->
                                         f.jdbcUrl(url).jdbcTransactionIsolation(TransactionIsolation.SERIALIZABLE))),
                 listener);
+    }
+
+    /** A new transaction for each stage, as an application begins it. */
+    static NewTransaction begunBy(TransactionManager manager, EntityManagerFactory factory) {
+        return (isolation, timeout, work) -> {
+            try {
+                Transaction outer = manager.suspend();
+                manager.begin();
+                try (EntityManager em = factory.createEntityManager()) {
+                    em.joinTransaction();
+                    work.accept(em);
+                    manager.commit();
+                } finally {
+                    if (manager.getStatus() != Status.STATUS_NO_TRANSACTION) {
+                        manager.rollback();
+                    }
+                    if (outer != null) {
+                        manager.resume(outer);
+                    }
+                }
+            } catch (RuntimeException e) {
+                throw e;
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        };
     }
 
     /** Returns when the thread's transaction has timed out. */

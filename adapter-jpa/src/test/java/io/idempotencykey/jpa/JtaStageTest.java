@@ -7,17 +7,12 @@ import io.agroal.api.AgroalDataSourceListener;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
-import jakarta.persistence.EntityManager;
-import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
-import jakarta.transaction.Transaction;
-import jakarta.transaction.TransactionManager;
 import jakarta.transaction.TransactionSynchronizationRegistry;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Consumer;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -88,8 +83,8 @@ class JtaStageTest {
     void aStageRunsInATransactionThatTheApplicationBegins(TestDatabase database) throws Exception {
         String url = database.create();
         JtaApplication.with(url, 2, (factory, manager) -> {
-            NewTransaction transaction = (isolation, timeout, work) -> run(factory, manager, work);
-            JpaKeyStore store = new JpaKeyStore(factory, transaction, Isolation.SERIALIZABLE);
+            JpaKeyStore store =
+                    new JpaKeyStore(factory, JtaApplication.begunBy(manager, factory), Isolation.SERIALIZABLE);
 
             assertThat(commit(store, "kept")).isEqualTo(StageCommit.committed());
             StageCommit failed = store.commitStage(
@@ -110,28 +105,5 @@ class JtaStageTest {
             em.persist(new ContractRow(row, "1"));
             return JpaStoreContract.next(held).progress();
         });
-    }
-
-    private static void run(EntityManagerFactory factory, TransactionManager manager, Consumer<EntityManager> work) {
-        try {
-            Transaction outer = manager.suspend();
-            manager.begin();
-            try (EntityManager em = factory.createEntityManager()) {
-                em.joinTransaction();
-                work.accept(em);
-                manager.commit();
-            } finally {
-                if (manager.getStatus() != Status.STATUS_NO_TRANSACTION) {
-                    manager.rollback();
-                }
-                if (outer != null) {
-                    manager.resume(outer);
-                }
-            }
-        } catch (RuntimeException e) {
-            throw e;
-        } catch (Exception e) {
-            throw new IllegalStateException(e);
-        }
     }
 }

@@ -8,9 +8,6 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
-import jakarta.transaction.Status;
-import jakarta.transaction.Transaction;
-import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
@@ -156,7 +153,8 @@ class NewTransactionIsolationTest {
     void anApplicationOfJtaMayBeginItsTransactionsItself(TestDatabase database) throws Exception {
         String url = database.create();
         JtaApplication.with(url, 5, (factory, manager) -> {
-            JpaKeyStore store = new JpaKeyStore(factory, begunBy(manager, factory), Isolation.SERIALIZABLE);
+            JpaKeyStore store =
+                    new JpaKeyStore(factory, JtaApplication.begunBy(manager, factory), Isolation.SERIALIZABLE);
             MappingTest.works(url, store);
 
             StoredKey held = JpaStoreContract.held(store);
@@ -170,30 +168,5 @@ class NewTransactionIsolationTest {
             assertThat(TestApplication.rows(url)).containsExactly("row");
             assertThat(manager.getTransaction()).isNull();
         });
-    }
-
-    private static NewTransaction begunBy(TransactionManager manager, EntityManagerFactory factory) {
-        return (isolation, timeout, work) -> {
-            try {
-                Transaction outer = manager.suspend();
-                manager.begin();
-                try (EntityManager em = factory.createEntityManager()) {
-                    em.joinTransaction();
-                    work.accept(em);
-                    manager.commit();
-                } finally {
-                    if (manager.getStatus() != Status.STATUS_NO_TRANSACTION) {
-                        manager.rollback();
-                    }
-                    if (outer != null) {
-                        manager.resume(outer);
-                    }
-                }
-            } catch (RuntimeException e) {
-                throw e;
-            } catch (Exception e) {
-                throw new IllegalStateException(e);
-            }
-        };
     }
 }
