@@ -164,6 +164,14 @@ abstract class Dialect {
         return UUID.fromString(KeyTable.required(result.getString(column), column));
     }
 
+    /** The type of a column that holds instants, as drivers name it. */
+    abstract String instantType();
+
+    /** Whether a crash of the server empties the table, or a part of it. */
+    boolean isEmptiedByCrash(Connection connection, String table) throws SQLException {
+        return false;
+    }
+
     abstract void bindNoInstant(PreparedStatement statement, int index) throws SQLException;
 
     void bind(PreparedStatement statement, int index, Instant instant) throws SQLException {

@@ -66,6 +66,11 @@ final class H2Dialect extends Dialect {
     }
 
     @Override
+    String instantType() {
+        return "timestamp with time zone";
+    }
+
+    @Override
     void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
         statement.setNull(index, Types.TIMESTAMP_WITH_TIMEZONE);
     }

@@ -86,6 +86,11 @@ abstract class InnodbDialect extends Dialect {
     }
 
     @Override
+    String instantType() {
+        return "datetime";
+    }
+
+    @Override
     void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
         statement.setNull(index, Types.TIMESTAMP);
     }

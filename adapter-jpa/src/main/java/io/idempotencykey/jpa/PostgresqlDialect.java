@@ -120,6 +120,22 @@ final class PostgresqlDialect extends Dialect {
     }
 
     @Override
+    String instantType() {
+        return "timestamptz";
+    }
+
+    @Override
+    boolean isEmptiedByCrash(Connection connection, String table) throws SQLException {
+        String oid = "to_regclass('" + table.replace("'", "''") + "')";
+        return !read(
+                        connection,
+                        "select count(*) from pg_class where relpersistence <> 'p' and (oid = " + oid
+                                + " or oid in (select relid from pg_partition_tree(" + oid + ")))")
+                .get(0)
+                .equals("0");
+    }
+
+    @Override
     void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
         // Without the type's name the driver takes null for another type and parses the text anew.
         statement.setNull(index, Types.TIMESTAMP_WITH_TIMEZONE, "timestamptz");

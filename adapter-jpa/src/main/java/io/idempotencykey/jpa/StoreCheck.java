@@ -15,7 +15,10 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import java.math.BigDecimal;
 import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumMap;
@@ -33,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class StoreCheck {
     private static final Duration LEASE = Duration.ofMinutes(1);
+    private static final String INSTANTS = "created_at, updated_at, locked_at, due_at, finished_at, quarantined_at";
     private static final Instant AT = Instant.parse("2026-01-01T00:00:00.001Z");
 
     private final Dialect dialect;
@@ -64,19 +68,28 @@ final class StoreCheck {
     }
 
     private void tableInTransaction(Connection connection) throws SQLException {
+        instants(connection);
+        if (dialect.isEmptiedByCrash(connection, table.name())) {
+            throw refused("is unlogged, so that a crash of the server empties it", null);
+        }
         Statements statements = new Statements(connection);
-        StoredKey finished = key("aBc", finished());
+        StoredKey finished = key(long255("aBc"), finished());
         RecoveryPoint point = RecoveryPoint.named("p".repeat(100));
+        KeyState locked = new KeyState.Locked(point, AT, AT.plusSeconds(1));
         List<StoredKey> keys = List.of(
                 finished,
-                key("AbC", new KeyState.Locked(point, AT, AT.plusSeconds(1))),
+                key(long255("AbC"), locked),
                 key(
                         scope.toUpperCase(Locale.ROOT),
-                        "aBc",
-                        new KeyState.Quarantined(point, AT, "r".repeat(KeyState.Quarantined.MAX_REASON_LENGTH))));
+                        long255("aBc"),
+                        new KeyState.Quarantined(point, AT, "r".repeat(KeyState.Quarantined.MAX_REASON_LENGTH))),
+                // Some collations pass over punctuation, and some compare digits as numbers.
+                key("a-1", locked),
+                key("a1", locked),
+                key("a01", locked));
         for (StoredKey key : keys) {
             if (!table.insert(statements, key, false)) {
-                throw refused("takes keys for the same that differ only in upper and lower case", null);
+                throw refused("takes different keys for the same, by its columns' collation", null);
             }
         }
         for (StoredKey key : keys) {
@@ -86,7 +99,7 @@ final class StoreCheck {
                 throw refused("doesn't give back what was written to it", null);
             }
         }
-        if (!isKeptApart(statements, key("aBc", finished()))) {
+        if (!isKeptApart(statements, key(long255("aBc"), finished()))) {
             throw refused("has no primary key of scope and key_value", null);
         }
         connection.rollback();
@@ -98,6 +111,24 @@ final class StoreCheck {
                     "delete from " + table.name() + " where upper(scope) = '" + scope.toUpperCase(Locale.ROOT) + "'");
             connection.commit();
             throw refused("keeps what was rolled back, so it has no transactions", null);
+        }
+    }
+
+    /** Looks at the columns' types, because only connections of different time zones show a wrong one. */
+    private void instants(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet none =
+                        statement.executeQuery("select " + INSTANTS + " from " + table.name() + " where 1 = 0")) {
+            ResultSetMetaData columns = none.getMetaData();
+            for (int column = 1; column <= columns.getColumnCount(); column++) {
+                String type = columns.getColumnTypeName(column);
+                if (!type.equalsIgnoreCase(dialect.instantType())) {
+                    throw refused(
+                            "has the type '" + type + "' for " + columns.getColumnName(column) + "; allowed: "
+                                    + dialect.instantType(),
+                            null);
+                }
+            }
         }
     }
 
@@ -178,17 +209,13 @@ final class StoreCheck {
 
     /** A key whose texts are as long as can be, and that has what columns of other types refuse or change. */
     private static StoredKey key(String scope, String value, KeyState state) {
-        Map<String, Object> parameters = Map.of("bb", "\0", "a", new BigDecimal("1.0"), "long", "v".repeat(100_000));
+        Map<String, Object> parameters =
+                Map.of("b", "\0", "aa", new BigDecimal("0.1000000000000000000000001"), "long", "v".repeat(100_000));
         Request request = Request.of("M".repeat(32), "/" + "p".repeat(2_047), parameters);
         // Some databases have no empty texts.
         String operation = state instanceof KeyState.Finished ? "" : "o".repeat(100);
         KeyCreation creation = new KeyCreation(
-                new KeyId(scope, long255(value)),
-                UUID.randomUUID(),
-                operation,
-                request,
-                Fingerprint.of(operation, request),
-                AT);
+                new KeyId(scope, value), UUID.randomUUID(), operation, request, Fingerprint.of(operation, request), AT);
         return new StoredKey(
                 new IdempotencyKey(
                         creation, new KeyProgress(state, 1, 0, operation.isEmpty() ? "" : "e".repeat(1_000), AT)),

@@ -33,7 +33,19 @@ class WrongTableTest {
                 "alter table idempotency_key alter column created_at type timestamptz(0)",
                 "alter table idempotency_key alter column revision type varchar(36)",
                 "create collation same (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
-                        + " alter table idempotency_key alter column key_value type varchar(255) collate same"
+                        + " alter table idempotency_key alter column key_value type varchar(255) collate same",
+                "create collation digits (provider = icu, locale = 'und-u-kn', deterministic = false);"
+                        + " alter table idempotency_key alter column key_value type varchar(255) collate digits",
+                "create collation words (provider = icu, locale = 'und-u-ka-shifted', deterministic = false);"
+                        + " alter table idempotency_key alter column key_value type varchar(255) collate words",
+                "alter table idempotency_key alter column key_value type char(255)",
+                "alter table idempotency_key alter column due_at type timestamp(3)",
+                "alter table idempotency_key set unlogged",
+                "alter table idempotency_key rename to old;"
+                        + " create table idempotency_key (like old including all) partition by hash (scope);"
+                        + " create table one partition of idempotency_key for values with (modulus 2, remainder 0);"
+                        + " create unlogged table two partition of idempotency_key for values with (modulus 2,"
+                        + " remainder 1)"
             })
     void aWrongTableOnPostgresqlIsRefused(String change) throws SQLException {
         refused(TestDatabase.POSTGRESQL, "postgresql.sql", change);
@@ -48,7 +60,8 @@ class WrongTableTest {
                 "alter table idempotency_key add column tenant varchar(10) not null",
                 "alter table idempotency_key alter column key_value varchar_ignorecase(255) not null",
                 "alter table idempotency_key alter column key_value varchar(20) not null",
-                "alter table idempotency_key alter column request_parameters varchar(10) not null"
+                "alter table idempotency_key alter column request_parameters varchar(10) not null",
+                "alter table idempotency_key alter column due_at timestamp(3)"
             })
     void aWrongTableOnH2IsRefused(String change) throws SQLException {
         refused(TestDatabase.H2, "h2.sql", change);
@@ -68,10 +81,25 @@ class WrongTableTest {
                 "alter table idempotency_key modify scope varchar(255) character set utf8mb4 collate"
                         + " utf8mb4_general_ci not null",
                 "alter table idempotency_key modify created_at datetime not null",
+                "alter table idempotency_key modify due_at timestamp(3) null",
                 "alter table idempotency_key modify response_body blob"
             })
     void aWrongTableOnMariadbIsRefused(String change) throws SQLException {
         refused(TestDatabase.MARIADB, "mariadb.sql", change);
+    }
+
+    @Tag("databases")
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "drop table idempotency_key",
+                "alter table idempotency_key drop primary key",
+                "alter table idempotency_key modify key_value varchar(255) collate utf8mb4_0900_ai_ci not null",
+                "alter table idempotency_key modify request_parameters json not null",
+                "alter table idempotency_key modify due_at timestamp(3) null"
+            })
+    void aWrongTableOnMysqlIsRefused(String change) throws SQLException {
+        refused(TestDatabase.MYSQL, "mysql.sql", change);
     }
 
     private static void refused(TestDatabase database, String file, String change) throws SQLException {
