@@ -92,15 +92,6 @@ abstract class Dialect {
         return EnumSet.allOf(Isolation.class);
     }
 
-    /** JDBC's number of a level. */
-    int level(Isolation isolation) {
-        return switch (isolation) {
-            case READ_COMMITTED -> Connection.TRANSACTION_READ_COMMITTED;
-            case REPEATABLE_READ, SNAPSHOT -> Connection.TRANSACTION_REPEATABLE_READ;
-            case SERIALIZABLE -> Connection.TRANSACTION_SERIALIZABLE;
-        };
-    }
-
     /** The level's name in {@code SET TRANSACTION}. */
     static String name(Isolation isolation) {
         return switch (isolation) {
@@ -277,9 +268,10 @@ abstract class Dialect {
 
     /** What became of a stage whose commit failed. */
     final StageCommit ofCommit(Throwable thrown) {
+        Set<Failure> found = failures(thrown);
         // Any other error than that of a lost connection may come from a callback, which says nothing about the commit.
-        Failure failure = failures(thrown).contains(Failure.LOST) ? Failure.LOST : failure(thrown);
-        return failure.ofCommit(thrown);
+        boolean isLost = found.contains(Failure.LOST) || found.contains(Failure.UNCLEAR);
+        return (isLost ? Failure.LOST : failure(thrown)).ofCommit(thrown);
     }
 
     static void execute(Connection connection, String sql) throws SQLException {

@@ -29,6 +29,8 @@ enum Failure {
     NUMBERED,
     /** The connection was lost, or the server doesn't say what became of the statement. */
     LOST,
+    /** The driver or the pool gave no SQL state. If the connection still answers, it was not lost. */
+    UNCLEAR,
     /** The throwable carries no SQL error. */
     NONE;
 
@@ -64,11 +66,12 @@ enum Failure {
         }
         String state = state(sql);
         if (state.length() != 5) {
-            return LOST;
+            return UNCLEAR;
         }
         return switch (state.substring(0, 2)) {
             case "40" -> state.equals("40003") ? LOST : CONFLICT;
-            case "08", "57", "58", "XX", "HY", "70" -> LOST;
+            case "08", "57", "58", "XX", "70" -> LOST;
+            case "HY" -> UNCLEAR;
             default -> REFUSED;
         };
     }
@@ -79,7 +82,7 @@ enum Failure {
             case CONFLICT -> StoreFailure.Kind.TRANSIENT;
             case LOCKED -> StoreFailure.Kind.BUSY;
             case READ_ONLY, DUPLICATE, REFUSED -> StoreFailure.Kind.UNAVAILABLE;
-            case HEURISTIC, NUMBERED, LOST, NONE -> StoreFailure.Kind.UNKNOWN;
+            case HEURISTIC, NUMBERED, LOST, UNCLEAR, NONE -> StoreFailure.Kind.UNKNOWN;
         };
         return new StoreFailure(kind, "the database failed: " + kind, thrown);
     }
@@ -87,7 +90,7 @@ enum Failure {
     /** What became of a stage that failed before its commit was sent. It is rolled back for certain. */
     StageCommit beforeCommit(Throwable thrown) {
         return switch (this) {
-            case CONFLICT, LOCKED, READ_ONLY, LOST, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
+            case CONFLICT, LOCKED, READ_ONLY, LOST, UNCLEAR, HEURISTIC -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED, NUMBERED, NONE -> StageCommit.rolledBack(thrown);
         };
     }
@@ -97,7 +100,7 @@ enum Failure {
         return switch (this) {
             case CONFLICT, LOCKED, READ_ONLY -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED -> StageCommit.rolledBack(thrown);
-            case HEURISTIC, NUMBERED, LOST, NONE -> StageCommit.unknown(thrown);
+            case HEURISTIC, NUMBERED, LOST, UNCLEAR, NONE -> StageCommit.unknown(thrown);
         };
     }
 }

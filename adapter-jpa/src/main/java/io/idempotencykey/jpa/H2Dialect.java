@@ -41,11 +41,6 @@ final class H2Dialect extends Dialect {
     }
 
     @Override
-    int level(Isolation isolation) {
-        return isolation == Isolation.SNAPSHOT ? SNAPSHOT : super.level(isolation);
-    }
-
-    @Override
     String time() {
         return "select current_timestamp(9)";
     }
@@ -117,6 +112,16 @@ final class H2Dialect extends Dialect {
         return List.of();
     }
 
+    /** JDBC's number of a level. */
+    private static int level(Isolation isolation) {
+        return switch (isolation) {
+            case READ_COMMITTED -> Connection.TRANSACTION_READ_COMMITTED;
+            case REPEATABLE_READ -> Connection.TRANSACTION_REPEATABLE_READ;
+            case SNAPSHOT -> SNAPSHOT;
+            case SERIALIZABLE -> Connection.TRANSACTION_SERIALIZABLE;
+        };
+    }
+
     @Override
     void check(Connection connection, Stage stage) throws SQLException {
         int level = connection.getTransactionIsolation();
@@ -165,7 +170,13 @@ final class H2Dialect extends Dialect {
             case 90_067, 90_098, 90_121 -> Failure.LOST;
             // The database only reads.
             case 90_097 -> Failure.READ_ONLY;
-            default -> Failure.byState(sql);
+            // A type or a feature that it hasn't.
+            case 50_004, 50_100 -> Failure.REFUSED;
+            default -> {
+                Failure failure = Failure.byState(sql);
+                // No savepoint would show that an error without a state ended the transaction.
+                yield failure == Failure.UNCLEAR ? Failure.LOST : failure;
+            }
         };
     }
 

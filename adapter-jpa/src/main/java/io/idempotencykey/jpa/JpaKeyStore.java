@@ -61,7 +61,9 @@ import org.jspecify.annotations.Nullable;
  *   again</td><td>run again</td></tr>
  *   <tr><td>server that only reads</td><td>25006</td><td>1290, 1792, 1836</td><td>90097</td><td>run
  *   again</td><td>run again</td></tr>
- *   <tr><td>connection lost, server stopped, no SQL state, HYxxx, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
+ *   <tr><td>no SQL state, HYxxx</td><td colspan="3">such as a driver's "unknown label"</td><td>the stage's own if the
+ *   connection still answers, otherwise run again</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>connection lost, server stopped, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
  *   25P03, 25P04</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
  *   again</td><td>unknown: the key is read</td></tr>
  *   <tr><td>statement's time-out or cancellation</td><td>57014</td><td>1317, 1969, 3024</td><td>57014</td><td>the

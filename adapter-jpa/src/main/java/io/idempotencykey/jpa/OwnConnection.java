@@ -224,7 +224,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         if (dialect.watches() && doom == null) {
             switch (dialect.failure(error)) {
                 case CONFLICT, LOCKED, LOST -> doom = error;
-                case HEURISTIC, READ_ONLY, DUPLICATE, REFUSED, NUMBERED, NONE -> {}
+                case HEURISTIC, READ_ONLY, DUPLICATE, REFUSED, NUMBERED, UNCLEAR, NONE -> {}
             }
         }
     }

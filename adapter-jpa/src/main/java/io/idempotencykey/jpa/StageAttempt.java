@@ -56,6 +56,9 @@ final class StageAttempt implements Transactions.Work {
     private Progress progress = Progress.NEW;
     private End end = End.NOT_YET;
     private @Nullable Throwable thrown;
+    /** Whether an error without an SQL state is the stage's own. */
+    private boolean isOwn;
+
     private @Nullable TransactionCoordinator committing;
     private @Nullable StageConnection connection;
 
@@ -155,6 +158,7 @@ final class StageAttempt implements Transactions.Work {
                 begin(own);
                 stage(entityManager, session, coordinator, own);
             } catch (Throwable e) {
+                isOwn = dialect.failure(e) == Failure.UNCLEAR && isAnswered(own);
                 forbidCommit(coordinator, e);
                 throw e;
             }
@@ -164,6 +168,16 @@ final class StageAttempt implements Transactions.Work {
         } catch (Throwable e) {
             thrown = e;
             throw e;
+        }
+    }
+
+    /** Whether the connection and its transaction have survived an error. */
+    private static boolean isAnswered(StageConnection on) {
+        try {
+            on.ping();
+            return true;
+        } catch (SQLException | RuntimeException e) {
+            return false;
         }
     }
 
@@ -290,7 +304,7 @@ final class StageAttempt implements Transactions.Work {
     }
 
     private StageCommit beforeCommit(Throwable cause) {
-        Failure failure = dialect.failure(cause);
+        Failure failure = isOwn ? Failure.REFUSED : dialect.failure(cause);
         return cause instanceof NotCommitted || (failure == Failure.NONE && isStale(cause))
                 ? StageCommit.transientlyRolledBack(cause)
                 : failure.beforeCommit(cause);

@@ -59,7 +59,7 @@ final class StoreCheck {
         } catch (SQLException e) {
             switch (dialect.failure(e)) {
                 case DUPLICATE, REFUSED, NUMBERED -> throw refused("refuses a key: " + e.getMessage(), e);
-                case HEURISTIC, CONFLICT, LOCKED, READ_ONLY, LOST, NONE -> throw e;
+                case HEURISTIC, CONFLICT, LOCKED, READ_ONLY, LOST, UNCLEAR, NONE -> throw e;
             }
         } finally {
             connection.rollback();

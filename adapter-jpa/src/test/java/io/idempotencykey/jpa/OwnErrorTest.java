@@ -13,16 +13,22 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.PersistenceException;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import org.hibernate.Session;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A bound that the application has set to its own query bounds the request, and isn't multiplied by running it again. */
-class StatementTimeoutTest {
+/**
+ * What the application's own query causes is its own failure, once. So a bound that it has set bounds the request, and
+ * isn't multiplied by running the query again.
+ */
+class OwnErrorTest {
     private static final String HINT = "jakarta.persistence.query.timeout";
 
     @Test
@@ -65,6 +71,58 @@ class StatementTimeoutTest {
                 em.createNativeQuery("set statement max_statement_time = 0.5 for " + slow)
                         .getResultList();
             }
+        });
+    }
+
+    /** MariaDB's driver gives no SQL state with it. */
+    @Tag("databases")
+    @Test
+    void anErrorOfMariadbsDriverIsTheStagesOwnFailureOnce() throws SQLException {
+        failsOnce(TestDatabase.MARIADB, em -> readOne(em, result -> result.getString("two")));
+    }
+
+    @Test
+    void aFeatureThatH2LacksIsTheStagesOwnFailureOnce() throws SQLException {
+        failsOnce(TestDatabase.H2, em -> readOne(em, result -> result.getRowId(1)));
+    }
+
+    /** Reads something of a result. */
+    @FunctionalInterface
+    private interface Reading {
+        Object of(ResultSet result) throws SQLException;
+    }
+
+    private static void readOne(EntityManager em, Reading reading) {
+        em.unwrap(Session.class).doWork(connection -> {
+            try (Statement statement = connection.createStatement();
+                    ResultSet result = statement.executeQuery("select 1 one")) {
+                assertThat(result.next()).isTrue();
+                assertThat(reading.of(result)).isNotNull();
+            }
+        });
+    }
+
+    /** The pool says without an SQL state that a connection is closed that it has found broken. */
+    @Test
+    void aPoolsErrorAfterALostConnectionIsTransient() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        with(url, store -> {
+            StoredKey held = JpaStoreContract.held(store);
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+                em.unwrap(Session.class).doWork(connection -> {
+                    assertThatException()
+                            .isThrownBy(() ->
+                                    TestApplication.ask(connection, "select pg_terminate_backend(pg_backend_pid())"));
+                    assertThatException()
+                            .isThrownBy(connection::createStatement)
+                            .isInstanceOfSatisfying(
+                                    SQLException.class,
+                                    closed -> assertThat(closed.getSQLState()).isNull());
+                    connection.createStatement();
+                });
+                return JpaStoreContract.next(held).progress();
+            });
+            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("transiently rolled back");
         });
     }
 
