@@ -22,6 +22,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
 import org.jspecify.annotations.Nullable;
 
@@ -131,6 +132,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         }
         this.connections = new Connections(
                 HibernateFactory.connections(sessions), isJta ? HibernateFactory.manager(sessions) : null);
+        if (builder.entityManager != null && (!isJta || builder.transaction != null)) {
+            throw new IllegalArgumentException("argument 'entityManager' is given, but the store doesn't begin JTA's"
+                    + " transactions itself; allowed: a factory with JTA, without 'transactions'. A NewTransaction"
+                    + " passes the entity manager on by itself");
+        }
         this.allowsOuterTransactions = builder.allowsOuterTransactions;
         if (joinsOuterTransactions()) {
             throw new IllegalArgumentException("argument 'factory' has a data source whose connections take part in"
@@ -143,7 +149,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         if (builder.transaction != null) {
             this.transactions = new Transactions.Given(sessions, builder.transaction, dialect);
         } else if (connections.manager() != null) {
-            this.transactions = new Transactions.Jta(sessions, connections, connections.manager(), dialect);
+            this.transactions =
+                    new Transactions.Jta(sessions, connections, connections.manager(), builder.entityManager, dialect);
         } else {
             this.transactions = new Transactions.Local(sessions, connections, dialect);
         }
@@ -187,6 +194,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     public static final class Builder {
         private final EntityManagerFactory factory;
         private @Nullable NewTransaction transaction;
+        private @Nullable Supplier<EntityManager> entityManager;
         private Isolation strongest = Isolation.SERIALIZABLE;
         private @Nullable String table;
         private boolean allowsOuterTransactions;
@@ -203,6 +211,22 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
          */
         public Builder transactions(@Nullable NewTransaction newTransaction) {
             this.transaction = newTransaction;
+            return this;
+        }
+
+        /**
+         * Runs stages in the persistence context of the JTA transaction that the store has begun, so that repositories
+         * see what a stage has persisted and the other way round. Otherwise a stage has one of its own in the same
+         * transaction, and each sees what the other has flushed.
+         *
+         * @param current gives the entity manager of the thread's transaction, such as an injected one of a container,
+         *     or {@code sessionFactory::getCurrentSession}. It isn't closed
+         * @return this
+         */
+        public Builder entityManager(Supplier<? extends EntityManager> current) {
+            Objects.requireNonNull(
+                    current, "argument 'current' is null; the entity manager of the thread's transaction is required");
+            this.entityManager = current::get;
             return this;
         }
 
@@ -255,7 +279,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
          * @return a new store
          * @throws IllegalArgumentException if the factory isn't Hibernate's or of an unsupported version, or gives each
          *     tenant connections of its own; if its database isn't supported, or the table isn't there or isn't as the
-         *     schema's file makes it; if stages can't have the strongest isolation here; or if repositories of Spring's
+         *     schema's file makes it; if stages can't have the strongest isolation here; if an entity manager is given without
+         *     JTA; or if repositories of Spring's
          *     would have no part in a stage. The message says what to configure
          * @throws StoreFailure if the database can't be reached
          */

@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import jakarta.persistence.EntityManager;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -53,6 +54,11 @@ interface StageConnection {
 
     /** The connection that a session uses by itself: nothing on it can be watched, guarded or restored. */
     record OfSession(SessionImplementor session, Dialect dialect) implements StageConnection {
+        /** Works on the connection of an entity manager that isn't the adapter's. */
+        static void of(EntityManager entityManager, Dialect dialect, Transactions.Work work) {
+            work.in(entityManager, new OfSession(entityManager.unwrap(SessionImplementor.class), dialect));
+        }
+
         @Override
         public boolean isGuarded() {
             return false;

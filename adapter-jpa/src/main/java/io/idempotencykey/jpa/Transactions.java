@@ -8,10 +8,11 @@ import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.function.Supplier;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
-import org.hibernate.engine.spi.SessionImplementor;
+import org.jspecify.annotations.Nullable;
 
 /** Where a stage's transaction comes from. */
 sealed interface Transactions {
@@ -85,8 +86,16 @@ sealed interface Transactions {
     /**
      * Transactions of the JTA manager that Hibernate is configured with. The thread's open transaction is suspended
      * meanwhile.
+     *
+     * @param current the entity manager of the thread's transaction; {@code null} for one of the stage's own, on a
+     *     connection of its own
      */
-    record Jta(SessionFactory factory, Connections connections, TransactionManager manager, Dialect dialect)
+    record Jta(
+            SessionFactory factory,
+            Connections connections,
+            TransactionManager manager,
+            @Nullable Supplier<EntityManager> current,
+            Dialect dialect)
             implements Transactions {
         @Override
         public void run(Isolation isolation, Duration lease, Work work) throws Exception {
@@ -94,7 +103,12 @@ sealed interface Transactions {
             try {
                 manager.begin();
                 try {
-                    commit(work);
+                    if (current == null) {
+                        commit(work);
+                    } else {
+                        StageConnection.OfSession.of(current.get(), dialect, work);
+                        manager.commit();
+                    }
                 } catch (Throwable e) {
                     rollback(e);
                     throw e;
@@ -138,10 +152,7 @@ sealed interface Transactions {
                     () -> transaction.run(
                             isolation,
                             lease,
-                            entityManager -> work.in(
-                                    entityManager,
-                                    new StageConnection.OfSession(
-                                            entityManager.unwrap(SessionImplementor.class), dialect))));
+                            entityManager -> StageConnection.OfSession.of(entityManager, dialect, work)));
         }
     }
 }

@@ -1,0 +1,112 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.Status;
+import java.lang.reflect.Proxy;
+import java.util.function.Consumer;
+import org.hibernate.SessionFactory;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A stage works in the persistence context of its JTA transaction, which repositories share. */
+class JtaEntityManagerTest {
+    @ParameterizedTest
+    @EnumSource(names = {"H2", "POSTGRESQL"})
+    void repositoriesSeeWhatTheStagePersistedAndTheOtherWayRound(TestDatabase database) throws Exception {
+        with(database, (url, store, repository) -> {
+            StageCommit end = commit(store, stage -> {
+                ContractRow row = new ContractRow("stage", "1");
+                stage.persist(row);
+                assertThat(repository.contains(row)).isTrue();
+                repository.persist(new ContractRow("repository", "1"));
+            });
+
+            assertThat(end).isEqualTo(StageCommit.committed());
+            assertThat(TestApplication.rows(url)).containsExactly("repository", "stage");
+        });
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"H2", "POSTGRESQL"})
+    void aStageThatFailsTakesBothBack(TestDatabase database) throws Exception {
+        with(database, (url, store, repository) -> {
+            StageCommit end = commit(store, stage -> {
+                stage.persist(new ContractRow("stage", "1"));
+                repository.persist(new ContractRow("repository", "1"));
+                repository.flush();
+                throw new IllegalStateException("thrown by the stage");
+            });
+
+            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
+            assertThat(TestApplication.rows(url)).isEmpty();
+        });
+    }
+
+    @FunctionalInterface
+    private interface Shared {
+        void run(String url, JpaKeyStore store, EntityManager repository) throws Exception;
+    }
+
+    /** A store that shares the entity manager with a repository, as a container injects it. */
+    private static void with(TestDatabase database, Shared test) throws Exception {
+        String url = database.create();
+        JtaApplication.with(url, 2, (entityManagerFactory, manager) -> {
+            SessionFactory sessions = entityManagerFactory.unwrap(SessionFactory.class);
+            EntityManager entityManager = (EntityManager) Proxy.newProxyInstance(
+                    JtaEntityManagerTest.class.getClassLoader(),
+                    new Class<?>[] {EntityManager.class},
+                    (self, method, arguments) -> OwnConnection.call(sessions.getCurrentSession(), method, arguments));
+            JpaKeyStore shared = JpaKeyStore.builder(entityManagerFactory)
+                    .entityManager(() -> entityManager)
+                    .build();
+
+            test.run(url, shared, entityManager);
+
+            assertThat(manager.getStatus()).isEqualTo(Status.STATUS_NO_TRANSACTION);
+        });
+    }
+
+    /** One that was opened before the transaction began, for instance. */
+    @Test
+    void anEntityManagerWithoutPartInTheTransactionIsRefused() throws Exception {
+        JtaApplication.with(TestDatabase.H2.create(), 2, (factory, manager) -> {
+            try (EntityManager apart =
+                    factory.createEntityManager(jakarta.persistence.SynchronizationType.UNSYNCHRONIZED)) {
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> JpaKeyStore.builder(factory)
+                                .entityManager(() -> apart)
+                                .build())
+                        .withMessageContaining("no part in the new transaction");
+            }
+        });
+    }
+
+    @Test
+    void anEntityManagerIsRefusedWhereTheStoreDoesNotBeginTransactionsOfJta() throws Exception {
+        try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 2);
+                EntityManagerFactory local = TestDatabase.factory(pool)) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> JpaKeyStore.builder(local)
+                            .entityManager(local::createEntityManager)
+                            .build())
+                    .withMessageContaining("'entityManager'");
+        }
+    }
+
+    private static StageCommit commit(JpaKeyStore store, Consumer<EntityManager> work) {
+        StoredKey held = JpaStoreContract.held(store);
+        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, stage -> {
+            work.accept(stage);
+            return JpaStoreContract.next(held).progress();
+        });
+    }
+}
