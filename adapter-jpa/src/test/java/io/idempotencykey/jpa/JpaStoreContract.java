@@ -3,12 +3,9 @@ package io.idempotencykey.jpa;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
-import com.arjuna.ats.jta.common.jtaPropertyManager;
 import com.zaxxer.hikari.HikariDataSource;
 import io.agroal.api.AgroalDataSource;
-import io.agroal.api.configuration.AgroalConnectionFactoryConfiguration.TransactionIsolation;
 import io.agroal.api.configuration.supplier.AgroalDataSourceConfigurationSupplier;
-import io.agroal.narayana.NarayanaTransactionIntegration;
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
@@ -24,9 +21,7 @@ import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
-import jakarta.transaction.RollbackException;
 import jakarta.transaction.Synchronization;
-import jakarta.transaction.SystemException;
 import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -133,7 +128,7 @@ abstract class JpaStoreContract {
                             + " @@session.transaction_isolation)";
             };
             String settings = connection.getTransactionIsolation() + " " + connection.getAutoCommit() + " "
-                    + text(connection, idle);
+                    + TestApplication.ask(connection, idle).get(0);
             if (!connection.getAutoCommit()) {
                 connection.rollback();
             }
@@ -157,15 +152,14 @@ abstract class JpaStoreContract {
     }
 
     private String isolation(EntityManager em) {
-        return em.unwrap(Session.class).<String>doReturningWork(connection -> switch (database) {
+        return switch (database) {
             case H2 ->
-                text(
-                        connection,
-                        "select isolation_level from information_schema.sessions where session_id = session_id()");
-            case POSTGRESQL -> text(connection, "select current_setting('transaction_isolation')");
+                TestApplication.ask(
+                        em, "select isolation_level from information_schema.sessions where session_id = session_id()");
+            case POSTGRESQL -> TestApplication.ask(em, "select current_setting('transaction_isolation')");
             // Only behaviour shows the isolation: a serializable read locks.
             case MARIADB, MYSQL -> "see aWriteSkewIsPreventedButOnH2";
-        });
+        };
     }
 
     private String expected(Isolation isolation) {
@@ -188,8 +182,10 @@ abstract class JpaStoreContract {
             StoredKey first = held(store);
             StoredKey second = held(store);
             CountDownLatch bothRead = new CountDownLatch(2);
-            CompletableFuture<StageCommit> one = elsewhere(() -> switchOff(store, first, "a", bothRead));
-            CompletableFuture<StageCommit> other = elsewhere(() -> switchOff(store, second, "b", bothRead));
+            CompletableFuture<StageCommit> one =
+                    TestApplication.elsewhere(() -> switchOff(store, first, "a", bothRead));
+            CompletableFuture<StageCommit> other =
+                    TestApplication.elsewhere(() -> switchOff(store, second, "b", bothRead));
 
             List<String> ends = List.of(nameOf(one.get(60, TimeUnit.SECONDS)), nameOf(other.get(60, TimeUnit.SECONDS)));
 
@@ -206,7 +202,7 @@ abstract class JpaStoreContract {
             assertThat(em.createQuery("from ContractRow", ContractRow.class).getResultList())
                     .hasSize(2);
             bothRead.countDown();
-            await(bothRead);
+            TestApplication.await(bothRead);
             em.find(ContractRow.class, row).content = "off";
             return next(held).progress();
         });
@@ -317,9 +313,9 @@ abstract class JpaStoreContract {
         CountDownLatch bothHold = new CountDownLatch(2);
 
         CompletableFuture<StageCommit> first =
-                elsewhere(() -> deadlock(store, one, isolation, "x", update + "('y')", bothHold));
+                TestApplication.elsewhere(() -> deadlock(store, one, isolation, "x", update + "('y')", bothHold));
         CompletableFuture<StageCommit> second =
-                elsewhere(() -> deadlock(store, two, isolation, "y", update + "('x')", bothHold));
+                TestApplication.elsewhere(() -> deadlock(store, two, isolation, "y", update + "('x')", bothHold));
         first.get(60, TimeUnit.SECONDS);
         second.get(60, TimeUnit.SECONDS);
 
@@ -371,7 +367,7 @@ abstract class JpaStoreContract {
                             "insert into contract_row values ('by " + held.id().value() + "', '1')");
                     statement.execute("update contract_row set content = '1' where name = '" + mine + "'");
                     bothHold.countDown();
-                    await(bothHold);
+                    TestApplication.await(bothHold);
                     statement.execute(updateOfTheirs);
                 } catch (SQLException swallowed) {
                     assertThat((Throwable) swallowed).isNotNull();
@@ -496,13 +492,14 @@ abstract class JpaStoreContract {
 
     @Test
     void aCallbackThatFailsBeforeTheCommitRollsTheStageBack() throws Exception {
-        Synchronization failing = synchronization(JpaStoreContract::fail, () -> {});
+        Synchronization failing = JtaApplication.synchronization(JpaStoreContract::fail, () -> {});
         with((store, factory, pool) -> assertThat(callbackFails(
                         store,
                         false,
                         em -> em.unwrap(Session.class).getTransaction().registerSynchronization(failing)))
                 .isEqualTo("rolled back"));
-        jta((store, factory, manager) -> assertThat(callbackFails(store, false, em -> register(manager, failing)))
+        jta((store, factory, manager) -> assertThat(
+                        callbackFails(store, false, em -> JtaApplication.register(manager, failing)))
                 .isEqualTo("rolled back"));
         spring(
                 TransactionDefinition.PROPAGATION_REQUIRES_NEW,
@@ -520,13 +517,14 @@ abstract class JpaStoreContract {
 
     @Test
     void aCallbackThatFailsAfterTheCommitIsNoRollback() throws Exception {
-        Synchronization failing = synchronization(() -> {}, JpaStoreContract::failOfADuplicate);
+        Synchronization failing = JtaApplication.synchronization(() -> {}, JpaStoreContract::failOfADuplicate);
         with((store, factory, pool) -> assertThat(callbackFails(
                         store,
                         true,
                         em -> em.unwrap(Session.class).getTransaction().registerSynchronization(failing)))
                 .isEqualTo("unknown"));
-        jta((store, factory, manager) -> assertThat(callbackFails(store, true, em -> register(manager, failing)))
+        jta((store, factory, manager) -> assertThat(
+                        callbackFails(store, true, em -> JtaApplication.register(manager, failing)))
                 .isEqualTo("committed"));
         spring(
                 TransactionDefinition.PROPAGATION_REQUIRES_NEW,
@@ -560,28 +558,6 @@ abstract class JpaStoreContract {
     /** Fails like a callback whose own statement, on another connection, met a duplicate. */
     private static void failOfADuplicate() {
         throw new IllegalStateException("thrown by a callback", new SQLException("a duplicate", "23505"));
-    }
-
-    private static Synchronization synchronization(Runnable before, Runnable after) {
-        return new Synchronization() {
-            @Override
-            public void beforeCompletion() {
-                before.run();
-            }
-
-            @Override
-            public void afterCompletion(int status) {
-                after.run();
-            }
-        };
-    }
-
-    private static void register(TransactionManager manager, Synchronization synchronization) {
-        try {
-            manager.getTransaction().registerSynchronization(synchronization);
-        } catch (SystemException | RollbackException e) {
-            throw new IllegalStateException(e);
-        }
     }
 
     private static void register(TransactionSynchronization synchronization) {
@@ -635,13 +611,11 @@ abstract class JpaStoreContract {
     void aJtaTransactionThatTimesOutIsTheStagesOwnFailure() throws Exception {
         jta((store, factory, manager) -> {
             StoredKey held = held(store);
-            CountDownLatch timedOut = new CountDownLatch(1);
             manager.setTransactionTimeout(1);
             try {
                 StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
                     em.persist(new ContractRow("row", "1"));
-                    register(manager, synchronization(() -> {}, timedOut::countDown));
-                    await(timedOut);
+                    JtaApplication.awaitTimeout(manager);
                     return next(held).progress();
                 });
 
@@ -659,26 +633,11 @@ abstract class JpaStoreContract {
     }
 
     void jta(JtaTest test) throws Exception {
-        TransactionManager manager = com.arjuna.ats.jta.TransactionManager.transactionManager();
-        NarayanaTransactionIntegration integration = new NarayanaTransactionIntegration(
-                manager, jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry());
-        String url = database.create();
-        try (AgroalDataSource pool = AgroalDataSource.from(new AgroalDataSourceConfigurationSupplier()
-                        .connectionPoolConfiguration(c -> c.maxSize(5)
-                                .transactionIntegration(integration)
-                                .connectionFactoryConfiguration(f ->
-                                        f.jdbcUrl(url).jdbcTransactionIsolation(TransactionIsolation.SERIALIZABLE))));
-                EntityManagerFactory factory = TestDatabase.factory(
-                        pool,
-                        Map.of(
-                                "jakarta.persistence.transactionType",
-                                "JTA",
-                                "hibernate.transaction.coordinator_class",
-                                "jta",
-                                "hibernate.transaction.jta.platform",
-                                "JBossTS"))) {
-            test.run(JpaKeyStore.builder(factory).allowOuterTransactions().build(), factory, manager);
-        }
+        JtaApplication.with(
+                database.create(),
+                5,
+                (factory, manager) -> test.run(
+                        JpaKeyStore.builder(factory).allowOuterTransactions().build(), factory, manager));
     }
 
     @Test
@@ -796,36 +755,6 @@ abstract class JpaStoreContract {
 
     static StoredKey next(StoredKey held) {
         return new StoredKey(held.key(), new Revision(UUID.randomUUID()));
-    }
-
-    private static String text(Connection connection, String sql) throws SQLException {
-        try (Statement statement = connection.createStatement();
-                var result = statement.executeQuery(sql)) {
-            assertThat(result.next()).isTrue();
-            return result.getString(1);
-        }
-    }
-
-    private static void await(CountDownLatch latch) {
-        try {
-            assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private static <R> CompletableFuture<R> elsewhere(java.util.function.Supplier<R> work) {
-        CompletableFuture<R> future = new CompletableFuture<>();
-        Thread thread = new Thread(() -> {
-            try {
-                future.complete(work.get());
-            } catch (Throwable e) {
-                future.completeExceptionally(e);
-            }
-        });
-        thread.setDaemon(true);
-        thread.start();
-        return future;
     }
 
     private static StoreFailure.Kind kindOf(Runnable work) {

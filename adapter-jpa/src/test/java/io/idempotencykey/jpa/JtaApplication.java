@@ -8,8 +8,10 @@ import io.agroal.api.configuration.supplier.AgroalDataSourceConfigurationSupplie
 import io.agroal.narayana.NarayanaTransactionIntegration;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.RollbackException;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
+import jakarta.transaction.SystemException;
 import jakarta.transaction.Transaction;
 import jakarta.transaction.TransactionManager;
 import java.sql.SQLException;
@@ -88,17 +90,31 @@ final class JtaApplication {
     }
 
     /** Returns when the thread's transaction has timed out. */
-    static void awaitTimeout(TransactionManager manager) throws Exception {
+    static void awaitTimeout(TransactionManager manager) {
         CountDownLatch timedOut = new CountDownLatch(1);
-        manager.getTransaction().registerSynchronization(new Synchronization() {
+        register(manager, synchronization(() -> {}, timedOut::countDown));
+        TestApplication.await(timedOut);
+    }
+
+    static void register(TransactionManager manager, Synchronization synchronization) {
+        try {
+            manager.getTransaction().registerSynchronization(synchronization);
+        } catch (SystemException | RollbackException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    static Synchronization synchronization(Runnable before, Runnable after) {
+        return new Synchronization() {
             @Override
-            public void beforeCompletion() {}
+            public void beforeCompletion() {
+                before.run();
+            }
 
             @Override
             public void afterCompletion(int status) {
-                timedOut.countDown();
+                after.run();
             }
-        });
-        TestApplication.await(timedOut);
+        };
     }
 }

@@ -8,7 +8,6 @@ import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.transaction.Status;
-import jakarta.transaction.Synchronization;
 import jakarta.transaction.TransactionSynchronizationRegistry;
 import java.sql.SQLException;
 import java.util.List;
@@ -59,16 +58,10 @@ class JtaStageTest {
             StoredKey held = JpaStoreContract.held(store);
 
             StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
-                registry.registerInterposedSynchronization(new Synchronization() {
-                    @Override
-                    public void beforeCompletion() {
-                        em.createNativeQuery("insert into contract_row values ('late', '1')")
-                                .executeUpdate();
-                    }
-
-                    @Override
-                    public void afterCompletion(int status) {}
-                });
+                registry.registerInterposedSynchronization(JtaApplication.synchronization(
+                        () -> em.createNativeQuery("insert into contract_row values ('late', '1')")
+                                .executeUpdate(),
+                        () -> {}));
                 return JpaStoreContract.next(held).progress();
             });
 

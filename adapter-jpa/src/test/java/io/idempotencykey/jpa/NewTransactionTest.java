@@ -10,7 +10,6 @@ import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.EntityTransaction;
-import jakarta.transaction.Synchronization;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.function.Consumer;
@@ -125,15 +124,11 @@ class NewTransactionTest {
                             manager,
                             (store, held, em) -> em.unwrap(Session.class)
                                     .getTransaction()
-                                    .registerSynchronization(new Synchronization() {
-                                        @Override
-                                        public void beforeCompletion() {
-                                            throw thrown;
-                                        }
-
-                                        @Override
-                                        public void afterCompletion(int status) {}
-                                    })))
+                                    .registerSynchronization(JtaApplication.synchronization(
+                                            () -> {
+                                                throw thrown;
+                                            },
+                                            () -> {}))))
                     .as("failing at the end, on %s", database)
                     .isEqualTo(ofFailingAtTheEnd);
         }
