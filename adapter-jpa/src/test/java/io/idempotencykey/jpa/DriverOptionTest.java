@@ -51,10 +51,10 @@ class DriverOptionTest {
     }
 
     private static void works(JpaKeyStore store, Isolation isolation, String row) {
-        StoredKey held = JpaStoreContract.held(store);
-        StoredKey next = JpaStoreContract.next(held);
+        StoredKey held = JpaStoreFixture.held(store);
+        StoredKey next = JpaStoreFixture.next(held);
         StringBuilder seen = new StringBuilder();
-        StageCommit end = store.commitStage(held, isolation, JpaStoreContract.LEASE, em -> {
+        StageCommit end = store.commitStage(held, isolation, JpaStoreFixture.LEASE, em -> {
             em.persist(new ContractRow(row, "1"));
             em.flush();
             seen.append(TestApplication.ask(em, "select current_setting('transaction_isolation')"));
@@ -64,7 +64,7 @@ class DriverOptionTest {
         String expected = isolation == Isolation.SNAPSHOT ? "REPEATABLE_READ" : isolation.name();
         assertThat(seen.toString()).isEqualToIgnoringCase(expected.replace('_', ' '));
         assertThat(store.find(held.id())).contains(next);
-        StoredKey replaced = JpaStoreContract.next(next);
+        StoredKey replaced = JpaStoreFixture.next(next);
         assertThat(store.replace(next.revision(), replaced)).isTrue();
     }
 }

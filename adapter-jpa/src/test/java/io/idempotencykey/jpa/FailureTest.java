@@ -39,6 +39,6 @@ class FailureTest {
     }
 
     private static String ofCommit(Dialect dialect, Throwable thrown) {
-        return JpaStoreContract.nameOf(dialect.ofCommit(thrown));
+        return JpaStoreFixture.nameOf(dialect.ofCommit(thrown));
     }
 }

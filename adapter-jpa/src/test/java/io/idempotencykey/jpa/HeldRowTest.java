@@ -102,7 +102,7 @@ class HeldRowTest {
 
     private static StoredKey abandoned() {
         Instant at = Instant.parse("2020-01-01T00:00:00.001Z");
-        StoredKey key = JpaStoreContract.sample("scope");
+        StoredKey key = JpaStoreFixture.sample("scope");
         KeyState locked = new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30));
         return new StoredKey(
                 new IdempotencyKey(key.key().creation(), new KeyProgress(locked, 1, 0, "", at)), key.revision());

@@ -55,14 +55,14 @@ class JtaStageTest {
                 jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry();
         JtaApplication.with(url, 2, (factory, manager) -> {
             JpaKeyStore store = new JpaKeyStore(factory);
-            StoredKey held = JpaStoreContract.held(store);
+            StoredKey held = JpaStoreFixture.held(store);
 
-            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
                 registry.registerInterposedSynchronization(JtaApplication.synchronization(
                         () -> em.createNativeQuery("insert into contract_row values ('late', '1')")
                                 .executeUpdate(),
                         () -> {}));
-                return JpaStoreContract.next(held).progress();
+                return JpaStoreFixture.next(held).progress();
             });
 
             assertThat(end).isEqualTo(StageCommit.committed());
@@ -81,22 +81,22 @@ class JtaStageTest {
 
             assertThat(commit(store, "kept")).isEqualTo(StageCommit.committed());
             StageCommit failed = store.commitStage(
-                    JpaStoreContract.held(store), Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+                    JpaStoreFixture.held(store), Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
                         em.persist(new ContractRow("lost", "1"));
                         throw new IllegalStateException("thrown by the stage");
                     });
 
-            assertThat(JpaStoreContract.nameOf(failed)).isEqualTo("rolled back");
+            assertThat(JpaStoreFixture.nameOf(failed)).isEqualTo("rolled back");
             assertThat(TestApplication.rows(url)).containsExactly("kept");
             assertThat(manager.getStatus()).isEqualTo(Status.STATUS_NO_TRANSACTION);
         });
     }
 
     private static StageCommit commit(JpaKeyStore store, String row) throws SQLException {
-        StoredKey held = JpaStoreContract.held(store);
-        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+        StoredKey held = JpaStoreFixture.held(store);
+        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
             em.persist(new ContractRow(row, "1"));
-            return JpaStoreContract.next(held).progress();
+            return JpaStoreFixture.next(held).progress();
         });
     }
 }

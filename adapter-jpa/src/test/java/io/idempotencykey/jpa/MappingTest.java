@@ -45,11 +45,7 @@ class MappingTest {
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
                 EntityManagerFactory factory =
                         TestApplication.factory(pool, Map.of("hibernate.default_schema", "other"), ContractRow.class)) {
-            JpaKeyStore store = new JpaKeyStore(factory);
-            StoredKey held = JpaStoreContract.held(store);
-            StoredKey next = JpaStoreContract.next(held);
-            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> next.progress()))
-                    .isEqualTo(StageCommit.committed());
+            JpaStoreFixture.assertWorks(new JpaKeyStore(factory));
             assertThat(TestApplication.ask(url, "select count(*) from other.idempotency_key"))
                     .containsExactly("1");
         }
@@ -130,15 +126,15 @@ class MappingTest {
     }
 
     static void works(String url, JpaKeyStore store) throws SQLException {
-        StoredKey held = JpaStoreContract.held(store);
-        StoredKey next = JpaStoreContract.next(held);
-        assertThat(store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+        StoredKey held = JpaStoreFixture.held(store);
+        StoredKey next = JpaStoreFixture.next(held);
+        assertThat(store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
                     em.persist(new ContractRow("row", "1"));
                     return next.progress();
                 }))
                 .isEqualTo(StageCommit.committed());
         assertThat(store.find(held.id())).contains(next);
-        StoredKey replaced = JpaStoreContract.next(next);
+        StoredKey replaced = JpaStoreFixture.next(next);
         assertThat(store.replace(next.revision(), replaced)).isTrue();
         assertThat(store.findResumable(Map.of(), null, Instant.parse("2050-01-01T00:00:00Z"), 9))
                 .containsExactly(replaced);

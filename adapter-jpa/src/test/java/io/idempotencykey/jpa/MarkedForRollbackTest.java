@@ -83,14 +83,14 @@ class MarkedForRollbackTest {
 
     /** The stage writes, marks, and responds as if all were well. */
     private static void failsOnce(JpaKeyStore store, Mark mark) {
-        StoredKey held = JpaStoreContract.held(store);
-        StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+        StoredKey held = JpaStoreFixture.held(store);
+        StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
             em.persist(new ContractRow("row", "1"));
             em.flush();
             mark.unchecked(em);
-            return JpaStoreContract.next(held).progress();
+            return JpaStoreFixture.next(held).progress();
         });
-        assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
+        assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("rolled back");
         assertThat(store.find(held.id())).contains(held);
 
         AtomicInteger runs = new AtomicInteger();
@@ -130,8 +130,8 @@ class MarkedForRollbackTest {
         try (HikariDataSource pool = TestDatabase.pool(url, 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaKeyStore store = new JpaKeyStore(factory);
-            StoredKey one = JpaStoreContract.held(store);
-            StoredKey two = JpaStoreContract.held(store);
+            StoredKey one = JpaStoreFixture.held(store);
+            StoredKey two = JpaStoreFixture.held(store);
             CountDownLatch bothHold = new CountDownLatch(2);
             CompletableFuture<StageCommit> first =
                     TestApplication.elsewhere(() -> deadlock(store, one, "x", "y", bothHold));
@@ -139,15 +139,15 @@ class MarkedForRollbackTest {
                     TestApplication.elsewhere(() -> deadlock(store, two, "y", "x", bothHold));
 
             assertThat(List.of(
-                            JpaStoreContract.nameOf(first.get(60, TimeUnit.SECONDS)),
-                            JpaStoreContract.nameOf(second.get(60, TimeUnit.SECONDS))))
+                            JpaStoreFixture.nameOf(first.get(60, TimeUnit.SECONDS)),
+                            JpaStoreFixture.nameOf(second.get(60, TimeUnit.SECONDS))))
                     .containsExactlyInAnyOrder("committed", "transiently rolled back");
         }
     }
 
     private static StageCommit deadlock(
             JpaKeyStore store, StoredKey held, String mine, String theirs, CountDownLatch bothHold) {
-        return store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+        return store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
             update(em, mine);
             bothHold.countDown();
             TestApplication.await(bothHold);
@@ -156,7 +156,7 @@ class MarkedForRollbackTest {
             } catch (PersistenceException swallowed) {
                 assertThat(swallowed).isNotNull();
             }
-            return JpaStoreContract.next(held).progress();
+            return JpaStoreFixture.next(held).progress();
         });
     }
 

@@ -97,10 +97,10 @@ class NewTransactionIsolationTest {
             int before = levelOf(pool);
             Map<Isolation, String> seen = new EnumMap<>(Isolation.class);
             for (Isolation isolation : store.isolations()) {
-                StoredKey held = JpaStoreContract.held(store);
-                StageCommit end = store.commitStage(held, isolation, JpaStoreContract.LEASE, em -> {
+                StoredKey held = JpaStoreFixture.held(store);
+                StageCommit end = store.commitStage(held, isolation, JpaStoreFixture.LEASE, em -> {
                     seen.put(isolation, question.apply(em));
-                    return JpaStoreContract.next(held).progress();
+                    return JpaStoreFixture.next(held).progress();
                 });
                 assertThat(end).as("in %s", isolation).isEqualTo(StageCommit.committed());
                 assertThat(levelOf(pool)).as("after %s", isolation).isEqualTo(before);
@@ -135,12 +135,9 @@ class NewTransactionIsolationTest {
                     },
                     Isolation.SERIALIZABLE);
             for (Isolation isolation : store.isolations()) {
-                StoredKey held = JpaStoreContract.held(store);
+                StoredKey held = JpaStoreFixture.held(store);
                 store.commitStage(
-                        held,
-                        isolation,
-                        lease,
-                        em -> JpaStoreContract.next(held).progress());
+                        held, isolation, lease, em -> JpaStoreFixture.next(held).progress());
             }
             assertThat(told).containsExactlyElementsOf(store.isolations());
         }
@@ -157,14 +154,11 @@ class NewTransactionIsolationTest {
                     new JpaKeyStore(factory, JtaApplication.begunBy(manager, factory), Isolation.SERIALIZABLE);
             MappingTest.works(url, store);
 
-            StoredKey held = JpaStoreContract.held(store);
-            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+            JpaStoreFixture.assertRolledBack(store, Isolation.SERIALIZABLE, em -> {
                 em.persist(new ContractRow("of a failed stage", "1"));
                 em.flush();
                 throw new IllegalStateException("thrown by the stage");
             });
-            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
-            assertThat(store.find(held.id())).contains(held);
             assertThat(TestApplication.rows(url)).containsExactly("row");
             assertThat(manager.getTransaction()).isNull();
         });

@@ -115,7 +115,7 @@ class NewTransactionTest {
             assertThat(end(
                             database,
                             manager,
-                            (store, held, em) -> assertThat(store.replace(held.revision(), JpaStoreContract.next(held)))
+                            (store, held, em) -> assertThat(store.replace(held.revision(), JpaStoreFixture.next(held)))
                                     .isTrue()))
                     .as("overtaken, on %s", database)
                     .isEqualTo(ofOvertaken);
@@ -177,8 +177,8 @@ class NewTransactionTest {
         try (HikariDataSource pool = TestDatabase.pool(url, 20);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaKeyStore store = new JpaKeyStore(factory, manager.over(factory), Isolation.READ_COMMITTED);
-            StoredKey held = JpaStoreContract.held(store);
-            StoredKey next = JpaStoreContract.next(held);
+            StoredKey held = JpaStoreFixture.held(store);
+            StoredKey next = JpaStoreFixture.next(held);
 
             StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, LEASE, em -> {
                 em.persist(new ContractRow("row", "1"));
@@ -190,7 +190,7 @@ class NewTransactionTest {
             boolean moved = store.find(held.id()).orElseThrow().equals(next);
             boolean kept = TestDatabase.inTransaction(factory, em -> em.find(ContractRow.class, "row") != null);
             assertThat(kept).isEqualTo(moved);
-            String name = JpaStoreContract.nameOf(end);
+            String name = JpaStoreFixture.nameOf(end);
             if (!name.equals("unknown")) {
                 assertThat(moved).isEqualTo(name.equals("committed"));
             }

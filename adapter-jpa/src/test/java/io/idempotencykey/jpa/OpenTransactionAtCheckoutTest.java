@@ -87,9 +87,9 @@ class OpenTransactionAtCheckoutTest {
 
     private static void works(JpaKeyStore store) {
         for (Isolation isolation : store.isolations()) {
-            StoredKey held = JpaStoreContract.held(store);
-            StoredKey next = JpaStoreContract.next(held);
-            StageCommit end = store.commitStage(held, isolation, JpaStoreContract.LEASE, em -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            StoredKey next = JpaStoreFixture.next(held);
+            StageCommit end = store.commitStage(held, isolation, JpaStoreFixture.LEASE, em -> {
                 if (isolation == Isolation.SERIALIZABLE) {
                     em.persist(new ContractRow(isolation.name(), "1"));
                 }
@@ -97,7 +97,7 @@ class OpenTransactionAtCheckoutTest {
             });
             assertThat(end).as("in %s", isolation).isEqualTo(StageCommit.committed());
             assertThat(store.find(held.id())).contains(next);
-            StoredKey replaced = JpaStoreContract.next(next);
+            StoredKey replaced = JpaStoreFixture.next(next);
             assertThat(store.replace(next.revision(), replaced)).isTrue();
             assertThat(store.find(held.id())).contains(replaced);
         }

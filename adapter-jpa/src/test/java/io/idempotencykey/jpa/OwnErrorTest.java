@@ -131,8 +131,8 @@ class OwnErrorTest {
     void aTimeOutThatTheStageSwallowsNeverMovesTheKey() throws SQLException {
         String url = TestDatabase.POSTGRESQL.create();
         with(url, store -> {
-            StoredKey held = JpaStoreContract.held(store);
-            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
                 em.persist(new ContractRow("row", "1"));
                 em.flush();
                 try {
@@ -142,9 +142,9 @@ class OwnErrorTest {
                 } catch (PersistenceException swallowed) {
                     assertThat(swallowed).isNotNull();
                 }
-                return JpaStoreContract.next(held).progress();
+                return JpaStoreFixture.next(held).progress();
             });
-            assertThat(JpaStoreContract.nameOf(end)).isIn("rolled back", "transiently rolled back");
+            assertThat(JpaStoreFixture.nameOf(end)).isIn("rolled back", "transiently rolled back");
             assertThat(store.find(held.id())).contains(held);
         });
         assertThat(TestApplication.rows(url)).isEmpty();
@@ -153,14 +153,14 @@ class OwnErrorTest {
     private static void failsOnce(TestDatabase database, Consumer<EntityManager> slow) throws SQLException {
         String url = database.create();
         with(url, store -> {
-            StoredKey held = JpaStoreContract.held(store);
-            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
                 em.persist(new ContractRow("row", "1"));
                 em.flush();
                 slow.accept(em);
-                return JpaStoreContract.next(held).progress();
+                return JpaStoreFixture.next(held).progress();
             });
-            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("rolled back");
             assertThat(store.find(held.id())).contains(held);
 
             AtomicInteger runs = new AtomicInteger();

@@ -28,9 +28,9 @@ class PartitionedTableTest {
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaKeyStore store = new JpaKeyStore(factory);
             List<String> scopes = scopesOfDifferentPartitions(url, store);
-            StoredKey expired = expired(JpaStoreContract.sample(scopes.get(0)));
+            StoredKey expired = expired(JpaStoreFixture.sample(scopes.get(0)));
             List<StoredKey> locked = scopes.subList(1, PARTITIONS).stream()
-                    .map(JpaStoreContract::sample)
+                    .map(JpaStoreFixture::sample)
                     .toList();
             assertThat(store.insert(expired)).isTrue();
             locked.forEach(key -> assertThat(store.insert(key)).isTrue());
@@ -64,7 +64,7 @@ class PartitionedTableTest {
 
     private static List<String> scopesOfDifferentPartitions(String url, JpaKeyStore store) throws SQLException {
         for (int i = 0; i < 64; i++) {
-            assertThat(store.insert(JpaStoreContract.sample("scope-" + i))).isTrue();
+            assertThat(store.insert(JpaStoreFixture.sample("scope-" + i))).isTrue();
         }
         List<String> scopes = TestApplication.ask(
                 url, "select min(scope) from idempotency_key group by tableoid order by min(scope)");

@@ -27,10 +27,10 @@ class ReadOnlyServerTest {
     @ValueSource(booleans = {true, false})
     void aStageIsRunAgain(boolean writes) throws SQLException {
         with((url, store) -> {
-            StoredKey held = JpaStoreContract.held(store);
+            StoredKey held = JpaStoreFixture.held(store);
             setReadOnly(url, true);
 
-            assertThat(JpaStoreContract.nameOf(stage(store, held, writes))).isEqualTo("transiently rolled back");
+            assertThat(JpaStoreFixture.nameOf(stage(store, held, writes))).isEqualTo("transiently rolled back");
 
             setReadOnly(url, false);
             assertThat(store.find(held.id())).contains(held);
@@ -39,12 +39,12 @@ class ReadOnlyServerTest {
     }
 
     private static StageCommit stage(JpaKeyStore store, StoredKey held, boolean writes) {
-        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
             if (writes) {
                 em.persist(new ContractRow("row", "1"));
                 em.flush();
             }
-            return JpaStoreContract.next(held).progress();
+            return JpaStoreFixture.next(held).progress();
         });
     }
 
@@ -74,16 +74,16 @@ class ReadOnlyServerTest {
     @ValueSource(strings = {"insert", "replace", "delete expired"})
     void aStatementOnKeysIsUnavailable(String statement) throws SQLException {
         with((url, store) -> {
-            StoredKey held = JpaStoreContract.held(store);
-            StoredKey expired = PartitionedTableTest.expired(JpaStoreContract.sample("expired"));
+            StoredKey held = JpaStoreFixture.held(store);
+            StoredKey expired = PartitionedTableTest.expired(JpaStoreFixture.sample("expired"));
             assertThat(store.insert(expired)).isTrue();
             setReadOnly(url, true);
 
             assertThatExceptionOfType(StoreFailure.class)
                     .isThrownBy(() -> {
                         switch (statement) {
-                            case "insert" -> store.insert(JpaStoreContract.sample("other"));
-                            case "replace" -> store.replace(held.revision(), JpaStoreContract.next(held));
+                            case "insert" -> store.insert(JpaStoreFixture.sample("other"));
+                            case "replace" -> store.replace(held.revision(), JpaStoreFixture.next(held));
                             default -> store.deleteExpired(Instant.parse("2050-01-01T00:00:00Z"), 9);
                         }
                     })

@@ -50,7 +50,7 @@ class SchemaToolTest {
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaKeyStore store = new JpaKeyStore(factory);
-            var held = JpaStoreContract.held(store);
+            var held = JpaStoreFixture.held(store);
 
             TestDatabase.execute(url, database.schema());
 

@@ -72,15 +72,15 @@ class SpringRollbackTest {
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             SpringTransactions spring = SpringTransactions.of(factory);
             JpaKeyStore store = new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED);
-            StoredKey held = JpaStoreContract.held(store);
+            StoredKey held = JpaStoreFixture.held(store);
 
-            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
                 em.persist(new ContractRow("of the stage", "1"));
                 method.call(spring);
-                return JpaStoreContract.next(held).progress();
+                return JpaStoreFixture.next(held).progress();
             });
 
-            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("rolled back");
             assertThat(store.find(held.id())).contains(held);
 
             AtomicInteger runs = new AtomicInteger();

@@ -100,11 +100,11 @@ class TenantTest {
                         IdempotencyKeyEntity.class,
                         TenantRow.class)) {
             JpaKeyStore store = new JpaKeyStore(factory);
-            StoredKey held = JpaStoreContract.held(store);
+            StoredKey held = JpaStoreFixture.held(store);
 
-            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, em -> {
+            assertThat(store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
                         em.persist(new TenantRow("row"));
-                        return JpaStoreContract.next(held).progress();
+                        return JpaStoreFixture.next(held).progress();
                     }))
                     .isEqualTo(StageCommit.committed());
 

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class H2HalfCommitTest extends JpaHalfCommitContract {
+    H2HalfCommitTest() {
+        super(TestDatabase.H2);
+    }
+}

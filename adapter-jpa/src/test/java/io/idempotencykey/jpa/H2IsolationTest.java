@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class H2IsolationTest extends JpaIsolationContract {
+    H2IsolationTest() {
+        super(TestDatabase.H2);
+    }
+}

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class H2TransactionTest extends JpaTransactionContract {
+    H2TransactionTest() {
+        super(TestDatabase.H2);
+    }
+}

@@ -1,0 +1,179 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.hibernate.Session;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A key moves together with what its stage writes, or not at all, whatever becomes of the transaction meanwhile. */
+abstract class JpaHalfCommitContract extends JpaStoreFixture {
+    JpaHalfCommitContract(TestDatabase database) {
+        super(database);
+    }
+
+    @Test
+    void aTransactionThatTheStageMarksForRollbackIsItsOwnFailure() throws Exception {
+        with((store, factory, pool) -> assertRolledBack(store, Isolation.SERIALIZABLE, em -> {
+            em.persist(new ContractRow("a", "1"));
+            em.getTransaction().setRollbackOnly();
+        }));
+    }
+
+    @Test
+    void aStageThatCommitsByItselfIsRefused() throws Exception {
+        with((store, factory, pool) -> assertRolledBack(store, Isolation.SERIALIZABLE, em -> {
+            em.getTransaction().commit();
+            em.getTransaction().begin();
+        }));
+    }
+
+    /** What ends a transaction on the stage's raw connection, so that the fence would run in the next one. */
+    enum End {
+        ROLLBACK,
+        COMMIT,
+        AUTO_COMMIT,
+        SQL,
+        SQL_AFTER_A_COMMENT,
+        SQL_AFTER_A_SEMICOLON;
+
+        void on(Connection connection) throws SQLException {
+            switch (this) {
+                case ROLLBACK -> connection.rollback();
+                case COMMIT -> connection.commit();
+                case AUTO_COMMIT -> connection.setAutoCommit(true);
+                case SQL -> TestDatabase.execute(connection, "rollback");
+                case SQL_AFTER_A_COMMENT -> TestDatabase.execute(connection, "/* a */ -- b\n rollback");
+                case SQL_AFTER_A_SEMICOLON -> TestDatabase.execute(connection, "; rollback");
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(End.class)
+    void aStageThatEndsItsTransactionOnTheRawConnectionNeverMovesTheKeyWithoutItsWrites(End end) throws Exception {
+        with((store, factory, pool) -> assertThat(isHalfCommitted(store, end)).isFalse());
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = End.class,
+            names = {"ROLLBACK", "SQL"})
+    void aRollbackBehindSpringsBackNeverMovesTheKeyButOnH2(End end) throws Exception {
+        spring((store, outer, em) -> assertThat(isHalfCommitted(store, end)).isEqualTo(database == TestDatabase.H2));
+    }
+
+    private static boolean isHalfCommitted(JpaKeyStore store, End end) {
+        Isolation isolation = Collections.max(store.isolations());
+        StoredKey held = held(store);
+        store.commitStage(held, isolation, LEASE, em -> {
+            em.unwrap(Session.class).doWork(connection -> {
+                TestDatabase.execute(connection, "insert into contract_row values ('row', '1')");
+                try {
+                    end.on(connection);
+                } catch (SQLException swallowed) {
+                    assertThat((Throwable) swallowed).isNotNull();
+                }
+            });
+            return next(held).progress();
+        });
+        boolean moved = !store.find(held.id()).orElseThrow().equals(held);
+        return moved != rows(store, isolation).contains("row");
+    }
+
+    @Test
+    void aSwallowedDeadlockOnARawConnectionNeverMovesTheKey() throws Exception {
+        with((store, factory, pool) ->
+                assertThat(keysMovedWithoutTheirWrites(store)).isZero());
+    }
+
+    @Test
+    void aSwallowedDeadlockInAJtaTransactionNeverMovesTheKey() throws Exception {
+        jta((store, factory, manager) ->
+                assertThat(keysMovedWithoutTheirWrites(store)).isZero());
+    }
+
+    /** H2 doesn't report that a transaction is gone, and a connection that Spring takes can't be watched. */
+    @Test
+    void aSwallowedDeadlockInSpringsTransactionNeverMovesTheKeyButOnH2() throws Exception {
+        spring((store, outer, em) ->
+                assertThat(keysMovedWithoutTheirWrites(store)).isEqualTo(database == TestDatabase.H2 ? 1 : 0));
+    }
+
+    /** Two stages deadlock: the server rolls one of them back, and its session doesn't know. */
+    private static long keysMovedWithoutTheirWrites(JpaKeyStore store) throws Exception {
+        return keysMovedWithoutTheirWrites(store, "update contract_row set content = '1' where name = ");
+    }
+
+    static long keysMovedWithoutTheirWrites(JpaKeyStore store, String update) throws Exception {
+        Isolation isolation = Collections.max(store.isolations());
+        insert(store, isolation, "x", "y");
+        StoredKey one = held(store);
+        StoredKey two = held(store);
+        CountDownLatch bothHold = new CountDownLatch(2);
+
+        CompletableFuture<StageCommit> first =
+                TestApplication.elsewhere(() -> deadlock(store, one, isolation, "x", update + "('y')", bothHold));
+        CompletableFuture<StageCommit> second =
+                TestApplication.elsewhere(() -> deadlock(store, two, isolation, "y", update + "('x')", bothHold));
+        first.get(60, TimeUnit.SECONDS);
+        second.get(60, TimeUnit.SECONDS);
+
+        long moved = 0;
+        for (StoredKey key : List.of(one, two)) {
+            if (!store.find(key.id()).orElseThrow().equals(key)
+                    && !rows(store, isolation).contains("by " + key.id().value())) {
+                moved++;
+            }
+        }
+        return moved;
+    }
+
+    /** Writes rows in a stage, which works with any kind of transaction. */
+    private static void insert(JpaKeyStore store, Isolation isolation, String... names) {
+        StoredKey held = held(store);
+        assertThat(store.commitStage(held, isolation, LEASE, em -> {
+                    for (String name : names) {
+                        em.persist(new ContractRow(name, "0"));
+                    }
+                    return next(held).progress();
+                }))
+                .isEqualTo(StageCommit.committed());
+    }
+
+    private static StageCommit deadlock(
+            JpaKeyStore store,
+            StoredKey held,
+            Isolation isolation,
+            String mine,
+            String updateOfTheirs,
+            CountDownLatch bothHold) {
+        return store.commitStage(held, isolation, LEASE, em -> {
+            em.unwrap(Session.class).doWork(connection -> {
+                try (Statement statement = connection.createStatement()) {
+                    statement.execute(
+                            "insert into contract_row values ('by " + held.id().value() + "', '1')");
+                    statement.execute("update contract_row set content = '1' where name = '" + mine + "'");
+                    bothHold.countDown();
+                    TestApplication.await(bothHold);
+                    statement.execute(updateOfTheirs);
+                } catch (SQLException swallowed) {
+                    assertThat((Throwable) swallowed).isNotNull();
+                }
+            });
+            return next(held).progress();
+        });
+    }
+}

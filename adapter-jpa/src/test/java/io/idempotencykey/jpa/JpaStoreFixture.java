@@ -1,0 +1,161 @@
+package io.idempotencykey.jpa;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyCreation;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.TransactionManager;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.UUID;
+import java.util.function.Consumer;
+import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.orm.jpa.SharedEntityManagerCreator;
+import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** Stores on new databases, in transactions of each kind, and keys for them. */
+abstract class JpaStoreFixture {
+    static final Duration LEASE = Duration.ofSeconds(30);
+
+    final TestDatabase database;
+
+    JpaStoreFixture(TestDatabase database) {
+        this.database = database;
+    }
+
+    @FunctionalInterface
+    interface StoreTest {
+        void run(JpaKeyStore store, EntityManagerFactory factory, HikariDataSource pool) throws Exception;
+    }
+
+    void with(StoreTest test) throws Exception {
+        with(database.create(), test);
+    }
+
+    static void with(String url, StoreTest test) throws Exception {
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            test.run(new JpaKeyStore(factory), factory, pool);
+        }
+    }
+
+    @FunctionalInterface
+    interface JtaTest {
+        void run(JpaKeyStore store, EntityManagerFactory factory, TransactionManager manager) throws Exception;
+    }
+
+    void jta(JtaTest test) throws Exception {
+        JtaApplication.with(
+                database.create(),
+                5,
+                (factory, manager) -> test.run(
+                        JpaKeyStore.builder(factory).allowOuterTransactions().build(), factory, manager));
+    }
+
+    @FunctionalInterface
+    interface SpringTest {
+        void run(JpaKeyStore store, TransactionTemplate outer, EntityManager shared) throws Exception;
+    }
+
+    void spring(SpringTest test) throws Exception {
+        spring(TransactionDefinition.PROPAGATION_REQUIRES_NEW, test);
+    }
+
+    void spring(int propagation, SpringTest test) throws Exception {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaTransactionManager manager = new JpaTransactionManager(factory);
+            EntityManager shared = SharedEntityManagerCreator.createSharedEntityManager(factory);
+            TransactionTemplate template = new TransactionTemplate(manager);
+            template.setPropagationBehavior(propagation);
+            NewTransaction transaction =
+                    (isolation, timeout, work) -> template.executeWithoutResult(status -> work.accept(shared));
+            JpaKeyStore store = JpaKeyStore.builder(factory)
+                    .transactions(transaction)
+                    .strongest(database == TestDatabase.H2 ? Isolation.READ_COMMITTED : Isolation.SERIALIZABLE)
+                    .allowOuterTransactions()
+                    .build();
+            test.run(store, new TransactionTemplate(manager), shared);
+        }
+    }
+
+    static StoredKey held(JpaKeyStore store) {
+        StoredKey key = sample("scope");
+        assertThat(store.insert(key)).isTrue();
+        return key;
+    }
+
+    static StoredKey sample(String scope) {
+        Instant at = Instant.parse("2039-12-31T23:59:59.001Z");
+        Request request = Request.of("POST", "/carts", Map.of());
+        return new StoredKey(
+                new IdempotencyKey(
+                        new KeyCreation(
+                                new KeyId(scope, UUID.randomUUID().toString()),
+                                UUID.randomUUID(),
+                                "",
+                                request,
+                                Fingerprint.of("", request),
+                                at),
+                        new KeyProgress(
+                                new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30)), 1, 0, "", at)),
+                new Revision(UUID.randomUUID()));
+    }
+
+    static StoredKey next(StoredKey held) {
+        return new StoredKey(held.key(), new Revision(UUID.randomUUID()));
+    }
+
+    static String nameOf(StageCommit end) {
+        return end.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+    }
+
+    /** The names of the rows, read in a stage, which works with any kind of transaction. */
+    static List<String> rows(JpaKeyStore store, Isolation isolation) {
+        List<String> names = new ArrayList<>();
+        store.commitStage(held(store), isolation, LEASE, em -> {
+            names.addAll(em.createQuery("select r.name from ContractRow r", String.class)
+                    .getResultList());
+            throw new IllegalStateException("only read");
+        });
+        return names;
+    }
+
+    /** A stage is committed, and moves its key. */
+    static void assertWorks(JpaKeyStore store) {
+        StoredKey held = held(store);
+        StoredKey next = next(held);
+        assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next.progress()))
+                .isEqualTo(StageCommit.committed());
+        assertThat(store.find(held.id())).contains(next);
+    }
+
+    /** A stage with this work fails by its own fault, and its key stays. */
+    static void assertRolledBack(JpaKeyStore store, Isolation isolation, Consumer<EntityManager> work) {
+        StoredKey held = held(store);
+        StageCommit end = store.commitStage(held, isolation, LEASE, em -> {
+            work.accept(em);
+            return next(held).progress();
+        });
+        assertThat(nameOf(end)).isEqualTo("rolled back");
+        assertThat(store.find(held.id())).contains(held);
+    }
+}

@@ -1,0 +1,10 @@
+package io.idempotencykey.jpa;
+
+import org.junit.jupiter.api.Tag;
+
+@Tag("databases")
+class MysqlIsolationTest extends JpaIsolationContract {
+    MysqlIsolationTest() {
+        super(TestDatabase.MYSQL);
+    }
+}

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlHalfCommitTest extends JpaHalfCommitContract {
+    PostgresqlHalfCommitTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}

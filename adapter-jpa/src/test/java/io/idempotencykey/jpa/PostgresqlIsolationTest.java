@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlIsolationTest extends JpaIsolationContract {
+    PostgresqlIsolationTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}

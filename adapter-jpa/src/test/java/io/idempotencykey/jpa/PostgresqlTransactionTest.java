@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlTransactionTest extends JpaTransactionContract {
+    PostgresqlTransactionTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}
