@@ -120,9 +120,7 @@ abstract class JpaIsolationContract extends JpaStoreFixture {
 
     private String isolation(EntityManager em) {
         return switch (database) {
-            case H2 ->
-                TestApplication.ask(
-                        em, "select isolation_level from information_schema.sessions where session_id = session_id()");
+            case H2 -> TestApplication.isolationOnH2(em);
             case POSTGRESQL -> TestApplication.ask(em, "select current_setting('transaction_isolation')");
             // Only behaviour shows the isolation: a serializable read locks.
             case MARIADB, MYSQL -> "see aWriteSkewIsPreventedButOnH2";

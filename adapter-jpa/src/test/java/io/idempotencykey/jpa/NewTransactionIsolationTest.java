@@ -44,10 +44,7 @@ class NewTransactionIsolationTest {
     /** Spring asks for SNAPSHOT by REPEATABLE READ, which on H2 is another name for the same. */
     @Test
     void eachStageOnH2HasItsIsolation() throws SQLException {
-        Map<Isolation, String> seen = seenByStages(
-                TestDatabase.H2.create(),
-                em -> TestApplication.ask(
-                        em, "select isolation_level from information_schema.sessions where session_id = session_id()"));
+        Map<Isolation, String> seen = seenByStages(TestDatabase.H2.create(), TestApplication::isolationOnH2);
         assertThat(seen)
                 .containsEntry(Isolation.READ_COMMITTED, "READ COMMITTED")
                 .containsEntry(Isolation.REPEATABLE_READ, "REPEATABLE READ")

@@ -13,6 +13,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
@@ -28,6 +29,8 @@ import org.springframework.jdbc.datasource.AbstractDataSource;
 class RoutedDataSourceTest {
     private static final int RUNS = 8;
     private static final Duration LEASE = Duration.ofSeconds(60);
+    private static final String SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL =
+            "&options=-c%20default_transaction_isolation=serializable%20-c%20idle_in_transaction_session_timeout=10s";
 
     /** Which pool a data source takes connections from, after the store was made over the first. */
     private enum Route {
@@ -45,64 +48,40 @@ class RoutedDataSourceTest {
     @EnumSource(Route.class)
     void aStageOnPostgresqlHasWhatItWasPromised(Route route) throws SQLException {
         String url = TestDatabase.POSTGRESQL.create();
-        String options = "&options=-c%20default_transaction_isolation=serializable"
-                + "%20-c%20idle_in_transaction_session_timeout=10s";
-        try (HikariDataSource first = TestDatabase.pool(url + options, 3);
-                HikariDataSource second = TestDatabase.pool(url, 3)) {
-            assertThat(seenByStages(
-                            route,
-                            first,
-                            second,
-                            em -> TestApplication.ask(
-                                    em,
-                                    "select current_setting('transaction_isolation') || ', ' || case"
-                                            + " current_setting('idle_in_transaction_session_timeout')"
-                                            + " when '0' then 'unbounded' else 'bounded' end")))
-                    .hasSize(RUNS)
-                    .containsOnly("serializable, bounded");
-        }
+        HikariDataSource first = TestDatabase.pool(url + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL, 3);
+        HikariDataSource second = TestDatabase.pool(url, 3);
+        eachStageSees(
+                "serializable, bounded",
+                route,
+                first,
+                second,
+                em -> TestApplication.ask(
+                        em,
+                        "select current_setting('transaction_isolation') || ', ' || case"
+                                + " current_setting('idle_in_transaction_session_timeout')"
+                                + " when '0' then 'unbounded' else 'bounded' end"));
     }
 
     @ParameterizedTest
     @EnumSource(Route.class)
     void aStageOnH2HasWhatItWasPromised(Route route) throws SQLException {
         String url = TestDatabase.H2.create();
-        try (HikariDataSource first = TestDatabase.pool(url, 3);
-                HikariDataSource second = TestDatabase.pool(url, 3)) {
-            first.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
-            assertThat(seenByStages(
-                            route,
-                            first,
-                            second,
-                            em -> TestApplication.ask(
-                                    em,
-                                    "select isolation_level from information_schema.sessions"
-                                            + " where session_id = session_id()")))
-                    .hasSize(RUNS)
-                    .containsOnly("SERIALIZABLE");
-        }
+        HikariDataSource first = TestDatabase.pool(url, 3);
+        HikariDataSource second = TestDatabase.pool(url, 3);
+        first.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
+        eachStageSees("SERIALIZABLE", route, first, second, TestApplication::isolationOnH2);
     }
 
-    /** MariaDB doesn't tell a transaction's isolation: what a serializable stage has read can't be locked by others. */
     @Tag("databases")
     @ParameterizedTest
     @EnumSource(Route.class)
     void aStageOnMariadbHasWhatItWasPromised(Route route) throws SQLException {
         String url = TestDatabase.MARIADB.create();
-        TestDatabase.execute(url, "insert into contract_row values ('read', '1')");
-        String variables = "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=10";
-        try (HikariDataSource first = TestDatabase.pool(url + variables, 3);
-                HikariDataSource second = TestDatabase.pool(url, 3)) {
-            second.setConnectionInitSql("set session transaction isolation level read committed");
-            assertThat(seenByStages(route, first, second, em -> {
-                        TestApplication.ask(em, "select content from contract_row where name = 'read'");
-                        String bound = TestApplication.ask(em, "select @@session.idle_transaction_timeout");
-                        return (isLocked(url) ? "locks" : "doesn't lock")
-                                + (bound.equals("0") ? ", unbounded" : ", bounded");
-                    }))
-                    .hasSize(RUNS)
-                    .containsOnly("locks, bounded");
-        }
+        HikariDataSource first =
+                TestDatabase.pool(url + "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=10", 3);
+        HikariDataSource second = TestDatabase.pool(url, 3);
+        second.setConnectionInitSql("set session transaction isolation level read committed");
+        eachStageSees("locks, bounded", route, first, second, lockAndBound(url, "idle_transaction_timeout", "0"));
     }
 
     @Tag("databases")
@@ -110,37 +89,40 @@ class RoutedDataSourceTest {
     @EnumSource(Route.class)
     void aStageOnMysqlHasWhatItWasPromised(Route route) throws SQLException {
         String url = TestDatabase.MYSQL.create();
-        TestDatabase.execute(url, "insert into contract_row values ('read', '0')");
-        try (HikariDataSource first = TestDatabase.pool(url, 3);
-                HikariDataSource second = TestDatabase.pool(url, 3)) {
-            first.setConnectionInitSql("set session transaction_isolation = 'SERIALIZABLE', session wait_timeout = 20,"
-                    + " session innodb_lock_wait_timeout = 20");
-            second.setConnectionInitSql("set session transaction_isolation = 'READ-COMMITTED'");
-            assertThat(seenByStages(route, first, second, em -> {
-                        TestApplication.ask(em, "select content from contract_row where name = 'read'");
-                        String bound = TestApplication.ask(em, "select @@session.wait_timeout");
-                        return (isLocked(url) ? "locks" : "doesn't lock")
-                                + (bound.equals("28800") ? ", unbounded" : ", bounded");
-                    }))
-                    .hasSize(RUNS)
-                    .containsOnly("locks, bounded");
-        }
+        HikariDataSource first = TestDatabase.pool(url, 3);
+        HikariDataSource second = TestDatabase.pool(url, 3);
+        first.setConnectionInitSql("set session transaction_isolation = 'SERIALIZABLE', session wait_timeout = 20,"
+                + " session innodb_lock_wait_timeout = 20");
+        second.setConnectionInitSql("set session transaction_isolation = 'READ-COMMITTED'");
+        eachStageSees("locks, bounded", route, first, second, lockAndBound(url, "wait_timeout", "28800"));
     }
 
     /** The fence bounds its own wait, and takes that for nobody's. */
     @Test
     void aBoundOnWaitsThatTheDataSourceGivesStays() throws SQLException {
-        String url = TestDatabase.POSTGRESQL.create() + "&options=-c%20default_transaction_isolation=serializable"
-                + "%20-c%20idle_in_transaction_session_timeout=10s%20-c%20lock_timeout=2s";
-        try (HikariDataSource pool = TestDatabase.pool(url, 1)) {
-            assertThat(seenByStages(
-                            Route.SWITCHED,
-                            pool,
-                            pool,
-                            em -> TestApplication.ask(em, "select current_setting('lock_timeout')")))
-                    .hasSize(RUNS)
-                    .containsOnly("2s");
-        }
+        HikariDataSource pool = TestDatabase.pool(
+                TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL + "%20-c%20lock_timeout=2s",
+                1);
+        eachStageSees(
+                "2s",
+                Route.SWITCHED,
+                pool,
+                pool,
+                em -> TestApplication.ask(em, "select current_setting('lock_timeout')"));
+    }
+
+    /**
+     * Neither MySQL nor MariaDB tells a transaction's isolation: what a serializable stage has read can't be locked by
+     * others.
+     */
+    private static Function<EntityManager, String> lockAndBound(String url, String variable, String unbounded)
+            throws SQLException {
+        TestDatabase.execute(url, "insert into contract_row values ('read', '1')");
+        return em -> {
+            TestApplication.ask(em, "select content from contract_row where name = 'read'");
+            String bound = TestApplication.ask(em, "select @@session." + variable);
+            return (isLocked(url) ? "locks" : "doesn't lock") + (bound.equals(unbounded) ? ", unbounded" : ", bounded");
+        };
     }
 
     private static boolean isLocked(String url) {
@@ -153,11 +135,15 @@ class RoutedDataSourceTest {
         }
     }
 
-    /** What each stage that was committed saw of its transaction. */
-    private static List<String> seenByStages(
-            Route route, DataSource first, DataSource second, Function<EntityManager, String> question)
+    /** Asks in each stage that is committed, and closes the pools. */
+    private static void eachStageSees(
+            String expected,
+            Route route,
+            HikariDataSource first,
+            HikariDataSource second,
+            Function<EntityManager, String> question)
             throws SQLException {
-        AtomicReference<Boolean> isMade = new AtomicReference<>(false);
+        AtomicBoolean isMade = new AtomicBoolean();
         Supplier<DataSource> router = route.of(first, second, isMade::get);
         DataSource routed = new AbstractDataSource() {
             @Override
@@ -170,7 +156,9 @@ class RoutedDataSourceTest {
                 throw new UnsupportedOperationException("no other user");
             }
         };
-        try (EntityManagerFactory factory = TestDatabase.factory(routed)) {
+        try (first;
+                second;
+                EntityManagerFactory factory = TestDatabase.factory(routed)) {
             IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(new JpaKeyStore(factory))
                     .lease(LEASE)
                     .pauses(Duration.ofMillis(1), Duration.ofMillis(5))
@@ -187,7 +175,7 @@ class RoutedDataSourceTest {
                 });
                 seen.add(last.get());
             }
-            return seen;
+            assertThat(seen).hasSize(RUNS).containsOnly(expected);
         }
     }
 }

@@ -62,6 +62,10 @@ final class TestApplication {
         return em.unwrap(Session.class).doReturningWork(connection -> String.join(",", ask(connection, sql)));
     }
 
+    static String isolationOnH2(EntityManager em) {
+        return ask(em, "select isolation_level from information_schema.sessions where session_id = session_id()");
+    }
+
     static List<String> rows(String url) throws SQLException {
         return ask(url, "select name from contract_row order by name");
     }
