@@ -6,8 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
-import io.idempotencykey.Request;
-import io.idempotencykey.Response;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
@@ -21,7 +19,6 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Test;
@@ -163,8 +160,8 @@ class FirstStatementTest {
             IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(new JpaKeyStore(factory))
                     .lease(Duration.ofSeconds(20))
                     .build();
-            HeldKey held = keys.lock(keys.create("", "key", Request.of("POST", "/carts", Map.of()))
-                    .id());
+            HeldKey held =
+                    keys.lock(keys.create("", "key", TestApplication.REQUEST).id());
 
             keys.workStage(held, Isolation.SERIALIZABLE, stage -> {
                 stage.transaction().unwrap(Session.class).doWork(connection -> {
@@ -173,7 +170,7 @@ class FirstStatementTest {
                             .isEqualTo("20s");
                     assertThat(setting(connection, "transaction_isolation")).isEqualTo("serializable");
                 });
-                return StageOutcome.respond(Response.of(201, "text/plain", "done"));
+                return StageOutcome.respond(TestApplication.RESPONSE);
             });
 
             assertThat(keys.retrieve(KeyId.of("key")).state().recoveryPoint().name())

@@ -8,7 +8,6 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
-import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
@@ -21,7 +20,6 @@ import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -31,7 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Connections to a real server that are lost before, within and after a statement. */
 abstract class JpaConnectionContract {
-    private static final Response RESPONSE = Response.of(201, "text/plain", "done");
+    private static final Response RESPONSE = TestApplication.RESPONSE;
     private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
 
     private final TestDatabase database;
@@ -71,11 +69,7 @@ abstract class JpaConnectionContract {
             AtomicInteger run = new AtomicInteger();
 
             StageResult result = world.keys.workStage(held, stage -> {
-                if (run.incrementAndGet() == 1) {
-                    world.proxy.cut("commit", CuttingProxy.Cut.LATE);
-                } else {
-                    world.proxy.land();
-                }
+                world.commitLate(run.incrementAndGet());
                 insert(stage.transaction(), "row");
                 return StageOutcome.respond(Response.of(201, "text/plain", "run " + run));
             });
@@ -94,11 +88,7 @@ abstract class JpaConnectionContract {
             AtomicInteger run = new AtomicInteger();
 
             StageResult result = world.keys.workStage(held, stage -> {
-                if (run.incrementAndGet() == 1) {
-                    world.proxy.cut("commit", CuttingProxy.Cut.LATE);
-                } else {
-                    world.proxy.land();
-                }
+                world.commitLate(run.incrementAndGet());
                 insert(stage.transaction(), "row of run " + run);
                 return StageOutcome.advanceTo(PAID);
             });
@@ -119,7 +109,7 @@ abstract class JpaConnectionContract {
         try (World world = new World(cut)) {
             world.proxy.cut("insert into", cut);
 
-            Claim claim = world.keys.claim(KeyId.of("key"), World.REQUEST);
+            Claim claim = world.keys.claim(KeyId.of("key"), TestApplication.REQUEST);
 
             assertThat(world.proxy.isSprung()).isTrue();
             HeldKey held = ((Claim.Claimed) claim).key();
@@ -135,7 +125,7 @@ abstract class JpaConnectionContract {
             names = {"BEFORE", "AFTER"})
     void aLockWhoseAnswerIsLostIsMine(CuttingProxy.Cut cut) throws Exception {
         try (World world = new World()) {
-            IdempotencyKey key = world.keys.create("", "key", World.REQUEST);
+            IdempotencyKey key = world.keys.create("", "key", TestApplication.REQUEST);
             world.proxy.cut("update", cut);
 
             HeldKey held = world.keys.lock(key.id());
@@ -223,8 +213,6 @@ abstract class JpaConnectionContract {
 
     /** A database that is reached through a proxy. */
     private final class World implements AutoCloseable {
-        private static final Request REQUEST = Request.of("POST", "/carts", Map.of());
-
         private final CuttingProxy proxy;
         private final HikariDataSource pool;
         private final EntityManagerFactory factory;
@@ -264,7 +252,16 @@ abstract class JpaConnectionContract {
         }
 
         HeldKey hold(Duration lease) {
-            return keys.lock(keys.create("", "key", REQUEST).id(), lease);
+            return keys.lock(keys.create("", "key", TestApplication.REQUEST).id(), lease);
+        }
+
+        /** Holds the first run's commit back until the second run. */
+        void commitLate(int run) {
+            if (run == 1) {
+                proxy.cut("commit", CuttingProxy.Cut.LATE);
+            } else {
+                proxy.land();
+            }
         }
 
         List<String> rows() {

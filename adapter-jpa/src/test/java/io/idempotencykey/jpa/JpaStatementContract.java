@@ -8,7 +8,6 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
-import io.idempotencykey.Response;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
@@ -29,7 +28,7 @@ abstract class JpaStatementContract {
     private static final String INSERT_ROW = "insert contract_row";
     private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
     private static final KeyId ID = KeyId.of("key");
-    private static final Request REQUEST = Request.of("POST", "/carts", Map.of());
+    private static final Request REQUEST = TestApplication.REQUEST;
     private static final Request OTHER = Request.of("POST", "/carts", Map.of("a", 1));
 
     private final TestDatabase database;
@@ -47,7 +46,7 @@ abstract class JpaStatementContract {
                 })
                 .branch(PAID, stage -> {
                     stage.transaction().persist(new ContractRow("two", "2"));
-                    return StageOutcome.respond(Response.of(201, "text/plain", "done"));
+                    return StageOutcome.respond(TestApplication.RESPONSE);
                 })
                 .build();
     }

@@ -77,24 +77,21 @@ class TransactionAwareDataSourceTest {
             TransactionTemplate outer = new TransactionTemplate(new DataSourceTransactionManager(pool));
 
             outer.executeWithoutResult(status -> {
-                insert(pool, "before");
-                store(factory)
-                        .ifPresent(made ->
-                                assertThat(made.find(KeyId.of("absent"))).isEmpty());
-                insert(pool, "after");
+                insertAroundAStore(pool, factory);
                 status.setRollbackOnly();
             });
             assertThat(TestApplication.rows(url)).isEmpty();
 
-            outer.executeWithoutResult(status -> {
-                insert(pool, "before");
-                store(factory)
-                        .ifPresent(made ->
-                                assertThat(made.find(KeyId.of("absent"))).isEmpty());
-                insert(pool, "after");
-            });
+            outer.executeWithoutResult(status -> insertAroundAStore(pool, factory));
             assertThat(TestApplication.rows(url)).containsExactly("after", "before");
         }
+    }
+
+    private static void insertAroundAStore(DataSource pool, EntityManagerFactory factory) {
+        insert(pool, "before");
+        store(factory)
+                .ifPresent(made -> assertThat(made.find(KeyId.of("absent"))).isEmpty());
+        insert(pool, "after");
     }
 
     private static Optional<JpaKeyStore> store(EntityManagerFactory factory) {
