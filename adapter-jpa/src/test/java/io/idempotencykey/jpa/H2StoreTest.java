@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.idempotencykey.port.StoredKey;
 import java.sql.Connection;
-import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.FutureTask;
@@ -30,8 +29,7 @@ class H2StoreTest extends JpaStoreContract {
             }
             StoredKey good = sample("scope-z");
             assertThat(store.insert(good)).isTrue();
-            FutureTask<List<StoredKey>> search = new FutureTask<>(
-                    () -> store.findResumable(Map.of(), null, Instant.parse("2050-01-01T00:00:00Z"), 9));
+            FutureTask<List<StoredKey>> search = new FutureTask<>(() -> store.findResumable(Map.of(), null, LATER, 9));
             Thread thread = new Thread(null, search, "small stack", 256 * 1024);
             thread.setDaemon(true);
             thread.start();

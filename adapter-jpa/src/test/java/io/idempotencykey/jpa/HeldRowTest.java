@@ -4,10 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.IdempotencyException;
-import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
-import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.StoredKey;
@@ -102,10 +100,8 @@ class HeldRowTest {
 
     private static StoredKey abandoned() {
         Instant at = Instant.parse("2020-01-01T00:00:00.001Z");
-        StoredKey key = JpaStoreFixture.sample("scope");
         KeyState locked = new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30));
-        return new StoredKey(
-                new IdempotencyKey(key.key().creation(), new KeyProgress(locked, 1, 0, "", at)), key.revision());
+        return JpaStoreFixture.sample("scope", locked, at);
     }
 
     /** The holder is the stage's own caller, which waits for the stage. */

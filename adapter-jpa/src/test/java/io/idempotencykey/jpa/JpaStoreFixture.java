@@ -1,9 +1,11 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatException;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyCreation;
@@ -11,10 +13,10 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
-import io.idempotencykey.Request;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.TransactionManager;
@@ -23,8 +25,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
@@ -34,6 +36,10 @@ import org.springframework.transaction.support.TransactionTemplate;
 /** Stores on new databases, in transactions of each kind, and keys for them. */
 abstract class JpaStoreFixture {
     static final Duration LEASE = Duration.ofSeconds(30);
+    static final Instant AT = Instant.parse("2039-12-31T23:59:59.001Z");
+
+    /** When the lease is over, and finished keys have expired. */
+    static final Instant LATER = Instant.parse("2050-01-01T00:00:00Z");
 
     final TestDatabase database;
 
@@ -104,19 +110,24 @@ abstract class JpaStoreFixture {
     }
 
     static StoredKey sample(String scope) {
-        Instant at = Instant.parse("2039-12-31T23:59:59.001Z");
-        Request request = Request.of("POST", "/carts", Map.of());
+        return sample(scope, new KeyState.Locked(RecoveryPoint.STARTED, AT, AT.plusSeconds(30)), AT);
+    }
+
+    static StoredKey expired(String scope) {
+        return sample(scope, new KeyState.Finished(TestApplication.RESPONSE, AT, AT.plusSeconds(1)), AT);
+    }
+
+    static StoredKey sample(String scope, KeyState state, Instant at) {
         return new StoredKey(
                 new IdempotencyKey(
                         new KeyCreation(
                                 new KeyId(scope, UUID.randomUUID().toString()),
                                 UUID.randomUUID(),
                                 "",
-                                request,
-                                Fingerprint.of("", request),
+                                TestApplication.REQUEST,
+                                Fingerprint.of("", TestApplication.REQUEST),
                                 at),
-                        new KeyProgress(
-                                new KeyState.Locked(RecoveryPoint.STARTED, at, at.plusSeconds(30)), 1, 0, "", at)),
+                        new KeyProgress(state, 1, 0, "", at)),
                 new Revision(UUID.randomUUID()));
     }
 
@@ -157,5 +168,24 @@ abstract class JpaStoreFixture {
         });
         assertThat(nameOf(end)).isEqualTo("rolled back");
         assertThat(store.find(held.id())).contains(held);
+    }
+
+    /** The same; and an operation with this work isn't run again. */
+    static void assertFailsOnce(JpaKeyStore store, Isolation isolation, Consumer<EntityManager> work) {
+        assertRolledBack(store, isolation, work);
+
+        AtomicInteger runs = new AtomicInteger();
+        IdempotencyKeyService<EntityManager> keys =
+                IdempotencyKeyService.builder(store).maxTries(3).build();
+        KeyId id = KeyId.of("key");
+        assertThatException()
+                .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
+                    runs.incrementAndGet();
+                    work.accept(stage.transaction());
+                    return TestApplication.RESPONSE;
+                }))
+                .isNotInstanceOf(IdempotencyException.class);
+        assertThat(runs).hasValue(1);
+        assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
     }
 }

@@ -1,24 +1,22 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatException;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
-import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
-import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.PersistenceException;
+import jakarta.transaction.SystemException;
+import jakarta.transaction.TransactionManager;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,8 +43,7 @@ class MarkedForRollbackTest {
             names = {"H2", "POSTGRESQL"})
     void aMarkOfAJtaTransactionIsTheStagesOwnFailureOnce(TestDatabase database) throws Exception {
         String url = database.create();
-        JtaApplication.with(
-                url, 5, (factory, manager) -> failsOnce(new JpaKeyStore(factory), em -> manager.setRollbackOnly()));
+        JtaApplication.with(url, 5, (factory, manager) -> failsOnce(new JpaKeyStore(factory), em -> mark(manager)));
         assertThat(TestApplication.rows(url)).isEmpty();
     }
 
@@ -68,45 +65,21 @@ class MarkedForRollbackTest {
         assertThat(TestApplication.rows(url)).isEmpty();
     }
 
-    @FunctionalInterface
-    private interface Mark {
-        void on(EntityManager em) throws Exception;
-
-        default void unchecked(EntityManager em) {
-            try {
-                on(em);
-            } catch (Exception e) {
-                throw new IllegalStateException(e);
-            }
-        }
-    }
-
     /** The stage writes, marks, and responds as if all were well. */
-    private static void failsOnce(JpaKeyStore store, Mark mark) {
-        StoredKey held = JpaStoreFixture.held(store);
-        StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
+    private static void failsOnce(JpaKeyStore store, Consumer<EntityManager> mark) {
+        JpaStoreFixture.assertFailsOnce(store, Isolation.SERIALIZABLE, em -> {
             em.persist(new ContractRow("row", "1"));
             em.flush();
-            mark.unchecked(em);
-            return JpaStoreFixture.next(held).progress();
+            mark.accept(em);
         });
-        assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("rolled back");
-        assertThat(store.find(held.id())).contains(held);
+    }
 
-        AtomicInteger runs = new AtomicInteger();
-        IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
-        KeyId id = KeyId.of("key");
-        assertThatException()
-                .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
-                    runs.incrementAndGet();
-                    stage.transaction().persist(new ContractRow("row", "1"));
-                    stage.transaction().flush();
-                    mark.on(stage.transaction());
-                    return TestApplication.RESPONSE;
-                }))
-                .isNotInstanceOf(IdempotencyException.class);
-        assertThat(runs).hasValue(1);
-        assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
+    private static void mark(TransactionManager manager) {
+        try {
+            manager.setRollbackOnly();
+        } catch (SystemException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     @ParameterizedTest

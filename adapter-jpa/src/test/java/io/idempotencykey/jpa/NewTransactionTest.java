@@ -11,7 +11,6 @@ import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.EntityTransaction;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.util.function.Consumer;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Test;
@@ -20,8 +19,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Whatever an application's transaction manager does wrong, a stage and its key stay together, and the store knows. */
 class NewTransactionTest {
-    private static final Duration LEASE = Duration.ofSeconds(30);
-
     /** How a manager runs the work, after it has begun the transaction. */
     private enum Manager {
         RIGHT,
@@ -180,7 +177,7 @@ class NewTransactionTest {
             StoredKey held = JpaStoreFixture.held(store);
             StoredKey next = JpaStoreFixture.next(held);
 
-            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, LEASE, em -> {
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
                 em.persist(new ContractRow("row", "1"));
                 em.flush();
                 stage.run(store, held, em);

@@ -9,7 +9,6 @@ import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Instant;
 import java.util.Map;
 import javax.sql.DataSource;
 import org.apache.commons.dbcp2.BasicDataSource;
@@ -101,10 +100,9 @@ class OpenTransactionAtCheckoutTest {
             assertThat(store.replace(next.revision(), replaced)).isTrue();
             assertThat(store.find(held.id())).contains(replaced);
         }
-        assertThat(store.findResumable(Map.of(), null, Instant.parse("2050-01-01T00:00:00Z"), 9))
+        assertThat(store.findResumable(Map.of(), null, JpaStoreFixture.LATER, 9))
                 .hasSize(store.isolations().size());
-        assertThat(store.deleteExpired(Instant.parse("2050-01-01T00:00:00Z"), 9))
-                .isZero();
+        assertThat(store.deleteExpired(JpaStoreFixture.LATER, 9)).isZero();
     }
 
     /** A pool that rolls nothing back when a connection is returned, as Tomcat's doesn't. */

@@ -4,19 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatException;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
-import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
-import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.PersistenceException;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Tag;
@@ -107,8 +103,8 @@ class OwnErrorTest {
     void aPoolsErrorAfterALostConnectionIsTransient() throws SQLException {
         String url = TestDatabase.POSTGRESQL.create();
         with(url, store -> {
-            StoredKey held = JpaStoreContract.held(store);
-            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreContract.LEASE, em -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
                 em.unwrap(Session.class).doWork(connection -> {
                     assertThatException()
                             .isThrownBy(() ->
@@ -120,9 +116,9 @@ class OwnErrorTest {
                                     closed -> assertThat(closed.getSQLState()).isNull());
                     connection.createStatement();
                 });
-                return JpaStoreContract.next(held).progress();
+                return JpaStoreFixture.next(held).progress();
             });
-            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
         });
     }
 
@@ -152,31 +148,13 @@ class OwnErrorTest {
 
     private static void failsOnce(TestDatabase database, Consumer<EntityManager> slow) throws SQLException {
         String url = database.create();
-        with(url, store -> {
-            StoredKey held = JpaStoreFixture.held(store);
-            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
-                em.persist(new ContractRow("row", "1"));
-                em.flush();
-                slow.accept(em);
-                return JpaStoreFixture.next(held).progress();
-            });
-            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("rolled back");
-            assertThat(store.find(held.id())).contains(held);
-
-            AtomicInteger runs = new AtomicInteger();
-            IdempotencyKeyService<EntityManager> keys =
-                    IdempotencyKeyService.builder(store).maxTries(3).build();
-            KeyId id = KeyId.of("key");
-            assertThatException()
-                    .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
-                        runs.incrementAndGet();
-                        slow.accept(stage.transaction());
-                        return TestApplication.RESPONSE;
-                    }))
-                    .isNotInstanceOf(IdempotencyException.class);
-            assertThat(runs).hasValue(1);
-            assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
-        });
+        with(
+                url,
+                store -> JpaStoreFixture.assertFailsOnce(store, Isolation.READ_COMMITTED, em -> {
+                    em.persist(new ContractRow("row", "1"));
+                    em.flush();
+                    slow.accept(em);
+                }));
         assertThat(TestApplication.rows(url)).isEmpty();
     }
 

@@ -3,13 +3,9 @@ package io.idempotencykey.jpa;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.idempotencykey.IdempotencyKey;
-import io.idempotencykey.KeyProgress;
-import io.idempotencykey.KeyState;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.SQLException;
-import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -17,8 +13,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** PostgreSQL keeps a row's place within its partition only, so that rows of several partitions have the same place. */
 class PartitionedTableTest {
     private static final int PARTITIONS = 4;
-    private static final Instant AT = Instant.parse("2039-12-31T23:59:59.001Z");
-    private static final Instant LATER = Instant.parse("2050-01-01T00:00:00Z");
 
     @ParameterizedTest
     @ValueSource(ints = {1, 500})
@@ -28,7 +22,7 @@ class PartitionedTableTest {
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaKeyStore store = new JpaKeyStore(factory);
             List<String> scopes = scopesOfDifferentPartitions(url, store);
-            StoredKey expired = expired(JpaStoreFixture.sample(scopes.get(0)));
+            StoredKey expired = JpaStoreFixture.expired(scopes.get(0));
             List<StoredKey> locked = scopes.subList(1, PARTITIONS).stream()
                     .map(JpaStoreFixture::sample)
                     .toList();
@@ -38,11 +32,11 @@ class PartitionedTableTest {
                     .as("the places of all rows")
                     .hasSize(1);
 
-            assertThat(store.deleteExpired(LATER, limit)).isEqualTo(1);
+            assertThat(store.deleteExpired(JpaStoreFixture.LATER, limit)).isEqualTo(1);
 
             assertThat(store.find(expired.id())).isEmpty();
             locked.forEach(key -> assertThat(store.find(key.id())).contains(key));
-            assertThat(store.deleteExpired(LATER, limit)).isZero();
+            assertThat(store.deleteExpired(JpaStoreFixture.LATER, limit)).isZero();
         }
     }
 
@@ -71,11 +65,5 @@ class PartitionedTableTest {
         TestDatabase.execute(url, "truncate table idempotency_key");
         assertThat(scopes).hasSize(PARTITIONS);
         return scopes;
-    }
-
-    static StoredKey expired(StoredKey key) {
-        KeyState.Finished finished = new KeyState.Finished(TestApplication.RESPONSE, AT, AT.plusSeconds(1));
-        return new StoredKey(
-                new IdempotencyKey(key.key().creation(), new KeyProgress(finished, 1, 0, "", AT)), key.revision());
     }
 }

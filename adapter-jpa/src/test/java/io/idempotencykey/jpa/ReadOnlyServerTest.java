@@ -13,7 +13,6 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.SQLException;
-import java.time.Instant;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -75,7 +74,7 @@ class ReadOnlyServerTest {
     void aStatementOnKeysIsUnavailable(String statement) throws SQLException {
         with((url, store) -> {
             StoredKey held = JpaStoreFixture.held(store);
-            StoredKey expired = PartitionedTableTest.expired(JpaStoreFixture.sample("expired"));
+            StoredKey expired = JpaStoreFixture.expired("expired");
             assertThat(store.insert(expired)).isTrue();
             setReadOnly(url, true);
 
@@ -84,7 +83,7 @@ class ReadOnlyServerTest {
                         switch (statement) {
                             case "insert" -> store.insert(JpaStoreFixture.sample("other"));
                             case "replace" -> store.replace(held.revision(), JpaStoreFixture.next(held));
-                            default -> store.deleteExpired(Instant.parse("2050-01-01T00:00:00Z"), 9);
+                            default -> store.deleteExpired(JpaStoreFixture.LATER, 9);
                         }
                     })
                     .matches(failure -> failure.kind() == StoreFailure.Kind.UNAVAILABLE);

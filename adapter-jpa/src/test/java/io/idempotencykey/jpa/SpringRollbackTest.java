@@ -1,19 +1,12 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatException;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
-import io.idempotencykey.KeyId;
-import io.idempotencykey.port.StageCommit;
-import io.idempotencykey.port.StoredKey;
-import io.idempotencykey.service.IdempotencyKeyService;
-import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.SQLException;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -61,41 +54,16 @@ class SpringRollbackTest {
         }
     }
 
-    @FunctionalInterface
-    private interface Method {
-        void call(SpringTransactions spring);
-    }
-
-    private static void failsOnce(TestDatabase database, Method method) throws SQLException {
+    private static void failsOnce(TestDatabase database, Consumer<SpringTransactions> method) throws SQLException {
         String url = database.create();
         try (HikariDataSource pool = TestDatabase.pool(url, 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             SpringTransactions spring = SpringTransactions.of(factory);
             JpaKeyStore store = new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED);
-            StoredKey held = JpaStoreFixture.held(store);
-
-            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+            JpaStoreFixture.assertFailsOnce(store, Isolation.READ_COMMITTED, em -> {
                 em.persist(new ContractRow("of the stage", "1"));
-                method.call(spring);
-                return JpaStoreFixture.next(held).progress();
+                method.accept(spring);
             });
-
-            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("rolled back");
-            assertThat(store.find(held.id())).contains(held);
-
-            AtomicInteger runs = new AtomicInteger();
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
-            KeyId id = KeyId.of("key");
-            assertThatException()
-                    .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
-                        runs.incrementAndGet();
-                        stage.transaction().persist(new ContractRow("of the stage", "1"));
-                        method.call(spring);
-                        return TestApplication.RESPONSE;
-                    }))
-                    .isNotInstanceOf(IdempotencyException.class);
-            assertThat(runs).hasValue(1);
-            assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
         }
         assertThat(TestApplication.rows(url)).isEmpty();
     }
