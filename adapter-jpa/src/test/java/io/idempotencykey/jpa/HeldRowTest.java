@@ -29,17 +29,12 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** Another transaction holds the row that is wanted, for as long as it likes. */
 class HeldRowTest {
     private static final int ASKERS = 100;
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void askersForAHeldKeyLeaveTheConnectionsToOthers(TestDatabase database) throws Exception {
         allAreToldThatTheKeyIsInFlight(database);
     }

@@ -12,14 +12,11 @@ import jakarta.transaction.TransactionSynchronizationRegistry;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** Stages in transactions of JTA: the store's own, and those that the application begins. */
 class JtaStageTest {
     /** Agroal warns at a commit of each connection that isn't returned yet. */
-    @ParameterizedTest
-    @EnumSource(names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aStagesConnectionIsReturnedBeforeTheCommit(TestDatabase database) throws Exception {
         List<String> warnings = new CopyOnWriteArrayList<>();
         AgroalDataSourceListener listener = new AgroalDataSourceListener() {
@@ -47,8 +44,7 @@ class JtaStageTest {
     }
 
     /** Interposed callbacks come after all others, when the stage's connection is back in its pool. */
-    @ParameterizedTest
-    @EnumSource(names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void anInterposedCallbackWritesInTheStagesTransaction(TestDatabase database) throws Exception {
         String url = database.create();
         TransactionSynchronizationRegistry registry =
@@ -71,8 +67,7 @@ class JtaStageTest {
     }
 
     /** As with an injected entity manager, which is the transaction's own. */
-    @ParameterizedTest
-    @EnumSource(names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aStageRunsInATransactionThatTheApplicationBegins(TestDatabase database) throws Exception {
         String url = database.create();
         JtaApplication.with(url, 2, (factory, manager) -> {

@@ -20,14 +20,10 @@ import org.hibernate.engine.jdbc.env.spi.JdbcEnvironment;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** The store needs a table; whether the application maps it, and how, is the application's. */
 class MappingTest {
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void theStoreWorksWithoutAMapping(TestDatabase database) throws SQLException {
         String url = database.create();
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
@@ -98,10 +94,7 @@ class MappingTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void anEntityOfTheApplicationMayHaveTheSameName(TestDatabase database) throws SQLException {
         String url = database.create();
         TestDatabase.execute(url, "create table door (name varchar(20) primary key)");

@@ -19,15 +19,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** What the application rolled back, it rolled back: once, and for good. What the database did is run again. */
 class MarkedForRollbackTest {
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aMarkOfTheStageIsItsOwnFailureOnce(TestDatabase database) throws SQLException {
         String url = database.create();
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
@@ -37,20 +32,14 @@ class MarkedForRollbackTest {
         assertThat(TestApplication.rows(url)).isEmpty();
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aMarkOfAJtaTransactionIsTheStagesOwnFailureOnce(TestDatabase database) throws Exception {
         String url = database.create();
         JtaApplication.with(url, 5, (factory, manager) -> failsOnce(new JpaKeyStore(factory), em -> mark(manager)));
         assertThat(TestApplication.rows(url)).isEmpty();
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aTimeOutOfAJtaTransactionIsTheStagesOwnFailureOnce(TestDatabase database) throws Exception {
         String url = database.create();
         JtaApplication.with(url, 5, (factory, manager) -> {
@@ -82,10 +71,7 @@ class MarkedForRollbackTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aDeadlockThatTheStageSwallowsIsRunAgain(TestDatabase database) throws Exception {
         swallowedDeadlockIsTransient(database);
     }

@@ -19,8 +19,6 @@ import java.util.Map;
 import java.util.function.Function;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** A transaction manager is told what a stage was promised, and can give it. */
 class NewTransactionIsolationTest {
@@ -112,10 +110,7 @@ class NewTransactionIsolationTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void theManagerIsToldTheIsolationAndTheLease(TestDatabase database) {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool, AS_SPRING_SETS)) {
@@ -140,10 +135,7 @@ class NewTransactionIsolationTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void anApplicationOfJtaMayBeginItsTransactionsItself(TestDatabase database) throws Exception {
         String url = database.create();
         JtaApplication.with(url, 5, (factory, manager) -> {

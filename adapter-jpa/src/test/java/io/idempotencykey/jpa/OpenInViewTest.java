@@ -15,8 +15,6 @@ import java.util.List;
 import java.util.Map;
 import org.hibernate.Session;
 import org.hibernate.engine.spi.SessionImplementor;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.orm.jpa.EntityManagerHolder;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 
@@ -25,10 +23,7 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
  * stage never works in it.
  */
 class OpenInViewTest {
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aStageSeesWhatTheDatabaseHasAndNotWhatTheRequestHasSeen(TestDatabase database) throws SQLException {
         inView(database, (keys, spring, url) -> {
             List<String> seen = new ArrayList<>();
@@ -51,10 +46,7 @@ class OpenInViewTest {
         });
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aFailedStageGivesTheRequestItsSessionBack(TestDatabase database) throws SQLException {
         inView(database, (keys, spring, url) -> {
             assertThatIllegalStateException()

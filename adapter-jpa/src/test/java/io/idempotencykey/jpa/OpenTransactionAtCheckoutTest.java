@@ -14,17 +14,12 @@ import javax.sql.DataSource;
 import org.apache.commons.dbcp2.BasicDataSource;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.jdbc.datasource.DelegatingDataSource;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 /** A connection that comes with a transaction, which a pool's own query has begun, works as any other. */
 class OpenTransactionAtCheckoutTest {
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aQueryAtCheckoutDisturbsNothing(TestDatabase database) throws SQLException {
         storeWorks(database);
     }
@@ -56,10 +51,7 @@ class OpenTransactionAtCheckoutTest {
     }
 
     /** HikariCP does the same after a connection was idle for half a second. */
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aPoolsOwnTestOfEachConnectionDisturbsNothing(TestDatabase database) throws SQLException {
         testingPoolWorks(database);
     }

@@ -12,7 +12,6 @@ import jakarta.persistence.EntityManagerFactory;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -89,10 +88,7 @@ class OuterTransactionTest {
         });
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void anOperationInSpringsTransactionCanBeAllowed(TestDatabase database) throws Exception {
         String url = database.create();
         try (HikariDataSource pool = pool(url, 5);
@@ -112,10 +108,7 @@ class OuterTransactionTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void anOperationInAJtaTransactionCanBeAllowed(TestDatabase database) throws Exception {
         String url = database.create();
         JtaApplication.with(url, 5, (factory, manager) -> {

@@ -23,18 +23,13 @@ import org.flywaydb.core.Flyway;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** The schema's file makes the table in the ways in which applications run such files, and again does nothing. */
 class SchemaToolTest {
     @TempDir
     private Path directory;
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void theFileMayRunAgain(TestDatabase database) throws SQLException {
         runAgain(database);
     }
@@ -58,10 +53,7 @@ class SchemaToolTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void flywayRunsTheFile(TestDatabase database) throws SQLException, IOException {
         String url = empty(database);
         Files.writeString(directory.resolve("V1__idempotency_key.sql"), database.schema());
@@ -77,10 +69,7 @@ class SchemaToolTest {
         assertWorks(url);
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void liquibaseRunsTheFileFromTheClassPath(TestDatabase database)
             throws SQLException, IOException, LiquibaseException {
         String url = empty(database);

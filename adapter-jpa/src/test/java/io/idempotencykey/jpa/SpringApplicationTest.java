@@ -18,7 +18,6 @@ import java.util.Properties;
 import javax.sql.DataSource;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.jdbc.datasource.DataSourceUtils;
 import org.springframework.orm.jpa.AbstractEntityManagerFactoryBean;
 import org.springframework.orm.jpa.JpaTransactionManager;
@@ -29,10 +28,7 @@ import org.springframework.transaction.support.TransactionTemplate;
 
 /** A store without a NewTransaction, in an application whose services and repositories work through Spring. */
 class SpringApplicationTest {
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aFactoryThatSpringMadeIsRefused(TestDatabase database) {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
                 SpringFactory spring = new SpringFactory(pool)) {
@@ -128,10 +124,7 @@ class SpringApplicationTest {
     }
 
     /** Only what Spring takes part in is refused, and not what the application does with its own factory. */
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aStageWithoutSpringIsCommitted(TestDatabase database) throws SQLException {
         String url = database.create();
         try (HikariDataSource pool = TestDatabase.pool(url, 5);

@@ -9,16 +9,11 @@ import java.sql.SQLException;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 
 /** A method of the application that joins the stage's transaction fails, and the stage catches that and responds. */
 class SpringRollbackTest {
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aCaughtExceptionOfAJoinedMethodIsTheStagesOwnFailureOnce(TestDatabase database) throws SQLException {
         failsOnce(database, SpringRollbackTest::throwing);
     }
@@ -29,10 +24,7 @@ class SpringRollbackTest {
         failsOnce(TestDatabase.MARIADB, SpringRollbackTest::throwing);
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aMarkOfAJoinedMethodIsTheStagesOwnFailureOnce(TestDatabase database) throws SQLException {
         failsOnce(
                 database,

@@ -24,7 +24,6 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** Where Hibernate prepares a connection for a tenant, no other connection is the tenant's. */
 class TenantTest {
@@ -86,10 +85,7 @@ class TenantTest {
     }
 
     /** Hibernate itself puts the tenant into each row, whatever the connection. */
-    @ParameterizedTest
-    @EnumSource(
-            value = TestDatabase.class,
-            names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aStagesRowsHaveTheirTenant(TestDatabase database) throws SQLException {
         String url = database.create();
         TestDatabase.execute(url, "create table tenant_row (name varchar(20) primary key, tenant varchar(20))");
