@@ -11,23 +11,22 @@ import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.Status;
 import java.lang.reflect.Proxy;
-import java.util.function.Consumer;
 import org.hibernate.SessionFactory;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** A stage works in the persistence context of its JTA transaction, which repositories share. */
 class JtaEntityManagerTest {
-    @ParameterizedTest
-    @EnumSource(names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void repositoriesSeeWhatTheStagePersistedAndTheOtherWayRound(TestDatabase database) throws Exception {
         with(database, (url, store, repository) -> {
-            StageCommit end = commit(store, stage -> {
+            StoredKey held = JpaStoreFixture.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, stage -> {
                 ContractRow row = new ContractRow("stage", "1");
                 stage.persist(row);
                 assertThat(repository.contains(row)).isTrue();
                 repository.persist(new ContractRow("repository", "1"));
+                return JpaStoreFixture.next(held).progress();
             });
 
             assertThat(end).isEqualTo(StageCommit.committed());
@@ -35,18 +34,16 @@ class JtaEntityManagerTest {
         });
     }
 
-    @ParameterizedTest
-    @EnumSource(names = {"H2", "POSTGRESQL"})
+    @OnH2AndPostgresql
     void aStageThatFailsTakesBothBack(TestDatabase database) throws Exception {
         with(database, (url, store, repository) -> {
-            StageCommit end = commit(store, stage -> {
+            JpaStoreFixture.assertRolledBack(store, Isolation.SERIALIZABLE, stage -> {
                 stage.persist(new ContractRow("stage", "1"));
                 repository.persist(new ContractRow("repository", "1"));
                 repository.flush();
                 throw new IllegalStateException("thrown by the stage");
             });
 
-            assertThat(JpaStoreContract.nameOf(end)).isEqualTo("rolled back");
             assertThat(TestApplication.rows(url)).isEmpty();
         });
     }
@@ -100,13 +97,5 @@ class JtaEntityManagerTest {
                             .build())
                     .withMessageContaining("'entityManager'");
         }
-    }
-
-    private static StageCommit commit(JpaKeyStore store, Consumer<EntityManager> work) {
-        StoredKey held = JpaStoreContract.held(store);
-        return store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreContract.LEASE, stage -> {
-            work.accept(stage);
-            return JpaStoreContract.next(held).progress();
-        });
     }
 }
