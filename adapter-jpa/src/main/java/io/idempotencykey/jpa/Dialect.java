@@ -210,7 +210,7 @@ abstract class Dialect {
     }
 
     /** Throws if the server has rolled the transaction back by itself. */
-    void ping(Connection connection) throws SQLException {
+    void ping(Connection connection, Stage stage) throws SQLException {
         execute(connection, "select 1");
     }
 

@@ -4,6 +4,7 @@ import io.idempotencykey.Isolation;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.sql.SQLTransactionRollbackException;
 import java.sql.Types;
 import java.util.List;
 
@@ -18,6 +19,9 @@ final class H2Dialect extends Dialect {
 
     /** The SQL standard's state for a transaction that is already under way. */
     private static final String OTHER_ISOLATION = "25001";
+
+    /** A table of the session's own. */
+    private static final String MARK = "idempotency_key_stage";
 
     /** What the data source's connections came with when the store was made. */
     private final int isolation;
@@ -109,7 +113,13 @@ final class H2Dialect extends Dialect {
 
     @Override
     List<String> begin(Stage stage) {
-        return List.of();
+        // H2 doesn't report a lost savepoint, but this row is gone with the transaction that has inserted it.
+        return stage.guarded()
+                ? List.of()
+                : List.of(
+                        "create local temporary table if not exists " + MARK + " (present boolean)"
+                                + " on commit delete rows transactional",
+                        "insert into " + MARK + " values (true)");
     }
 
     /** JDBC's number of a level. */
@@ -140,12 +150,26 @@ final class H2Dialect extends Dialect {
 
     @Override
     String fence(String table, String assignments, Stage stage, boolean commits) {
-        return replace(table, assignments);
+        return replace(table, assignments) + (stage.guarded() ? "" : " and exists (select 1 from " + MARK + ")");
     }
 
     @Override
     Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
-        return update(statements, statement, PATIENT_MILLIS) == 1 ? Fence.MATCHED : Fence.MISSED;
+        if (update(statements, statement, PATIENT_MILLIS) == 1) {
+            return Fence.MATCHED;
+        }
+        return stage.guarded() || isMarked(statements.connection()) ? Fence.MISSED : Fence.OTHER_TRANSACTION;
+    }
+
+    private static boolean isMarked(Connection connection) throws SQLException {
+        return !read(connection, "select count(*) from " + MARK).get(0).equals("0");
+    }
+
+    @Override
+    void ping(Connection connection, Stage stage) throws SQLException {
+        if (!stage.guarded() && !isMarked(connection)) {
+            throw new SQLTransactionRollbackException("the transaction is not the one that began", "40000");
+        }
     }
 
     @Override

@@ -8,6 +8,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.hibernate.boot.model.naming.Identifier;
+import org.hibernate.boot.model.relational.QualifiedTableName;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
 import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
@@ -92,10 +94,9 @@ final class HibernateFactory {
         if (entity != null) {
             return entity.getIdentifierTableName();
         }
-        Map<String, Object> properties = sessions.getProperties();
-        Object schema =
-                properties.getOrDefault("hibernate.default_schema", properties.get("hibernate.default_catalog"));
-        return schema == null ? otherwise : schema + "." + otherwise;
+        // In the default schema or catalog, as Hibernate names its own tables.
+        return sessions.getSqlStringGenerationContext()
+                .format(new QualifiedTableName(null, null, Identifier.toIdentifier(otherwise)));
     }
 
     private static void checkColumns(EntityPersister entity) {

@@ -1,11 +1,13 @@
 package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.SQLTransactionRollbackException;
 import java.sql.Types;
 import java.time.Instant;
 import java.time.LocalDateTime;
@@ -28,6 +30,7 @@ abstract class InnodbDialect extends Dialect {
     private static final int DEADLOCK = 1213;
 
     private static final int LONG_LEASE_SECONDS = 300;
+    private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
     /** What connections come with: isolation, and the time-outs of idle transactions and of waits for rows. */
     final String isolation;
@@ -36,7 +39,7 @@ abstract class InnodbDialect extends Dialect {
     final long lockSeconds;
 
     /** Whether no connection has been seen that came with something else, as one behind a proxy may. */
-    volatile boolean isSteady = true;
+    private volatile boolean isSteady = true;
 
     InnodbDialect(String isolation, String idleSeconds, String lockSeconds) {
         this.isolation = isolation;
@@ -123,8 +126,33 @@ abstract class InnodbDialect extends Dialect {
 
     /** The server says nothing when it begins another transaction, but there the savepoint is missing. */
     @Override
-    void ping(Connection connection) throws SQLException {
-        execute(connection, "rollback to " + SAVEPOINT);
+    void ping(Connection connection, Stage stage) throws SQLException {
+        try {
+            execute(connection, "rollback to " + SAVEPOINT);
+        } catch (SQLException e) {
+            throw e.getErrorCode() == NO_SAVEPOINT
+                    ? new SQLTransactionRollbackException(e.getMessage(), "40000", e)
+                    : e;
+        }
+    }
+
+    /** Notes that a connection came with other settings, which nobody restores where the adapter doesn't own them. */
+    void becomeUnsteady() {
+        isSteady = false;
+        LOGGER.log(
+                Level.WARNING,
+                "the data source gave a connection with another isolation or other time-outs than before; where stages"
+                        + " run in transactions of another manager, all its connections must come with {0} and"
+                        + " innodb_lock_wait_timeout",
+                idleVariable());
+    }
+
+    @Override
+    String advice(Throwable failure) {
+        return Failure.errors(failure).stream().anyMatch(this::isOtherSettings)
+                ? " Pools and wrappers with a query of their own begin a transaction before the isolation can be set:"
+                        + " leave the query out, or set the isolation in the data source."
+                : "";
     }
 
     @Override

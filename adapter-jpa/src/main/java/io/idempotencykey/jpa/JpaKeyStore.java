@@ -149,8 +149,10 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         if (builder.transaction != null) {
             this.transactions = new Transactions.Given(sessions, builder.transaction, dialect);
         } else if (connections.manager() != null) {
-            this.transactions =
-                    new Transactions.Jta(sessions, connections, connections.manager(), builder.entityManager, dialect);
+            this.transactions = new Transactions.Jta(
+                    connections.manager(),
+                    builder.entityManager == null ? sessions::getCurrentSession : builder.entityManager,
+                    dialect);
         } else {
             this.transactions = new Transactions.Local(sessions, connections, dialect);
         }
@@ -166,17 +168,23 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         Map<Isolation, Throwable> failures = check.transactions(transactions);
         Set<Isolation> possible = dialect.isolations();
         possible.removeAll(failures.keySet());
-        Throwable failure = failures.get(builder.strongest);
         if (!possible.contains(builder.strongest)) {
-            throw new IllegalArgumentException(
-                    "argument 'strongest' is '" + builder.strongest + "'; allowed here: " + possible
-                            + ". Configure the data source so that its connections come with this isolation, or the"
-                            + " transaction manager so that it sets it, or ask for another."
-                            + (failure == null ? "" : dialect.advice(failure) + " An empty stage failed: " + failure),
-                    failure);
+            throw impossible(builder.strongest, possible, failures.get(builder.strongest));
         }
         possible.removeIf(isolation -> isolation.compareTo(builder.strongest) > 0);
         this.isolations = Collections.unmodifiableSet(possible);
+    }
+
+    private IllegalArgumentException impossible(
+            Isolation strongest, Set<Isolation> possible, @Nullable Throwable failure) {
+        String failed = failure == null ? "" : dialect.advice(failure) + " An empty stage failed: " + failure;
+        return new IllegalArgumentException(
+                possible.isEmpty()
+                        ? "no stage can run with argument 'factory' and its transactions." + failed
+                        : "argument 'strongest' is '" + strongest + "'; allowed here: " + possible
+                                + ". Configure the data source so that its connections come with this isolation, or the"
+                                + " transaction manager so that it sets it, or ask for another." + failed,
+                failure);
     }
 
     /**
@@ -215,12 +223,12 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         }
 
         /**
-         * Runs stages in the persistence context of the JTA transaction that the store has begun, so that repositories
-         * see what a stage has persisted and the other way round. Otherwise a stage has one of its own in the same
-         * transaction, and each sees what the other has flushed.
+         * Names the entity manager in which stages run with JTA, so that repositories that use the same one share a
+         * stage's persistence context. With another one in the same transaction, each would see what the other has
+         * flushed only, and could overwrite it.
          *
-         * @param current gives the entity manager of the thread's transaction, such as an injected one of a container,
-         *     or {@code sessionFactory::getCurrentSession}. It isn't closed
+         * @param current gives the entity manager of the thread's transaction, such as an injected one of a container;
+         *     Hibernate's {@code getCurrentSession} unless this is called. It isn't closed
          * @return this
          */
         public Builder entityManager(Supplier<? extends EntityManager> current) {
@@ -279,9 +287,9 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
          * @return a new store
          * @throws IllegalArgumentException if the factory isn't Hibernate's or of an unsupported version, or gives each
          *     tenant connections of its own; if its database isn't supported, or the table isn't there or isn't as the
-         *     schema's file makes it; if stages can't have the strongest isolation here; if an entity manager is given without
-         *     JTA; or if repositories of Spring's
-         *     would have no part in a stage. The message says what to configure
+         *     schema's file makes it; if stages can't have the strongest isolation here; if an entity manager is given
+         *     without JTA; or if repositories of Spring's would have no part in a stage. The message says what to
+         *     configure
          * @throws StoreFailure if the database can't be reached
          */
         public JpaKeyStore build() {
@@ -394,7 +402,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                 isConnected[0] = true;
                 return work.on(connection);
             });
-        } catch (IllegalArgumentException e) {
+        } catch (IllegalArgumentException | StoreFailure e) {
             throw e;
         } catch (Exception e) {
             throw isConnected[0] ? failed(e) : unreached(e);

@@ -75,22 +75,23 @@ final class MariadbDialect extends InnodbDialect {
         String isolation = "set transaction isolation level " + name(stage.isolation()) + "; ";
         return List.of("begin not atomic if @@session.tx_isolation <> '" + value(stage.isolation()) + "' then "
                 + isolation + "end if; "
-                + (stage.ownsConnection() ? timeouts(stage) : "") + SAVEPOINT + "; end");
+                + timeouts(stage) + SAVEPOINT + "; end");
     }
 
     private String timeouts(Stage stage) {
-        return givesTimeouts(stage)
-                ? "if @@session.idle_transaction_timeout <> " + idleSeconds
-                        + " or @@session.innodb_lock_wait_timeout <> " + lockSeconds
-                        + " then signal sqlstate '45000' set message_text = '" + OTHER_SETTINGS + "'; end if; "
-                : setTimeouts(stage) + "; ";
+        if (!givesTimeouts(stage)) {
+            return stage.ownsConnection() ? setTimeouts(stage) + "; " : "";
+        }
+        return "if @@session.idle_transaction_timeout <> " + idleSeconds
+                + " or @@session.innodb_lock_wait_timeout <> " + lockSeconds
+                + " then signal sqlstate '45000' set message_text = '" + OTHER_SETTINGS + "'; end if; ";
     }
 
     @Override
     boolean isOtherSettings(SQLException failure) {
         boolean other = String.valueOf(failure.getMessage()).contains(OTHER_SETTINGS);
         if (other) {
-            isSteady = false;
+            becomeUnsteady();
         }
         return other || super.isOtherSettings(failure);
     }

@@ -152,7 +152,7 @@ final class MysqlDialect extends InnodbDialect {
             return Fence.MATCHED;
         }
         if (read(statements.connection(), "select " + asGiven(stage)).get(0).equals("0")) {
-            isSteady = false;
+            becomeUnsteady();
             return Fence.OTHER_SETTINGS;
         }
         return Fence.MISSED;

@@ -14,7 +14,6 @@ import java.sql.Statement;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
-import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,26 +51,18 @@ final class OwnConnection implements StageConnection, InvocationHandler {
                     + "|set\\s+(session\\s+|@@(session\\.)?)?autocommit\\b).*",
             Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
 
-    private final @Nullable ConnectionProvider jta;
     private final Connection proxy;
     private final Dialect dialect;
-    private Connection target;
-    private boolean isReturned;
+    private final Connection target;
     private boolean running;
     private List<String> settings = List.of();
     private @Nullable Fence fence;
     private volatile @Nullable SQLException doom;
 
-    /**
-     * Wraps a connection.
-     *
-     * @param jta where the connection comes from in a transaction of JTA's; {@code null} if the caller commits by the
-     *     connection and restores it
-     */
-    OwnConnection(Connection target, Dialect dialect, @Nullable ConnectionProvider jta) {
+    /** Wraps a connection, by which the caller commits, and which it restores. */
+    OwnConnection(Connection target, Dialect dialect) {
         this.target = target;
         this.dialect = dialect;
-        this.jta = jta;
         this.proxy = (Connection)
                 Proxy.newProxyInstance(OwnConnection.class.getClassLoader(), new Class<?>[] {Connection.class}, this);
     }
@@ -88,7 +79,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
 
     @Override
     public boolean isOwned() {
-        return jta == null;
+        return true;
     }
 
     @Override
@@ -115,7 +106,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
 
     @Override
     public void fence(Fence last) throws SQLException {
-        if (jta == null && dialect.sendsTogether()) {
+        if (dialect.sendsTogether()) {
             fence = last;
         } else {
             last.on(statements(), false);
@@ -123,36 +114,8 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     }
 
     @Override
-    public void ping() throws SQLException {
-        if (settings.isEmpty()) {
-            dialect.ping(target);
-        }
-    }
-
-    /** JTA's pools want their connections back before the commit. */
-    @Override
-    public void committing() {
-        try {
-            giveBack();
-        } catch (SQLException e) {
-            throw new IllegalStateException("the connection can't be returned before the commit", e);
-        }
-    }
-
-    /** Returns JTA's connection, if it isn't returned yet. */
-    void giveBack() throws SQLException {
-        if (jta != null && !isReturned) {
-            isReturned = true;
-            jta.closeConnection(target);
-        }
-    }
-
-    /** A callback that runs later than ours may use the connection again; in its transaction JTA gives the same one. */
-    private void takeAgain() throws SQLException {
-        if (jta != null && isReturned) {
-            target = jta.getConnection();
-            isReturned = false;
-        }
+    public void ping(Dialect.Stage stage) throws SQLException {
+        dialect.ping(target, stage);
     }
 
     /** Statements that send the settings along if no other has. */
@@ -171,9 +134,6 @@ final class OwnConnection implements StageConnection, InvocationHandler {
             return self == arguments[0];
         }
         check(target, method, arguments);
-        if (!NEEDS_NO_SETTINGS.contains(method.getName())) {
-            takeAgain();
-        }
         Fence once = fence;
         if (method.getName().equals("commit") && once != null) {
             fence = null;

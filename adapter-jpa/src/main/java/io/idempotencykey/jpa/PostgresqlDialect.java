@@ -28,10 +28,12 @@ final class PostgresqlDialect extends Dialect {
     private final String isolation;
 
     private final String idleTimeout;
+    private final String lockTimeout;
     private final long idleMillis;
     private final long lockMillis;
 
-    private record FenceText(String table, Isolation isolation, boolean comparesIdle, boolean commits) {}
+    private record FenceText(
+            String table, Isolation isolation, boolean comparesIdle, boolean comparesLock, boolean commits) {}
 
     private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
 
@@ -42,7 +44,7 @@ final class PostgresqlDialect extends Dialect {
         this(read(
                 connection,
                 "select current_setting('transaction_isolation'),"
-                        + " current_setting('idle_in_transaction_session_timeout'),"
+                        + " current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout'),"
                         + " (select setting from pg_settings where name = 'idle_in_transaction_session_timeout'),"
                         + " (select setting from pg_settings where name = 'lock_timeout')"));
     }
@@ -50,8 +52,9 @@ final class PostgresqlDialect extends Dialect {
     PostgresqlDialect(List<String> settings) {
         this.isolation = settings.get(0);
         this.idleTimeout = settings.get(1);
-        this.idleMillis = Long.parseLong(settings.get(2));
-        this.lockMillis = Long.parseLong(settings.get(3));
+        this.lockTimeout = settings.get(2);
+        this.idleMillis = Long.parseLong(settings.get(3));
+        this.lockMillis = Long.parseLong(settings.get(4));
     }
 
     @Override
@@ -76,7 +79,7 @@ final class PostgresqlDialect extends Dialect {
     /** It waits also for a transaction that has changed the existing row, such as a stage's. */
     @Override
     String insert(String table, String columns, String values) {
-        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(BRIEF_MILLIS)
+        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(BRIEF_MILLIS, "")
                 + " on conflict (" + KeyTable.IDENTITY + ") do nothing";
     }
 
@@ -87,17 +90,20 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     String replace(String table, String assignments) {
-        return update(table, assignments, BRIEF_MILLIS);
+        return update(table, assignments, waiting(BRIEF_MILLIS, ""));
     }
 
-    private static String update(String table, String assignments, int millis) {
-        return "update " + table + " set " + assignments + " where " + waiting(millis) + " and "
-                + KeyTable.SAME_REVISION;
+    private static String update(String table, String assignments, String waiting) {
+        return "update " + table + " set " + assignments + " where " + waiting + " and " + KeyTable.SAME_REVISION;
     }
 
-    /** The bound on a wait for a row, which ends with the transaction. */
-    private static String waiting(int millis) {
-        return "(select set_config('lock_timeout', '" + millis + "ms', true)) is not null";
+    /**
+     * The bound on a wait for a row, which ends with the transaction.
+     *
+     * @param after what is read before it is set
+     */
+    private static String waiting(int millis, String after) {
+        return "(select set_config('lock_timeout', '" + millis + "ms', true)" + after + ") is not null";
     }
 
     /** By the primary key, because a row's {@code ctid} is unique within its partition only. */
@@ -189,6 +195,16 @@ final class PostgresqlDialect extends Dialect {
         return false;
     }
 
+    /** The driver remembers the error that aborted a transaction. */
+    @Override
+    void ping(Connection connection, Stage stage) throws SQLException {
+        try {
+            super.ping(connection, stage);
+        } catch (SQLException e) {
+            throw e.getCause() instanceof SQLException first ? first : e;
+        }
+    }
+
     /** A pool or a wrapper has sent a query before ours; the next connection may come without. */
     @Override
     boolean isOtherSettings(SQLException failure) {
@@ -206,16 +222,18 @@ final class PostgresqlDialect extends Dialect {
     /** It fails if no row matches, or in another isolation, and then nothing is committed. */
     @Override
     String fence(String table, String assignments, Stage stage, boolean commits) {
-        boolean comparesIdle = isGiven(idleMillis, stage);
         // The same text as before, so that the driver finds its prepared statement at once.
         return fences.computeIfAbsent(
-                new FenceText(table, stage.isolation(), comparesIdle, commits),
-                text -> "with fenced as (" + update(table, assignments, PATIENT_MILLIS) + " returning 1)"
+                new FenceText(
+                        table, stage.isolation(), isGiven(idleMillis, stage), isGiven(lockMillis, stage), commits),
+                text -> "with given as materialized (select current_setting('lock_timeout') lock_timeout), fenced as ("
+                        + update(table, assignments, waiting(PATIENT_MILLIS, " from given")) + " returning 1)"
                         + " select sqrt(case current_setting('transaction_isolation') when '" + name(text.isolation)
                         + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
-                        + (comparesIdle
+                        + (text.comparesIdle
                                 ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
                                 : "true")
+                        + (text.comparesLock ? " and (select lock_timeout from given) = '" + lockTimeout + "'" : "")
                         + " from fenced" + (commits ? "; commit" : ""));
     }
 

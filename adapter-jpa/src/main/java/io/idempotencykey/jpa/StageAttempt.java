@@ -60,7 +60,6 @@ final class StageAttempt implements Transactions.Work {
     private boolean isOwn;
 
     private @Nullable TransactionCoordinator committing;
-    private @Nullable StageConnection connection;
 
     private final Last last = new Last();
 
@@ -86,9 +85,6 @@ final class StageAttempt implements Transactions.Work {
         @Override
         public void beforeCompletion() {
             progress = Progress.COMMITTING;
-            if (connection != null) {
-                connection.committing();
-            }
         }
 
         @Override
@@ -140,7 +136,6 @@ final class StageAttempt implements Transactions.Work {
                             + " runs a stage again");
         }
         progress = Progress.WORKING;
-        connection = own;
         try {
             SessionImplementor session = entityManager.unwrap(SessionImplementor.class);
             TransactionCoordinator coordinator = session.getTransactionCoordinator();
@@ -172,9 +167,9 @@ final class StageAttempt implements Transactions.Work {
     }
 
     /** Whether the connection and its transaction have survived an error. */
-    private static boolean isAnswered(StageConnection on) {
+    private boolean isAnswered(StageConnection on) {
         try {
-            on.ping();
+            on.ping(promised(on));
             return true;
         } catch (SQLException | RuntimeException e) {
             return false;
@@ -257,9 +252,13 @@ final class StageAttempt implements Transactions.Work {
         if (coordinator.getTransactionDriverControl().getStatus() == TransactionStatus.MARKED_ROLLBACK) {
             // Hibernate marks a transaction, too, after an error by which the server may have ended it.
             try {
-                on.ping();
+                on.ping(promised(on));
             } catch (SQLException | RuntimeException e) {
-                throw doomed(e);
+                switch (dialect.failure(e)) {
+                    case DUPLICATE, REFUSED ->
+                        throw new IllegalStateException("the stage swallowed an error that ended its transaction", e);
+                    case HEURISTIC, CONFLICT, LOCKED, READ_ONLY, NUMBERED, LOST, UNCLEAR, NONE -> throw doomed(e);
+                }
             }
         }
         throw new IllegalStateException("the application marked the stage's transaction for rollback, or let it time"

@@ -47,10 +47,7 @@ interface StageConnection {
     void fence(Fence fence) throws SQLException;
 
     /** Asks the server whether the transaction is still the one that began; throws if not. */
-    void ping() throws SQLException;
-
-    /** Tells that nothing more is sent but the commit, which a transaction manager sends by itself. */
-    default void committing() {}
+    void ping(Dialect.Stage stage) throws SQLException;
 
     /** The connection that a session uses by itself: nothing on it can be watched, guarded or restored. */
     record OfSession(SessionImplementor session, Dialect dialect) implements StageConnection {
@@ -72,6 +69,10 @@ interface StageConnection {
         @Override
         public void begin(List<String> statements, Check check) {
             session.doWork(connection -> {
+                if (connection.getAutoCommit()) {
+                    throw new IllegalStateException("the transaction's connection commits each statement by itself."
+                            + " hibernate.connection.provider_disables_autocommit needs a data source that does so");
+                }
                 check.on(connection);
                 for (String sql : dialect.sendsTogether() ? List.of(String.join("; ", statements)) : statements) {
                     Dialect.execute(connection, sql);
@@ -93,8 +94,8 @@ interface StageConnection {
         }
 
         @Override
-        public void ping() {
-            session.doWork(dialect::ping);
+        public void ping(Dialect.Stage stage) {
+            session.doWork(connection -> dialect.ping(connection, stage));
         }
     }
 }

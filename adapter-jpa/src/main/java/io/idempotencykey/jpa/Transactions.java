@@ -11,8 +11,6 @@ import java.time.Duration;
 import java.util.function.Supplier;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
-import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
-import org.jspecify.annotations.Nullable;
 
 /** Where a stage's transaction comes from. */
 sealed interface Transactions {
@@ -39,7 +37,7 @@ sealed interface Transactions {
                 boolean autoCommit = connection.getAutoCommit();
                 try {
                     dialect.prepare(connection, stage);
-                    OwnConnection own = new OwnConnection(connection, dialect, null);
+                    OwnConnection own = new OwnConnection(connection, dialect);
                     try (Session session =
                             factory.withOptions().connection(own.proxy()).openSession()) {
                         run(session, own, work);
@@ -87,28 +85,17 @@ sealed interface Transactions {
      * Transactions of the JTA manager that Hibernate is configured with. The thread's open transaction is suspended
      * meanwhile.
      *
-     * @param current the entity manager of the thread's transaction; {@code null} for one of the stage's own, on a
-     *     connection of its own
+     * @param current the entity manager of the thread's transaction, which repositories share
      */
-    record Jta(
-            SessionFactory factory,
-            Connections connections,
-            TransactionManager manager,
-            @Nullable Supplier<EntityManager> current,
-            Dialect dialect)
-            implements Transactions {
+    record Jta(TransactionManager manager, Supplier<EntityManager> current, Dialect dialect) implements Transactions {
         @Override
         public void run(Isolation isolation, Duration lease, Work work) throws Exception {
             Transaction outer = manager.suspend();
             try {
                 manager.begin();
                 try {
-                    if (current == null) {
-                        commit(work);
-                    } else {
-                        StageConnection.OfSession.of(current.get(), dialect, work);
-                        manager.commit();
-                    }
+                    StageConnection.OfSession.of(current.get(), dialect, work);
+                    manager.commit();
                 } catch (Throwable e) {
                     rollback(e);
                     throw e;
@@ -117,18 +104,6 @@ sealed interface Transactions {
                 if (outer != null) {
                     manager.resume(outer);
                 }
-            }
-        }
-
-        private void commit(Work work) throws Exception {
-            ConnectionProvider provider = connections.provider();
-            OwnConnection own = new OwnConnection(provider.getConnection(), dialect, provider);
-            try (Session session = factory.withOptions().connection(own.proxy()).openSession()) {
-                session.joinTransaction();
-                work.in(session, own);
-                manager.commit();
-            } finally {
-                own.giveBack();
             }
         }
 

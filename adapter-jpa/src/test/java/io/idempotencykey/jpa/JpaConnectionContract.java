@@ -242,9 +242,10 @@ abstract class JpaConnectionContract {
         }
 
         IdempotencyKeyService<EntityManager> service(Duration lease) {
-            return IdempotencyKeyService.builder(new JpaKeyStore(factory))
-                    .lease(lease)
-                    .build();
+            JpaKeyStore store = new JpaKeyStore(factory);
+            // Otherwise a driver may send the name of a statement that it has prepared, and not the text to be cut at.
+            pool.getHikariPoolMXBean().softEvictConnections();
+            return IdempotencyKeyService.builder(store).lease(lease).build();
         }
 
         HeldKey hold() {
