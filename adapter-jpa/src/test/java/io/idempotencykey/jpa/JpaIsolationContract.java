@@ -180,6 +180,6 @@ abstract class JpaIsolationContract extends JpaStoreFixture {
         }
         with((store, factory, pool) -> assertThatIllegalArgumentException()
                 .isThrownBy(() -> new JpaKeyStore(factory, (isolation, timeout, work) -> {}, Isolation.SERIALIZABLE))
-                .withMessageContaining("Configure the data source"));
+                .withMessageContaining("didn't run the stage's work"));
     }
 }
