@@ -1,6 +1,7 @@
 package io.idempotencykey.jpa;
 
 import jakarta.persistence.Column;
+import jakarta.persistence.Convert;
 import jakarta.persistence.Entity;
 import jakarta.persistence.IdClass;
 import jakarta.persistence.Table;
@@ -57,15 +58,18 @@ public class IdempotencyKeyEntity {
     private @Nullable String requestParameters;
 
     @Column(name = "request_complete", nullable = false)
+    @Convert(disableConversion = true)
     private boolean requestComplete;
 
     @Column(name = "fingerprint", length = 128, nullable = false)
     private @Nullable String fingerprint;
 
     @Column(name = "created_at", nullable = false)
+    @Convert(disableConversion = true)
     private @Nullable Instant createdAt;
 
     @Column(name = "updated_at", nullable = false)
+    @Convert(disableConversion = true)
     private @Nullable Instant updatedAt;
 
     @Column(name = "attempts", nullable = false)
@@ -84,12 +88,15 @@ public class IdempotencyKeyEntity {
     private @Nullable String recoveryPoint;
 
     @Column(name = "locked_at")
+    @Convert(disableConversion = true)
     private @Nullable Instant lockedAt;
 
     @Column(name = "due_at")
+    @Convert(disableConversion = true)
     private @Nullable Instant dueAt;
 
     @Column(name = "finished_at")
+    @Convert(disableConversion = true)
     private @Nullable Instant finishedAt;
 
     @Column(name = "response_status")
@@ -103,6 +110,7 @@ public class IdempotencyKeyEntity {
     private byte @Nullable [] responseBody;
 
     @Column(name = "quarantined_at")
+    @Convert(disableConversion = true)
     private @Nullable Instant quarantinedAt;
 
     @Column(name = "quarantine_reason", length = 1000)

@@ -25,11 +25,18 @@ abstract class InnodbDialect extends Dialect {
     /** {@code set transaction} within a transaction. */
     private static final int IN_TRANSACTION = 1568;
 
+    /** "Incorrect string value". */
+    private static final int UNREPRESENTABLE = 1366;
+
     private static final int DUPLICATE_KEY = 1062;
     private static final int LOCK_WAIT = 1205;
     private static final int DEADLOCK = 1213;
 
     private static final int LONG_LEASE_SECONDS = 300;
+
+    /** The lease of operations that say nothing else. */
+    private static final int LEASE_SECONDS = 30;
+
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
     /** What connections come with: isolation, and the time-outs of idle transactions and of waits for rows. */
@@ -157,11 +164,12 @@ abstract class InnodbDialect extends Dialect {
 
     @Override
     String missingSettings() {
-        return idleSeconds > 0 && idleSeconds <= LONG_LEASE_SECONDS
-                ? ""
-                : "its connections come with " + idleVariable() + " = " + idleSeconds + ", so that the transaction of a"
-                        + " worker that vanished may hold its rows beyond the lease; set " + idleVariable()
-                        + " to the lease's seconds in the data source";
+        if (idleSeconds > 0 && idleSeconds <= LONG_LEASE_SECONDS && lockSeconds <= LEASE_SECONDS) {
+            return "";
+        }
+        return "its connections come with " + idleVariable() + " = " + idleSeconds + " and innodb_lock_wait_timeout = "
+                + lockSeconds + ", so that the transaction of a worker that vanished, or a stage's own wait, may last"
+                + " longer than the lease; set both to the lease's seconds in the data source";
     }
 
     /** The variable that bounds idle transactions. */
@@ -189,6 +197,7 @@ abstract class InnodbDialect extends Dialect {
     Failure failure(SQLException sql) {
         int code = sql.getErrorCode();
         return switch (code) {
+            case UNREPRESENTABLE -> Failure.REFUSED;
             case LOCK_WAIT -> Failure.LOCKED;
             case DEADLOCK -> Failure.CONFLICT;
             case DUPLICATE_KEY -> Failure.DUPLICATE;
@@ -208,9 +217,8 @@ abstract class InnodbDialect extends Dialect {
         return (code >= 1_000 && code < 2_000) || (code >= 3_000 && code < 5_000);
     }
 
-    /** "Incorrect string value". */
     @Override
     boolean isUnrepresentable(SQLException sql) {
-        return sql.getErrorCode() == 1366;
+        return sql.getErrorCode() == UNREPRESENTABLE;
     }
 }

@@ -147,9 +147,10 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                 connection -> Dialect.committing(connection, new Statements(connection), s -> Dialect.of(connection)));
         this.table = new KeyTable(dialect, HibernateFactory.table(sessions, builder.table, DEFAULT_TABLE));
         if (builder.transaction != null) {
-            this.transactions = new Transactions.Given(sessions, builder.transaction, dialect);
+            this.transactions = new Transactions.Given(sessions, connections, builder.transaction, dialect);
         } else if (connections.manager() != null) {
             this.transactions = new Transactions.Jta(
+                    sessions,
                     connections.manager(),
                     builder.entityManager == null ? sessions::getCurrentSession : builder.entityManager,
                     dialect);
@@ -355,9 +356,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         } catch (StoreFailure e) {
             return StageCommit.rolledBack(new IllegalStateException(e.getMessage(), e));
         }
-        Function<EntityManager, StoredProgress> stage = transactions instanceof Transactions.Local local
-                ? entityManager -> SpringThread.apart(local.factory(), () -> work.apply(entityManager))
-                : work;
+        Function<EntityManager, StoredProgress> stage =
+                entityManager -> transactions.stage(() -> work.apply(entityManager));
         return new StageAttempt(table, dialect, held, isolation, lease, stage).in(transactions);
     }
 

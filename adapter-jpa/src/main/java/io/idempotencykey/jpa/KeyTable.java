@@ -93,10 +93,10 @@ final class KeyTable {
     }
 
     /** Inserts whatever is there, which a primary key refuses. */
-    void insertBlindly(Statements statements, StoredKey key) throws SQLException {
+    void insertBlindly(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
         String sql = "insert into " + table + " (" + ALL + ") values (" + parameters(ALL) + ")";
         try (PreparedStatement statement = statements.prepare(sql)) {
-            KeyRow row = new KeyRow(dialect, statement, false);
+            KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.identity(key.id());
             row.creation(key.key().creation());
             row.changing(key.progress());
@@ -118,7 +118,7 @@ final class KeyTable {
             if (dialect.insertsByIdentity()) {
                 row.identity(key.id());
             }
-            return dialect.update(statements, statement, Dialect.PATIENT_MILLIS) == 1;
+            return dialect.update(statements, statement, Dialect.BRIEF_MILLIS) == 1;
         } catch (SQLException e) {
             // Where the statement checks by itself whether the key exists, it doesn't see a concurrent insert.
             if (dialect.failure(e) == Failure.DUPLICATE) {

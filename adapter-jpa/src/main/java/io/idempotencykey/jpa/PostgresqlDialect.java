@@ -20,6 +20,8 @@ final class PostgresqlDialect extends Dialect {
     private static final String NO_ROOT = "2201F";
 
     private static final String NO_SAVEPOINT = "3B001";
+    private static final String LOCK_TIMEOUT = "55P03";
+    private static final String CANCELLED = "57014";
 
     /** {@code SET TRANSACTION} after another statement. */
     private static final String SET_TOO_LATE = "25001";
@@ -260,6 +262,8 @@ final class PostgresqlDialect extends Dialect {
                     isSteady = false;
                     return Fence.OTHER_SETTINGS;
                 }
+                // The data source bounds each statement, and the fence was waiting for the key's row.
+                case CANCELLED -> throw new SQLException(e.getMessage(), LOCK_TIMEOUT, e);
                 default -> throw e;
             }
         }
@@ -268,15 +272,17 @@ final class PostgresqlDialect extends Dialect {
     @Override
     Failure failure(SQLException sql) {
         return switch (Failure.state(sql)) {
-            case "55P03" -> Failure.LOCKED;
+            case LOCK_TIMEOUT -> Failure.LOCKED;
             // An earlier error, which the stage swallowed, aborted the transaction.
             case "25P02" -> Failure.CONFLICT;
-            // The server closed the connection, because its transaction was idle or open for too long.
-            case "25P03", "25P04" -> Failure.LOST;
+            // The server closed the connection, because its transaction was idle for too long.
+            case "25P03" -> Failure.LOST;
+            // The application has bounded its transaction.
+            case "25P04" -> Failure.REFUSED;
             // The server only reads: it is a standby, or has become one.
             case "25006" -> Failure.READ_ONLY;
             // A time-out of the application's own, or somebody's cancellation.
-            case "57014" -> Failure.REFUSED;
+            case CANCELLED -> Failure.REFUSED;
             case "23505" -> Failure.DUPLICATE;
             default -> Failure.byState(sql);
         };

@@ -7,11 +7,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiPredicate;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.hibernate.SessionFactory;
 import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
+import org.jspecify.annotations.Nullable;
 import org.springframework.transaction.support.ResourceHolderSupport;
 import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
@@ -69,14 +71,7 @@ final class SpringBinding {
         TransactionSynchronizationManager.registerSynchronization(refusal);
         Map<Object, Object> aside = aside((key, resource) -> key instanceof DataSource || isOf(factory, key));
         try {
-            R result = stage.get();
-            TransactionSynchronizationManager.getResourceMap().keySet().forEach(key -> {
-                if (key instanceof DataSource || isOf(factory, key)) {
-                    throw new IllegalStateException("a session or a connection of Spring's was used in a stage that it"
-                            + " has no part in; what was written with it isn't the stage's. " + SpringThread.REMEDY);
-                }
-            });
-            return result;
+            return unless(key -> key instanceof DataSource || isOf(factory, key), SpringThread.REMEDY, stage);
         } finally {
             refusal.isOver = true;
             if (begins) {
@@ -85,6 +80,42 @@ final class SpringBinding {
                 aside((key, resource) -> key instanceof DataSource || isOf(factory, key));
             }
             aside.forEach(TransactionSynchronizationManager::bindResource);
+        }
+    }
+
+    static <R> R within(ConnectionProvider connections, Supplier<R> stage) {
+        if (!connections.isUnwrappableAs(DataSource.class)) {
+            return stage.get();
+        }
+        DataSource own = connections.unwrap(DataSource.class);
+        return TransactionSynchronizationManager.hasResource(own)
+                ? stage.get()
+                : unless(
+                        own::equals,
+                        "Give the transaction manager the factory's data source, as by"
+                                + " JpaTransactionManager.setDataSource",
+                        stage);
+    }
+
+    /** Runs a stage, and fails if the thread has a resource of Spring's afterwards, whether the stage failed or not. */
+    private static <R> R unless(Predicate<Object> isForeign, String remedy, Supplier<R> stage) {
+        R result;
+        try {
+            result = stage.get();
+        } catch (RuntimeException e) {
+            refuse(isForeign, remedy, e);
+            throw e;
+        }
+        refuse(isForeign, remedy, null);
+        return result;
+    }
+
+    private static void refuse(Predicate<Object> isForeign, String remedy, @Nullable RuntimeException thrown) {
+        if (TransactionSynchronizationManager.getResourceMap().keySet().stream().anyMatch(isForeign)) {
+            throw new IllegalStateException(
+                    "a session or a connection of Spring's was used in a stage that it has no part in; what was written"
+                            + " with it isn't the stage's. " + remedy,
+                    thrown);
         }
     }
 

@@ -64,6 +64,14 @@ final class SpringThread {
     }
 
     /**
+     * Runs a stage in a transaction of Spring's, and fails where a connection of the factory's own data source was
+     * taken that isn't the transaction's.
+     */
+    static <R> R within(ConnectionProvider connections, Supplier<R> stage) {
+        return IS_PRESENT ? SpringBinding.within(connections, stage) : stage.get();
+    }
+
+    /**
      * Whether connections take part in Spring's transactions by themselves, as those of a {@code
      * TransactionAwareDataSourceProxy} do, so that a statement on a key would be the outer transaction's.
      */

@@ -150,6 +150,11 @@ final class StageAttempt implements Transactions.Work {
                     throw new IllegalStateException("the entity manager already holds entities, which may be older than"
                             + " the stage's transaction; NewTransaction must give it an entity manager of its own");
                 }
+                if (session.isDefaultReadOnly()) {
+                    throw new IllegalStateException(
+                            "the entity manager only reads, so that changes of entities would be"
+                                    + " lost; NewTransaction must begin a transaction that writes");
+                }
                 begin(own);
                 stage(entityManager, session, coordinator, own);
             } catch (Throwable e) {

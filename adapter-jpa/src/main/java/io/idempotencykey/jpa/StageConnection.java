@@ -4,6 +4,7 @@ import jakarta.persistence.EntityManager;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import org.hibernate.engine.spi.SessionFactoryImplementor;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.jspecify.annotations.Nullable;
 
@@ -52,8 +53,17 @@ interface StageConnection {
     /** The connection that a session uses by itself: nothing on it can be watched, guarded or restored. */
     record OfSession(SessionImplementor session, Dialect dialect) implements StageConnection {
         /** Works on the connection of an entity manager that isn't the adapter's. */
-        static void of(EntityManager entityManager, Dialect dialect, Transactions.Work work) {
-            work.in(entityManager, new OfSession(entityManager.unwrap(SessionImplementor.class), dialect));
+        static void of(
+                SessionFactoryImplementor factory,
+                EntityManager entityManager,
+                Dialect dialect,
+                Transactions.Work work) {
+            SessionImplementor session = entityManager.unwrap(SessionImplementor.class);
+            if (!session.getFactory().getUuid().equals(factory.getUuid())) {
+                throw new IllegalStateException("the entity manager is of another factory than the store;"
+                        + " the factory, the transaction manager and the entity manager must belong together");
+            }
+            work.in(entityManager, new OfSession(session, dialect));
         }
 
         @Override

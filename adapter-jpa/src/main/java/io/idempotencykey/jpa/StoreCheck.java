@@ -55,7 +55,19 @@ final class StoreCheck {
         boolean autoCommit = connection.getAutoCommit();
         connection.setAutoCommit(false);
         try {
-            tableInTransaction(connection);
+            instants(connection);
+            if (dialect.isEmptiedByCrash(connection, table.name())) {
+                throw refused("is unlogged, so that a crash of the server empties it", null);
+            }
+            try {
+                keys(connection, false);
+            } catch (SQLException e) {
+                if (!dialect.isUnrepresentable(e)) {
+                    throw e;
+                }
+                connection.rollback();
+                keys(connection, true);
+            }
         } catch (SQLException e) {
             switch (dialect.failure(e)) {
                 case DUPLICATE, REFUSED, NUMBERED -> throw refused("refuses a key: " + e.getMessage(), e);
@@ -67,39 +79,38 @@ final class StoreCheck {
         }
     }
 
-    private void tableInTransaction(Connection connection) throws SQLException {
-        instants(connection);
-        if (dialect.isEmptiedByCrash(connection, table.name())) {
-            throw refused("is unlogged, so that a crash of the server empties it", null);
-        }
+    private void keys(Connection connection, boolean isEscaped) throws SQLException {
         Statements statements = new Statements(connection);
         StoredKey finished = key(long255("aBc"), finished());
         RecoveryPoint point = RecoveryPoint.named("p".repeat(100));
-        KeyState locked = new KeyState.Locked(point, AT, AT.plusSeconds(1));
+        KeyState quarantined = new KeyState.Quarantined(point, AT, "r".repeat(KeyState.Quarantined.MAX_REASON_LENGTH));
+        KeyState failed = new KeyState.Failed(AT.plusSeconds(1));
         List<StoredKey> keys = List.of(
                 finished,
-                key(long255("AbC"), locked),
-                key(
-                        scope.toUpperCase(Locale.ROOT),
-                        long255("aBc"),
-                        new KeyState.Quarantined(point, AT, "r".repeat(KeyState.Quarantined.MAX_REASON_LENGTH))),
-                // Some collations pass over punctuation, and some compare digits as numbers.
-                key("a-1", locked),
-                key("a1", locked),
-                key("a01", locked));
+                // Some collations pass over case or punctuation, and some compare digits as numbers.
+                key(long255("AbC"), new KeyState.Locked(point, AT, AT.plusSeconds(1))),
+                key(scope.toUpperCase(Locale.ROOT), long255("aBc"), quarantined),
+                key("a-1", new KeyState.Open(point, AT)),
+                key("a1", failed),
+                key("a01", failed),
+                // An index may cover the beginning only.
+                key(long255("aBc").substring(1) + "y", failed),
+                key(long255("aBc").substring(1) + "z", failed));
         for (StoredKey key : keys) {
-            if (!table.insert(statements, key, false)) {
-                throw refused("takes different keys for the same, by its columns' collation", null);
+            if (!table.insert(statements, key, isEscaped)) {
+                throw refused(
+                        "takes different keys for the same, by a collation, its primary key or a unique index", null);
             }
         }
         for (StoredKey key : keys) {
             StoredKey next = new StoredKey(key.key(), new Revision(UUID.randomUUID()));
             if (!found(statements, key).equals(Optional.of(key))
-                    || !table.replace(statements, key.revision(), next, false)) {
+                    || !table.replace(statements, key.revision(), next, isEscaped)
+                    || !found(statements, next).equals(Optional.of(next))) {
                 throw refused("doesn't give back what was written to it", null);
             }
         }
-        if (!isKeptApart(statements, key(long255("aBc"), finished()))) {
+        if (!isKeptApart(statements, key(long255("aBc"), finished()), isEscaped)) {
             throw refused("has no primary key of scope and key_value", null);
         }
         connection.rollback();
@@ -142,9 +153,9 @@ final class StoreCheck {
     }
 
     /** Whether the database itself refuses a second row with the same identity. */
-    private boolean isKeptApart(Statements statements, StoredKey key) throws SQLException {
+    private boolean isKeptApart(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
         try {
-            table.insertBlindly(statements, key);
+            table.insertBlindly(statements, key, isEscaped);
             return false;
         } catch (SQLException e) {
             if (dialect.failure(e) == Failure.DUPLICATE) {
@@ -210,7 +221,7 @@ final class StoreCheck {
     /** A key whose texts are as long as can be, and that has what columns of other types refuse or change. */
     private static StoredKey key(String scope, String value, KeyState state) {
         Map<String, Object> parameters =
-                Map.of("b", "\0", "aa", new BigDecimal("0.1000000000000000000000001"), "long", "v".repeat(100_000));
+                Map.of("b", "\0€😀", "aa", new BigDecimal("0.1000000000000000000000001"), "long", "v".repeat(100_000));
         Request request = Request.of("M".repeat(32), "/" + "p".repeat(2_047), parameters);
         // Some databases have no empty texts.
         String operation = state instanceof KeyState.Finished ? "" : "o".repeat(100);

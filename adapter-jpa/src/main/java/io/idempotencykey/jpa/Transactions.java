@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.function.Supplier;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
+import org.hibernate.engine.spi.SessionFactoryImplementor;
 
 /** Where a stage's transaction comes from. */
 sealed interface Transactions {
@@ -22,6 +23,9 @@ sealed interface Transactions {
 
     /** Runs work in a new top-level transaction and commits it; throws what the work or the commit throws. */
     void run(Isolation isolation, Duration lease, Work work) throws Exception;
+
+    /** Runs the stage itself, and fails if what Spring has bound to the thread wrote apart from the transaction. */
+    <R> R stage(Supplier<R> stage);
 
     /**
      * Resource-local transactions, each in a session of its own on a connection of its own.
@@ -47,6 +51,11 @@ sealed interface Transactions {
                 }
                 return true;
             });
+        }
+
+        @Override
+        public <R> R stage(Supplier<R> stage) {
+            return SpringThread.apart(factory, stage);
         }
 
         private static void run(Session session, OwnConnection own, Work work) {
@@ -87,14 +96,19 @@ sealed interface Transactions {
      *
      * @param current the entity manager of the thread's transaction, which repositories share
      */
-    record Jta(TransactionManager manager, Supplier<EntityManager> current, Dialect dialect) implements Transactions {
+    record Jta(
+            SessionFactoryImplementor factory,
+            TransactionManager manager,
+            Supplier<EntityManager> current,
+            Dialect dialect)
+            implements Transactions {
         @Override
         public void run(Isolation isolation, Duration lease, Work work) throws Exception {
             Transaction outer = manager.suspend();
             try {
                 manager.begin();
                 try {
-                    StageConnection.OfSession.of(current.get(), dialect, work);
+                    StageConnection.OfSession.of(factory, current.get(), dialect, work);
                     manager.commit();
                 } catch (Throwable e) {
                     rollback(e);
@@ -105,6 +119,11 @@ sealed interface Transactions {
                     manager.resume(outer);
                 }
             }
+        }
+
+        @Override
+        public <R> R stage(Supplier<R> stage) {
+            return stage.get();
         }
 
         private void rollback(Throwable cause) {
@@ -119,7 +138,9 @@ sealed interface Transactions {
     }
 
     /** Transactions that the application's {@link NewTransaction} begins and commits. */
-    record Given(SessionFactory factory, NewTransaction transaction, Dialect dialect) implements Transactions {
+    record Given(
+            SessionFactoryImplementor factory, Connections connections, NewTransaction transaction, Dialect dialect)
+            implements Transactions {
         @Override
         public void run(Isolation isolation, Duration lease, Work work) {
             SpringThread.withoutSessionOf(
@@ -127,7 +148,17 @@ sealed interface Transactions {
                     () -> transaction.run(
                             isolation,
                             lease,
-                            entityManager -> StageConnection.OfSession.of(entityManager, dialect, work)));
+                            entityManager -> StageConnection.OfSession.of(factory, entityManager, dialect, work)));
+        }
+
+        @Override
+        public <R> R stage(Supplier<R> stage) {
+            if (connections.manager() != null) {
+                return stage.get();
+            }
+            return SpringThread.isInTransaction()
+                    ? SpringThread.within(connections.provider(), stage)
+                    : SpringThread.apart(factory, stage);
         }
     }
 }

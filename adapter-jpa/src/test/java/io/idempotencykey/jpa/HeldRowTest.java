@@ -29,6 +29,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Another transaction holds the row that is wanted, for as long as it likes. */
 class HeldRowTest {
@@ -40,9 +42,10 @@ class HeldRowTest {
     }
 
     @Tag("databases")
-    @Test
-    void askersForAHeldKeyLeaveTheConnectionsToOthersOnMariadb() throws Exception {
-        allAreToldThatTheKeyIsInFlight(TestDatabase.MARIADB);
+    @ParameterizedTest
+    @EnumSource(names = {"MARIADB", "MYSQL"})
+    void askersForAHeldKeyLeaveTheConnectionsToOthersElsewhere(TestDatabase database) throws Exception {
+        allAreToldThatTheKeyIsInFlight(database);
     }
 
     /** The lease is over, so that each asker tries to take the key over. */

@@ -1,5 +1,5 @@
--- The table of idempotencykey's keys.
--- Don't create it in a database with IGNORECASE=TRUE, with a collation, or with MODE=Oracle, which has no empty texts.
+-- The table of the keys of idempotencykey.
+-- Do not create it in a database with IGNORECASE=TRUE, with a collation, or with MODE=Oracle, which has no empty texts.
 create table if not exists idempotency_key (
     scope              varchar(255)                not null,
     key_value          varchar(255)                not null,
@@ -18,7 +18,7 @@ create table if not exists idempotency_key (
     state              varchar(11)                 not null check (state in ('open', 'locked', 'failed', 'finished', 'quarantined')),
     recovery_point     varchar(100)                not null,
     locked_at          timestamp(3) with time zone,
-    -- open: resumable from; locked: the lease's end; failed, finished: the expiry
+    -- open: resumable from, locked: end of the lease, failed and finished: expiry
     due_at             timestamp(3) with time zone,
     finished_at        timestamp(3) with time zone,
     response_status    integer,

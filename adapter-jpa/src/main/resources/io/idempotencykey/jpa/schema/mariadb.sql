@@ -1,4 +1,4 @@
--- The table of idempotencykey's keys. Scopes and values compare by their bytes, trailing spaces included.
+-- The table of the keys of idempotencykey. Scopes and values compare by their bytes, trailing spaces included.
 create table if not exists idempotency_key (
     scope              varchar(255) character set ascii collate ascii_nopad_bin not null,
     key_value          varchar(255) character set ascii collate ascii_nopad_bin not null,
@@ -20,7 +20,7 @@ create table if not exists idempotency_key (
                        check (state in ('open', 'locked', 'failed', 'finished', 'quarantined')),
     recovery_point     varchar(100) character set ascii collate ascii_nopad_bin not null,
     locked_at          datetime(3),
-    -- open: resumable from; locked: the lease's end; failed, finished: the expiry
+    -- open: resumable from, locked: end of the lease, failed and finished: expiry
     due_at             datetime(3),
     finished_at        datetime(3),
     response_status    integer,

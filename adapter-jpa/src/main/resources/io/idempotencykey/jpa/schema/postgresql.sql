@@ -1,4 +1,4 @@
--- The table of idempotencykey's keys. Scopes and values compare by their bytes.
+-- The table of the keys of idempotencykey. Scopes and values compare by their bytes.
 create table if not exists idempotency_key (
     scope              varchar(255) collate "C" not null,
     key_value          varchar(255) collate "C" not null,
@@ -18,7 +18,7 @@ create table if not exists idempotency_key (
     state              varchar(11)              not null check (state in ('open', 'locked', 'failed', 'finished', 'quarantined')),
     recovery_point     varchar(100) collate "C" not null,
     locked_at          timestamptz,
-    -- open: resumable from; locked: the lease's end; failed, finished: the expiry
+    -- open: resumable from, locked: end of the lease, failed and finished: expiry
     due_at             timestamptz,
     finished_at        timestamptz,
     response_status    integer,
