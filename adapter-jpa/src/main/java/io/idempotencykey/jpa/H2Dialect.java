@@ -21,7 +21,7 @@ final class H2Dialect extends Dialect {
     private static final String OTHER_ISOLATION = "25001";
 
     /** A table of the session's own. */
-    private static final String MARK = "idempotency_key_stage";
+    private static final String MARK = "idempotencykey_transaction";
 
     /** What the data source's connections came with when the store was made. */
     private final int isolation;

@@ -220,11 +220,17 @@ final class StoreCheck {
 
     /** A key whose texts are as long as can be, and that has what columns of other types refuse or change. */
     private static StoredKey key(String scope, String value, KeyState state) {
-        Map<String, Object> parameters =
-                Map.of("b", "\0€😀", "aa", new BigDecimal("0.1000000000000000000000001"), "long", "v".repeat(100_000));
+        boolean isFinished = state instanceof KeyState.Finished;
+        Map<String, Object> parameters = Map.of(
+                "b",
+                "\0€😀",
+                "aa",
+                new BigDecimal("0.1000000000000000000000001"),
+                "long",
+                "v".repeat(isFinished ? 100_000 : 0));
         Request request = Request.of("M".repeat(32), "/" + "p".repeat(2_047), parameters);
         // Some databases have no empty texts.
-        String operation = state instanceof KeyState.Finished ? "" : "o".repeat(100);
+        String operation = isFinished ? "" : "o".repeat(100);
         KeyCreation creation = new KeyCreation(
                 new KeyId(scope, value), UUID.randomUUID(), operation, request, Fingerprint.of(operation, request), AT);
         return new StoredKey(
