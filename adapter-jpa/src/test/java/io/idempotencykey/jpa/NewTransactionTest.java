@@ -11,6 +11,7 @@ import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.EntityTransaction;
 import java.sql.SQLException;
+import java.util.Map;
 import java.util.function.Consumer;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Test;
@@ -138,7 +139,19 @@ class NewTransactionTest {
             assertThatIllegalArgumentException()
                     .isThrownBy(() ->
                             new JpaKeyStore(factory, Manager.FORGETS_THE_WORK.over(factory), Isolation.READ_COMMITTED))
+                    .withMessageStartingWith("no stage can run")
                     .withMessageContaining("didn't run the stage's work");
+        }
+    }
+
+    @OnH2AndPostgresql
+    void aTransactionWhoseConnectionCommitsEachStatementIsRefused(TestDatabase database) {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(
+                        pool, Map.of("hibernate.connection.provider_disables_autocommit", "true"))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> new JpaKeyStore(factory, Manager.RIGHT.over(factory), Isolation.READ_COMMITTED))
+                    .withMessageContaining("provider_disables_autocommit");
         }
     }
 

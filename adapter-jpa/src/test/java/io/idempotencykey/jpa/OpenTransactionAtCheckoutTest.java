@@ -10,27 +10,35 @@ import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import javax.sql.DataSource;
 import org.apache.commons.dbcp2.BasicDataSource;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.springframework.jdbc.datasource.DelegatingDataSource;
+import org.springframework.jdbc.datasource.LazyConnectionDataSourceProxy;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 /** A connection that comes with a transaction, which a pool's own query has begun, works as any other. */
 class OpenTransactionAtCheckoutTest {
     @OnH2AndPostgresql
     void aQueryAtCheckoutDisturbsNothing(TestDatabase database) throws SQLException {
-        storeWorks(database);
+        storeWorks(database, queried -> queried);
     }
 
     @Tag("databases")
     @Test
     void aQueryAtCheckoutDisturbsNothingOnMariadb() throws SQLException {
-        storeWorks(TestDatabase.MARIADB);
+        storeWorks(TestDatabase.MARIADB, queried -> queried);
     }
 
-    private static void storeWorks(TestDatabase database) throws SQLException {
+    /** The proxy takes the connection, and so has the query sent, when the connection is first used. */
+    @OnH2AndPostgresql
+    void aQueryAtALazyCheckoutDisturbsNothing(TestDatabase database) throws SQLException {
+        storeWorks(database, LazyConnectionDataSourceProxy::new);
+    }
+
+    private static void storeWorks(TestDatabase database, UnaryOperator<DataSource> around) throws SQLException {
         String url = database.create();
         try (HikariDataSource pool = TestDatabase.pool(url, 2)) {
             pool.setAutoCommit(false);
@@ -43,7 +51,7 @@ class OpenTransactionAtCheckoutTest {
                     return connection;
                 }
             };
-            try (EntityManagerFactory factory = TestDatabase.factory(queried)) {
+            try (EntityManagerFactory factory = TestDatabase.factory(around.apply(queried))) {
                 works(new JpaKeyStore(factory));
             }
         }

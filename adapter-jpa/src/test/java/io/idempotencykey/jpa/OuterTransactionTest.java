@@ -9,10 +9,13 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.jdbc.datasource.DelegatingDataSource;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /** An operation in the middle of an open transaction needs a second connection, and may wait for its own caller. */
@@ -124,6 +127,36 @@ class OuterTransactionTest {
             }
             assertThat(TestApplication.rows(url)).containsExactly("stage");
         });
+    }
+
+    /** No transaction manager knows of it. */
+    @OnH2AndPostgresql
+    void anOperationOnTheConnectionOfAnOpenTransactionIsRefused(TestDatabase database) throws Exception {
+        String url = database.create();
+        try (HikariDataSource pool = pool(url, 5);
+                Connection outer = pool.getConnection()) {
+            DelegatingDataSource ofThread = new DelegatingDataSource(pool);
+            try (EntityManagerFactory factory = TestDatabase.factory(ofThread)) {
+                IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+                outer.setAutoCommit(false);
+                ofThread.setTargetDataSource(new SingleConnectionDataSource(outer, true));
+                TestDatabase.execute(outer, "insert into contract_row values ('before', '1')");
+
+                assertThatIllegalStateException()
+                        .isThrownBy(() -> run(keys))
+                        .withMessageContaining("without autocommit")
+                        .withMessageContaining("outside the transaction");
+
+                assertThat(TestApplication.rows(url)).isEmpty();
+                TestDatabase.execute(outer, "insert into contract_row values ('then', '1')");
+                outer.commit();
+                assertThat(TestApplication.rows(url)).containsExactly("before", "then");
+                assertNoKey(url);
+                ofThread.setTargetDataSource(pool);
+                run(keys);
+                assertThat(TestApplication.rows(url)).containsExactly("before", "stage", "then");
+            }
+        }
     }
 
     private static HikariDataSource pool(String url, int size) {

@@ -11,6 +11,7 @@ import jakarta.persistence.Entity;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.Id;
 import java.lang.reflect.Proxy;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Map;
@@ -24,6 +25,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.jdbc.datasource.DelegatingDataSource;
 
 /** Where Hibernate prepares a connection for a tenant, no other connection is the tenant's. */
 class TenantTest {
@@ -107,6 +110,40 @@ class TenantTest {
             assertThat(TestApplication.ask(url, "select tenant from tenant_row"))
                     .containsExactly("a");
         }
+    }
+
+    /** What a data source has set for the session, the end of its own transaction must not take back. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aSchemaThatTheDataSourceSetsAtCheckoutStays(boolean byDriver) throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        TestDatabase.execute(url, "create schema a");
+        TestDatabase.POSTGRESQL.fill(url + "&currentSchema=a");
+        try (HikariDataSource pool = TestDatabase.pool(url, 2)) {
+            pool.setAutoCommit(false);
+            DataSource ofTenant = new DelegatingDataSource(pool) {
+                @Override
+                public Connection getConnection() throws SQLException {
+                    Connection connection = super.getConnection();
+                    if (byDriver) {
+                        connection.setSchema("a");
+                    } else {
+                        TestDatabase.execute(connection, "set search_path to a");
+                    }
+                    return connection;
+                }
+            };
+            try (EntityManagerFactory factory = TestDatabase.factory(ofTenant)) {
+                MappingTest.works(url + "&currentSchema=a", new JpaKeyStore(factory));
+            }
+        }
+        assertThat(TestApplication.ask(url, "select count(*) from a.idempotency_key"))
+                .containsExactly("1");
+        assertThat(TestApplication.ask(
+                        url,
+                        "select name from public.contract_row union all"
+                                + " select key_value from public.idempotency_key"))
+                .isEmpty();
     }
 
     /** A row of a tenant. */
