@@ -18,6 +18,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import javax.sql.DataSource;
 
 /** An application whose transactions are JTA's. */
 final class JtaApplication {
@@ -33,10 +34,21 @@ final class JtaApplication {
     }
 
     static void with(String url, int poolSize, AgroalDataSourceListener listener, Test test) throws Exception {
+        with(url, poolSize, listener, TransactionIsolation.SERIALIZABLE, test);
+    }
+
+    /** With connections that come in READ COMMITTED. */
+    static void withReadCommitted(String url, int poolSize, Test test) throws Exception {
+        with(url, poolSize, new AgroalDataSourceListener() {}, TransactionIsolation.READ_COMMITTED, test);
+    }
+
+    private static void with(
+            String url, int poolSize, AgroalDataSourceListener listener, TransactionIsolation isolation, Test test)
+            throws Exception {
         TransactionManager manager = com.arjuna.ats.jta.TransactionManager.transactionManager();
         NarayanaTransactionIntegration integration = new NarayanaTransactionIntegration(
                 manager, jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry());
-        try (AgroalDataSource pool = pool(url, poolSize, integration, listener);
+        try (AgroalDataSource pool = pool(url, poolSize, isolation, integration, listener);
                 EntityManagerFactory factory = TestDatabase.factory(
                         pool,
                         Map.of(
@@ -51,16 +63,25 @@ final class JtaApplication {
     }
 
     private static AgroalDataSource pool(
-            String url, int size, NarayanaTransactionIntegration integration, AgroalDataSourceListener listener)
+            String url,
+            int size,
+            TransactionIsolation isolation,
+            NarayanaTransactionIntegration integration,
+            AgroalDataSourceListener listener)
             throws SQLException {
         return AgroalDataSource.from(
                 new AgroalDataSourceConfigurationSupplier()
                         .connectionPoolConfiguration(c -> c.maxSize(size)
                                 .acquisitionTimeout(Duration.ofSeconds(10))
                                 .transactionIntegration(integration)
-                                .connectionFactoryConfiguration(f ->
-                                        f.jdbcUrl(url).jdbcTransactionIsolation(TransactionIsolation.SERIALIZABLE))),
+                                .connectionFactoryConfiguration(
+                                        f -> f.jdbcUrl(url).jdbcTransactionIsolation(isolation))),
                 listener);
+    }
+
+    /** The factory's, whose connections the manager enlists. */
+    static DataSource dataSource(EntityManagerFactory factory) {
+        return (DataSource) factory.getProperties().get("hibernate.connection.datasource");
     }
 
     /** A new transaction for each stage, as an application begins it. */

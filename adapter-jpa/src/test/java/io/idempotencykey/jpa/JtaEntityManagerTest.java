@@ -48,6 +48,34 @@ class JtaEntityManagerTest {
         });
     }
 
+    /** With an entity manager of its own, the stage would overwrite the other's increment. */
+    @OnH2AndPostgresql
+    void aStageSharesTheCurrentSessionUnlessAnotherIsNamed(TestDatabase database) throws Exception {
+        String url = database.create();
+        TestDatabase.execute(url, "insert into contract_row values ('counter', '0')");
+        JtaApplication.with(url, 2, (factory, manager) -> {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            SessionFactory sessions = factory.unwrap(SessionFactory.class);
+            StoredKey held = JpaStoreFixture.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, stage -> {
+                ContractRow ofStage = stage.find(ContractRow.class, "counter");
+                ContractRow ofRepository = sessions.getCurrentSession().find(ContractRow.class, "counter");
+                increment(ofStage);
+                increment(ofRepository);
+                return JpaStoreFixture.next(held).progress();
+            });
+
+            assertThat(end).isEqualTo(StageCommit.committed());
+            assertThat(TestApplication.ask(url, "select content from contract_row"))
+                    .containsExactly("2");
+        });
+    }
+
+    private static void increment(ContractRow counter) {
+        counter.content = Integer.toString(Integer.parseInt(counter.content) + 1);
+    }
+
     @FunctionalInterface
     private interface Shared {
         void run(String url, JpaKeyStore store, EntityManager repository) throws Exception;

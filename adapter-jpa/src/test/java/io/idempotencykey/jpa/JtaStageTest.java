@@ -7,11 +7,17 @@ import io.agroal.api.AgroalDataSourceListener;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.Status;
 import jakarta.transaction.TransactionSynchronizationRegistry;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
+import org.hibernate.Session;
+import org.hibernate.SessionFactory;
+import org.junit.jupiter.api.Test;
 
 /** Stages in transactions of JTA: the store's own, and those that the application begins. */
 class JtaStageTest {
@@ -83,6 +89,50 @@ class JtaStageTest {
             assertThat(TestApplication.rows(url)).containsExactly("kept");
             assertThat(manager.getStatus()).isEqualTo(Status.STATUS_NO_TRANSACTION);
         });
+    }
+
+    /** Whoever works first in the transaction must find its isolation set. */
+    @Test
+    void aStageThatWorksByJdbcFirstHasItsIsolation() throws Exception {
+        stageOnPostgresqlSeesSerializable(factory -> {
+            try (Connection connection = JtaApplication.dataSource(factory).getConnection()) {
+                TestDatabase.execute(connection, "insert into contract_row values ('first', '1')");
+                return TestApplication.ask(connection, "show transaction_isolation")
+                        .get(0);
+            } catch (SQLException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+    }
+
+    @Test
+    void aStageThatWorksInTheCurrentSessionFirstHasItsIsolation() throws Exception {
+        stageOnPostgresqlSeesSerializable(factory -> {
+            Session current = factory.unwrap(SessionFactory.class).getCurrentSession();
+            current.persist(new ContractRow("first", "1"));
+            current.flush();
+            return TestApplication.ask(current, "show transaction_isolation");
+        });
+    }
+
+    private static void stageOnPostgresqlSeesSerializable(Function<EntityManagerFactory, String> work)
+            throws Exception {
+        String url = TestDatabase.POSTGRESQL.create();
+        JtaApplication.withReadCommitted(url, 5, (factory, manager) -> {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey held = JpaStoreFixture.held(store);
+            StringBuilder seen = new StringBuilder();
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
+                seen.append(work.apply(factory));
+                em.persist(new ContractRow("then", "1"));
+                return JpaStoreFixture.next(held).progress();
+            });
+
+            assertThat(end).isEqualTo(StageCommit.committed());
+            assertThat(seen).hasToString("serializable");
+        });
+        assertThat(TestApplication.rows(url)).containsExactly("first", "then");
     }
 
     private static StageCommit commit(JpaKeyStore store, String row) throws SQLException {
