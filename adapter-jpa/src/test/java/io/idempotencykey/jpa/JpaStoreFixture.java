@@ -1,7 +1,7 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatException;
+import static org.assertj.core.api.Assertions.catchException;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Fingerprint;
@@ -170,22 +170,22 @@ abstract class JpaStoreFixture {
         assertThat(store.find(held.id())).contains(held);
     }
 
-    /** The same; and an operation with this work isn't run again. */
-    static void assertFailsOnce(JpaKeyStore store, Isolation isolation, Consumer<EntityManager> work) {
+    /** The same; and an operation with this work isn't run again. Returns what the operation throws. */
+    static Exception assertFailsOnce(JpaKeyStore store, Isolation isolation, Consumer<EntityManager> work) {
         assertRolledBack(store, isolation, work);
 
         AtomicInteger runs = new AtomicInteger();
         IdempotencyKeyService<EntityManager> keys =
                 IdempotencyKeyService.builder(store).maxTries(3).build();
         KeyId id = KeyId.of("key");
-        assertThatException()
-                .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
-                    runs.incrementAndGet();
-                    work.accept(stage.transaction());
-                    return TestApplication.RESPONSE;
-                }))
-                .isNotInstanceOf(IdempotencyException.class);
+        Exception thrown = catchException(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
+            runs.incrementAndGet();
+            work.accept(stage.transaction());
+            return TestApplication.RESPONSE;
+        }));
+        assertThat(thrown).isNotNull().isNotInstanceOf(IdempotencyException.class);
         assertThat(runs).hasValue(1);
         assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
+        return thrown;
     }
 }

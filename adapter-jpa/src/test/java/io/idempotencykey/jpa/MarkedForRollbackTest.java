@@ -1,6 +1,7 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
@@ -101,6 +102,29 @@ class MarkedForRollbackTest {
                             JpaStoreFixture.nameOf(first.get(60, TimeUnit.SECONDS)),
                             JpaStoreFixture.nameOf(second.get(60, TimeUnit.SECONDS))))
                     .containsExactlyInAnyOrder("committed", "transiently rolled back");
+        }
+    }
+
+    /** The first statement is sent with the transaction's settings. */
+    @Test
+    void aConflictOfTheFirstStatementThatTheStageSwallowsIsRunAgain() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        TestDatabase.execute(url, "insert into contract_row values ('x', '0')");
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey held = JpaStoreFixture.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
+                assertThatExceptionOfType(PersistenceException.class)
+                        .isThrownBy(() -> em.createNativeQuery(
+                                        "do $$ begin raise exception 'conflict' using errcode = '40001'; end $$")
+                                .executeUpdate());
+                return JpaStoreFixture.next(held).progress();
+            });
+
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(store.find(held.id())).contains(held);
         }
     }
 
