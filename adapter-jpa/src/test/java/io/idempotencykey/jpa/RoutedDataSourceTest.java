@@ -3,7 +3,10 @@ package io.idempotencykey.jpa;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
@@ -24,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.jdbc.datasource.AbstractDataSource;
+import org.springframework.jdbc.datasource.DelegatingDataSource;
 
 /** A data source gives connections with other settings than when the store was made, as routers and poolers do. */
 class RoutedDataSourceTest {
@@ -109,6 +113,57 @@ class RoutedDataSourceTest {
                 pool,
                 pool,
                 em -> TestApplication.ask(em, "select current_setting('lock_timeout')"));
+    }
+
+    /** The first stage that meets such a connection has none, and later ones set their own. */
+    @Test
+    void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByStages() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL;
+        List<String> seen = new ArrayList<>();
+        try (HikariDataSource first = TestDatabase.pool(url + "%20-c%20lock_timeout=2s", 3);
+                HikariDataSource second = TestDatabase.pool(url, 3)) {
+            DelegatingDataSource routed = new DelegatingDataSource(first);
+            try (EntityManagerFactory factory = TestDatabase.factory(routed)) {
+                JpaKeyStore store = new JpaKeyStore(factory);
+                routed.setTargetDataSource(second);
+                for (int i = 0; i < 3; i++) {
+                    StoredKey held = JpaStoreFixture.held(store);
+                    assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                                seen.add(TestApplication.ask(em, "select current_setting('lock_timeout')"));
+                                return JpaStoreFixture.next(held).progress();
+                            }))
+                            .isEqualTo(StageCommit.committed());
+                }
+            }
+        }
+        assertThat(seen).containsExactly("0", "2s", "2s");
+    }
+
+    /** In an application's transactions nobody could set them for the session and restore them. */
+    @Tag("databases")
+    @Test
+    void boundsThatTheDataSourceNoLongerGivesAreMissedOnceInTransactionsOfAnotherManager() throws SQLException {
+        String url = TestDatabase.MARIADB.create();
+        List<String> ends = new ArrayList<>();
+        try (HikariDataSource first = TestDatabase.pool(
+                        url + "&sessionVariables=idle_transaction_timeout=10,innodb_lock_wait_timeout=10", 3);
+                HikariDataSource second = TestDatabase.pool(url, 3)) {
+            DelegatingDataSource routed = new DelegatingDataSource(first);
+            try (EntityManagerFactory factory = TestDatabase.factory(routed)) {
+                JpaKeyStore store =
+                        new JpaKeyStore(factory, SpringTransactions.of(factory).plain(), Isolation.REPEATABLE_READ);
+                routed.setTargetDataSource(second);
+                for (int i = 0; i < 3; i++) {
+                    StoredKey held = JpaStoreFixture.held(store);
+                    ends.add(JpaStoreFixture.nameOf(store.commitStage(
+                            held,
+                            Isolation.REPEATABLE_READ,
+                            LEASE,
+                            em -> JpaStoreFixture.next(held).progress())));
+                }
+            }
+        }
+        assertThat(ends).containsExactly("transiently rolled back", "committed", "committed");
     }
 
     /**

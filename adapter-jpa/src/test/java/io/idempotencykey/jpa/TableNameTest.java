@@ -7,6 +7,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.SQLException;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,6 +28,28 @@ class TableNameTest {
                 EntityManagerFactory factory = TestApplication.factory(pool, Map.of(), ContractRow.class)) {
             MappingTest.works(url, JpaKeyStore.builder(factory).table(name).build());
             assertThat(TestApplication.ask(url, "select count(*) from " + name)).containsExactly("1");
+        }
+    }
+
+    /** Hibernate gives no catalog to a table's name where the database's own is the only one. */
+    @Test
+    void theDefaultCatalogMayBeTheDatabase() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        String name = TestApplication.ask(url, "select current_database()").get(0);
+        worksWithout(url, Map.of("hibernate.default_catalog", name));
+    }
+
+    /** As Hibernate passes over it, because there a schema is a catalog. */
+    @Tag("databases")
+    @Test
+    void aDefaultSchemaIsPassedOverOnMysql() throws SQLException {
+        worksWithout(TestDatabase.MYSQL.create(), Map.of("hibernate.default_schema", "public"));
+    }
+
+    private static void worksWithout(String url, Map<String, ?> properties) throws SQLException {
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestApplication.factory(pool, properties, ContractRow.class)) {
+            MappingTest.works(url, factory);
         }
     }
 
