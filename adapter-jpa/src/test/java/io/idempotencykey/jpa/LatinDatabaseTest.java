@@ -5,20 +5,29 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.SQLException;
 import java.util.Map;
+import java.util.UUID;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A failure whose message the database can't hold is a failure as any other. */
@@ -69,6 +78,33 @@ class LatinDatabaseTest {
                             .replayed())
                     .isTrue();
             assertThat(keys.retrieve(ID).request().parameters()).isEqualTo(request.parameters());
+        }
+    }
+
+    /** Nothing was stored, and the store knows that. */
+    @Tag("databases")
+    @ParameterizedTest
+    @EnumSource(names = {"MARIADB", "MYSQL"})
+    void aPathThatTheColumnCannotHoldIsRefused(TestDatabase database) throws SQLException {
+        String url = database.create();
+        TestDatabase.execute(
+                url, "alter table idempotency_key modify request_path varchar(2048) character set latin1 not null");
+        Request request = Request.of("POST", "/carts/\ud83d\ude00", Map.of());
+        KeyCreation creation =
+                new KeyCreation(ID, UUID.randomUUID(), "", request, Fingerprint.of("", request), JpaStoreFixture.AT);
+        KeyProgress progress =
+                new KeyProgress(new KeyState.Failed(JpaStoreFixture.LATER), 1, 1, "", JpaStoreFixture.AT);
+        StoredKey key = new StoredKey(new IdempotencyKey(creation, progress), new Revision(UUID.randomUUID()));
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaKeyStore store = new JpaKeyStore(factory);
+
+            assertThatExceptionOfType(StoreFailure.class)
+                    .isThrownBy(() -> store.insert(key))
+                    .extracting(StoreFailure::kind)
+                    .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+
+            assertThat(store.find(ID)).isEmpty();
         }
     }
 

@@ -23,6 +23,8 @@ import org.flywaydb.core.Flyway;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The schema's file makes the table in the ways in which applications run such files, and again does nothing. */
 class SchemaToolTest {
@@ -51,6 +53,33 @@ class SchemaToolTest {
 
             assertThat(store.find(held.id())).contains(held);
         }
+    }
+
+    /** As a tool splits it that knows no comments. */
+    @OnH2AndPostgresql
+    void theFileMayBeSplitAtEverySemicolon(TestDatabase database) throws SQLException {
+        splitAtEverySemicolon(database);
+    }
+
+    @Tag("databases")
+    @ParameterizedTest
+    @EnumSource(names = {"MARIADB", "MYSQL"})
+    void theFileMayBeSplitAtEverySemicolonElsewhere(TestDatabase database) throws SQLException {
+        splitAtEverySemicolon(database);
+    }
+
+    private static void splitAtEverySemicolon(TestDatabase database) throws SQLException {
+        String url = empty(database);
+        try (Connection connection = DriverManager.getConnection(url)) {
+            for (int run = 0; run < 2; run++) {
+                for (String sql : database.schema().split(";", -1)) {
+                    if (!sql.isBlank()) {
+                        TestDatabase.execute(connection, sql);
+                    }
+                }
+            }
+        }
+        assertWorks(url);
     }
 
     @OnH2AndPostgresql

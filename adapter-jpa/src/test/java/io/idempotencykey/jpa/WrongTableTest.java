@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Request;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -12,6 +16,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -39,6 +44,14 @@ class WrongTableTest {
                 "create collation words (provider = icu, locale = 'und-u-ka-shifted', deterministic = false);"
                         + " alter table idempotency_key alter column key_value type varchar(255) collate words",
                 "alter table idempotency_key alter column key_value type char(255)",
+                "alter table idempotency_key alter column scope type char(255), alter column key_value type char(255)",
+                "alter table idempotency_key drop constraint idempotency_key_state_check,"
+                        + " add check (state in ('open', 'locked', 'finished', 'quarantined'))",
+                "alter table idempotency_key add unique (key_value)",
+                "create unique index beginnings on idempotency_key (scope, left(key_value, 100))",
+                // The semicolon is escaped, because changes are split at theirs.
+                "create function keep() returns trigger language plpgsql as E'begin return old\\x3b end';"
+                        + " create trigger keep before update on idempotency_key for each row execute function keep()",
                 "alter table idempotency_key alter column due_at type timestamp(3)",
                 "alter table idempotency_key set unlogged",
                 "alter table idempotency_key rename to old;"
@@ -60,6 +73,7 @@ class WrongTableTest {
                 "alter table idempotency_key add column tenant varchar(10) not null",
                 "alter table idempotency_key alter column key_value varchar_ignorecase(255) not null",
                 "alter table idempotency_key alter column key_value varchar(20) not null",
+                "alter table idempotency_key alter column key_value char(255) not null",
                 "alter table idempotency_key alter column request_parameters varchar(10) not null",
                 "alter table idempotency_key alter column due_at timestamp(3)"
             })
@@ -74,6 +88,7 @@ class WrongTableTest {
                 "drop table idempotency_key",
                 "alter table idempotency_key drop column last_error",
                 "alter table idempotency_key drop primary key",
+                "alter table idempotency_key drop primary key, add primary key (scope(100), key_value(100))",
                 "alter table idempotency_key add column tenant varchar(10) not null",
                 "alter table idempotency_key engine = MyISAM",
                 "alter table idempotency_key modify key_value varchar(255) character set ascii collate"
@@ -94,6 +109,8 @@ class WrongTableTest {
             strings = {
                 "drop table idempotency_key",
                 "alter table idempotency_key drop primary key",
+                "alter table idempotency_key drop primary key, add primary key (scope(100), key_value(100))",
+                "create trigger keep before update on idempotency_key for each row set new.revision = old.revision",
                 "alter table idempotency_key modify key_value varchar(255) collate utf8mb4_0900_ai_ci not null",
                 "alter table idempotency_key modify request_parameters json not null",
                 "alter table idempotency_key modify due_at timestamp(3) null"
@@ -102,19 +119,63 @@ class WrongTableTest {
         refused(TestDatabase.MYSQL, "mysql.sql", change);
     }
 
+    /** Where the server stores a question mark for what a column can't hold, and says nothing. */
+    @Tag("databases")
+    @ParameterizedTest
+    @CsvSource({"MYSQL, latin1", "MYSQL, utf8mb3", "MARIADB, latin1", "MARIADB, utf8mb3"})
+    void aTableThatLosesCharactersIsRefusedWhereTheServerIsNotStrict(TestDatabase database, String characters)
+            throws SQLException {
+        String url = withParametersIn(characters, database);
+        String lenient = url + "&sessionVariables=sql_mode=''&jdbcCompliantTruncation=false";
+
+        assertRefused(lenient, database == TestDatabase.MYSQL ? "mysql.sql" : "mariadb.sql");
+        assertThat(TestApplication.ask(url, "select count(*) from idempotency_key"))
+                .containsExactly("0");
+    }
+
+    /** JSON keeps each character by its escape, after the server has refused it once. */
+    @Tag("databases")
+    @ParameterizedTest
+    @CsvSource({"MYSQL, latin1", "MYSQL, utf8mb3", "MARIADB, latin1", "MARIADB, utf8mb3"})
+    void aTableThatRefusesCharactersIsTaken(TestDatabase database, String characters) throws SQLException {
+        String url = withParametersIn(characters, database);
+        Request request = Request.of("POST", "/carts", Map.of("price", "10 €😀"));
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+
+            keys.once("order", KeyId.of("key"), request, stage -> TestApplication.RESPONSE);
+
+            assertThat(keys.retrieve(KeyId.of("key")).request().parameters()).isEqualTo(request.parameters());
+        }
+    }
+
+    private static String withParametersIn(String characters, TestDatabase database) throws SQLException {
+        String url = database.create();
+        TestDatabase.execute(
+                url,
+                "alter table idempotency_key modify request_parameters longtext character set " + characters
+                        + " not null");
+        return url;
+    }
+
     private static void refused(TestDatabase database, String file, String change) throws SQLException {
         String url = database.create();
         TestDatabase.execute(url, change);
+        assertRefused(url, file);
+        if (!change.startsWith("drop table")) {
+            assertThat(TestApplication.ask(url, "select count(*) from idempotency_key"))
+                    .containsExactly("0");
+        }
+    }
+
+    private static void assertRefused(String url, String file) {
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> new JpaKeyStore(factory))
                     .withMessageContaining("idempotency_key")
                     .withMessageContaining(file);
-        }
-        if (!change.startsWith("drop table")) {
-            assertThat(TestApplication.ask(url, "select count(*) from idempotency_key"))
-                    .containsExactly("0");
         }
     }
 
