@@ -17,6 +17,7 @@ import jakarta.transaction.TransactionManager;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import javax.sql.DataSource;
 
@@ -81,7 +82,7 @@ final class JtaApplication {
 
     /** The factory's, whose connections the manager enlists. */
     static DataSource dataSource(EntityManagerFactory factory) {
-        return (DataSource) factory.getProperties().get("hibernate.connection.datasource");
+        return (DataSource) Objects.requireNonNull(factory.getProperties().get("hibernate.connection.datasource"));
     }
 
     /** A new transaction for each stage, as an application begins it. */

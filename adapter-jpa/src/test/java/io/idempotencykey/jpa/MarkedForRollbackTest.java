@@ -107,10 +107,8 @@ class MarkedForRollbackTest {
 
     /** The first statement is sent with the transaction's settings. */
     @Test
-    void aConflictOfTheFirstStatementThatTheStageSwallowsIsRunAgain() throws SQLException {
-        String url = TestDatabase.POSTGRESQL.create();
-        TestDatabase.execute(url, "insert into contract_row values ('x', '0')");
-        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+    void aConflictOfTheFirstStatementThatTheStageSwallowsIsRunAgain() {
+        try (HikariDataSource pool = TestDatabase.pool(TestDatabase.POSTGRESQL.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             JpaKeyStore store = new JpaKeyStore(factory);
             StoredKey held = JpaStoreFixture.held(store);

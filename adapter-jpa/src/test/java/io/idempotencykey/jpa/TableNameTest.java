@@ -31,7 +31,7 @@ class TableNameTest {
         }
     }
 
-    /** Hibernate gives no catalog to a table's name where the database's own is the only one. */
+    /** The name is as Hibernate gives it, which leaves a catalog out on PostgreSQL. */
     @Test
     void theDefaultCatalogMayBeTheDatabase() throws SQLException {
         String url = TestDatabase.POSTGRESQL.create();
