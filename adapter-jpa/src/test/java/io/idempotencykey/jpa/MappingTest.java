@@ -7,16 +7,20 @@ import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.AttributeConverter;
 import jakarta.persistence.Column;
+import jakarta.persistence.Converter;
 import jakarta.persistence.Entity;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.Id;
 import jakarta.persistence.Table;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.Map;
 import org.hibernate.boot.model.naming.Identifier;
 import org.hibernate.boot.model.naming.PhysicalNamingStrategyStandardImpl;
 import org.hibernate.engine.jdbc.env.spi.JdbcEnvironment;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -111,6 +115,58 @@ class MappingTest {
         @Id
         @Column(name = "name", length = 20)
         String name = "";
+    }
+
+    /** The columns are the adapter's, and hold what its own statements write. */
+    @OnH2AndPostgresql
+    void convertersOfTheApplicationLeaveTheMappingAlone(TestDatabase database) {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 3);
+                EntityManagerFactory factory = TestApplication.factory(
+                        pool,
+                        Map.of(),
+                        IdempotencyKeyEntity.class,
+                        ContractRow.class,
+                        YesOrNo.class,
+                        Milliseconds.class)) {
+            StoredKey key = JpaStoreFixture.held(new JpaKeyStore(factory));
+
+            Object[] read = TestDatabase.inTransaction(
+                    factory,
+                    em -> em.createQuery(
+                                    "select k.requestComplete, k.createdAt from IdempotencyKeyEntity k", Object[].class)
+                            .getSingleResult());
+
+            assertThat(read)
+                    .containsExactly(
+                            key.key().creation().request().isComplete(),
+                            key.key().creation().createdAt());
+        }
+    }
+
+    @Converter(autoApply = true)
+    static class YesOrNo implements AttributeConverter<Boolean, String> {
+        @Override
+        public @Nullable String convertToDatabaseColumn(@Nullable Boolean value) {
+            return value == null ? null : value ? "yes" : "no";
+        }
+
+        @Override
+        public @Nullable Boolean convertToEntityAttribute(@Nullable String column) {
+            return column == null ? null : Boolean.valueOf(column.equals("yes"));
+        }
+    }
+
+    @Converter(autoApply = true)
+    static class Milliseconds implements AttributeConverter<Instant, Long> {
+        @Override
+        public @Nullable Long convertToDatabaseColumn(@Nullable Instant value) {
+            return value == null ? null : value.toEpochMilli();
+        }
+
+        @Override
+        public @Nullable Instant convertToEntityAttribute(@Nullable Long column) {
+            return column == null ? null : Instant.ofEpochMilli(column);
+        }
     }
 
     static void works(String url, EntityManagerFactory factory) throws SQLException {

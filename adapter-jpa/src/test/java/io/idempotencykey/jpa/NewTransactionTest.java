@@ -155,6 +155,18 @@ class NewTransactionTest {
         }
     }
 
+    @OnH2AndPostgresql
+    void transactionsOfAnotherFactoryAreRefused(TestDatabase database) {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool);
+                HikariDataSource otherPool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory other = TestDatabase.factory(otherPool)) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> new JpaKeyStore(factory, Manager.RIGHT.over(other), Isolation.READ_COMMITTED))
+                    .withMessageContaining("another factory");
+        }
+    }
+
     /** The commit was sent, and nothing shows what the server answered. */
     @Test
     void aSwallowedErrorOfTheServersCommitIsUnknown() throws SQLException {

@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatException;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
@@ -10,6 +11,8 @@ import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.PersistenceException;
+import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -33,6 +36,48 @@ class OwnErrorTest {
             TestApplication.ask(em, "select set_config('statement_timeout', '200', true)");
             em.createNativeQuery("select cast(pg_sleep(60) as varchar)").getResultList();
         });
+    }
+
+    /** The server ends the connection with it. */
+    @Test
+    void aTimeOutOfTheTransactionIsTheStagesOwnFailureOnce() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        int version = Integer.parseInt(TestApplication.ask(url, "select current_setting('server_version_num')")
+                .get(0));
+        assumeThat(version).as("17 is the first that has it").isGreaterThanOrEqualTo(170_000);
+        failsOnce(url, em -> {
+            TestApplication.ask(em, "select set_config('transaction_timeout', '200', true)");
+            em.createNativeQuery("select cast(pg_sleep(60) as varchar)").getResultList();
+        });
+    }
+
+    /** The bound is for statements of the application, and the wait for the key's row was the fence's. */
+    @Test
+    void aTimeOutOfTheDataSourceAtTheFenceIsTransient() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        try (Connection other = DriverManager.getConnection(url)) {
+            other.setAutoCommit(false);
+            with(url + "&options=-c%20statement_timeout=300", store -> {
+                StoredKey held = JpaStoreFixture.held(store);
+
+                StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                    hold(other);
+                    return JpaStoreFixture.next(held).progress();
+                });
+
+                assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+                assertThat(store.find(held.id())).contains(held);
+            });
+            other.rollback();
+        }
+    }
+
+    private static void hold(Connection other) {
+        try {
+            TestDatabase.execute(other, "select 1 from idempotency_key for update");
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     @Test
@@ -147,7 +192,10 @@ class OwnErrorTest {
     }
 
     private static void failsOnce(TestDatabase database, Consumer<EntityManager> slow) throws SQLException {
-        String url = database.create();
+        failsOnce(database.create(), slow);
+    }
+
+    private static void failsOnce(String url, Consumer<EntityManager> slow) throws SQLException {
         with(
                 url,
                 store -> JpaStoreFixture.assertFailsOnce(store, Isolation.READ_COMMITTED, em -> {

@@ -116,6 +116,27 @@ class SpringApplicationTest {
         }
     }
 
+    /** Also a stage that fails by itself, because what Spring has written has been committed nevertheless. */
+    @OnH2AndPostgresql
+    void aStageThatUsesSpringAndThrowsSaysBoth(TestDatabase database) {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IllegalArgumentException own = new IllegalArgumentException("thrown by the stage");
+
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
+                        Way.JDBC.write(Application.over(pool, factory));
+                        throw own;
+                    }))
+                    .withMessageContaining("Spring")
+                    .withCause(own);
+
+            assertThat(keys.retrieve(KeyId.of("key")).failedAttempts()).isEqualTo(1);
+            assertNothingIsBound();
+        }
+    }
+
     private static void assertNothingIsBound() {
         assertThat(TransactionSynchronizationManager.getResourceMap()).isEmpty();
         assertThat(TransactionSynchronizationManager.isSynchronizationActive()).isFalse();
