@@ -67,8 +67,8 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>connection lost, server stopped, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
  *   25P03</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
  *   again</td><td>unknown: the key is read</td></tr>
- *   <tr><td>time-out of a statement or a transaction, cancellation</td><td>57014, 25P04</td><td>1317, 1969, 3024</td><td>57014</td><td>the
- *   stage's own</td><td>the stage's own</td></tr>
+ *   <tr><td>time-out of a statement or a transaction, cancellation</td><td>57014, 25P04</td><td>1317, 1969,
+ *   3024</td><td>57014</td><td>the stage's own</td><td>the stage's own</td></tr>
  *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as
  *   1364</td><td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
  *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run

@@ -57,7 +57,7 @@ class OwnErrorTest {
         String url = TestDatabase.POSTGRESQL.create();
         try (Connection other = DriverManager.getConnection(url)) {
             other.setAutoCommit(false);
-            with(url + "&options=-c%20statement_timeout=300", store -> {
+            with(url + "&options=-c%20statement_timeout=500", store -> {
                 StoredKey held = JpaStoreFixture.held(store);
 
                 StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {

@@ -44,6 +44,7 @@ class WrongTableTest {
                 "create collation words (provider = icu, locale = 'und-u-ka-shifted', deterministic = false);"
                         + " alter table idempotency_key alter column key_value type varchar(255) collate words",
                 "alter table idempotency_key alter column key_value type char(255)",
+                "alter table idempotency_key alter column scope type char(255)",
                 "alter table idempotency_key alter column scope type char(255), alter column key_value type char(255)",
                 "alter table idempotency_key drop constraint idempotency_key_state_check,"
                         + " add check (state in ('open', 'locked', 'finished', 'quarantined'))",
@@ -74,6 +75,7 @@ class WrongTableTest {
                 "alter table idempotency_key alter column key_value varchar_ignorecase(255) not null",
                 "alter table idempotency_key alter column key_value varchar(20) not null",
                 "alter table idempotency_key alter column key_value char(255) not null",
+                "alter table idempotency_key alter column scope char(255) not null",
                 "alter table idempotency_key alter column request_parameters varchar(10) not null",
                 "alter table idempotency_key alter column due_at timestamp(3)"
             })
