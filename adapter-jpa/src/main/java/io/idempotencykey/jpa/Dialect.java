@@ -62,7 +62,7 @@ abstract class Dialect {
         MISSED,
         /** The server has rolled the stage's transaction back, and begun another. */
         OTHER_TRANSACTION,
-        /** The transaction hasn't the isolation that it was promised. From now on the dialect sets it itself. */
+        /** The transaction hasn't what the data source gave before. From now on the dialect sets it itself. */
         OTHER_SETTINGS
     }
 

@@ -81,8 +81,8 @@ final class PostgresqlDialect extends Dialect {
     /** It waits also for a transaction that has changed the existing row, such as a stage's. */
     @Override
     String insert(String table, String columns, String values) {
-        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting(BRIEF_MILLIS, "")
-                + " on conflict (" + KeyTable.IDENTITY + ") do nothing";
+        return "insert into " + table + " (" + columns + ") select " + values + " where "
+                + waiting("'" + BRIEF_MILLIS + "ms'") + " on conflict (" + KeyTable.IDENTITY + ") do nothing";
     }
 
     @Override
@@ -92,20 +92,21 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     String replace(String table, String assignments) {
-        return update(table, assignments, waiting(BRIEF_MILLIS, ""));
+        return update(table, assignments, waiting("'" + BRIEF_MILLIS + "ms'"));
     }
 
     private static String update(String table, String assignments, String waiting) {
         return "update " + table + " set " + assignments + " where " + waiting + " and " + KeyTable.SAME_REVISION;
     }
 
-    /**
-     * The bound on a wait for a row, which ends with the transaction.
-     *
-     * @param after what is read before it is set
-     */
-    private static String waiting(int millis, String after) {
-        return "(select set_config('lock_timeout', '" + millis + "ms', true)" + after + ") is not null";
+    /** The bound on a wait for a row, which ends with the transaction. */
+    private static String waiting(String millis) {
+        return "(select set_config('lock_timeout', " + millis + ", true)) is not null";
+    }
+
+    /** Zero, or an error if the connection has another value of a setting. */
+    private static String root(String setting, String value) {
+        return "sqrt(case current_setting('" + setting + "') when '" + value + "' then 0 else -1 end)";
     }
 
     /** By the primary key, because a row's {@code ctid} is unique within its partition only. */
@@ -228,14 +229,21 @@ final class PostgresqlDialect extends Dialect {
         return fences.computeIfAbsent(
                 new FenceText(
                         table, stage.isolation(), isGiven(idleMillis, stage), isGiven(lockMillis, stage), commits),
-                text -> "with given as materialized (select current_setting('lock_timeout') lock_timeout), fenced as ("
-                        + update(table, assignments, waiting(PATIENT_MILLIS, " from given")) + " returning 1)"
-                        + " select sqrt(case current_setting('transaction_isolation') when '" + name(text.isolation)
-                        + "' then 0 else -1 end), width_bucket(0, 0, 1, count(*)::int), "
+                text -> "with fenced as ("
+                        + update(
+                                table,
+                                assignments,
+                                // Read before it is set, as the argument of the call that sets it.
+                                text.comparesLock
+                                        ? waiting("(" + PATIENT_MILLIS + " + " + root("lock_timeout", lockTimeout)
+                                                + ") || 'ms'")
+                                        : waiting("'" + PATIENT_MILLIS + "ms'"))
+                        + " returning 1)"
+                        + " select " + root("transaction_isolation", name(text.isolation))
+                        + ", width_bucket(0, 0, 1, count(*)::int), "
                         + (text.comparesIdle
                                 ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
                                 : "true")
-                        + (text.comparesLock ? " and (select lock_timeout from given) = '" + lockTimeout + "'" : "")
                         + " from fenced" + (commits ? "; commit" : ""));
     }
 

@@ -280,7 +280,7 @@ final class StageAttempt implements Transactions.Work {
             case OTHER_TRANSACTION -> throw refused(doomed(null));
             case OTHER_SETTINGS ->
                 throw refused(
-                        new NotCommitted("the data source gave a connection with another isolation than before", null));
+                        new NotCommitted("the data source gave a connection with other settings than before", null));
         }
     }
 

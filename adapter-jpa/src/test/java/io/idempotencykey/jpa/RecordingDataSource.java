@@ -46,7 +46,7 @@ final class RecordingDataSource {
                         "(?s)(begin|end|if |(release )?savepoint|set (transaction|local|session|lock_timeout|@)|call lock_timeout|commit|rollback"
                                 + "|select (clock_timestamp|utc_timestamp|current_timestamp)).*"))
                 .map(sql -> sql.replaceFirst("(?s)^set statement \\w+ = \\w+ for ", ""))
-                .map(sql -> sql.replaceFirst("(?s)^with (given as .*?, )?fenced as \\(", ""))
+                .map(sql -> sql.replaceFirst("(?s)^with fenced as \\(", ""))
                 .map(sql -> sql.replaceFirst("(?s)^merge", "insert"))
                 .map(sql -> sql.replaceFirst("(?s)^(\\w+).*?(idempotency_key|contract_row).*$", "$1 $2"))
                 .toList();
