@@ -44,10 +44,10 @@ abstract class Dialect {
      *
      * @param isolation its isolation
      * @param lease how long it may live if its owner disappears
-     * @param ownsConnection whether the adapter may change the connection's settings and restore them afterwards
-     * @param guarded whether calls on the raw connection that would end the transaction are refused
+     * @param ownsConnection whether the connection is the adapter's own: it may change its settings and restore them
+     *     afterwards, and it refuses calls on it that would end the transaction
      */
-    record Stage(Isolation isolation, Duration lease, boolean ownsConnection, boolean guarded) {
+    record Stage(Isolation isolation, Duration lease, boolean ownsConnection) {
         /** The lease in whole seconds, which make few different texts, so that a driver keeps them prepared. */
         long seconds() {
             return lease.plusMillis(999).toSeconds();

@@ -114,7 +114,7 @@ final class H2Dialect extends Dialect {
     @Override
     List<String> begin(Stage stage) {
         // H2 doesn't report a lost savepoint, but this row is gone with the transaction that has inserted it.
-        return stage.guarded()
+        return stage.ownsConnection()
                 ? List.of()
                 : List.of(
                         "create local temporary table if not exists " + MARK + " (present boolean)"
@@ -150,7 +150,7 @@ final class H2Dialect extends Dialect {
 
     @Override
     String fence(String table, String assignments, Stage stage, boolean commits) {
-        return replace(table, assignments) + (stage.guarded() ? "" : " and exists (select 1 from " + MARK + ")");
+        return replace(table, assignments) + (stage.ownsConnection() ? "" : " and exists (select 1 from " + MARK + ")");
     }
 
     @Override
@@ -158,7 +158,7 @@ final class H2Dialect extends Dialect {
         if (update(statements, statement, PATIENT_MILLIS) == 1) {
             return Fence.MATCHED;
         }
-        return stage.guarded() || isMarked(statements.connection()) ? Fence.MISSED : Fence.OTHER_TRANSACTION;
+        return stage.ownsConnection() || isMarked(statements.connection()) ? Fence.MISSED : Fence.OTHER_TRANSACTION;
     }
 
     private static boolean isMarked(Connection connection) throws SQLException {
@@ -167,7 +167,7 @@ final class H2Dialect extends Dialect {
 
     @Override
     void ping(Connection connection, Stage stage) throws SQLException {
-        if (!stage.guarded() && !isMarked(connection)) {
+        if (!stage.ownsConnection() && !isMarked(connection)) {
             throw new SQLTransactionRollbackException("the transaction is not the one that began", "40000");
         }
     }

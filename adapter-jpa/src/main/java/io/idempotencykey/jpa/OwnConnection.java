@@ -73,11 +73,6 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     }
 
     @Override
-    public boolean isGuarded() {
-        return true;
-    }
-
-    @Override
     public boolean isOwned() {
         return true;
     }

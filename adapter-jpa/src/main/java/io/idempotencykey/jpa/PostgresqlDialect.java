@@ -182,7 +182,7 @@ final class PostgresqlDialect extends Dialect {
             statements.add(
                     "set local lock_timeout = '" + (lockMillis > 0 ? Math.min(lockMillis, lease) : lease) + "ms'");
         }
-        if (!stage.guarded()) {
+        if (!stage.ownsConnection()) {
             statements.add(SAVEPOINT);
         }
         return statements;
@@ -217,7 +217,7 @@ final class PostgresqlDialect extends Dialect {
     /** The savepoint shows that the transaction is still the one that began. */
     @Override
     Statements last(Statements statements, Stage stage) {
-        return stage.guarded()
+        return stage.ownsConnection()
                 ? statements
                 : new Statements(statements.connection(), "release " + SAVEPOINT + "; ", "", 1);
     }

@@ -191,7 +191,7 @@ final class StageAttempt implements Transactions.Work {
     }
 
     private Dialect.Stage promised(StageConnection on) {
-        return new Dialect.Stage(isolation, lease, on.isOwned(), on.isGuarded());
+        return new Dialect.Stage(isolation, lease, on.isOwned());
     }
 
     private void begin(StageConnection on) throws SQLException {

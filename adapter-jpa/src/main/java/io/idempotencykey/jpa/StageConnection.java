@@ -28,10 +28,10 @@ interface StageConnection {
         void on(Connection connection) throws SQLException;
     }
 
-    /** Whether the connection refuses, while a stage runs, calls that would end its transaction. */
-    boolean isGuarded();
-
-    /** Whether the adapter may change the connection's settings, and restores them after the transaction. */
+    /**
+     * Whether the connection is the adapter's own, so that its settings may be changed and are restored, and calls that
+     * would end its transaction are refused while a stage runs.
+     */
     boolean isOwned();
 
     /** Sends the transaction's first statements, or has them sent along with the stage's first one. */
@@ -64,11 +64,6 @@ interface StageConnection {
                         + " the factory, the transaction manager and the entity manager must belong together");
             }
             work.in(entityManager, new OfSession(session, dialect));
-        }
-
-        @Override
-        public boolean isGuarded() {
-            return false;
         }
 
         @Override

@@ -37,7 +37,7 @@ sealed interface Transactions {
         @Override
         public void run(Isolation isolation, Duration lease, Work work) throws Exception {
             boolean unused = connections.outside(connection -> {
-                Dialect.Stage stage = new Dialect.Stage(isolation, lease, true, true);
+                Dialect.Stage stage = new Dialect.Stage(isolation, lease, true);
                 boolean autoCommit = connection.getAutoCommit();
                 try {
                     dialect.prepare(connection, stage);

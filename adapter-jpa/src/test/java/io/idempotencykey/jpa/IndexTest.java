@@ -61,7 +61,7 @@ class IndexTest {
             try (Connection connection = world.pool.getConnection()) {
                 table = new KeyTable(Dialect.of(connection), "idempotency_key");
             }
-            Dialect.Stage stage = new Dialect.Stage(Isolation.READ_COMMITTED, Duration.ofSeconds(30), true, true);
+            Dialect.Stage stage = new Dialect.Stage(Isolation.READ_COMMITTED, Duration.ofSeconds(30), true);
             Map<String, Statements.Work<?>> single = Map.of(
                     "find", s -> table.find(s, stored.id()),
                     "insert", s -> table.insert(s, stored, false),

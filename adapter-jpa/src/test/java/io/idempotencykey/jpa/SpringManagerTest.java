@@ -9,11 +9,8 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
-import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.function.Consumer;
-import javax.sql.DataSource;
-import org.springframework.jdbc.datasource.DataSourceUtils;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -50,7 +47,7 @@ class SpringManagerTest {
 
             assertRefused(store, "NewTransaction over Spring's transaction manager", em -> {
                 em.persist(new ContractRow("stage", "1"));
-                insert(pool, "service");
+                SpringTransactions.insert(pool, "service");
             });
 
             assertThat(TestApplication.rows(url)).doesNotContain("stage");
@@ -67,7 +64,7 @@ class SpringManagerTest {
 
             assertRefused(store, "setDataSource", em -> {
                 em.persist(new ContractRow("stage", "1"));
-                insert(pool, "service");
+                SpringTransactions.insert(pool, "service");
             });
 
             assertThat(TestApplication.rows(url)).doesNotContain("stage");
@@ -84,7 +81,7 @@ class SpringManagerTest {
             JpaKeyStore store = new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED);
             Consumer<EntityManager> writes = em -> {
                 em.persist(new ContractRow("stage", "1"));
-                insert(pool, "service");
+                SpringTransactions.insert(pool, "service");
             };
 
             JpaStoreFixture.assertRolledBack(store, Isolation.READ_COMMITTED, em -> {
@@ -125,18 +122,6 @@ class SpringManagerTest {
                 em.getTransaction().commit();
             }
         };
-    }
-
-    /** What a JdbcTemplate does. */
-    private static void insert(DataSource pool, String name) {
-        Connection connection = DataSourceUtils.getConnection(pool);
-        try {
-            TestDatabase.execute(connection, "insert into contract_row values ('" + name + "', '1')");
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
-        } finally {
-            DataSourceUtils.releaseConnection(connection, pool);
-        }
     }
 
     private static StageCommit end(JpaKeyStore store, StoredKey held, Consumer<EntityManager> work) {

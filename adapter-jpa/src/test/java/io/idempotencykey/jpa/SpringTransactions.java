@@ -3,6 +3,10 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.Isolation;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
+import java.sql.SQLException;
+import javax.sql.DataSource;
+import org.springframework.jdbc.datasource.DataSourceUtils;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
 import org.springframework.orm.jpa.vendor.HibernateJpaDialect;
@@ -45,6 +49,18 @@ record SpringTransactions(JpaTransactionManager manager, EntityManager shared) {
     /** What a method with {@code @Transactional} does. */
     TransactionTemplate required() {
         return new TransactionTemplate(manager);
+    }
+
+    /** Inserts a row as a JdbcTemplate does. */
+    static void insert(DataSource pool, String name) {
+        Connection connection = DataSourceUtils.getConnection(pool);
+        try {
+            TestDatabase.execute(connection, "insert into contract_row values ('" + name + "', '1')");
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        } finally {
+            DataSourceUtils.releaseConnection(connection, pool);
+        }
     }
 
     private static int level(Isolation isolation) {

@@ -7,7 +7,6 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
-import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
@@ -15,7 +14,6 @@ import javax.sql.DataSource;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
-import org.springframework.jdbc.datasource.DataSourceUtils;
 import org.springframework.jdbc.datasource.DelegatingDataSource;
 import org.springframework.jdbc.datasource.LazyConnectionDataSourceProxy;
 import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
@@ -52,7 +50,7 @@ class TransactionAwareDataSourceTest {
             TransactionTemplate outer = new TransactionTemplate(new DataSourceTransactionManager(pool));
 
             outer.executeWithoutResult(status -> {
-                insert(pool, "outer");
+                SpringTransactions.insert(pool, "outer");
                 try {
                     keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> TestApplication.RESPONSE);
                 } catch (IllegalStateException refused) {
@@ -88,10 +86,10 @@ class TransactionAwareDataSourceTest {
     }
 
     private static void insertAroundAStore(DataSource pool, EntityManagerFactory factory) {
-        insert(pool, "before");
+        SpringTransactions.insert(pool, "before");
         store(factory)
                 .ifPresent(made -> assertThat(made.find(KeyId.of("absent"))).isEmpty());
-        insert(pool, "after");
+        SpringTransactions.insert(pool, "after");
     }
 
     private static Optional<JpaKeyStore> store(EntityManagerFactory factory) {
@@ -100,17 +98,6 @@ class TransactionAwareDataSourceTest {
         } catch (IllegalArgumentException refused) {
             assertThat(refused).hasMessageContaining("TransactionAwareDataSourceProxy");
             return Optional.empty();
-        }
-    }
-
-    private static void insert(DataSource pool, String name) {
-        Connection connection = DataSourceUtils.getConnection(pool);
-        try {
-            TestDatabase.execute(connection, "insert into contract_row values ('" + name + "', '1')");
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
-        } finally {
-            DataSourceUtils.releaseConnection(connection, pool);
         }
     }
 }
