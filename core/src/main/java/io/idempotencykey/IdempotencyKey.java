@@ -85,7 +85,8 @@ public record IdempotencyKey(KeyCreation creation, KeyProgress progress) {
     /**
      * How many times the key was locked.
      *
-     * @return only grows within one creation, so it orders attempts towards other systems
+     * @return only grows within one creation, so it orders attempts towards other systems; 0 for a key that was never
+     *     locked, such as that of a request whose one stage ran in one transaction
      */
     public long attempts() {
         return progress.attempts();
@@ -137,8 +138,15 @@ public record IdempotencyKey(KeyCreation creation, KeyProgress progress) {
      *     '_'} and {@code '-'}
      * @return 36 characters in the form of a UUID (version 8 of RFC 9562)
      * @throws IllegalArgumentException if the name has an illegal character or length
+     * @throws IllegalStateException in a request's only stage, which runs in one transaction: nothing of the key is
+     *     stored yet, so the next attempt would derive another one
      */
     public String derivedKey(String name) {
+        if (state() instanceof KeyState.Locked && attempts() == 0) {
+            throw new IllegalStateException("nothing of the key is stored before this stage commits, so a retry would"
+                    + " derive another key for '" + name + "'. Make the call as the stage's outside call, or declare"
+                    + " its operation with staged()");
+        }
         return creation.derivedKey(name);
     }
 

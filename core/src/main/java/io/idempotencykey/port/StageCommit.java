@@ -7,18 +7,21 @@ import org.jspecify.annotations.Nullable;
  * What became of a stage's transaction.
  *
  * @param kind what became of it
- * @param cause the store's or the stage's error; {@code null} if it was committed or fenced off, and only then
+ * @param cause the store's or the stage's error; {@code null} if it was committed, fenced off or held, and only then
  */
 public record StageCommit(Kind kind, @Nullable Throwable cause) {
     private static final StageCommit COMMITTED = new StageCommit(Kind.COMMITTED, null);
     private static final StageCommit FENCED_OFF = new StageCommit(Kind.FENCED_OFF, null);
+    private static final StageCommit HELD = new StageCommit(Kind.HELD, null);
 
     /** What can become of a stage's transaction. */
     public enum Kind {
         /** The stage's writes and the key's change are durable, together. */
         COMMITTED,
-        /** The compare-and-set matched nothing, and everything is rolled back. */
+        /** Another key, or another revision, is stored, and everything is rolled back. */
         FENCED_OFF,
+        /** Another transaction holds the key; the work was not called, and nothing is written. */
+        HELD,
         /** The work threw, and everything is rolled back; running it again would not help. */
         ROLLED_BACK,
         /**
@@ -39,7 +42,7 @@ public record StageCommit(Kind kind, @Nullable Throwable cause) {
      */
     public StageCommit {
         boolean hasCause = switch (Arguments.required(kind, "kind")) {
-            case COMMITTED, FENCED_OFF -> false;
+            case COMMITTED, FENCED_OFF, HELD -> false;
             case ROLLED_BACK, TRANSIENTLY_ROLLED_BACK, UNKNOWN -> true;
         };
         if (hasCause) {
@@ -65,6 +68,15 @@ public record StageCommit(Kind kind, @Nullable Throwable cause) {
      */
     public static StageCommit fencedOff() {
         return FENCED_OFF;
+    }
+
+    /**
+     * Another transaction holds the key.
+     *
+     * @return of the kind {@link Kind#HELD}
+     */
+    public static StageCommit held() {
+        return HELD;
     }
 
     /**

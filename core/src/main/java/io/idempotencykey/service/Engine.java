@@ -109,7 +109,7 @@ final class Engine<T> {
     }
 
     /** The fresh key if it is stored now, be it in place of an expired one; else the key that stands there. */
-    private StoredKey insertOrFind(StoredKey fresh) {
+    StoredKey insertOrFind(StoredKey fresh) {
         Tries tries = new Tries(settings);
         while (true) {
             StoreAccess.Write write = access.insert(fresh);
@@ -142,7 +142,7 @@ final class Engine<T> {
         return Transitions.createOpen(creation(undeclared, id, request), newRevision());
     }
 
-    private KeyCreation creation(Plan plan, KeyId id, Request request) {
+    KeyCreation creation(Plan plan, KeyId id, Request request) {
         String operation = plan.operation();
         Fingerprint fingerprint = Fingerprint.of(operation, request);
         return new KeyCreation(id, newUuid(), operation, plan.toStore(request), fingerprint, clock.now());
@@ -150,10 +150,14 @@ final class Engine<T> {
 
     // Claim and take
 
+    /** The pauses of a caller that waits so long for another worker's answer. */
+    Waiting waiting(Duration atMost) {
+        return new Waiting(settings.environment(), atMost);
+    }
+
     /** Presents a request; while another worker holds the key, looks again as long as there is time to wait. */
-    Claim claim(Plan plan, KeyId id, Request request, Duration waitAtMost) {
+    Claim claim(Plan plan, KeyId id, Request request, Waiting waiting) {
         return observed(() -> {
-            Waiting waiting = new Waiting(settings.environment(), waitAtMost);
             while (true) {
                 Claim claim;
                 try {
@@ -298,6 +302,11 @@ final class Engine<T> {
         observed(() -> Transitions.checkFingerprint(key, actual));
     }
 
+    /** Runs a request of one stage in one transaction; empty if its key is to be resumed stage by stage. */
+    Optional<Execution> runSingle(DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {
+        return observed(() -> new SingleRun<>(this, plan, id, request, waiting).run());
+    }
+
     /** Runs a stage, and returns the key as it is then. */
     StageResult run(Plan plan, HeldKey held, IdempotencyKey seen, StageDefinition<T> stage) {
         return observed(() -> finished(new StageRun<>(this, plan, held, seen, stage).run()));
@@ -350,7 +359,7 @@ final class Engine<T> {
         };
     }
 
-    private StageResult finished(StageResult result) {
+    StageResult finished(StageResult result) {
         if (result instanceof StageResult.Finished finished) {
             IdempotencyKey key = finished.key();
             events().emit(new KeyEvent.Finished(key, Duration.between(key.createdAt(), key.updatedAt())));

@@ -44,6 +44,12 @@ public final class HeldKey {
         return new HeldKey(creation, locked(RecoveryPoint.STARTED, now, lease), 1, 0, "", now, revision);
     }
 
+    /** A new key that nobody has stored or locked yet, as its only stage sees it. */
+    static HeldKey unstored(KeyCreation creation, Duration lease, Revision revision) {
+        Instant now = creation.createdAt();
+        return new HeldKey(creation, locked(RecoveryPoint.STARTED, now, lease), 0, 0, "", now, revision);
+    }
+
     /** Rule 3: a stored key after a worker took it, with a revision that fences off whoever held it before. */
     static HeldKey takenFrom(IdempotencyKey key, Instant now, Duration lease, Revision revision) {
         // What a client was told of doesn't count against the attempts that are made without it.

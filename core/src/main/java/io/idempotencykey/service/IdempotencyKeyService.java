@@ -141,9 +141,9 @@ public final class IdempotencyKeyService<T> {
     /**
      * Runs a request of one stage, once.
      *
-     * <p>If the server dies, the request waits for its client, because no completer knows this work; a completer
-     * quarantines it after a day, as a request that nobody can complete. Declare an {@link #operation} of one stage to
-     * have it completed.
+     * <p>The stage runs in one transaction with its key, and nothing is stored before it commits. So if it fails, or the
+     * server dies, the request waits for its client, and leaves nothing behind. Declare an {@link #operation} that is
+     * {@linkplain Operation.Builder#staged staged} to have it completed.
      *
      * @param name names the work, as {@link #operation} does
      * @param id the request's key
@@ -345,7 +345,7 @@ public final class IdempotencyKeyService<T> {
     private Claim claim(Plan plan, KeyId id, Request request) {
         Arguments.required(id, "id");
         Arguments.required(request, "request");
-        Claim claim = engine.claim(plan, id, request, Duration.ZERO);
+        Claim claim = engine.claim(plan, id, request, engine.waiting(Duration.ZERO));
         if (claim instanceof Claim.InFlight inFlight) {
             engine.events().emit(new KeyEvent.FoundInFlight(inFlight.key(), inFlight.retryAfter()));
         }

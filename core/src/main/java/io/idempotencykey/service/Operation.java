@@ -51,6 +51,7 @@ public final class Operation<T> {
     private final boolean resumableWithoutParameters;
     private final @Nullable Duration longestLease;
     private final boolean completesAfterFailure;
+    private final boolean isSingle;
     private final List<Function<Throwable, Optional<Response>>> answers;
 
     private Operation(Builder<T> builder, Map<RecoveryPoint, StageDefinition<T>> stages) {
@@ -67,6 +68,11 @@ public final class Operation<T> {
         this.completesAfterFailure = builder.completesAfterFailure == null
                 ? first != null && first.callsOutside()
                 : builder.completesAfterFailure;
+        this.isSingle = !builder.staged
+                && first != null
+                && stages.size() == 1
+                && !first.callsOutside()
+                && first.targets().isEmpty();
         this.answers = List.copyOf(builder.answers);
     }
 
@@ -109,6 +115,11 @@ public final class Operation<T> {
 
     boolean completesAfterFailure() {
         return completesAfterFailure;
+    }
+
+    /** Rule 18: whether its requests run in one transaction, before which nothing is stored. */
+    boolean isSingle() {
+        return isSingle;
     }
 
     /** The response that an exception is, by the first declaration that says so. */
@@ -171,6 +182,7 @@ public final class Operation<T> {
         private boolean resumableWithoutParameters;
         private @Nullable Duration longestLease;
         private @Nullable Boolean completesAfterFailure;
+        private boolean staged;
         private final List<Function<Throwable, Optional<Response>>> answers = new ArrayList<>();
 
         Builder(Engine<T> engine, String name) {
@@ -210,11 +222,29 @@ public final class Operation<T> {
          * not be forgotten; otherwise the default is {@link #leaveToClientAfterFailure}.
          *
          * <p>A request whose client was told nothing, for instance because its server died, is always completed.
+         * Implies {@link #staged}.
          *
          * @return this
          */
         public Builder<T> completeAfterFailure() {
             this.completesAfterFailure = true;
+            return staged();
+        }
+
+        /**
+         * Stores the key before the operation's only stage runs, so that the completer brings the request to its end if
+         * the server dies and the client stays away. This is so in any case for an operation of several stages or with
+         * an outside call.
+         *
+         * <p>By default, an operation of one stage without an outside call runs in one transaction, which takes the key
+         * first and stores it, finished, last. That is faster; a request that fails or is cut off leaves no key, so that
+         * nothing is done later without its client; and as long as it runs, every other request with its key is in
+         * flight. But such a request is never completed without its client.
+         *
+         * @return this
+         */
+        public Builder<T> staged() {
+            this.staged = true;
             return this;
         }
 
@@ -280,7 +310,7 @@ public final class Operation<T> {
          * After how many failed attempts since the last committed stage a key is quarantined. An attempt fails when a
          * stage or an outside call throws, or when its retries are exhausted; a process that dies doesn't count, and
          * neither do the attempts of a request that is left to its client (see {@link #leaveToClientAfterFailure}).
-         * Default: {@link #DEFAULT_MAX_ATTEMPTS}.
+         * Default: {@link #DEFAULT_MAX_ATTEMPTS}. Implies {@link #staged}.
          *
          * @param maxAttempts 1 to 1,000,000
          * @return this
@@ -288,13 +318,13 @@ public final class Operation<T> {
          */
         public Builder<T> maxAttempts(int maxAttempts) {
             this.maxAttempts = Arguments.between(1, 1_000_000, maxAttempts, "maxAttempts");
-            return this;
+            return staged();
         }
 
         /**
          * How long the completer leaves a request alone after a failed attempt: doubling from the first to the longest,
          * up to half of it at random. A client may come back at any time. Default: {@link #DEFAULT_FIRST_BACKOFF} and
-         * {@link #DEFAULT_LONGEST_BACKOFF}.
+         * {@link #DEFAULT_LONGEST_BACKOFF}. Implies {@link #staged}.
          *
          * @param first 1 millisecond to 24 hours
          * @param longest the first to 24 hours
@@ -306,7 +336,7 @@ public final class Operation<T> {
             Arguments.between(Duration.ofMillis(1), most, first, "first");
             this.longestBackoff = Arguments.between(first, most, longest, "longest");
             this.firstBackoff = first;
-            return this;
+            return staged();
         }
 
         /**
@@ -325,13 +355,13 @@ public final class Operation<T> {
 
         /**
          * Declares that the stages can do without the parameters that {@link #redact} left out, so that the completer
-         * may resume such requests too. Default: it may not.
+         * may resume such requests too. Default: it may not. Implies {@link #staged}.
          *
          * @return this
          */
         public Builder<T> resumableWithoutParameters() {
             this.resumableWithoutParameters = true;
-            return this;
+            return staged();
         }
 
         /**

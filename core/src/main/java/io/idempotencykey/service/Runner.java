@@ -4,6 +4,7 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.Request;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * Runs declared operations: a new request through all its stages, a retry to its stored response, an interrupted
@@ -19,7 +20,14 @@ final class Runner<T> {
     /** Brings a request to its end; while another worker holds its key, waits for that worker's answer. */
     Execution run(Operation<T> operation, KeyId id, Request request, Duration waitAtMost) {
         DeclaredPlan<T> plan = engine.planOf(engine.checked(operation));
-        return engine.claim(plan, id, request, waitAtMost).accept(new Claim.Visitor<>() {
+        Waiting waiting = engine.waiting(waitAtMost);
+        Optional<Execution> single =
+                operation.isSingle() ? engine.runSingle(plan, id, request, waiting) : Optional.empty();
+        return single.orElseGet(() -> runStaged(plan, id, request, waiting));
+    }
+
+    private Execution runStaged(DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {
+        return engine.claim(plan, id, request, waiting).accept(new Claim.Visitor<>() {
             @Override
             public Execution claimed(Claim.Claimed claimed) {
                 return proceed(plan, claimed.key(), request);

@@ -3,6 +3,7 @@ package io.idempotencykey.service;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyState;
+import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
@@ -23,7 +24,8 @@ import org.jspecify.annotations.Nullable;
  * store means that this try did commit, however late, and what it stored is the outcome.
  */
 final class StageRun<T> {
-    private static final Duration SHORTEST_TIMEOUT = Duration.ofSeconds(1);
+    /** How long a transaction may live at least: nobody may have taken over yet where a lease has run out. */
+    static final Duration SHORTEST_TIMEOUT = Duration.ofSeconds(1);
 
     private final Engine<T> engine;
     private final Plan plan;
@@ -76,7 +78,7 @@ final class StageRun<T> {
             Optional<StageResult> result = switch (end.kind()) {
                 case COMMITTED -> Optional.of(committed(Objects.requireNonNull(latest)));
                 case ROLLED_BACK -> Optional.of(begun ? failed(causeOf(end)) : giveUp(causeOf(end)));
-                case TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
+                case HELD, TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
                 case FENCED_OFF, UNKNOWN -> settle(end);
             };
             if (result.isPresent()) {
@@ -97,7 +99,7 @@ final class StageRun<T> {
         try {
             return engine.store().commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
                 begun = true;
-                StageOutcome outcome = work(work, transaction);
+                StageOutcome outcome = work(plan, seen, work, transaction);
                 Proposal next =
                         engine.propose(plan, held, outcome, engine.clock().carried());
                 latest = remembered(next);
@@ -108,12 +110,13 @@ final class StageRun<T> {
         }
     }
 
-    private StageOutcome work(WorkStage<T> work, T transaction) {
+    /** Does a stage's work, and throws what it throws as it is. */
+    static <T> StageOutcome work(Plan plan, IdempotencyKey seen, WorkStage<T> work, T transaction) {
         StageContext<T> context = new StageContext<>(transaction, seen);
         try {
             StageOutcome outcome = work.work(context);
             if (outcome == null) {
-                throw new NullPointerException("the stage at '" + held.recoveryPoint() + "'"
+                throw new NullPointerException("the stage at '" + seen.recoveryPoint() + "'"
                         + (plan.operation().isEmpty() ? "" : " of operation '" + plan.operation() + "'")
                         + " returned null; it has to return how it ends");
             }
@@ -133,7 +136,7 @@ final class StageRun<T> {
 
     private static Throwable causeOf(StageCommit end) {
         return end.cause() == null
-                ? new StoreFailure(StoreFailure.Kind.TRANSIENT, "the fence matched nothing", null)
+                ? new StoreFailure(StoreFailure.Kind.TRANSIENT, "the key is held, or has changed", null)
                 : end.cause();
     }
 
@@ -179,16 +182,19 @@ final class StageRun<T> {
         return Optional.of(committed(committed));
     }
 
+    /** The response that a failure of the application is, if its operation says so. */
+    static Optional<Response> answer(Plan plan, Throwable failure) {
+        boolean isApplications = !(failure instanceof IdempotencyException
+                || failure instanceof StoreFailure
+                || failure instanceof InterruptedException);
+        return isApplications ? plan.answerTo(failure) : Optional.empty();
+    }
+
     /** The application failed: that is its answer if its operation says so, and else the end of this attempt. */
     private StageResult failed(Throwable failure) {
-        if (failure instanceof IdempotencyException
-                || failure instanceof StoreFailure
-                || failure instanceof InterruptedException) {
-            return giveUp(failure);
-        }
         Optional<Proposal> answer;
         try {
-            answer = plan.answerTo(failure)
+            answer = answer(plan, failure)
                     .map(response -> engine.propose(
                             plan,
                             held,
@@ -246,7 +252,7 @@ final class StageRun<T> {
         return new IdempotencyException.OutcomeUnknown(held.id(), cause);
     }
 
-    private static void suppress(Throwable thrown, Throwable suppressed) {
+    static void suppress(Throwable thrown, Throwable suppressed) {
         if (thrown != suppressed) {
             thrown.addSuppressed(suppressed);
         }
@@ -314,7 +320,7 @@ final class StageRun<T> {
     }
 
     @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
-    private static <X extends Throwable> X asItIs(Throwable failure) throws X {
+    static <X extends Throwable> X asItIs(Throwable failure) throws X {
         throw (X) failure;
     }
 }

@@ -6,5 +6,6 @@ enum Call {
     FIND,
     INSERT,
     REPLACE,
-    COMMIT_STAGE
+    COMMIT_STAGE,
+    COMMIT_SINGLE
 }

@@ -5,6 +5,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -161,33 +162,74 @@ final class DisturbedStore implements KeyStore<List<String>> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
-        Fault fault = begin(Call.COMMIT_STAGE);
+        return stage(
+                Call.COMMIT_STAGE,
+                isolation,
+                lease,
+                new Commit(
+                        () -> store.commitStage(held, isolation, lease, work),
+                        () -> store.commitStage(held, isolation, lease, transaction -> {
+                            throw instead(() -> work.apply(transaction), new Aborted());
+                        }),
+                        () -> late(held, work)));
+    }
+
+    @Override
+    public StageCommit commitSingle(
+            StoredKey taken, Isolation isolation, Duration lease, SingleStage<List<String>> stage) {
+        return stage(
+                Call.COMMIT_SINGLE,
+                isolation,
+                lease,
+                new Commit(
+                        () -> store.commitSingle(taken, isolation, lease, stage),
+                        () -> store.commitSingle(taken, isolation, lease, new Aborting(stage)),
+                        () -> late(taken, stage)));
+    }
+
+    /** A stage's commit as it should be, with its work done and rolled back, and with its work done and still open. */
+    private record Commit(Supplier<StageCommit> made, Supplier<StageCommit> aborted, Supplier<StageCommit> late) {}
+
+    /** A single stage whose transaction ends when its work is done. */
+    private record Aborting(SingleStage<List<String>> stage) implements SingleStage<List<String>> {
+        @Override
+        public boolean replaces(StoredKey stored) {
+            return stage.replaces(stored);
+        }
+
+        @Override
+        public StoredProgress work(List<String> transaction) {
+            throw instead(() -> stage.work(transaction), new Aborted());
+        }
+    }
+
+    private StageCommit stage(Call call, Isolation isolation, Duration lease, Commit commit) {
+        Fault fault = begin(call);
         this.isolation = isolation;
         this.lease = lease;
-        Supplier<StageCommit> committing = () -> store.commitStage(held, isolation, lease, work);
-        Supplier<StageCommit> aborting = () -> store.commitStage(held, isolation, lease, transaction -> {
-            throw instead(() -> work.apply(transaction), new Aborted());
-        });
         StageCommit end = switch (fault) {
-            case NONE -> committing.get();
+            case NONE -> commit.made().get();
             case TRANSIENT ->
-                insteadOfAbort(aborting.get(), StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
-            case LOST -> insteadOfAbort(aborting.get(), StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN)));
+                insteadOfAbort(
+                        commit.aborted().get(),
+                        StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
+            case LOST ->
+                insteadOfAbort(commit.aborted().get(), StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN)));
             case MADE_BUT_UNANSWERED -> {
-                StageCommit made = committing.get();
+                StageCommit made = commit.made().get();
                 yield made.equals(StageCommit.committed())
                         ? StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN))
                         : made;
             }
-            case LATE -> late(held, work);
-            case CRASH_BEFORE -> throw instead(aborting, new Crash());
-            case CRASH_AFTER -> throw instead(committing, new Crash());
-            case UNTRANSLATED -> throw instead(aborting, untranslated());
+            case LATE -> commit.late().get();
+            case CRASH_BEFORE -> throw instead(commit.aborted(), new Crash());
+            case CRASH_AFTER -> throw instead(commit.made(), new Crash());
+            case UNTRANSLATED -> throw instead(commit.aborted(), untranslated());
             case UNAVAILABLE -> throw failure(StoreFailure.Kind.UNAVAILABLE);
             case BUSY, BUSY_BUT_MADE -> throw failure(StoreFailure.Kind.BUSY);
             case FULL -> throw failure(StoreFailure.Kind.FULL);
         };
-        land(Call.COMMIT_STAGE);
+        land(call);
         return end;
     }
 
@@ -216,6 +258,31 @@ final class DisturbedStore implements KeyStore<List<String>> {
         }
         late.add(new Landing(
                 landsAfter, new AtomicInteger(landsAfterCalls), () -> landed.add(store.commit(held, next, written))));
+        return StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN));
+    }
+
+    /** Does the work now, holds the key, and commits when its time has come. */
+    private StageCommit late(StoredKey taken, SingleStage<List<String>> stage) {
+        if (!store.taken.add(taken.id())) {
+            return StageCommit.held();
+        }
+        StoredKey stored = store.keys.get(taken.id());
+        List<String> written = new ArrayList<>();
+        StoredProgress next;
+        try {
+            if (stored != null && !stage.replaces(stored)) {
+                store.taken.remove(taken.id());
+                return StageCommit.fencedOff();
+            }
+            next = stage.work(written);
+        } catch (Throwable e) {
+            store.taken.remove(taken.id());
+            return StageCommit.rolledBack(e);
+        }
+        late.add(new Landing(landsAfter, new AtomicInteger(landsAfterCalls), () -> {
+            landed.add(store.commit(stored, taken.with(next), written));
+            store.taken.remove(taken.id());
+        }));
         return StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN));
     }
 

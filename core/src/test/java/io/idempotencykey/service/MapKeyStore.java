@@ -7,6 +7,7 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
@@ -27,6 +28,9 @@ import org.jspecify.annotations.Nullable;
 /** Keys in a map and rows in a list, with the time that a test says: the least that keeps what the port promises. */
 class MapKeyStore implements KeyStore<List<String>> {
     final Map<KeyId, StoredKey> keys = new ConcurrentHashMap<>();
+
+    /** The keys that a single stage's transaction has taken. */
+    final Set<KeyId> taken = ConcurrentHashMap.newKeySet();
 
     /** What stages have committed. */
     final List<String> rows = new CopyOnWriteArrayList<>();
@@ -95,6 +99,40 @@ class MapKeyStore implements KeyStore<List<String>> {
     /** Commits what a stage has written, if the key is still as it was held. */
     StageCommit commit(StoredKey held, StoredProgress next, List<String> written) {
         if (!replace(held.revision(), held.with(next))) {
+            return StageCommit.fencedOff();
+        }
+        rows.addAll(written);
+        return StageCommit.committed();
+    }
+
+    @Override
+    public StageCommit commitSingle(
+            StoredKey taking, Isolation isolation, Duration lease, SingleStage<List<String>> stage) {
+        if (!taken.add(taking.id())) {
+            return StageCommit.held();
+        }
+        try {
+            StoredKey stored = keys.get(taking.id());
+            if (stored != null && !stage.replaces(stored)) {
+                return StageCommit.fencedOff();
+            }
+            List<String> written = new ArrayList<>();
+            StoredProgress next;
+            try {
+                next = stage.work(written);
+            } catch (Throwable e) {
+                return StageCommit.rolledBack(e);
+            }
+            return commit(stored, taking.with(next), written);
+        } finally {
+            taken.remove(taking.id());
+        }
+    }
+
+    /** Commits what a single stage has written, if no other key stands in its way. */
+    StageCommit commit(@Nullable StoredKey replaced, StoredKey next, List<String> written) {
+        boolean stored = replaced == null ? insert(next) : replace(replaced.revision(), next);
+        if (!stored) {
             return StageCommit.fencedOff();
         }
         rows.addAll(written);

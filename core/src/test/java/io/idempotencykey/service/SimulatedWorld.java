@@ -8,6 +8,7 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -17,6 +18,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -51,7 +53,23 @@ final class SimulatedWorld {
         /** After the payment an exception says, as the answer, that there is no order. */
         REFUSAL,
         /** Payment and order, of which each takes longer than a lease. */
-        SLOW_ORDER
+        SLOW_ORDER,
+        /** An order in one transaction. */
+        SINGLE,
+        /** The same, but an exception says, as the answer, that there is no order. */
+        SINGLE_REFUSAL,
+        /** An order, by servers of which some know it as one transaction and others stage by stage. */
+        BOTH_WAYS;
+
+        /** What is committed in the end. */
+        List<String> rows() {
+            return switch (this) {
+                case ORDER, SLOW_ORDER -> List.of("order", "payment");
+                case REFUSAL -> List.of("payment");
+                case SINGLE, BOTH_WAYS -> List.of("order");
+                case SINGLE_REFUSAL -> List.of();
+            };
+        }
     }
 
     /** How long each stage of a slow order takes, in steps between which others go on. */
@@ -70,6 +88,9 @@ final class SimulatedWorld {
 
     /** What the last change of the key wrote. */
     private List<String> lastChange = List.of();
+
+    /** The keys that are taken by a transaction. */
+    private final Set<KeyId> taken = new HashSet<>();
 
     private final List<BooleanSupplier> late = new ArrayList<>();
     private final List<Worker> workers = new ArrayList<>();
@@ -212,8 +233,7 @@ final class SimulatedWorld {
                 .map(row -> row.substring(row.indexOf(' ') + 1))
                 .sorted()
                 .toList();
-        List<String> expected = story == Story.REFUSAL ? List.of("payment") : List.of("order", "payment");
-        if (!stages.equals(expected)) {
+        if (!stages.equals(story.rows())) {
             findings.add("committed " + written);
         }
         for (String row : denied) {
@@ -241,20 +261,11 @@ final class SimulatedWorld {
 
     /** One call of the runner; says whether it brought the response. */
     private boolean attempt() {
-        String call = "call-" + calls++ + " ";
+        int number = calls++;
+        String call = "call-" + number + " ";
         Worker me = worker();
         me.row = null;
-        Operation<List<String>> operation = service.operation("op")
-                .stage(RecoveryPoint.STARTED, stage -> write(stage.transaction(), call + "payment"))
-                .respond(PAID, stage -> {
-                    write(stage.transaction(), call + "order");
-                    if (story == Story.REFUSAL) {
-                        throw new Refused();
-                    }
-                    return response(call);
-                })
-                .answering(Refused.class, e -> response(call))
-                .build();
+        Operation<List<String>> operation = operation(number, call);
         try {
             Execution execution = service.run(operation, ID, REQUEST);
             responses.add(new String(execution.response().body(), StandardCharsets.UTF_8));
@@ -278,6 +289,31 @@ final class SimulatedWorld {
             unexpected.add(e);
         }
         return false;
+    }
+
+    private Operation<List<String>> operation(int number, String call) {
+        Operation.Builder<List<String>> operation =
+                service.operation("op").answering(Refused.class, e -> response(call));
+        WorkStage.Answer<List<String>, Response> order = stage -> {
+            write(stage.transaction(), call + "order");
+            if (story == Story.REFUSAL || story == Story.SINGLE_REFUSAL) {
+                throw new Refused();
+            }
+            return response(call);
+        };
+        return switch (story) {
+            case ORDER, REFUSAL, SLOW_ORDER ->
+                operation
+                        .stage(RecoveryPoint.STARTED, stage -> write(stage.transaction(), call + "payment"))
+                        .respond(PAID, order)
+                        .build();
+            case SINGLE, SINGLE_REFUSAL ->
+                operation.respond(RecoveryPoint.STARTED, order).build();
+            case BOTH_WAYS ->
+                (number % 2 == 0 ? operation : operation.staged())
+                        .respond(RecoveryPoint.STARTED, order)
+                        .build();
+        };
     }
 
     private static Response response(String call) {
@@ -429,13 +465,59 @@ final class SimulatedWorld {
             } catch (Exception e) {
                 return StageCommit.rolledBack(e);
             }
+            return commit(me, () -> compareAndSet(held.revision(), next, rows), new boolean[1]);
+        }
+
+        /** The key is read before it is taken, as in stores where that can't be helped, and others go on in between. */
+        @Override
+        public StageCommit commitSingle(
+                StoredKey taking, Isolation isolation, Duration lease, SingleStage<List<String>> stage) {
+            Worker me = worker();
+            pass();
+            StoredKey stored = keys.get(taking.id());
+            pass();
+            if (!taken.add(taking.id())) {
+                return StageCommit.held();
+            }
+            boolean[] isOpen = new boolean[1];
+            try {
+                if (stored != null && !stage.replaces(stored)) {
+                    return StageCommit.fencedOff();
+                }
+                List<String> rows = new ArrayList<>();
+                StoredKey next;
+                try {
+                    next = taking.with(stage.work(rows));
+                } catch (Exception e) {
+                    return StageCommit.rolledBack(e);
+                }
+                BooleanSupplier commit = () -> stored == null
+                        ? keys.putIfAbsent(next.id(), next) == null && wrote(rows)
+                        : compareAndSet(stored.revision(), next, rows);
+                return commit(
+                        me,
+                        new BooleanSupplier() {
+                            @Override
+                            public boolean getAsBoolean() {
+                                taken.remove(next.id());
+                                return commit.getAsBoolean();
+                            }
+                        },
+                        isOpen);
+            } finally {
+                if (!isOpen[0]) {
+                    taken.remove(taking.id());
+                }
+            }
+        }
+
+        private StageCommit commit(Worker me, BooleanSupplier commit, boolean[] isOpen) {
             Fault fault;
             try {
                 fault = fault(Fault.OF_WRITES);
             } catch (StoreFailure e) {
                 return StageCommit.transientlyRolledBack(e);
             }
-            BooleanSupplier commit = () -> compareAndSet(held.revision(), next, rows);
             switch (fault) {
                 case TRANSIENT, BUSY -> {
                     return StageCommit.transientlyRolledBack(new IllegalStateException("conflict"));
@@ -446,6 +528,7 @@ final class SimulatedWorld {
                 }
                 case LATE -> {
                     me.answerLost = true;
+                    isOpen[0] = true;
                     late.add(commit);
                     return StageCommit.unknown(new IllegalStateException("lost"));
                 }
@@ -469,6 +552,10 @@ final class SimulatedWorld {
                 return false;
             }
             keys.put(next.id(), next);
+            return wrote(rows);
+        }
+
+        private boolean wrote(List<String> rows) {
             written.addAll(rows);
             lastChange = rows;
             return true;

@@ -15,7 +15,18 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Execution(ExecutionMode.CONCURRENT)
 class SimulationTest {
     @ParameterizedTest
-    @CsvSource({"ORDER, 1, 2, 2", "ORDER, 2, 1, 1", "REFUSAL, 1, 2, 2", "REFUSAL, 2, 1, 1"})
+    @CsvSource({
+        "ORDER, 1, 2, 2",
+        "ORDER, 2, 1, 1",
+        "REFUSAL, 1, 2, 2",
+        "REFUSAL, 2, 1, 1",
+        "SINGLE, 1, 3, 3",
+        "SINGLE, 2, 1, 1",
+        "SINGLE_REFUSAL, 1, 3, 3",
+        "SINGLE_REFUSAL, 2, 1, 1",
+        "BOTH_WAYS, 1, 3, 3",
+        "BOTH_WAYS, 2, 1, 1"
+    })
     void everyInterleavingLeavesOneExecution(SimulatedWorld.Story story, int workers, int attempts, int faults)
             throws InterruptedException {
         int runs = 0;
@@ -33,7 +44,7 @@ class SimulationTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"ORDER, 5000", "REFUSAL, 2500"})
+    @CsvSource({"ORDER, 5000", "REFUSAL, 2500", "SINGLE, 5000", "SINGLE_REFUSAL, 2500", "BOTH_WAYS, 5000"})
     void randomInterleavingsOfMoreWorkersAndFaultsLeaveOneExecution(SimulatedWorld.Story story, int seeds)
             throws InterruptedException {
         for (long seed = 0; seed < seeds; seed++) {

@@ -9,6 +9,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -159,6 +160,12 @@ class StoreClockTest {
         @Override
         public StageCommit commitStage(
                 StoredKey held, Isolation isolation, Duration lease, Function<Object, StoredProgress> work) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public StageCommit commitSingle(
+                StoredKey taken, Isolation isolation, Duration lease, SingleStage<Object> stage) {
             throw new UnsupportedOperationException();
         }
 

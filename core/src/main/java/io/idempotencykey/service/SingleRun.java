@@ -1,0 +1,322 @@
+package io.idempotencykey.service;
+
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Rule 18: a request of one stage, run in one transaction until it is answered, it fails, or its outcome can't be found
+ * out. Nothing of its key is stored before the commit.
+ *
+ * <p>Every try proposes a revision of its own before it commits. A revision that was proposed here and is found in the
+ * store means that this try did commit, however late.
+ */
+final class SingleRun<T> {
+    /** What the run has come to: an execution, or a key that stands in its way and is to be resumed stage by stage. */
+    private record End(Optional<Execution> execution) {
+        static final Optional<End> STAGED = Optional.of(new End(Optional.empty()));
+
+        static Optional<End> of(IdempotencyKey key, Response response, boolean replayed) {
+            return Optional.of(new End(Optional.of(new Execution(key, response, replayed))));
+        }
+    }
+
+    private final Engine<T> engine;
+    private final DeclaredPlan<T> plan;
+    private final Waiting waiting;
+    private final HeldKey fresh;
+    private final IdempotencyKey seen;
+    private final StageDefinition<T> stage;
+    private final Duration lease;
+    private final Tries tries;
+    private final Environment environment;
+    private final Map<Revision, Proposal> proposed = new HashMap<>();
+    private long begin;
+
+    // What the try at hand has met.
+    private @Nullable Proposal latest;
+    private @Nullable StoredKey standing;
+    private boolean begun;
+
+    /** Whether an earlier try's commit may have been made, or may still be. */
+    private boolean unresolved;
+
+    SingleRun(Engine<T> engine, DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {
+        this.engine = engine;
+        this.plan = plan;
+        this.waiting = waiting;
+        this.lease = plan.leaseAt(RecoveryPoint.STARTED);
+        this.fresh = HeldKey.unstored(engine.creation(plan, id, request), lease, engine.newRevision());
+        this.seen = fresh.key().withRequest(request);
+        this.stage = plan.stage(id, RecoveryPoint.STARTED);
+        this.tries = new Tries(engine.settings());
+        this.environment = engine.settings().environment();
+        this.begin = environment.nanoTime();
+    }
+
+    /** Runs the stage or finds its answer; empty if the key is to be resumed stage by stage. */
+    Optional<Execution> run() {
+        try {
+            Optional<End> end = Optional.empty();
+            while (end.isEmpty()) {
+                end = attempt();
+            }
+            return end.get().execution();
+        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.StoreFull e) {
+            throw unresolved ? outcomeUnknown(e) : e;
+        }
+    }
+
+    /** One try; nothing if there may be another. */
+    private Optional<End> attempt() {
+        StageCommit end = commit();
+        return switch (end.kind()) {
+            case COMMITTED -> committed(Objects.requireNonNull(latest));
+            case FENCED_OFF -> fencedOff();
+            case HELD -> held();
+            case ROLLED_BACK -> begun ? failed(causeOf(end)) : refused(causeOf(end));
+            case TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
+            case UNKNOWN -> {
+                unresolved = true;
+                begun = false;
+                yield again(causeOf(end));
+            }
+        };
+    }
+
+    private StageCommit commit() {
+        latest = null;
+        standing = null;
+        begun = false;
+        Duration timeout = timeLeft().compareTo(StageRun.SHORTEST_TIMEOUT) < 0 ? StageRun.SHORTEST_TIMEOUT : timeLeft();
+        try {
+            return engine.store().commitSingle(fresh.stored(), engine.isolationOf(stage), timeout, new Work());
+        } catch (RuntimeException e) {
+            return StageCommit.unknown(e);
+        }
+    }
+
+    private final class Work implements SingleStage<T> {
+        @Override
+        public boolean replaces(StoredKey stored) {
+            standing = stored;
+            return !proposed.containsKey(stored.revision()) && isExpired(stored);
+        }
+
+        @Override
+        public StoredProgress work(T transaction) {
+            begun = true;
+            WorkStage<T> work;
+            try {
+                work = stage.preparation().prepare(seen);
+            } catch (Exception e) {
+                throw StageRun.<RuntimeException>asItIs(e);
+            }
+            StageOutcome outcome = StageRun.work(plan, seen, work, transaction);
+            Proposal next = engine.propose(plan, fresh, outcome, engine.clock().carried());
+            latest = remembered(next);
+            return next.stored().progress();
+        }
+    }
+
+    private Proposal remembered(Proposal next) {
+        proposed.put(next.revision(), next);
+        return next;
+    }
+
+    private static Throwable causeOf(StageCommit end) {
+        return Objects.requireNonNull(end.cause());
+    }
+
+    private boolean isExpired(StoredKey stored) {
+        return Transitions.isExpired(stored.key(), engine.clock().carried());
+    }
+
+    private Optional<End> committed(Proposal committed) {
+        IdempotencyKey key = committed.stored().key();
+        events().emit(new KeyEvent.Created(fresh.key()));
+        events().emit(new KeyEvent.StageCommitted(key, RecoveryPoint.STARTED, tries.used(), sinceBegin()));
+        return finished(committed);
+    }
+
+    private Optional<End> finished(Proposal proposal) {
+        StageResult.Finished result = (StageResult.Finished) engine.finished(proposal.result());
+        return End.of(result.key(), result.response(), false);
+    }
+
+    /** A key stands in the way. If the stage didn't see it, it was stored meanwhile. */
+    private Optional<End> fencedOff() {
+        Optional<End> end = Optional.ofNullable(standing).flatMap(this::settle);
+        return end.isPresent()
+                ? end
+                : again(new StoreFailure(StoreFailure.Kind.TRANSIENT, "another key was stored first", null));
+    }
+
+    /** What a stored key means for this request; nothing if the stage may run. */
+    private Optional<End> settle(StoredKey stored) {
+        Proposal mine = proposed.get(stored.revision());
+        if (mine != null) {
+            return committed(mine);
+        }
+        if (isExpired(stored)) {
+            return Optional.empty();
+        }
+        IdempotencyKey key =
+                Transitions.checkFingerprint(stored.key(), fresh.key().fingerprint());
+        if (key.state() instanceof KeyState.Finished finished) {
+            events().emit(new KeyEvent.Replayed(key));
+            return End.of(key, finished.response(), true);
+        }
+        return End.STAGED;
+    }
+
+    /** Another transaction holds the key: an earlier one of this call, if one may be open, or another worker's. */
+    private Optional<End> held() {
+        if (unresolved) {
+            return again(new StoreFailure(StoreFailure.Kind.BUSY, "another transaction holds the key", null));
+        }
+        if (!waiting.another()) {
+            throw new IdempotencyException.Locked(fresh.id(), Transitions.SOON);
+        }
+        begin = environment.nanoTime();
+        return Optional.empty();
+    }
+
+    /** Rule 4: waits, and reads the key before the stage may run again, which it may if this returns nothing. */
+    private Optional<End> again(Throwable cause) {
+        boolean another = tries.another(timeLeft());
+        Optional<End> end;
+        try {
+            end = look();
+        } catch (IdempotencyException.StoreUnavailable e) {
+            StageRun.suppress(e, cause);
+            throw e;
+        }
+        if (end.isPresent()) {
+            return end;
+        }
+        // A try that began held the key, so every earlier one had ended by then.
+        unresolved &= !begun;
+        if (!another) {
+            throw unresolved
+                    ? outcomeUnknown(cause)
+                    : new IdempotencyException.RetriesExhausted(fresh.id(), tries.used(), cause);
+        }
+        events().emit(new KeyEvent.StageRetried(fresh.key(), tries.used() - 1, cause, sinceBegin()));
+        return Optional.empty();
+    }
+
+    /** Rule 5: reads the key. Not finding it says nothing of a commit that may still be under way. */
+    private Optional<End> look() {
+        return engine.access().find(fresh.id()).flatMap(this::settle);
+    }
+
+    /** The stage failed: that is its answer if its operation says so. */
+    private Optional<End> failed(Throwable failure) {
+        Optional<Response> answer;
+        try {
+            answer = StageRun.answer(plan, failure);
+        } catch (Throwable e) {
+            StageRun.suppress(e, failure);
+            return thrown(e);
+        }
+        return answer.isPresent() ? answered(answer.get(), failure) : thrown(failure);
+    }
+
+    /**
+     * Throws the stage's failure, unless the key has its answer: the failure may come from that, as a duplicate of what
+     * an earlier try or another worker has committed.
+     */
+    private Optional<End> thrown(Throwable failure) {
+        Optional<End> end = Optional.empty();
+        try {
+            end = look();
+        } catch (IdempotencyException.StoreUnavailable e) {
+            if (unresolved) {
+                StageRun.suppress(e, failure);
+                throw e;
+            }
+            StageRun.suppress(failure, e);
+        }
+        if (end.isPresent()) {
+            return end;
+        }
+        events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
+        if (failure instanceof InterruptedException) {
+            // The compiler doesn't make callers catch it: the thread says it, too.
+            Thread.currentThread().interrupt();
+        }
+        throw StageRun.<RuntimeException>asItIs(failure);
+    }
+
+    /** Rule 16: stores an answer in one write; no answer is given before it is stored. */
+    private Optional<End> answered(Response response, Throwable failure) {
+        // An answer is stored also by a thread that is told to stop: it is final, and its caller gets it.
+        boolean interrupted = Thread.interrupted();
+        try {
+            Proposal answer = remembered(engine.propose(
+                    plan, fresh, StageOutcome.respond(response), engine.clock().now()));
+            StoredKey stored = engine.insertOrFind(answer.stored());
+            if (stored.revision().equals(answer.revision())) {
+                events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
+                return finished(answer);
+            }
+            return settle(stored);
+        } catch (IdempotencyException e) {
+            StageRun.suppress(e, failure);
+            throw unresolved && e instanceof IdempotencyException.Locked ? outcomeUnknown(e) : e;
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    /** The store didn't run the stage. */
+    private Optional<End> refused(Throwable cause) {
+        if (cause instanceof StoreFailure failure) {
+            switch (failure.kind()) {
+                case FULL -> throw new IdempotencyException.StoreFull(fresh.id(), failure);
+                case REFUSED -> throw new IllegalStateException(failure.getMessage(), failure);
+                case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE ->
+                    throw new IdempotencyException.StoreUnavailable(fresh.id(), failure);
+            }
+        }
+        if (unresolved) {
+            throw outcomeUnknown(cause);
+        }
+        throw StageRun.<RuntimeException>asItIs(cause);
+    }
+
+    private IdempotencyException outcomeUnknown(Throwable cause) {
+        return new IdempotencyException.OutcomeUnknown(fresh.id(), cause);
+    }
+
+    private Duration timeLeft() {
+        return lease.minus(sinceBegin());
+    }
+
+    private Duration sinceBegin() {
+        return Duration.ofNanos(environment.nanoTime() - begin);
+    }
+
+    private Events events() {
+        return engine.events();
+    }
+}
