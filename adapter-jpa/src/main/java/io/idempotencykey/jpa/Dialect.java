@@ -54,6 +54,14 @@ abstract class Dialect {
         }
     }
 
+    /**
+     * The last write of a stage's transaction.
+     *
+     * @param columns the columns of a row to be inserted; empty if one is changed
+     * @param values the parameters of the row to be inserted, or the assignments of the one to be changed
+     */
+    record LastWrite(String table, String columns, String values) {}
+
     /** What the fence has found. */
     enum Fence {
         /** The key had the held revision, and has the next one. */
@@ -185,6 +193,38 @@ abstract class Dialect {
         return statements.update(statement);
     }
 
+    // A single stage's key.
+
+    /** Whether a key is taken by a lock that ends with the transaction; otherwise it is taken by writing its row. */
+    boolean locksKeys() {
+        return false;
+    }
+
+    /** Tries to take the lock that is the statement's parameter, where {@link #locksKeys()}. */
+    String lock() {
+        throw new UnsupportedOperationException("keys are taken by writing their rows");
+    }
+
+    /** Reads a key, begins a stage's transaction and tries to take the key's lock, where {@link #locksKeys()}. */
+    String opening(String find, Stage stage) {
+        throw new UnsupportedOperationException("keys are taken by writing their rows");
+    }
+
+    /** Whether JSON and messages have to be written in ASCII where a refused one can't be written again. */
+    boolean escapes() {
+        return false;
+    }
+
+    /** An insert that waits at most a second for another of the same row, where a statement can say so. */
+    String insertWaiting(String insert) {
+        return insert;
+    }
+
+    /** Executes an insert, and bounds its wait for another of the same row where the statement's text doesn't. */
+    void insertWaiting(Statements statements, PreparedStatement statement) throws SQLException {
+        int unused = update(statements, statement, PATIENT_MILLIS);
+    }
+
     // A stage's transaction.
 
     /** Sets what can only be set on the adapter's own connection before its transaction begins. */
@@ -230,7 +270,7 @@ abstract class Dialect {
     }
 
     /** The fence's statement; if {@code commits} it ends with the commit, as where {@link #sendsTogether()}. */
-    abstract String fence(String table, String assignments, Stage stage, boolean commits);
+    abstract String fence(LastWrite write, Stage stage, boolean commits);
 
     /** Executes the fence's statement. */
     abstract Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException;

@@ -149,8 +149,9 @@ final class H2Dialect extends Dialect {
     }
 
     @Override
-    String fence(String table, String assignments, Stage stage, boolean commits) {
-        return replace(table, assignments) + (stage.ownsConnection() ? "" : " and exists (select 1 from " + MARK + ")");
+    String fence(LastWrite write, Stage stage, boolean commits) {
+        return replace(write.table(), write.values())
+                + (stage.ownsConnection() ? "" : " and exists (select 1 from " + MARK + ")");
     }
 
     @Override

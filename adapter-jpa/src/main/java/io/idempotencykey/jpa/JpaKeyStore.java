@@ -5,6 +5,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -356,9 +357,63 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         } catch (StoreFailure e) {
             return StageCommit.rolledBack(new IllegalStateException(e.getMessage(), e));
         }
-        Function<EntityManager, StoredProgress> stage =
-                entityManager -> transactions.stage(() -> work.apply(entityManager));
-        return new StageAttempt(table, dialect, held, isolation, lease, stage).in(transactions);
+        return attempt(new StageKey.Held(table, held), isolation, lease, work).in(transactions);
+    }
+
+    @Override
+    public StageCommit commitSingle(
+            StoredKey taken, Isolation isolation, Duration lease, SingleStage<EntityManager> stage) {
+        try {
+            refuseOuterTransaction();
+            return dialect.locksKeys()
+                    ? commitLocked(taken, isolation, lease, stage)
+                    : commitWritten(taken, isolation, lease, stage);
+        } catch (StoreFailure e) {
+            return switch (e.kind()) {
+                case TRANSIENT, UNKNOWN, BUSY -> StageCommit.transientlyRolledBack(e);
+                case FULL, UNAVAILABLE, REFUSED -> StageCommit.rolledBack(e);
+            };
+        }
+    }
+
+    /** Locks the key. Where the adapter doesn't begin the transaction by itself, the key is read before. */
+    private StageCommit commitLocked(
+            StoredKey taken, Isolation isolation, Duration lease, SingleStage<EntityManager> stage) {
+        boolean opens = transactions instanceof Transactions.Local;
+        StoredKey found = opens ? null : find(taken.id()).orElse(null);
+        if (found != null && !stage.replaces(found)) {
+            return StageCommit.fencedOff();
+        }
+        return attempt(new StageKey.Locked(table, taken, stage, found, opens), isolation, lease, stage::work)
+                .in(transactions);
+    }
+
+    /** Writes the key's row. Only if another row is in its way is that one read, and perhaps replaced. */
+    private StageCommit commitWritten(
+            StoredKey taken, Isolation isolation, Duration lease, SingleStage<EntityManager> stage) {
+        Optional<StoredKey> replaced = Optional.empty();
+        boolean isEscaped = false;
+        while (true) {
+            StageKey key = new StageKey.Written(table, taken, replaced.orElse(null), isEscaped);
+            StageAttempt attempt = attempt(key, isolation, lease, stage::work);
+            StageCommit end = attempt.in(transactions);
+            if (attempt.isUnrepresentable() && !isEscaped) {
+                isEscaped = true;
+            } else if (attempt.hasMetAnotherKey() && replaced.isEmpty()) {
+                replaced = find(taken.id()).filter(stage::replaces);
+                if (replaced.isEmpty()) {
+                    return end;
+                }
+            } else {
+                return end;
+            }
+        }
+    }
+
+    private StageAttempt attempt(
+            StageKey key, Isolation isolation, Duration lease, Function<EntityManager, StoredProgress> work) {
+        return new StageAttempt(
+                dialect, key, isolation, lease, entityManager -> transactions.stage(() -> work.apply(entityManager)));
     }
 
     /** Refuses what would need a second connection beside the thread's transaction, and may wait for that for ever. */

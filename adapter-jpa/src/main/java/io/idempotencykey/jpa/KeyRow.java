@@ -113,6 +113,10 @@ final class KeyRow {
         statement.setInt(++index, value);
     }
 
+    void lock(long lock) throws SQLException {
+        statement.setLong(++index, lock);
+    }
+
     void uuid(UUID uuid) throws SQLException {
         dialect.bind(statement, ++index, uuid);
     }

@@ -6,6 +6,11 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.lang.System.Logger.Level;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -40,7 +45,9 @@ final class KeyTable {
     private final String table;
     private final String insert;
     private final String replace;
-    private final String changing;
+    private final Dialect.LastWrite change;
+    private final Dialect.LastWrite insertLast;
+    private final Dialect.LastWrite replaceLast;
     private final String find;
     private final String deleteExpired;
 
@@ -49,7 +56,9 @@ final class KeyTable {
         this.table = table;
         this.insert = dialect.insert(table, ALL, parameters(ALL));
         this.replace = dialect.replace(table, assignments(CREATION + ", " + CHANGING));
-        this.changing = assignments(CHANGING);
+        this.change = new Dialect.LastWrite(table, "", assignments(CHANGING));
+        this.insertLast = new Dialect.LastWrite(table, ALL, parameters(ALL));
+        this.replaceLast = new Dialect.LastWrite(table, "", assignments(CREATION + ", " + CHANGING));
         this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;
         this.deleteExpired = dialect.deleteExpired(table);
     }
@@ -92,15 +101,90 @@ final class KeyTable {
         }
     }
 
-    /** Inserts whatever is there, which a primary key refuses. */
+    /** Inserts whatever is there, which a primary key refuses. Waits for a transaction that has done so, too. */
     void insertBlindly(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
         String sql = "insert into " + table + " (" + ALL + ") values (" + parameters(ALL) + ")";
-        try (PreparedStatement statement = statements.prepare(sql)) {
+        try (PreparedStatement statement = statements.prepare(dialect.insertWaiting(sql))) {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.identity(key.id());
             row.creation(key.key().creation());
             row.changing(key.progress());
-            statement.executeUpdate();
+            dialect.insertWaiting(statements, statement);
+        }
+    }
+
+    /** What was found at the beginning of a single stage's transaction. */
+    record Opening(@Nullable StoredKey found, boolean isLocked) {}
+
+    /** Reads a key, begins a stage's transaction, and tries to lock the key in it, all in one round trip. */
+    Opening open(Connection connection, Dialect.Stage stage, KeyId id) throws SQLException {
+        // Outside a transaction this sends nothing. The statements begin and end transactions by themselves.
+        connection.setAutoCommit(true);
+        try (PreparedStatement statement = connection.prepareStatement(dialect.opening(find, stage))) {
+            KeyRow row = new KeyRow(dialect, statement, false);
+            row.identity(id);
+            row.lock(lockOf(id));
+            boolean unused = statement.execute();
+            StoredKey found;
+            try (ResultSet result = nextRows(statement)) {
+                found = result.next() ? KeyRow.read(dialect, result) : null;
+            }
+            try (ResultSet result = nextRows(statement)) {
+                return new Opening(found, result.next() && result.getBoolean(1));
+            }
+        }
+    }
+
+    private static ResultSet nextRows(PreparedStatement statement) throws SQLException {
+        while (!statement.getMoreResults()) {
+            if (statement.getUpdateCount() < 0) {
+                throw new SQLException("the statements gave no rows");
+            }
+        }
+        return statement.getResultSet();
+    }
+
+    /** Tries to lock a key until the end of the transaction. */
+    boolean lock(Statements statements, KeyId id) throws SQLException {
+        try (PreparedStatement statement = statements.prepare(dialect.lock())) {
+            new KeyRow(dialect, statement, false).lock(lockOf(id));
+            try (ResultSet result = statements.query(statement)) {
+                return result.next() && result.getBoolean(1);
+            }
+        }
+    }
+
+    /** 64 bits of a digest. If two keys have the same, one is taken to be held while the other is. */
+    private long lockOf(KeyId id) {
+        try {
+            byte[] text = (table + "\n" + id.scope() + "\n" + id.value()).getBytes(StandardCharsets.UTF_8);
+            return ByteBuffer.wrap(MessageDigest.getInstance("SHA-256").digest(text))
+                    .getLong();
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
+    }
+
+    /**
+     * Takes a key by inserting its row, or by replacing one that has expired, and waits at most a second.
+     *
+     * @param replaced the revision of the one that has expired, if there is one
+     * @param isEscaped whether JSON and messages are written in ASCII
+     */
+    StageKey.Taking take(Statements statements, StoredKey taken, @Nullable Revision replaced, boolean isEscaped)
+            throws SQLException {
+        try {
+            if (replaced != null) {
+                return replace(statements, replaced, taken, isEscaped) ? StageKey.Taking.TAKEN : StageKey.Taking.STORED;
+            }
+            insertBlindly(statements, taken, isEscaped);
+            return StageKey.Taking.TAKEN;
+        } catch (SQLException e) {
+            return switch (dialect.failure(e)) {
+                case DUPLICATE -> StageKey.Taking.STORED;
+                case LOCKED -> StageKey.Taking.HELD;
+                case HEURISTIC, CONFLICT, READ_ONLY, REFUSED, NUMBERED, LOST, UNCLEAR, NONE -> throw e;
+            };
         }
     }
 
@@ -156,8 +240,33 @@ final class KeyTable {
             boolean commits)
             throws SQLException {
         Statements last = dialect.last(statements, stage);
-        try (PreparedStatement statement = last.prepare(dialect.fence(table, changing, stage, commits))) {
+        try (PreparedStatement statement = last.prepare(dialect.fence(change, stage, commits))) {
             bind(new KeyRow(dialect, statement, false), id, expected, next);
+            return dialect.fence(last, statement, stage);
+        }
+    }
+
+    /**
+     * Inserts a key, or replaces one that has expired, as a single stage's last write, where the key is locked.
+     *
+     * @param replaced the revision of the one that has expired, if there is one
+     * @param commits whether the statement also commits if it has written
+     */
+    Dialect.Fence fence(
+            Statements statements, Dialect.Stage stage, StoredKey next, @Nullable Revision replaced, boolean commits)
+            throws SQLException {
+        Statements last = dialect.last(statements, stage);
+        String sql = dialect.fence(replaced == null ? insertLast : replaceLast, stage, commits);
+        try (PreparedStatement statement = last.prepare(sql)) {
+            KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
+            if (replaced == null) {
+                row.identity(next.id());
+                row.creation(next.key().creation());
+                row.changing(next.progress());
+            } else {
+                row.creation(next.key().creation());
+                bind(row, next.id(), replaced, next.progress());
+            }
             return dialect.fence(last, statement, stage);
         }
     }

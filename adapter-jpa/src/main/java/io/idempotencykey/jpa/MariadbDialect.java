@@ -39,6 +39,11 @@ final class MariadbDialect extends InnodbDialect {
     }
 
     @Override
+    String insertWaiting(String insert) {
+        return waiting(1) + insert;
+    }
+
+    @Override
     String replace(String table, String assignments) {
         return update(table, assignments, 0);
     }
@@ -97,8 +102,8 @@ final class MariadbDialect extends InnodbDialect {
     }
 
     @Override
-    String fence(String table, String assignments, Stage stage, boolean commits) {
-        return "begin not atomic release " + SAVEPOINT + "; " + update(table, assignments, 1) + "; end";
+    String fence(LastWrite write, Stage stage, boolean commits) {
+        return "begin not atomic release " + SAVEPOINT + "; " + update(write.table(), write.values(), 1) + "; end";
     }
 
     @Override

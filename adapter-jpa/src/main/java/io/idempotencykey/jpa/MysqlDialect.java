@@ -104,6 +104,31 @@ final class MysqlDialect extends InnodbDialect {
         }
     }
 
+    /** The bound on a wait for a row is a variable of the session, in whole seconds. */
+    @Override
+    void insertWaiting(Statements statements, PreparedStatement statement) throws SQLException {
+        Connection connection = statements.connection();
+        execute(
+                connection,
+                "set @idempotency_key_wait = @@session.innodb_lock_wait_timeout, session innodb_lock_wait_timeout = 1");
+        SQLException failure = null;
+        try {
+            int unused = statements.update(statement);
+        } catch (SQLException e) {
+            failure = e;
+            throw e;
+        } finally {
+            try {
+                execute(connection, "set session innodb_lock_wait_timeout = @idempotency_key_wait");
+            } catch (SQLException e) {
+                if (failure == null) {
+                    throw e;
+                }
+                failure.addSuppressed(e);
+            }
+        }
+    }
+
     @Override
     String idleVariable() {
         return "wait_timeout";
@@ -124,8 +149,8 @@ final class MysqlDialect extends InnodbDialect {
 
     /** The fence compares what the data source gives. */
     @Override
-    String fence(String table, String assignments, Stage stage, boolean commits) {
-        return replace(table, assignments) + " and " + asGiven(stage);
+    String fence(LastWrite write, Stage stage, boolean commits) {
+        return replace(write.table(), write.values()) + " and " + asGiven(stage);
     }
 
     private String asGiven(Stage stage) {

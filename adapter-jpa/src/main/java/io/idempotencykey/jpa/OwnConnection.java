@@ -54,15 +54,21 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     private final Connection proxy;
     private final Dialect dialect;
     private final Connection target;
+    private final boolean hasBegun;
     private boolean running;
     private List<String> settings = List.of();
     private @Nullable Fence fence;
     private volatile @Nullable SQLException doom;
 
-    /** Wraps a connection, by which the caller commits, and which it restores. */
-    OwnConnection(Connection target, Dialect dialect) {
+    /**
+     * Wraps a connection, by which the caller commits, and which it restores.
+     *
+     * @param hasBegun whether the transaction has begun, and its first statements are sent
+     */
+    OwnConnection(Connection target, Dialect dialect, boolean hasBegun) {
         this.target = target;
         this.dialect = dialect;
+        this.hasBegun = hasBegun;
         this.proxy = (Connection)
                 Proxy.newProxyInstance(OwnConnection.class.getClassLoader(), new Class<?>[] {Connection.class}, this);
     }
@@ -79,6 +85,9 @@ final class OwnConnection implements StageConnection, InvocationHandler {
 
     @Override
     public void begin(List<String> statements, Check check) throws SQLException {
+        if (hasBegun) {
+            return;
+        }
         check.on(target);
         if (dialect.sendsTogether()) {
             settings = statements;
@@ -111,6 +120,11 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     @Override
     public void ping(Dialect.Stage stage) throws SQLException {
         dialect.ping(target, stage);
+    }
+
+    @Override
+    public <R> R first(Statements.Work<R> work) throws SQLException {
+        return work.with(statements());
     }
 
     /** Statements that send the settings along if no other has. */

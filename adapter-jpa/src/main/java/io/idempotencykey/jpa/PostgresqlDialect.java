@@ -34,10 +34,16 @@ final class PostgresqlDialect extends Dialect {
     private final long idleMillis;
     private final long lockMillis;
 
+    /** Whether the database's character set hasn't all characters. */
+    private final boolean escapes;
+
     private record FenceText(
-            String table, Isolation isolation, boolean comparesIdle, boolean comparesLock, boolean commits) {}
+            LastWrite write, Isolation isolation, boolean comparesIdle, boolean comparesLock, boolean commits) {}
+
+    private record OpeningText(String find, Isolation isolation, List<String> settings) {}
 
     private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
+    private final Map<OpeningText, String> openings = new ConcurrentHashMap<>();
 
     /** Whether no connection has been seen that came with something else, as one behind a pooler may. */
     private volatile boolean isSteady = true;
@@ -48,7 +54,8 @@ final class PostgresqlDialect extends Dialect {
                 "select current_setting('transaction_isolation'),"
                         + " current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout'),"
                         + " (select setting from pg_settings where name = 'idle_in_transaction_session_timeout'),"
-                        + " (select setting from pg_settings where name = 'lock_timeout')"));
+                        + " (select setting from pg_settings where name = 'lock_timeout'),"
+                        + " current_setting('server_encoding')"));
     }
 
     PostgresqlDialect(List<String> settings) {
@@ -57,6 +64,7 @@ final class PostgresqlDialect extends Dialect {
         this.lockTimeout = settings.get(2);
         this.idleMillis = Long.parseLong(settings.get(3));
         this.lockMillis = Long.parseLong(settings.get(4));
+        this.escapes = !settings.get(5).equals("UTF8");
     }
 
     @Override
@@ -81,8 +89,12 @@ final class PostgresqlDialect extends Dialect {
     /** It waits also for a transaction that has changed the existing row, such as a stage's. */
     @Override
     String insert(String table, String columns, String values) {
-        return "insert into " + table + " (" + columns + ") select " + values + " where "
-                + waiting("'" + BRIEF_MILLIS + "ms'") + " on conflict (" + KeyTable.IDENTITY + ") do nothing";
+        return insert(table, columns, values, waiting("'" + BRIEF_MILLIS + "ms'"));
+    }
+
+    private static String insert(String table, String columns, String values, String waiting) {
+        return "insert into " + table + " (" + columns + ") select " + values + " where " + waiting + " on conflict ("
+                + KeyTable.IDENTITY + ") do nothing";
     }
 
     @Override
@@ -169,11 +181,48 @@ final class PostgresqlDialect extends Dialect {
     }
 
     @Override
+    boolean locksKeys() {
+        return true;
+    }
+
+    @Override
+    String lock() {
+        return "select pg_try_advisory_xact_lock(?)";
+    }
+
+    /**
+     * Reads before the transaction begins, and so before it locks: the read of a missing row within a serializable
+     * transaction conflicts with all inserts near that row. If the key is stored in between, the last write finds out.
+     */
+    @Override
+    String opening(String find, Stage stage) {
+        return openings.computeIfAbsent(
+                new OpeningText(find, stage.isolation(), timeouts(stage)),
+                text -> "begin isolation level read committed; " + find + "; commit; begin isolation level "
+                        + name(text.isolation) + "; " + String.join("; ", text.settings)
+                        + (text.settings.isEmpty() ? "" : "; ") + lock());
+    }
+
+    @Override
+    boolean escapes() {
+        return escapes;
+    }
+
+    @Override
     List<String> begin(Stage stage) {
         List<String> statements = new ArrayList<>();
         if (!isGiven(stage.isolation())) {
             statements.add("set transaction isolation level " + name(stage.isolation()));
         }
+        statements.addAll(timeouts(stage));
+        if (!stage.ownsConnection()) {
+            statements.add(SAVEPOINT);
+        }
+        return statements;
+    }
+
+    private List<String> timeouts(Stage stage) {
+        List<String> statements = new ArrayList<>();
         if (!isGiven(idleMillis, stage)) {
             statements.add("set local idle_in_transaction_session_timeout = '" + stage.seconds() + "s'");
         }
@@ -181,9 +230,6 @@ final class PostgresqlDialect extends Dialect {
             long lease = stage.seconds() * 1_000;
             statements.add(
                     "set local lock_timeout = '" + (lockMillis > 0 ? Math.min(lockMillis, lease) : lease) + "ms'");
-        }
-        if (!stage.ownsConnection()) {
-            statements.add(SAVEPOINT);
         }
         return statements;
     }
@@ -222,29 +268,33 @@ final class PostgresqlDialect extends Dialect {
                 : new Statements(statements.connection(), "release " + SAVEPOINT + "; ", "", 1);
     }
 
-    /** It fails if no row matches, or in another isolation, and then nothing is committed. */
+    /** It fails if no row is written, or in another isolation, and then nothing is committed. */
     @Override
-    String fence(String table, String assignments, Stage stage, boolean commits) {
+    String fence(LastWrite write, Stage stage, boolean commits) {
         // The same text as before, so that the driver finds its prepared statement at once.
         return fences.computeIfAbsent(
                 new FenceText(
-                        table, stage.isolation(), isGiven(idleMillis, stage), isGiven(lockMillis, stage), commits),
-                text -> "with fenced as ("
-                        + update(
-                                table,
-                                assignments,
-                                // Read before it is set, as the argument of the call that sets it.
-                                text.comparesLock
-                                        ? waiting("(" + PATIENT_MILLIS + " + " + root("lock_timeout", lockTimeout)
-                                                + ") || 'ms'")
-                                        : waiting("'" + PATIENT_MILLIS + "ms'"))
-                        + " returning 1)"
-                        + " select " + root("transaction_isolation", name(text.isolation))
-                        + ", width_bucket(0, 0, 1, count(*)::int), "
-                        + (text.comparesIdle
-                                ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
-                                : "true")
-                        + " from fenced" + (commits ? "; commit" : ""));
+                        write, stage.isolation(), isGiven(idleMillis, stage), isGiven(lockMillis, stage), commits),
+                this::fence);
+    }
+
+    private String fence(FenceText text) {
+        // Read before it is set, as the argument of the call that sets it.
+        String waiting = text.comparesLock
+                ? waiting("(" + PATIENT_MILLIS + " + " + root("lock_timeout", lockTimeout) + ") || 'ms'")
+                : waiting("'" + PATIENT_MILLIS + "ms'");
+        LastWrite write = text.write;
+        return "with fenced as ("
+                + (write.columns().isEmpty()
+                        ? update(write.table(), write.values(), waiting)
+                        : insert(write.table(), write.columns(), write.values(), waiting))
+                + " returning 1)"
+                + " select " + root("transaction_isolation", name(text.isolation))
+                + ", width_bucket(0, 0, 1, count(*)::int), "
+                + (text.comparesIdle
+                        ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
+                        : "true")
+                + " from fenced" + (text.commits ? "; commit" : "");
     }
 
     @Override

@@ -3,13 +3,13 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
-import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.OptimisticLockException;
 import jakarta.persistence.PersistenceException;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Objects;
@@ -30,6 +30,10 @@ final class StageAttempt implements Transactions.Work {
         NEW,
         /** The work was called, and hasn't reached its fence. */
         WORKING,
+        /** Another transaction holds the key, and the work was not called. */
+        HELD,
+        /** Another key is stored, and the work was not called. */
+        STORED,
         /** The fence matched nothing. */
         FENCED_OFF,
         /** The fence matched, or it is sent with the commit. */
@@ -46,9 +50,8 @@ final class StageAttempt implements Transactions.Work {
         NOT_COMMITTED
     }
 
-    private final KeyTable table;
     private final Dialect dialect;
-    private final StoredKey held;
+    private final StageKey key;
     private final Isolation isolation;
     private final Duration lease;
     private final Function<EntityManager, StoredProgress> work;
@@ -104,15 +107,13 @@ final class StageAttempt implements Transactions.Work {
     }
 
     StageAttempt(
-            KeyTable table,
             Dialect dialect,
-            StoredKey held,
+            StageKey key,
             Isolation isolation,
             Duration lease,
             Function<EntityManager, StoredProgress> work) {
-        this.table = table;
         this.dialect = dialect;
-        this.held = held;
+        this.key = key;
         this.isolation = isolation;
         this.lease = lease;
         this.work = work;
@@ -156,6 +157,7 @@ final class StageAttempt implements Transactions.Work {
                                     + " lost; NewTransaction must begin a transaction that writes");
                 }
                 begin(own);
+                take(own);
                 stage(entityManager, session, coordinator, own);
             } catch (Throwable e) {
                 isOwn = dialect.failure(e) == Failure.UNCLEAR && isAnswered(own);
@@ -206,6 +208,45 @@ final class StageAttempt implements Transactions.Work {
         }
     }
 
+    @Override
+    public StageKey.Taking open(Connection connection, Dialect.Stage stage) {
+        try {
+            return took(key.open(connection, stage));
+        } catch (SQLException | RuntimeException e) {
+            progress = Progress.WORKING;
+            StoreFailure failure = notTaken(e);
+            thrown = failure;
+            throw failure;
+        }
+    }
+
+    private void take(StageConnection on) {
+        StageKey.Taking taking;
+        try {
+            taking = took(key.take(on));
+        } catch (SQLException | RuntimeException e) {
+            throw notTaken(e);
+        }
+        switch (taking) {
+            case NOT_YET, TAKEN -> {}
+            case HELD, STORED -> throw new NotCommitted("the key is held or stored", null);
+        }
+    }
+
+    private StageKey.Taking took(StageKey.Taking taking) {
+        progress = switch (taking) {
+            case NOT_YET, TAKEN -> progress;
+            case HELD -> Progress.HELD;
+            case STORED -> Progress.STORED;
+        };
+        return taking;
+    }
+
+    /** The work wasn't called, so this is the store's failure and not the stage's. */
+    private StoreFailure notTaken(Exception cause) {
+        return dialect.failure(cause).ofStatement(cause);
+    }
+
     /** The failure of a transaction that the server has rolled back by itself. */
     private static NotCommitted doomed(@Nullable Throwable cause) {
         return new NotCommitted("the stage swallowed an error that ended its transaction", cause);
@@ -232,8 +273,7 @@ final class StageAttempt implements Transactions.Work {
         checkActive(coordinator, on);
         session.flush();
         checkActive(coordinator, on);
-        on.fence((statements, commits) ->
-                fence(table.fence(statements, promised(on), held.id(), held.revision(), next, commits)));
+        on.fence((statements, commits) -> fence(key.last(statements, promised(on), next, commits)));
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
             session.getFactory()
                     .getServiceRegistry()
@@ -301,10 +341,23 @@ final class StageAttempt implements Transactions.Work {
                         : StageCommit.transientlyRolledBack(failure);
             case WORKING, FENCED ->
                 end == End.COMMITTED ? StageCommit.unknown(failure) : beforeCommit(thrown == null ? failure : thrown);
-            case FENCED_OFF -> StageCommit.fencedOff();
+            case HELD -> StageCommit.held();
+            case STORED, FENCED_OFF -> StageCommit.fencedOff();
             // JTA says "committed" even if only some of its resources are.
             case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : dialect.ofCommit(failure);
         };
+    }
+
+    /** Whether another key was stored when this one was to be taken. */
+    boolean hasMetAnotherKey() {
+        return progress == Progress.STORED;
+    }
+
+    /** Whether the key was taken by writing its row, which is refused for a character that the database hasn't. */
+    boolean isUnrepresentable() {
+        return progress == Progress.WORKING
+                && thrown instanceof StoreFailure failure
+                && Failure.errors(failure).stream().anyMatch(dialect::isUnrepresentable);
     }
 
     private StageCommit beforeCommit(Throwable cause) {
@@ -329,7 +382,8 @@ final class StageAttempt implements Transactions.Work {
             case NEW, WORKING ->
                 StageCommit.rolledBack(
                         new IllegalStateException("the transaction manager didn't run the stage's work"));
-            case FENCED_OFF -> StageCommit.fencedOff();
+            case HELD -> StageCommit.held();
+            case STORED, FENCED_OFF -> StageCommit.fencedOff();
             case FENCED, COMMITTING ->
                 switch (end) {
                     // Before Hibernate 7.4 no callback says how a transaction ended whose commit failed.

@@ -37,6 +37,9 @@ interface StageConnection {
     /** Sends the transaction's first statements, or has them sent along with the stage's first one. */
     void begin(List<String> statements, Check check) throws SQLException;
 
+    /** Sends a statement before the stage's first one. */
+    <R> R first(Statements.Work<R> work) throws SQLException;
+
     /** Tells that the stage's work begins or has ended. */
     void running(boolean running);
 
@@ -83,6 +86,11 @@ interface StageConnection {
                     Dialect.execute(connection, sql);
                 }
             });
+        }
+
+        @Override
+        public <R> R first(Statements.Work<R> work) {
+            return session.doReturningWork(connection -> work.with(new Statements(connection)));
         }
 
         @Override

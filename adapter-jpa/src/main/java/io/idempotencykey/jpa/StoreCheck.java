@@ -204,7 +204,7 @@ final class StoreCheck {
     }
 
     private StageCommit emptyStage(StoredKey absent, Isolation isolation, Transactions transactions) {
-        return new StageAttempt(table, dialect, absent, isolation, LEASE, entityManager -> {
+        return new StageAttempt(dialect, new StageKey.Held(table, absent), isolation, LEASE, entityManager -> {
                     // A text that no driver has prepared before.
                     entityManager
                             .unwrap(Session.class)

@@ -19,6 +19,15 @@ sealed interface Transactions {
     @FunctionalInterface
     interface Work {
         void in(EntityManager entityManager, StageConnection connection);
+
+        /**
+         * Begins the transaction on the adapter's own connection, before a session has it.
+         *
+         * @return whether the session has to begin it, it has begun, or there is nothing to do in it
+         */
+        default StageKey.Taking open(Connection connection, Dialect.Stage stage) throws SQLException {
+            return StageKey.Taking.NOT_YET;
+        }
     }
 
     /** Runs work in a new top-level transaction and commits it; throws what the work or the commit throws. */
@@ -41,10 +50,18 @@ sealed interface Transactions {
                 boolean autoCommit = connection.getAutoCommit();
                 try {
                     dialect.prepare(connection, stage);
-                    OwnConnection own = new OwnConnection(connection, dialect);
-                    try (Session session =
-                            factory.withOptions().connection(own.proxy()).openSession()) {
-                        run(session, own, work);
+                    StageKey.Taking taking = work.open(connection, stage);
+                    switch (taking) {
+                        case NOT_YET, TAKEN -> {
+                            boolean hasBegun = taking == StageKey.Taking.TAKEN;
+                            OwnConnection own = new OwnConnection(connection, dialect, hasBegun);
+                            try (Session session = factory.withOptions()
+                                    .connection(own.proxy())
+                                    .openSession()) {
+                                run(session, own, work);
+                            }
+                        }
+                        case HELD, STORED -> {}
                     }
                 } finally {
                     restore(connection, stage, autoCommit);
@@ -78,6 +95,8 @@ sealed interface Transactions {
                 if (!connection.isClosed()) {
                     if (!connection.getAutoCommit()) {
                         connection.rollback();
+                    }
+                    if (connection.getAutoCommit() != autoCommit) {
                         connection.setAutoCommit(autoCommit);
                     }
                     dialect.restore(connection, stage);

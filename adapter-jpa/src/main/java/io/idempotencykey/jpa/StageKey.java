@@ -1,0 +1,139 @@
+package io.idempotencykey.jpa;
+
+import io.idempotencykey.port.SingleStage;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
+import java.sql.Connection;
+import java.sql.SQLException;
+import org.jspecify.annotations.Nullable;
+
+/** What a stage's transaction does with its key: how it takes it, and what it writes of it last. */
+interface StageKey {
+    /** What became of taking a key. */
+    enum Taking {
+        /** The session has to begin the transaction, and then the key is to be taken. */
+        NOT_YET,
+        /** No other transaction can take the key until this one ends. */
+        TAKEN,
+        /** Another transaction holds the key. */
+        HELD,
+        /** Another key is stored. */
+        STORED
+    }
+
+    /** Begins the transaction on the adapter's own connection, before a session has it, where that saves a round trip. */
+    default Taking open(Connection connection, Dialect.Stage stage) throws SQLException {
+        return Taking.NOT_YET;
+    }
+
+    /** Takes the key at the beginning of a transaction, unless {@link #open} has. */
+    Taking take(StageConnection on) throws SQLException;
+
+    /**
+     * Writes the key, as the transaction's last statement.
+     *
+     * @param commits whether the statement also commits if it has written
+     */
+    Dialect.Fence last(Statements statements, Dialect.Stage stage, StoredProgress next, boolean commits)
+            throws SQLException;
+
+    /** A key that is held since an earlier transaction. */
+    record Held(KeyTable table, StoredKey held) implements StageKey {
+        @Override
+        public Taking take(StageConnection on) {
+            return Taking.TAKEN;
+        }
+
+        @Override
+        public Dialect.Fence last(Statements statements, Dialect.Stage stage, StoredProgress next, boolean commits)
+                throws SQLException {
+            return table.fence(statements, stage, held.id(), held.revision(), next, commits);
+        }
+    }
+
+    /**
+     * A key that is taken by writing its row, which nobody else sees.
+     *
+     * @param replaced the expired key in its place, if there is one
+     * @param isEscaped whether JSON and messages are written in ASCII
+     */
+    record Written(
+            KeyTable table, StoredKey taken, @Nullable StoredKey replaced, boolean isEscaped) implements StageKey {
+        @Override
+        public Taking take(StageConnection on) throws SQLException {
+            return on.first(statements ->
+                    table.take(statements, taken, replaced == null ? null : replaced.revision(), isEscaped));
+        }
+
+        @Override
+        public Dialect.Fence last(Statements statements, Dialect.Stage stage, StoredProgress next, boolean commits)
+                throws SQLException {
+            return table.fence(statements, stage, taken.id(), taken.revision(), next, commits);
+        }
+    }
+
+    /** A key that is taken by a lock of the transaction's, and whose row is written once, at the end. */
+    final class Locked implements StageKey {
+        private final KeyTable table;
+        private final StoredKey taken;
+        private final SingleStage<?> stage;
+        private final boolean opens;
+        private @Nullable StoredKey replaced;
+
+        /**
+         * A key to be taken.
+         *
+         * @param replaced the expired key in its place, if one is known
+         * @param opens whether the transaction is begun, and the key read, together with the lock
+         */
+        Locked(KeyTable table, StoredKey taken, SingleStage<?> stage, @Nullable StoredKey replaced, boolean opens) {
+            this.table = table;
+            this.taken = taken;
+            this.stage = stage;
+            this.replaced = replaced;
+            this.opens = opens;
+        }
+
+        @Override
+        public Taking open(Connection connection, Dialect.Stage promised) throws SQLException {
+            if (!opens) {
+                return Taking.NOT_YET;
+            }
+            Taking taking;
+            try {
+                taking = opened(table.open(connection, promised, taken.id()));
+                if (taking != Taking.TAKEN) {
+                    Dialect.execute(connection, "rollback");
+                }
+            } catch (SQLException | RuntimeException e) {
+                try {
+                    Dialect.execute(connection, "rollback");
+                } catch (SQLException failed) {
+                    e.addSuppressed(failed);
+                }
+                throw e;
+            }
+            return taking;
+        }
+
+        private Taking opened(KeyTable.Opening opening) {
+            replaced = opening.found();
+            if (!opening.isLocked()) {
+                return Taking.HELD;
+            }
+            return replaced == null || stage.replaces(replaced) ? Taking.TAKEN : Taking.STORED;
+        }
+
+        @Override
+        public Taking take(StageConnection on) throws SQLException {
+            return opens || on.first(statements -> table.lock(statements, taken.id())) ? Taking.TAKEN : Taking.HELD;
+        }
+
+        @Override
+        public Dialect.Fence last(Statements statements, Dialect.Stage promised, StoredProgress next, boolean commits)
+                throws SQLException {
+            return table.fence(
+                    statements, promised, taken.with(next), replaced == null ? null : replaced.revision(), commits);
+        }
+    }
+}
