@@ -277,6 +277,7 @@ interface CommitCases<T> extends StoreFixture<T> {
         return switch (end.kind()) {
             case COMMITTED -> "committed";
             case FENCED_OFF -> "fenced off";
+            case HELD -> "held";
             case ROLLED_BACK -> "rolled back";
             case TRANSIENTLY_ROLLED_BACK -> "transiently rolled back";
             case UNKNOWN -> "unknown";

@@ -5,6 +5,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -20,6 +21,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A real store whose time is given by the test, and whose next stage can meet a fault. */
@@ -133,28 +135,50 @@ final class DisturbedStore<T> implements KeyStore<T> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
+        return disturbed(around -> store.commitStage(held, isolation, lease, around.apply(work)));
+    }
+
+    @Override
+    public StageCommit commitSingle(StoredKey taken, Isolation isolation, Duration lease, SingleStage<T> stage) {
+        return disturbed(
+                around -> store.commitSingle(taken, isolation, lease, new Wrapped<>(stage, around.apply(stage::work))));
+    }
+
+    /** A single stage with something around its work. */
+    private record Wrapped<T>(SingleStage<T> stage, Function<T, StoredProgress> work) implements SingleStage<T> {
+        @Override
+        public boolean replaces(StoredKey stored) {
+            return stage.replaces(stored);
+        }
+
+        @Override
+        public StoredProgress work(T transaction) {
+            return work.apply(transaction);
+        }
+    }
+
+    /** A stage's commit, with something around the stage's work. */
+    private interface Commit<T> {
+        StageCommit apply(UnaryOperator<Function<T, StoredProgress>> around);
+    }
+
+    /** Commits a stage with the fault that the test said. */
+    private StageCommit disturbed(Commit<T> commit) {
         return switch (next.getAndSet(Fault.NONE)) {
-            case NONE -> store.commitStage(held, isolation, lease, work);
-            case TRANSIENT ->
-                aborted(
-                        held,
-                        isolation,
-                        lease,
-                        work,
-                        StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
-            case LOST -> aborted(held, isolation, lease, work, unknown());
+            case NONE -> commit.apply(UnaryOperator.identity());
+            case TRANSIENT -> aborted(commit, StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
+            case LOST -> aborted(commit, unknown());
             case MADE_BUT_UNANSWERED -> {
-                StageCommit made = store.commitStage(held, isolation, lease, work);
+                StageCommit made = commit.apply(UnaryOperator.identity());
                 yield made.equals(StageCommit.committed()) ? unknown() : made;
             }
-            case LATE -> late(held, isolation, lease, work);
+            case LATE -> late(commit);
         };
     }
 
     /** Does the work in a transaction that is rolled back, and tells something else. */
-    private StageCommit aborted(
-            StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work, StageCommit told) {
-        StageCommit end = store.commitStage(held, isolation, lease, transaction -> {
+    private StageCommit aborted(Commit<T> commit, StageCommit told) {
+        StageCommit end = commit.apply(work -> transaction -> {
             StoredProgress unused = work.apply(transaction);
             throw new Aborted();
         });
@@ -162,13 +186,13 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     /** Does the work in a thread of its own, whose commit goes on when its time has come. */
-    private StageCommit late(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
+    private StageCommit late(Commit<T> commit) {
         CountDownLatch goOn = new CountDownLatch(1);
         CompletableFuture<Void> worked = new CompletableFuture<>();
         CompletableFuture<StageCommit> end = new CompletableFuture<>();
         Threads.start(() -> {
             try {
-                end.complete(store.commitStage(held, isolation, lease, transaction -> {
+                end.complete(commit.apply(work -> transaction -> {
                     StoredProgress next = work.apply(transaction);
                     worked.complete(null);
                     Threads.await(goOn);
@@ -189,11 +213,18 @@ final class DisturbedStore<T> implements KeyStore<T> {
         return unknown();
     }
 
-    private void landAfter(Call call) {
+    /** Lets the late commit come now. */
+    void land() {
         Runnable change = landing;
-        if (change != null && landsAfter == call && --landsAfterCalls == 0) {
+        if (change != null) {
             landing = null;
             change.run();
+        }
+    }
+
+    private void landAfter(Call call) {
+        if (landing != null && landsAfter == call && --landsAfterCalls == 0) {
+            land();
         }
     }
 

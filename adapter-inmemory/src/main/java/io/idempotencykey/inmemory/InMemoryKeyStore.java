@@ -6,6 +6,7 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -36,7 +37,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>It is for tests, and for applications of a single process whose data is in memory too. The number of keys is
  * bounded: a new key beyond the bound replaces one that has expired. If there is none, the new key is refused, because
- * a promised replay is never dropped.
+ * a promised replay is never dropped. A request of one stage has its key's place from its beginning on.
  *
  * <p>A stage gets the application's own handle. How it is isolated from other data than the key depends on that handle,
  * so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or hook.
@@ -69,6 +70,9 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     private final NavigableMap<String, NavigableMap<Due, StoredKey>> resumable = new TreeMap<>();
     private final NavigableMap<Due, StoredKey> expiring = new TreeMap<>(DUE_FIRST);
     private final NavigableMap<KeyId, StoredKey> quarantined = new TreeMap<>(BY_SCOPE_AND_VALUE);
+    /** The keys of single stages that run, stored or not; one that isn't stored has its place among the bounded. */
+    private final Set<KeyId> taken = new HashSet<>();
+
     private final Set<KeyId> committing = new HashSet<>();
 
     private record Due(Instant at, KeyId id) {}
@@ -164,24 +168,52 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
             if (keys.containsKey(key.id())) {
                 return false;
             }
-            if (keys.size() >= maxKeys && deleteExpiredLocked(now, 1) == 0) {
-                throw new StoreFailure(
-                        StoreFailure.Kind.FULL, "the store keeps " + maxKeys + " keys, all in use", null);
+            checkNotCommitting(key.id());
+            if (!hasRoom(key.id(), now)) {
+                throw full();
             }
             put(key);
             return true;
         });
     }
 
+    private void checkNotCommitting(KeyId id) {
+        if (committing.contains(id)) {
+            throw new StoreFailure(StoreFailure.Kind.BUSY, "a stage of the key is committing", null);
+        }
+    }
+
+    /** Makes room for a key that isn't stored, by deleting expired ones if it has to. */
+    private boolean hasRoom(KeyId id, Instant now) {
+        while (isFull(id)) {
+            if (deleteExpiredLocked(now, 1) == 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private boolean isFull(KeyId id) {
+        if (keys.size() + taken.size() < maxKeys) {
+            return false;
+        }
+        long coming = taken.stream()
+                .filter(other -> !other.equals(id) && !keys.containsKey(other))
+                .count();
+        return keys.size() + coming >= maxKeys;
+    }
+
+    private StoreFailure full() {
+        return new StoreFailure(StoreFailure.Kind.FULL, "the store keeps " + maxKeys + " keys, all in use", null);
+    }
+
     @Override
     public boolean replace(Revision expected, StoredKey next) {
         return locked(() -> {
-            if (!isStored(expected, next.id())) {
+            if (!stands(next.id(), Optional.of(expected))) {
                 return false;
             }
-            if (committing.contains(next.id())) {
-                throw new StoreFailure(StoreFailure.Kind.BUSY, "a stage of the key is committing", null);
-            }
+            checkNotCommitting(next.id());
             put(next);
             return true;
         });
@@ -190,6 +222,39 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work) {
+        return commit(held, Optional.of(held.revision()), work);
+    }
+
+    @Override
+    public StageCommit commitSingle(StoredKey taking, Isolation isolation, Duration lease, SingleStage<T> stage) {
+        KeyId id = taking.id();
+        Instant now = time();
+        Optional<StageCommit> refused = locked(() -> take(id, now));
+        if (refused.isPresent()) {
+            return refused.get();
+        }
+        try {
+            Optional<StoredKey> stored = find(id);
+            boolean runs = stored.isEmpty() || stage.replaces(stored.get());
+            return runs ? commit(taking, stored.map(StoredKey::revision), stage::work) : StageCommit.fencedOff();
+        } finally {
+            locked(() -> taken.remove(id));
+        }
+    }
+
+    private Optional<StageCommit> take(KeyId id, Instant now) {
+        if (taken.contains(id)) {
+            return Optional.of(StageCommit.held());
+        }
+        if (!keys.containsKey(id) && !hasRoom(id, now)) {
+            return Optional.of(StageCommit.rolledBack(full()));
+        }
+        taken.add(id);
+        return Optional.empty();
+    }
+
+    /** Runs a stage's work and stores its key, if the key stands then as it is expected to. */
+    private StageCommit commit(StoredKey key, Optional<Revision> expected, Function<T, StoredProgress> work) {
         T transaction;
         try {
             transaction = transactions.begin();
@@ -203,28 +268,28 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
             return rollback(transaction, e, rolledBack(e));
         }
         // The fence reserves the key for this stage, so the application's commit runs without the lock.
-        Optional<StageCommit> refused = locked(() -> fence(held));
+        Optional<StageCommit> refused = locked(() -> fence(key.id(), expected));
         if (refused.isPresent()) {
             return rollback(transaction, null, refused.get());
         }
         try {
             transactions.commit(transaction);
         } catch (Throwable e) {
-            locked(() -> committing.remove(held.id()));
+            locked(() -> committing.remove(key.id()));
             return rollback(transaction, e, rolledBack(e));
         }
         return locked(() -> {
-            committing.remove(held.id());
-            put(held.with(next));
+            committing.remove(key.id());
+            put(key.with(next));
             return StageCommit.committed();
         });
     }
 
-    private Optional<StageCommit> fence(StoredKey held) {
-        if (!isStored(held.revision(), held.id())) {
+    private Optional<StageCommit> fence(KeyId id, Optional<Revision> expected) {
+        if (!stands(id, expected)) {
             return Optional.of(StageCommit.fencedOff());
         }
-        if (!committing.add(held.id())) {
+        if (!committing.add(id)) {
             return Optional.of(StageCommit.transientlyRolledBack(
                     new StoreFailure(StoreFailure.Kind.BUSY, "another stage of the key is committing", null)));
         }
@@ -305,9 +370,9 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         return deleted;
     }
 
-    private boolean isStored(Revision expected, KeyId id) {
-        StoredKey stored = keys.get(id);
-        return stored != null && stored.revision().equals(expected);
+    /** Whether the key has the expected revision, or isn't stored and none is expected. */
+    private boolean stands(KeyId id, Optional<Revision> expected) {
+        return Optional.ofNullable(keys.get(id)).map(StoredKey::revision).equals(expected);
     }
 
     private void put(StoredKey key) {
