@@ -210,6 +210,11 @@ abstract class Dialect {
         throw new UnsupportedOperationException("keys are taken by writing their rows");
     }
 
+    /** Whether the opening took the lock; throws if the transaction hasn't what the data source gave before. */
+    boolean isOpened(ResultSet lock) throws SQLException {
+        throw new UnsupportedOperationException("keys are taken by writing their rows");
+    }
+
     /** Whether JSON and messages have to be written in ASCII where a refused one can't be written again. */
     boolean escapes() {
         return false;

@@ -130,7 +130,7 @@ final class KeyTable {
                 found = result.next() ? KeyRow.read(dialect, result) : null;
             }
             try (ResultSet result = nextRows(statement)) {
-                return new Opening(found, result.next() && result.getBoolean(1));
+                return new Opening(found, result.next() && dialect.isOpened(result));
             }
         }
     }

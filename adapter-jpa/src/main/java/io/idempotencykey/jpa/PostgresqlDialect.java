@@ -5,11 +5,13 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.SQLTransactionRollbackException;
 import java.sql.Types;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 
 /** PostgreSQL: settings go along with the first statement, and the fence with the commit. */
 final class PostgresqlDialect extends Dialect {
@@ -40,7 +42,8 @@ final class PostgresqlDialect extends Dialect {
     private record FenceText(
             LastWrite write, Isolation isolation, boolean comparesIdle, boolean comparesLock, boolean commits) {}
 
-    private record OpeningText(String find, Isolation isolation, List<String> settings) {}
+    private record OpeningText(
+            String find, Isolation isolation, List<String> settings, boolean comparesIdle, boolean comparesLock) {}
 
     private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
     private final Map<OpeningText, String> openings = new ConcurrentHashMap<>();
@@ -197,10 +200,32 @@ final class PostgresqlDialect extends Dialect {
     @Override
     String opening(String find, Stage stage) {
         return openings.computeIfAbsent(
-                new OpeningText(find, stage.isolation(), timeouts(stage)),
+                new OpeningText(
+                        find,
+                        stage.isolation(),
+                        timeouts(stage),
+                        isGiven(idleMillis, stage),
+                        isGiven(lockMillis, stage)),
                 text -> "begin isolation level read committed; " + find + "; commit; begin isolation level "
-                        + name(text.isolation) + "; " + String.join("; ", text.settings)
-                        + (text.settings.isEmpty() ? "" : "; ") + lock());
+                        + name(text.isolation) + "; "
+                        + text.settings.stream().map(setting -> setting + "; ").collect(Collectors.joining())
+                        + lock()
+                        + (text.comparesIdle ? asBefore("idle_in_transaction_session_timeout", idleTimeout) : ", true")
+                        + (text.comparesLock ? asBefore("lock_timeout", lockTimeout) : ", true"));
+    }
+
+    private static String asBefore(String setting, String value) {
+        return ", current_setting('" + setting + "') = '" + value + "'";
+    }
+
+    @Override
+    boolean isOpened(ResultSet lock) throws SQLException {
+        if (lock.getBoolean(2) && lock.getBoolean(3)) {
+            return lock.getBoolean(1);
+        }
+        isSteady = false;
+        throw new SQLTransactionRollbackException(
+                "the data source gave a connection with other settings than before", "40000");
     }
 
     @Override

@@ -9,12 +9,14 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageOutcome;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.hibernate.dialect.MySQLDialect;
@@ -24,6 +26,7 @@ import org.junit.jupiter.api.Test;
 abstract class JpaStatementContract {
     private static final String INSERT_KEY = "insert idempotency_key";
     private static final String UPDATE_KEY = "update idempotency_key";
+    private static final String LOCK_KEY = "lock idempotency_key";
     private static final String SELECT_KEY = "select idempotency_key";
     private static final String INSERT_ROW = "insert contract_row";
     private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
@@ -119,17 +122,7 @@ abstract class JpaStatementContract {
      */
     @Test
     void aStageSendsNoSettingWhereTheDataSourceGivesThem() {
-        String settings = switch (database) {
-            case POSTGRESQL ->
-                "&options=-c%20default_transaction_isolation=serializable"
-                        + "%20-c%20idle_in_transaction_session_timeout=10s%20-c%20lock_timeout=10s";
-            case MARIADB ->
-                "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=10,innodb_lock_wait_timeout=10";
-            case MYSQL ->
-                "&sessionVariables=transaction_isolation='SERIALIZABLE',wait_timeout=10,innodb_lock_wait_timeout=10";
-            case H2 -> ";INIT=set session characteristics as transaction isolation level serializable";
-        };
-        with(settings, world -> {
+        with(settings(), world -> {
             HeldKey held = claim(world);
             world.source.forget();
 
@@ -149,6 +142,70 @@ abstract class JpaStatementContract {
                                 case H2 -> 6; // the bound on the fence's wait for a row is read, set and restored
                             });
         });
+    }
+
+    /** On PostgreSQL the key is read and locked with the first statement, and inserted with the commit. */
+    @Test
+    void aRequestOfOneStageIsOneTransaction() {
+        with(settings(), world -> {
+            place(world);
+
+            assertThat(world.source.rows())
+                    .containsExactlyElementsOf(
+                            database == TestDatabase.POSTGRESQL
+                                    ? List.of(SELECT_KEY, LOCK_KEY, INSERT_ROW, INSERT_KEY)
+                                    : List.of(INSERT_KEY, INSERT_ROW, UPDATE_KEY));
+            assertThat(world.source.executed()).doesNotContain("rollback").endsWith("commit");
+            assertThat(world.source.roundTrips())
+                    .isEqualTo(
+                            1
+                                    + switch (database) {
+                                        case POSTGRESQL -> 2;
+                                        case MYSQL -> 7; // the bound on the insert's wait is set and restored
+                                        case MARIADB -> 4;
+                                        case H2 -> 9; // both bounds are read, set and restored
+                                    });
+        });
+    }
+
+    @Test
+    void aReplayOfARequestOfOneStageWritesNothing() {
+        with(settings(), world -> {
+            place(world);
+            world.source.forget();
+
+            assertThat(place(world).replayed()).isTrue();
+
+            assertThat(world.source.rows())
+                    .containsExactlyElementsOf(
+                            database == TestDatabase.POSTGRESQL
+                                    ? List.of(SELECT_KEY, LOCK_KEY)
+                                    : List.of(INSERT_KEY, SELECT_KEY));
+            if (database == TestDatabase.POSTGRESQL) {
+                assertThat(world.source.roundTrips()).isEqualTo(2);
+            }
+        });
+    }
+
+    private static Execution place(World world) {
+        return world.keys.once("place-order", ID, REQUEST, stage -> {
+            stage.transaction().persist(new ContractRow("one", "1"));
+            return TestApplication.RESPONSE;
+        });
+    }
+
+    /** What the docs ask the data source for. */
+    private String settings() {
+        return switch (database) {
+            case POSTGRESQL ->
+                "&options=-c%20default_transaction_isolation=serializable"
+                        + "%20-c%20idle_in_transaction_session_timeout=10s%20-c%20lock_timeout=10s";
+            case MARIADB ->
+                "&sessionVariables=tx_isolation='SERIALIZABLE',idle_transaction_timeout=10,innodb_lock_wait_timeout=10";
+            case MYSQL ->
+                "&sessionVariables=transaction_isolation='SERIALIZABLE',wait_timeout=10,innodb_lock_wait_timeout=10";
+            case H2 -> ";INIT=set session characteristics as transaction isolation level serializable";
+        };
     }
 
     @Test

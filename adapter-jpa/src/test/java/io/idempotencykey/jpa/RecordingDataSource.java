@@ -48,6 +48,7 @@ final class RecordingDataSource {
                 .map(sql -> sql.replaceFirst("(?s)^set statement \\w+ = \\w+ for ", ""))
                 .map(sql -> sql.replaceFirst("(?s)^with fenced as \\(", ""))
                 .map(sql -> sql.replaceFirst("(?s)^merge", "insert"))
+                .map(sql -> sql.replaceFirst("(?s)^select pg_try_advisory_xact_lock.*", "lock idempotency_key"))
                 .map(sql -> sql.replaceFirst("(?s)^(\\w+).*?(idempotency_key|contract_row).*$", "$1 $2"))
                 .toList();
     }

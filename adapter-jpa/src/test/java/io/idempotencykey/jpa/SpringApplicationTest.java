@@ -1,13 +1,13 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
-import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
@@ -106,9 +106,7 @@ class SpringApplicationTest {
                     .withMessageContaining("Spring")
                     .withMessageContaining("NewTransaction");
 
-            IdempotencyKey key = keys.retrieve(id);
-            assertThat(key.recoveryPoint()).isEqualTo(RecoveryPoint.STARTED);
-            assertThat(key.failedAttempts()).isEqualTo(1);
+            assertThatExceptionOfType(IdempotencyException.NotFound.class).isThrownBy(() -> keys.retrieve(id));
             assertNothingIsBound();
             new TransactionTemplate(application.manager)
                     .executeWithoutResult(status -> application.shared.persist(new ContractRow("after", "1")));
@@ -132,7 +130,8 @@ class SpringApplicationTest {
                     .withMessageContaining("Spring")
                     .withCause(own);
 
-            assertThat(keys.retrieve(KeyId.of("key")).failedAttempts()).isEqualTo(1);
+            assertThatExceptionOfType(IdempotencyException.NotFound.class)
+                    .isThrownBy(() -> keys.retrieve(KeyId.of("key")));
             assertNothingIsBound();
         }
     }
