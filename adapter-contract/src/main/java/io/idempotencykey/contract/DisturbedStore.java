@@ -49,6 +49,7 @@ final class DisturbedStore<T> implements KeyStore<T> {
     private final KeyStore<T> store;
     private final Supplier<Instant> clock;
     private final AtomicReference<Fault> next = new AtomicReference<>(Fault.NONE);
+    private final AtomicReference<Runnable> then = new AtomicReference<>(() -> {});
     private @Nullable Runnable landing;
     private Call landsAfter = Call.FIND;
     private int landsAfterCalls = 1;
@@ -74,6 +75,11 @@ final class DisturbedStore<T> implements KeyStore<T> {
         next(Fault.LATE);
         landsAfter = call;
         landsAfterCalls = calls;
+    }
+
+    /** Something happens when the next stage has ended, before its caller learns how. */
+    void afterNext(Runnable event) {
+        then.set(event);
     }
 
     /** What became of the stage whose commit came late; null while it hasn't come. */
@@ -164,7 +170,7 @@ final class DisturbedStore<T> implements KeyStore<T> {
 
     /** Commits a stage with the fault that the test said. */
     private StageCommit disturbed(Commit<T> commit) {
-        return switch (next.getAndSet(Fault.NONE)) {
+        StageCommit end = switch (next.getAndSet(Fault.NONE)) {
             case NONE -> commit.apply(UnaryOperator.identity());
             case TRANSIENT -> aborted(commit, StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
             case LOST -> aborted(commit, unknown());
@@ -174,6 +180,8 @@ final class DisturbedStore<T> implements KeyStore<T> {
             }
             case LATE -> late(commit);
         };
+        then.getAndSet(() -> {}).run();
+        return end;
     }
 
     /** Does the work in a transaction that is rolled back, and tells something else. */

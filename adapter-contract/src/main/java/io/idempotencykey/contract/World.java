@@ -93,6 +93,15 @@ final class World<T> {
 
     /** A service at a store in this world. */
     ServiceBuilder<T> builder(KeyStore<T> at) {
+        return builder(at, () -> {});
+    }
+
+    /** A service whose waits are for something that the test does. */
+    IdempotencyKeyService<T> waitingFor(Runnable event) {
+        return builder(undisturbed, event).build();
+    }
+
+    private ServiceBuilder<T> builder(KeyStore<T> at, Runnable whilePausing) {
         return IdempotencyKeyService.builder(at)
                 .lease(LEASE)
                 .timeToLive(TIME_TO_LIVE)
@@ -109,6 +118,7 @@ final class World<T> {
 
                     @Override
                     public void pause(Duration duration) {
+                        whilePausing.run();
                         pass(duration);
                     }
                 });
@@ -156,6 +166,20 @@ final class World<T> {
             throw new AssertionError("the key is there already");
         }
         return key;
+    }
+
+    /** A new key as a single stage sees it while it runs: it is stored nowhere. */
+    StoredKey taken() {
+        return taken(id);
+    }
+
+    StoredKey taken(KeyId id) {
+        return Samples.stored(id, "", REQUEST, Fingerprint.of("", REQUEST), START, LOCKED);
+    }
+
+    /** The key as a single stage stores it. */
+    StoredKey finished(StoredKey taken, Response response) {
+        return with(taken, new KeyState.Finished(response, START, START.plus(TIME_TO_LIVE)));
     }
 
     /** The same key in another state, as another write would store it. */
