@@ -18,6 +18,7 @@ import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageOutcome;
+import io.idempotencykey.service.WorkStage;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collections;
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Many threads at once, with the store's own time and real waits between tries. */
 interface RaceCases<T> extends StoreFixture<T> {
@@ -99,6 +101,70 @@ interface RaceCases<T> extends StoreFixture<T> {
             assertThat(world.read("key-" + i + "/1")).isPresent();
             assertThat(world.read("key-" + i + "/2")).isPresent();
         });
+    }
+
+    /** With the key absent, or expired. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    default void sixtyFourThreadsOnOneKeyCommitOneSingleStageAndAllGetItsBytes(boolean expired) {
+        World<T> world = new World<>(this);
+        if (expired) {
+            putLongAgo(world.id, EXPIRED);
+        }
+        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        AtomicInteger runs = new AtomicInteger();
+        CountDownLatch done = new CountDownLatch(1);
+        WorkStage.Answer<T, Response> numbered = stage -> {
+            String run = "run-" + runs.incrementAndGet();
+            world.insert(stage, run);
+            return Response.of(200, "text/plain", run);
+        };
+
+        List<Execution> executions = Threads.atOnce(CROWD, () -> {
+            Execution execution;
+            try {
+                execution = runner.once(World.NAME, world.id, World.REQUEST, numbered);
+            } catch (IdempotencyException.Locked inFlight) {
+                Threads.await(done);
+                execution = runner.once(World.NAME, world.id, World.REQUEST, numbered);
+            }
+            done.countDown();
+            return execution;
+        });
+
+        List<String> committed = IntStream.rangeClosed(1, runs.get())
+                .mapToObj(run -> "run-" + run)
+                .filter(run -> world.read(run).isPresent())
+                .toList();
+        assertThat(committed).hasSize(1);
+        assertThat(executions).extracting(Execution::replayed).containsOnlyOnce(false);
+        assertThat(executions)
+                .extracting(Execution::response)
+                .containsOnly(Response.of(200, "text/plain", committed.get(0)));
+    }
+
+    @Test
+    default void singleStagesOfDifferentKeysDoNotDisturbEachOther() {
+        World<T> world = new World<>(this);
+        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        AtomicInteger names = new AtomicInteger();
+
+        List<Boolean> replayed = Threads.atOnce(2 * GROUP, () -> {
+            boolean any = false;
+            for (int i = 0; i < 4; i++) {
+                String name = "key-" + names.incrementAndGet();
+                any |= runner.once(World.NAME, world.id(name), World.REQUEST, stage -> {
+                            world.insert(stage, name);
+                            return World.RESPONSE;
+                        })
+                        .replayed();
+            }
+            return any;
+        });
+
+        assertThat(replayed).containsOnly(false);
+        assertThat(IntStream.rangeClosed(1, 8 * GROUP))
+                .allSatisfy(i -> assertThat(world.read("key-" + i)).isPresent());
     }
 
     @Test

@@ -183,9 +183,9 @@ interface ServiceCases<T> extends StoreFixture<T> {
         World<T> world = new World<>(this);
         List<T> kept = new ArrayList<>();
 
-        world.service.once("keep", world.id, World.REQUEST, stage -> {
+        world.service.workStage(world.hold(), stage -> {
             kept.add(stage.transaction());
-            return World.RESPONSE;
+            return World.respond();
         });
 
         assertThatThrownBy(() -> insert(kept.get(0), world.row("late"), "written"))

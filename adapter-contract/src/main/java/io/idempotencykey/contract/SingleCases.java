@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
@@ -19,14 +18,12 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.WorkStage;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -118,6 +115,21 @@ interface SingleCases<T> extends StoreFixture<T> {
 
         assertThat(second).isEqualTo(new Execution(world.key(), response(2), false));
         assertThat(world.read("b")).contains("written");
+    }
+
+    @Test
+    default void aSingleStagesHandleRefusesUseAfterTheStage() {
+        World<T> world = new World<>(this);
+        List<T> kept = new ArrayList<>();
+
+        once(world, stage -> {
+            kept.add(stage.transaction());
+            return World.RESPONSE;
+        });
+
+        assertThatThrownBy(() -> insert(kept.get(0), world.row("late"), "written"))
+                .isInstanceOf(IllegalStateException.class);
+        assertThat(world.read("late")).isEmpty();
     }
 
     // Failed
@@ -396,66 +408,6 @@ interface SingleCases<T> extends StoreFixture<T> {
         } catch (IdempotencyException.Locked rowIsHeld) {
             return Optional.empty();
         }
-    }
-
-    // Many at once, with the store's own time and real waits
-
-    @ParameterizedTest
-    @ValueSource(booleans = {false, true})
-    default void sixtyFourThreadsOnOneKeyCommitOneSingleStageAndAllGetItsBytes(boolean expired) {
-        World<T> world = new World<>(this);
-        if (expired) {
-            assertThat(store().insert(Samples.stored(
-                            world.id,
-                            World.NAME,
-                            World.REQUEST,
-                            Fingerprint.of(World.NAME, World.REQUEST),
-                            Instant.EPOCH,
-                            RaceCases.EXPIRED)))
-                    .isTrue();
-        }
-        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
-        AtomicInteger runs = new AtomicInteger();
-        CountDownLatch done = new CountDownLatch(1);
-
-        List<Execution> executions = Threads.atOnce(RaceCases.CROWD, () -> {
-            Optional<Execution> execution = onceUnlessLocked(runner, world, numbered(world, runs));
-            if (execution.isEmpty()) {
-                Threads.await(done);
-                execution = onceUnlessLocked(runner, world, numbered(world, runs));
-            }
-            done.countDown();
-            return execution.orElseThrow();
-        });
-
-        List<Integer> committed = IntStream.rangeClosed(1, runs.get())
-                .filter(run -> world.read("run-" + run).isPresent())
-                .boxed()
-                .toList();
-        assertThat(committed).hasSize(1);
-        assertThat(executions).extracting(Execution::replayed).containsOnlyOnce(false);
-        assertThat(executions).extracting(Execution::response).containsOnly(response(committed.get(0)));
-    }
-
-    @Test
-    default void singleStagesOfDifferentKeysDoNotDisturbEachOther() {
-        World<T> world = new World<>(this);
-        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
-        AtomicInteger names = new AtomicInteger();
-
-        List<Boolean> replayed = Threads.atOnce(2 * RaceCases.GROUP, () -> {
-            boolean any = false;
-            for (int i = 0; i < 4; i++) {
-                String name = "key-" + names.incrementAndGet();
-                any |= runner.once(World.NAME, world.id(name), World.REQUEST, inserting(world, name, World.RESPONSE))
-                        .replayed();
-            }
-            return any;
-        });
-
-        assertThat(replayed).containsOnly(false);
-        assertThat(IntStream.rangeClosed(1, 8 * RaceCases.GROUP))
-                .allSatisfy(i -> assertThat(world.read("key-" + i)).contains("written"));
     }
 
     private Execution once(World<T> world, WorkStage.Answer<T, Response> answer) {

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyProgress;
@@ -13,10 +15,15 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
+import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Completer;
+import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
@@ -27,6 +34,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -247,6 +255,210 @@ class InMemoryKeyStoreTest {
         assertThat(stale).isEqualTo(1);
         assertThat(hooks.calls).containsOnlyOnce("commit [row]").contains("rollback");
     }
+
+    // Requests of one stage
+
+    @Test
+    void theHandleOfASingleStageIsCommittedBeforeItsKeyIsStored() {
+        hooks.onCommit = rows -> assertThat(store.find(KeyId.of("a"))).isEmpty();
+
+        once("a");
+
+        assertThat(hooks.calls).containsExactly("begin", "commit [a]");
+        assertThat(store.find(KeyId.of("a"))).isPresent();
+    }
+
+    @Test
+    void aCommitHookThatThrowsLeavesNoKeyOfASingleStage() {
+        IllegalStateException refused = new IllegalStateException("constraint");
+        hooks.onCommit = rows -> {
+            throw refused;
+        };
+
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(() -> once("a"))
+                .isSameAs(refused);
+
+        assertThat(hooks.calls).containsExactly("begin", "rollback");
+        assertThat(store.find(KeyId.of("a"))).isEmpty();
+        hooks.onCommit = rows -> {};
+        assertThat(once("a").replayed()).isFalse();
+    }
+
+    @Test
+    void aBeginHookThatThrowsFreesTheKeyOfASingleStage() {
+        hooks.onBegin = () -> {
+            throw new IllegalStateException("no connection");
+        };
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(() -> once("a"))
+                .withMessage("no connection");
+        hooks.onBegin = () -> {};
+
+        assertThat(once("a").replayed()).isFalse();
+    }
+
+    @Test
+    void theHandleOfASingleStageThatIsFencedOffIsRolledBack() {
+        StageCommit end = single(
+                "a", transaction -> assertThat(store.insert(finished("a"))).isTrue());
+
+        assertThat(end).isEqualTo(StageCommit.fencedOff());
+        assertThat(hooks.calls).containsExactly("begin", "rollback");
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void nobodyGetsInBetweenASingleStagesHookAndItsKey(boolean expired) {
+        StoredKey other = finished("a");
+        if (expired) {
+            assertThat(store.insert(finished("a"))).isTrue();
+        }
+        List<StoreFailure.Kind> refusals = new ArrayList<>();
+        hooks.onCommit = rows -> {
+            try {
+                boolean unused = store.find(other.id())
+                        .map(stored -> store.replace(stored.revision(), other))
+                        .orElseGet(() -> store.insert(other));
+            } catch (StoreFailure e) {
+                refusals.add(e.kind());
+            }
+        };
+
+        assertThat(single("a", transaction -> {})).isEqualTo(StageCommit.committed());
+
+        assertThat(refusals).containsExactly(StoreFailure.Kind.BUSY);
+        assertThat(store.find(other.id())).isPresent().get().isNotEqualTo(other);
+    }
+
+    @Test
+    void aSingleStageIsHeldWhileAnotherOfItsKeyCommits() {
+        List<StageCommit> others = new ArrayList<>();
+        hooks.onCommit = rows -> {
+            hooks.onCommit = again -> {};
+            others.add(single("a", transaction -> {}));
+            others.add(single("b", transaction -> {}));
+        };
+
+        assertThat(single("a", transaction -> {})).isEqualTo(StageCommit.committed());
+
+        assertThat(others).containsExactly(StageCommit.held(), StageCommit.committed());
+    }
+
+    @Test
+    void aSingleStageOfAFullStoreIsRefusedBeforeItsWork() {
+        claim("a");
+        claim("b");
+
+        assertThatExceptionOfType(IdempotencyException.StoreFull.class).isThrownBy(() -> once("c"));
+
+        assertThat(hooks.calls).isEmpty();
+        assertThat(store.find(KeyId.of("c"))).isEmpty();
+    }
+
+    @Test
+    void aSingleStageThatRunsHasItsKeysPlace() {
+        claim("a");
+
+        StageCommit end = single("b", transaction -> {
+            assertThatExceptionOfType(IdempotencyException.StoreFull.class).isThrownBy(() -> claim("c"));
+            assertThatExceptionOfType(IdempotencyException.StoreFull.class).isThrownBy(() -> once("d"));
+        });
+
+        assertThat(end).isEqualTo(StageCommit.committed());
+    }
+
+    @Test
+    void aSingleStageThatFailedGivesItsKeysPlaceBack() {
+        claim("a");
+        StageCommit end = single("b", transaction -> {
+            throw new IllegalStateException("no stock");
+        });
+
+        assertThat(end.kind()).isEqualTo(StageCommit.Kind.ROLLED_BACK);
+        assertThat(once("c").replayed()).isFalse();
+    }
+
+    /** The key that is inserted meanwhile gets the place that the stage had for it. */
+    @Test
+    void aSingleStagesKeyCountsOnceHoweverItComesToBeStored() {
+        claim("a");
+
+        StageCommit end = single("b", transaction -> claim("b"));
+
+        assertThat(end).isEqualTo(StageCommit.fencedOff());
+    }
+
+    @Test
+    void anExpiredKeyMakesRoomForASingleStage() {
+        finish("a");
+        claim("b");
+        now = now.plus(TIME_TO_LIVE);
+
+        assertThat(once("c").replayed()).isFalse();
+
+        assertThat(store.find(KeyId.of("a"))).isEmpty();
+    }
+
+    @Test
+    void aSingleStageThatReplacesAnExpiredKeyNeedsNoRoom() {
+        finish("a");
+        claim("b");
+        now = now.plus(TIME_TO_LIVE);
+
+        assertThat(once("a").replayed()).isFalse();
+
+        assertThat(store.find(KeyId.of("b"))).isPresent();
+    }
+
+    /** A key that is replaced makes no room by being deleted, because its place is taken. */
+    @Test
+    void theKeyThatASingleStageReplacesMakesNoRoomForOthers() {
+        finish("a");
+        claim("b");
+        now = now.plus(TIME_TO_LIVE);
+
+        StageCommit end = single(
+                "a",
+                transaction -> assertThatExceptionOfType(IdempotencyException.StoreFull.class)
+                        .isThrownBy(() -> claim("c")));
+
+        assertThat(end).isEqualTo(StageCommit.fencedOff());
+        assertThat(once("a").replayed()).isFalse();
+    }
+
+    private Execution once(String value) {
+        return service().once("op", KeyId.of(value), REQUEST, stage -> {
+            stage.transaction().add(value);
+            return DONE;
+        });
+    }
+
+    /** Runs a single stage at the port, in place of whatever is stored. */
+    private StageCommit single(String value, Consumer<List<String>> work) {
+        StoredKey next = finished(value);
+        return store.commitSingle(next, Isolation.SERIALIZABLE, LEASE, new SingleStage<>() {
+            @Override
+            public boolean replaces(StoredKey stored) {
+                return true;
+            }
+
+            @Override
+            public StoredProgress work(List<String> transaction) {
+                work.accept(transaction);
+                return next.progress();
+            }
+        });
+    }
+
+    private StoredKey finished(String value) {
+        IdempotencyKey key = new IdempotencyKey(
+                new KeyCreation(KeyId.of(value), UUID.randomUUID(), "op", REQUEST, Fingerprint.of("op", REQUEST), now),
+                new KeyProgress(new KeyState.Finished(DONE, now, now.plus(TIME_TO_LIVE)), 1, 0, "", now));
+        return new StoredKey(key, new Revision(UUID.randomUUID()));
+    }
+
+    // The bound
 
     @Test
     void aFullStoreRefusesNewKeysAndKeepsPromisedReplays() {

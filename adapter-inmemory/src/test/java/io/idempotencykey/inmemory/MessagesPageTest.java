@@ -11,7 +11,6 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
-import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.ResponseCodec;
@@ -61,7 +60,6 @@ class MessagesPageTest {
 
     private final Broker broker = new Broker();
     private final Outbox outbox = new Outbox();
-    private final Set<String> diesAtWork = ConcurrentHashMap.newKeySet();
     private final ExecutorService executor = Executors.newCachedThreadPool();
 
     @AfterEach
@@ -110,7 +108,7 @@ class MessagesPageTest {
                 broker.losesAcknowledgement(event);
             }
             if (i % 5 == 0) {
-                diesAtWork.add(event.id());
+                accounting.killing.add(event.customer());
             }
             if (i % 7 == 0) {
                 accounting.failures.put(event.customer(), new AtomicInteger(i % 4));
@@ -165,13 +163,14 @@ class MessagesPageTest {
     @Test
     void aConsumerThatDiesAtWorkIsFollowedByOneThatDoesTheWork() throws Exception {
         Event event = new Event("event-1", "customer-1", 100);
-        diesAtWork.add(event.id());
+        accounting.killing.add(event.customer());
         broker.publish(event);
         startConsumers();
 
-        // Deliveries find the key held until the dead consumer's lease is over.
-        assertThat(deliverAll()).isGreaterThan(2);
+        // Nothing is left of the dead consumer's work, not even the key, so the next delivery finds the way free.
+        assertThat(deliverAll()).isEqualTo(2);
 
+        assertThat(ledger.rows).hasSize(1);
         assertThat(outbox.sentFor(event)).containsExactlyElementsOf(ledger.rows);
     }
 
@@ -251,12 +250,20 @@ class MessagesPageTest {
     @Test
     void aConsumerMayWaitForTheOneThatIsAtWork() throws Exception {
         Event event = new Event("event-1", "customer-1", 100);
-        Claim.Claimed other = (Claim.Claimed) keys.claim(issueInvoice, keyOf(event), requestOf(event));
+        CountDownLatch atWork = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        accounting.before = () -> {
+            atWork.countDown();
+            await(goOn);
+        };
+        Future<Invoice> other = executor.submit(() -> handle(event));
+        await(atWork);
         Future<Invoice> waiting = executor.submit(() -> handlePatiently(event));
 
-        keys.workStage(issueInvoice, other.key(), requestOf(event));
+        goOn.countDown();
 
-        assertThat(waiting.get(30, TimeUnit.SECONDS)).isEqualTo(ledger.rows.get(0));
+        assertThat(waiting.get(30, TimeUnit.SECONDS)).isEqualTo(other.get(30, TimeUnit.SECONDS));
+        assertThat(ledger.rows).hasSize(1);
     }
 
     private Invoice handlePatiently(Event event) {
@@ -347,7 +354,6 @@ class MessagesPageTest {
                 return;
             }
             try {
-                dieAtWork(delivery.event());
                 onDelivery(delivery);
             } catch (ConsumerDied e) {
                 executor.execute(this::consume);
@@ -355,14 +361,6 @@ class MessagesPageTest {
             } finally {
                 delivery.connectionEnds();
             }
-        }
-    }
-
-    /** Takes the key as run does, and then vanishes. */
-    private void dieAtWork(Event event) {
-        if (diesAtWork.remove(event.id())
-                && keys.claim(issueInvoice, keyOf(event), requestOf(event)) instanceof Claim.Claimed) {
-            throw new ConsumerDied();
         }
     }
 
@@ -382,6 +380,7 @@ class MessagesPageTest {
         throw new AssertionError("there are still messages to deliver");
     }
 
+    /** Ends a consumer at its work, as the death of its process would. */
     private static final class ConsumerDied extends Error {
         private static final long serialVersionUID = 1L;
     }
@@ -533,12 +532,16 @@ class MessagesPageTest {
     /** Gives each invoice another number, so that work that was done twice shows. */
     private static final class Accounting {
         final Map<String, AtomicInteger> failures = new ConcurrentHashMap<>();
+        final Set<String> killing = ConcurrentHashMap.newKeySet();
         volatile Runnable before = () -> {};
         private final AtomicInteger numbers = new AtomicInteger();
 
         Invoice invoiceFor(Request request) throws IOException, UnknownCustomer {
             before.run();
             String customer = request.typed().text("customer");
+            if (killing.remove(customer)) {
+                throw new ConsumerDied();
+            }
             if (customer.equals("nobody")) {
                 throw new UnknownCustomer();
             }
