@@ -140,6 +140,7 @@ class AnswerTest {
         World world = new World();
         Operation<List<String>> operation = world.service
                 .operation(NAME)
+                .staged()
                 .respond(RecoveryPoint.STARTED, stage -> {
                     world.pass(World.LEASE);
                     Threads.elsewhere(() -> world.other.claim(
@@ -168,6 +169,7 @@ class AnswerTest {
         List<Integer> runs = new ArrayList<>();
         Operation<List<String>> operation = world.service
                 .operation(NAME)
+                .staged()
                 .respond(RecoveryPoint.STARTED, stage -> {
                     runs.add(runs.size());
                     if (runs.size() == 2) {
@@ -192,17 +194,32 @@ class AnswerTest {
     @Test
     void aTransientFailureIsNeverAnAnswer() {
         World world = new World();
-        Operation<List<String>> operation = world.service
-                .operation(NAME)
-                .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
-                .answering(Exception.class, e -> NO_SUCH_CART)
-                .build();
         world.store.always(Call.COMMIT_STAGE, Fault.TRANSIENT);
 
         assertThatExceptionOfType(IdempotencyException.RetriesExhausted.class)
-                .isThrownBy(() -> world.service.run(operation, world.id, World.REQUEST));
+                .isThrownBy(() ->
+                        world.service.run(answeringEverything(world).staged().build(), world.id, World.REQUEST));
 
         assertThat(world.state()).isInstanceOf(KeyState.Failed.class);
+    }
+
+    @Test
+    void aTransientFailureIsNotTheAnswerOfASingleStageEither() {
+        World world = new World();
+        world.store.always(Call.COMMIT_SINGLE, Fault.TRANSIENT);
+
+        assertThatExceptionOfType(IdempotencyException.RetriesExhausted.class)
+                .isThrownBy(() -> world.service.run(answeringEverything(world).build(), world.id, World.REQUEST));
+
+        assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(World.MAX_TRIES);
+        assertThat(world.find()).isEmpty();
+    }
+
+    private static Operation.Builder<List<String>> answeringEverything(World world) {
+        return world.service
+                .operation(NAME)
+                .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
+                .answering(Exception.class, e -> NO_SUCH_CART);
     }
 
     @Test

@@ -264,6 +264,7 @@ class FrontDoorTest {
     @Test
     void theFirstDeclarationThatGivesAResponseIsTheAnswer() {
         Operation<List<String>> operation = keys.operation("op")
+                .staged()
                 .respond(STARTED, stage -> {
                     throw new IOException("gone");
                 })
@@ -279,6 +280,7 @@ class FrontDoorTest {
     void anAnswerThatFailsIsAFailureOfItsOwn() {
         IllegalStateException failure = new IllegalStateException("no message");
         Operation<List<String>> operation = keys.operation("op")
+                .staged()
                 .respond(STARTED, stage -> {
                     throw new IOException("gone");
                 })
@@ -297,6 +299,7 @@ class FrontDoorTest {
     void anInterruptionIsNoAnswerAndLeavesTheRequestToBeCompleted() {
         InterruptedException stopping = new InterruptedException();
         Operation<List<String>> operation = keys.operation("op")
+                .staged()
                 .respond(STARTED, stage -> {
                     throw stopping;
                 })
@@ -336,6 +339,7 @@ class FrontDoorTest {
     @Test
     void anAnswerIsStoredByAThreadThatIsInterruptedToo() {
         Operation<List<String>> operation = keys.operation("op")
+                .staged()
                 .respond(STARTED, stage -> {
                     Thread.currentThread().interrupt();
                     throw new IOException("gone");

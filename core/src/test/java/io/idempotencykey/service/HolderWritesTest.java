@@ -110,9 +110,14 @@ class HolderWritesTest {
         replacing.addAll(List.of(BUSY, BUSY));
         IllegalStateException thrown = new IllegalStateException("no stock");
 
-        Throwable told = catchThrowable(() -> keys.once("work", ID, REQUEST, stage -> {
-            throw thrown;
-        }));
+        Operation<List<String>> failing = keys.operation("op")
+                .staged()
+                .respond(STARTED, stage -> {
+                    throw thrown;
+                })
+                .build();
+
+        Throwable told = catchThrowable(() -> keys.run(failing, ID, REQUEST));
 
         assertThat(told).isSameAs(thrown).hasNoSuppressedExceptions();
         assertThat(store.key(ID).state()).isInstanceOf(KeyState.Failed.class);
@@ -144,6 +149,7 @@ class HolderWritesTest {
         IllegalStateException thrown = new IllegalStateException("no transaction");
         committing.add(StageCommit.rolledBack(thrown));
         Operation<List<String>> answering = keys.operation("op")
+                .staged()
                 .respond(STARTED, stage -> DONE)
                 .answering(IllegalStateException.class, e -> DONE)
                 .build();
@@ -157,6 +163,7 @@ class HolderWritesTest {
     void aFailureOfAStoreIsNoAnswer() {
         StoreFailure thrown = failure(StoreFailure.Kind.UNAVAILABLE);
         Operation<List<String>> answering = keys.operation("op")
+                .staged()
                 .respond(STARTED, stage -> {
                     throw thrown;
                 })
@@ -170,6 +177,7 @@ class HolderWritesTest {
     @Test
     void anAnswerIsStoredOnAThreadThatIsNotInterruptedMeanwhile() {
         Operation<List<String>> answering = keys.operation("op")
+                .staged()
                 .respond(STARTED, stage -> {
                     Thread.currentThread().interrupt();
                     throw new IllegalStateException("gone");
@@ -185,6 +193,7 @@ class HolderWritesTest {
     @Test
     void aReleaseIsNotTriedLongerThanTheLease() {
         Operation<List<String>> failing = keys.operation("op")
+                .staged()
                 .lease(Duration.ofMillis(1))
                 .respond(STARTED, stage -> {
                     store.pass(Duration.ofMillis(1));

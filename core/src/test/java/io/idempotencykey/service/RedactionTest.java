@@ -116,6 +116,7 @@ class RedactionTest {
         World world = new World();
         Operation<List<String>> operation = world.service
                 .operation(NAME)
+                .staged()
                 .redact(parameters -> Map.of())
                 .respond(STARTED, stage -> {
                     throw new IllegalArgumentException("the card 4111 is refused");

@@ -71,6 +71,13 @@ class WaitingTest {
             .build();
     private final Operation<List<String>> operation =
             keys.operation("op").respond(STARTED, stage -> DONE).build();
+    private final Operation<List<String>> staged =
+            keys.operation("op").staged().respond(STARTED, stage -> DONE).build();
+    private final Operation<List<String>> unexpected = keys.operation("op")
+            .respond(STARTED, stage -> {
+                throw new AssertionError("not to be run");
+            })
+            .build();
 
     @AfterEach
     void endInterruption() {
@@ -145,7 +152,7 @@ class WaitingTest {
         busyRow = true;
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> keys.run(operation, ID, REQUEST, Duration.ofSeconds(10)));
+                .isThrownBy(() -> keys.run(staged, ID, REQUEST, Duration.ofSeconds(10)));
 
         assertThat(pauses).hasSizeGreaterThan(10);
         assertThat(events).hasSize(1).first().isInstanceOf(KeyEvent.Refused.class);
@@ -157,8 +164,72 @@ class WaitingTest {
         happensIn = 3;
         happens = () -> busyRow = false;
 
-        assertThat(keys.run(operation, ID, REQUEST, Duration.ofSeconds(10)).replayed())
+        assertThat(keys.run(staged, ID, REQUEST, Duration.ofSeconds(10)).replayed())
                 .isFalse();
+    }
+
+    @Test
+    void whoWaitsForAKeyThatASingleStageHoldsIsToldOnceThatItTookTooLong() {
+        store.taken.add(ID);
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> keys.run(operation, ID, REQUEST, Duration.ofSeconds(10)));
+
+        assertThat(pauses).hasSizeGreaterThan(10);
+        assertThat(pauses.stream().reduce(Duration.ZERO, Duration::plus)).isEqualTo(Duration.ofSeconds(10));
+        assertThat(events).hasSize(1).first().isInstanceOf(KeyEvent.Refused.class);
+    }
+
+    @Test
+    void whoDoesNotWaitForAKeyThatASingleStageHoldsIsToldAtOnce() {
+        store.taken.add(ID);
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> keys.run(operation, ID, REQUEST))
+                .satisfies(locked -> assertThat(locked.retryAfter()).contains(Duration.ofSeconds(1)));
+
+        assertThat(pauses).isEmpty();
+        assertThat(events).hasSize(1).first().isInstanceOf(KeyEvent.Refused.class);
+    }
+
+    @Test
+    void whoWaitsForASingleStageGetsItsBytes() {
+        store.taken.add(ID);
+        happensIn = 3;
+        happens = () -> {
+            store.taken.remove(ID);
+            keys.run(operation, ID, REQUEST);
+        };
+
+        Execution execution = keys.run(unexpected, ID, REQUEST, Duration.ofSeconds(10));
+
+        assertThat(execution.replayed()).isTrue();
+        assertThat(execution.response()).isEqualTo(DONE);
+        assertThat(pauses).hasSize(3);
+    }
+
+    @Test
+    void whoWaitsForASingleStageThatFailsRunsItself() {
+        store.taken.add(ID);
+        happensIn = 3;
+        happens = () -> store.taken.remove(ID);
+
+        Execution execution = keys.run(operation, ID, REQUEST, Duration.ofSeconds(10));
+
+        assertThat(execution.replayed()).isFalse();
+        assertThat(execution.response()).isEqualTo(DONE);
+        assertThat(pauses).hasSize(3);
+    }
+
+    @Test
+    void anInterruptionEndsTheWaitingForASingleStage() {
+        store.taken.add(ID);
+        interrupted = true;
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> keys.run(operation, ID, REQUEST, Duration.ofSeconds(10)));
+
+        assertThat(Thread.currentThread().isInterrupted()).isTrue();
     }
 
     @Test
