@@ -288,6 +288,11 @@ abstract class Dialect {
     /** What an error means. */
     abstract Failure failure(SQLException sql);
 
+    /** The SQL errors in a throwable that count. */
+    List<SQLException> errors(Throwable thrown) {
+        return Failure.errors(thrown);
+    }
+
     /** What a person may have to configure who sees this failure of an empty stage; empty if nobody knows. */
     String advice(Throwable failure) {
         return "";
@@ -302,7 +307,7 @@ abstract class Dialect {
     }
 
     final Set<Failure> failures(Throwable thrown) {
-        Set<Failure> found = Failure.errors(thrown).stream()
+        Set<Failure> found = errors(thrown).stream()
                 .map(this::failure)
                 .collect(Collectors.toCollection(() -> EnumSet.noneOf(Failure.class)));
         if (Failure.isHeuristic(thrown)) {

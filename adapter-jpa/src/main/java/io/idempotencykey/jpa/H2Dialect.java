@@ -205,6 +205,16 @@ final class H2Dialect extends Dialect {
         };
     }
 
+    /** A wait that took too long has for its cause the conflict that it waited for. */
+    @Override
+    List<SQLException> errors(Throwable thrown) {
+        List<SQLException> errors = super.errors(thrown);
+        if (errors.stream().anyMatch(error -> error.getErrorCode() == LOCK_TIMEOUT)) {
+            errors.removeIf(error -> error.getErrorCode() == CONCURRENT_UPDATE);
+        }
+        return errors;
+    }
+
     /** H2 keeps every character. */
     @Override
     boolean isUnrepresentable(SQLException sql) {

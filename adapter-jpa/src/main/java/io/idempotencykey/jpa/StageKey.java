@@ -116,12 +116,13 @@ interface StageKey {
             return taking;
         }
 
+        /** A stored key is told though another transaction holds the lock, which may be one that is told the same. */
         private Taking opened(KeyTable.Opening opening) {
             replaced = opening.found();
-            if (!opening.isLocked()) {
-                return Taking.HELD;
+            if (replaced != null && !stage.replaces(replaced)) {
+                return Taking.STORED;
             }
-            return replaced == null || stage.replaces(replaced) ? Taking.TAKEN : Taking.STORED;
+            return opening.isLocked() ? Taking.TAKEN : Taking.HELD;
         }
 
         @Override

@@ -8,7 +8,8 @@ import org.junit.jupiter.api.Test;
 
 /** What those errors mean that no server can be made to give at will. */
 class FailureTest {
-    private static final Dialect POSTGRESQL = new PostgresqlDialect(List.of("read committed", "0", "0", "0", "0"));
+    private static final Dialect POSTGRESQL =
+            new PostgresqlDialect(List.of("read committed", "0", "0", "0", "0", "UTF8"));
     private static final Dialect MARIADB = new MariadbDialect(List.of("REPEATABLE-READ", "0", "50"));
     private static final Dialect H2 = new H2Dialect(2, 2_000);
 

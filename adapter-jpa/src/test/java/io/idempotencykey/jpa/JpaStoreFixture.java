@@ -185,7 +185,7 @@ abstract class JpaStoreFixture {
         }));
         assertThat(thrown).isNotNull().isNotInstanceOf(IdempotencyException.class);
         assertThat(runs).hasValue(1);
-        assertThat(keys.retrieve(id).failedAttempts()).isEqualTo(1);
+        assertThat(store.find(id)).isEmpty();
         return thrown;
     }
 }
