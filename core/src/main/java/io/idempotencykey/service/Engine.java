@@ -35,6 +35,7 @@ final class Engine<T> {
     private final StoreAccess<T> access;
     private final StoreClock clock;
     private final Plan undeclared;
+    private final FinishedKeys finishedKeys = new FinishedKeys();
 
     Engine(KeyStore<T> store, Settings settings) {
         this.store = store;
@@ -108,11 +109,17 @@ final class Engine<T> {
                 .orElseThrow(() -> new IdempotencyException.NotFound(id));
     }
 
+    /** Whether a key is likely to be finished, so that it is best read before anything else. */
+    boolean isLikelyFinished(KeyId id) {
+        return finishedKeys.isLikely(id);
+    }
+
     /** The fresh key if it is stored now, be it in place of an expired one; else the key that stands there. */
     StoredKey insertOrFind(StoredKey fresh) {
         Tries tries = new Tries(settings);
+        boolean isLikelyThere = isLikelyFinished(fresh.id());
         while (true) {
-            StoreAccess.Write write = access.insert(fresh);
+            StoreAccess.Write write = isLikelyThere ? StoreAccess.Write.LOST : access.insert(fresh);
             if (write == StoreAccess.Write.DONE) {
                 return created(fresh);
             }
@@ -127,9 +134,10 @@ final class Engine<T> {
                     return created(fresh);
                 }
             }
-            if (write == StoreAccess.Write.BUSY || !tries.another()) {
+            if (write == StoreAccess.Write.BUSY || !(isLikelyThere || tries.another())) {
                 throw busy(fresh.id());
             }
+            isLikelyThere = false;
         }
     }
 
@@ -282,7 +290,7 @@ final class Engine<T> {
 
             @Override
             public StoreAccess.Write replay(Claim.Replay replay) {
-                events().emit(new KeyEvent.Replayed(replay.key()));
+                replayed(replay.key());
                 return StoreAccess.Write.DONE;
             }
 
@@ -291,6 +299,11 @@ final class Engine<T> {
                 return StoreAccess.Write.DONE;
             }
         });
+    }
+
+    void replayed(IdempotencyKey key) {
+        finishedKeys.add(key.id());
+        events().emit(new KeyEvent.Replayed(key));
     }
 
     // Write, as the holder
@@ -362,6 +375,7 @@ final class Engine<T> {
     StageResult finished(StageResult result) {
         if (result instanceof StageResult.Finished finished) {
             IdempotencyKey key = finished.key();
+            finishedKeys.add(key.id());
             events().emit(new KeyEvent.Finished(key, Duration.between(key.createdAt(), key.updatedAt())));
         }
         return result;

@@ -73,7 +73,7 @@ final class SingleRun<T> {
     /** Runs the stage or finds its answer; empty if the key is to be resumed stage by stage. */
     Optional<Execution> run() {
         try {
-            Optional<End> end = Optional.empty();
+            Optional<End> end = engine.isLikelyFinished(fresh.id()) ? look() : Optional.empty();
             while (end.isEmpty()) {
                 end = attempt();
             }
@@ -180,7 +180,7 @@ final class SingleRun<T> {
         IdempotencyKey key =
                 Transitions.checkFingerprint(stored.key(), fresh.key().fingerprint());
         if (key.state() instanceof KeyState.Finished finished) {
-            events().emit(new KeyEvent.Replayed(key));
+            engine.replayed(key);
             return End.of(key, finished.response(), true);
         }
         return End.STAGED;

@@ -13,6 +13,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What requests cost, in calls of the store; reading its time apart. */
 class CostTest {
@@ -35,12 +36,10 @@ class CostTest {
     @ParameterizedTest
     @EnumSource(names = {"LOCKED", "FINISHED", "QUARANTINED"})
     void aReplayOrARefusalCostsOneInsertAndOneRead(State state) {
-        World world = new World();
-        world.put(state, NAME, World.TAXED);
-        Operation<List<String>> operation = threeStages(world);
-
         for (boolean other : new boolean[] {false, true}) {
-            world.store.forget();
+            World world = new World();
+            world.put(state, NAME, World.TAXED);
+            Operation<List<String>> operation = threeStages(world);
             try {
                 world.service.run(operation, world.id, other ? World.OTHER_REQUEST : World.REQUEST);
             } catch (IdempotencyException refused) {
@@ -48,6 +47,42 @@ class CostTest {
             }
             assertThat(world.store.calls()).containsExactly(Call.INSERT, Call.FIND);
         }
+    }
+
+    /** Of either way, also for another request; and if it isn't there any more, only the read was in vain. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aReplayOfAKeyThatThisServiceHasSeenFinishedCostsOneRead(boolean single) {
+        World world = new World();
+        Operation<List<String>> operation = single
+                ? world.service
+                        .operation(NAME)
+                        .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
+                        .build()
+                : threeStages(world);
+        List<Call> run = single
+                ? List.of(Call.COMMIT_SINGLE)
+                : List.of(Call.INSERT, Call.COMMIT_STAGE, Call.COMMIT_STAGE, Call.COMMIT_STAGE);
+        world.service.run(operation, world.id, World.REQUEST);
+        assertThat(world.store.calls()).isEqualTo(run);
+
+        for (int i = 0; i < 2; i++) {
+            world.store.forget();
+            assertThat(world.service.run(operation, world.id, World.REQUEST).replayed())
+                    .isTrue();
+            assertThat(world.store.calls()).containsExactly(Call.FIND);
+        }
+        world.store.forget();
+        assertThatExceptionOfType(IdempotencyException.Mismatch.class)
+                .isThrownBy(() -> world.service.run(operation, world.id, World.OTHER_REQUEST));
+        assertThat(world.store.calls()).containsExactly(Call.FIND);
+
+        world.pass(World.TIME_TO_LIVE);
+        Operation<List<String>> later = world.service
+                .operation(NAME)
+                .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
+                .build();
+        assertThat(world.service.run(later, world.id, World.REQUEST).replayed()).isFalse();
     }
 
     @Test
