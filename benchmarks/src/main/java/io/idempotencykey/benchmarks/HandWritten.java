@@ -171,8 +171,8 @@ final class HandWritten implements Side {
         }
     }
 
-    @Override
-    public void replay(String key) throws Exception {
+    /** Repeats a request, and returns when it has the stored response. */
+    void replay(String key) throws Exception {
         if (!claim(key, UUID.randomUUID())) {
             retrieve(key);
         }

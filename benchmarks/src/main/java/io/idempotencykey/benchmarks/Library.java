@@ -79,8 +79,8 @@ final class Library implements Side {
         });
     }
 
-    @Override
-    public void replay(String key) {
+    /** Repeats a request, and returns when it has the stored response. */
+    void replay(String key) {
         Claim claim = service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS));
         Response response = claim instanceof Claim.Replay replay ? replay.response() : unexpected(key);
         if (response.status() != 201) {

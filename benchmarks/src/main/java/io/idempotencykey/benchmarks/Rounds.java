@@ -12,8 +12,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Runs two sides in turn in short rounds, and compares each round with its neighbour. A disturbance of the machine that
- * lasts longer than a round affects both sides.
+ * Runs sides in turn in short rounds, and compares each round with its neighbours. A disturbance of the machine that
+ * lasts longer than a round affects all sides.
  */
 record Rounds(int count, Duration length) {
     private static final int WARM_UP = 4;
@@ -42,27 +42,31 @@ record Rounds(int count, Duration length) {
         }
     }
 
-    /** Measures how often per second the tasks are done; the first rounds are for warming up. */
+    /** Measures how often per second the tasks are done. */
     Result compare(int threads, Task first, Task second) throws Exception {
-        List<Double> firsts = new ArrayList<>();
-        List<Double> seconds = new ArrayList<>();
+        List<List<Double>> rates = rates(threads, List.of(first, second));
+        return new Result(rates.get(0), rates.get(1));
+    }
+
+    /** Measures each task's rate in each round; the first rounds are for warming up, and every second one goes back. */
+    List<List<Double>> rates(int threads, List<Task> tasks) throws Exception {
+        List<List<Double>> rates = new ArrayList<>();
+        tasks.forEach(task -> rates.add(new ArrayList<>()));
         ExecutorService executor = Executors.newFixedThreadPool(threads);
         try {
-            for (int round = 0; round < WARM_UP; round++) {
-                rate(executor, threads, first);
-                rate(executor, threads, second);
-            }
-            for (int round = 0; round < count; round++) {
-                boolean swap = round % 2 == 1;
-                double one = rate(executor, threads, swap ? second : first);
-                double other = rate(executor, threads, swap ? first : second);
-                firsts.add(swap ? other : one);
-                seconds.add(swap ? one : other);
+            for (int round = -WARM_UP; round < count; round++) {
+                for (int i = 0; i < tasks.size(); i++) {
+                    int task = round % 2 == 0 ? i : tasks.size() - 1 - i;
+                    double rate = rate(executor, threads, tasks.get(task));
+                    if (round >= 0) {
+                        rates.get(task).add(rate);
+                    }
+                }
             }
         } finally {
             executor.shutdownNow();
         }
-        return new Result(firsts, seconds);
+        return rates;
     }
 
     /** Measures how often per second a task is done. */

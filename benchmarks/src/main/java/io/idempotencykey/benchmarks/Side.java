@@ -1,12 +1,9 @@
 package io.idempotencykey.benchmarks;
 
-/** One of two ways to do the same work. */
+/** One of several ways to do the same work. */
 interface Side extends AutoCloseable {
-    /** Runs a new request: claims its key, and writes one row in each of two stages. */
+    /** Runs a new request, which has a key of its own and writes one row in each of its stages. */
     void request(String key) throws Exception;
-
-    /** Repeats a request, and returns when it has the stored response. */
-    void replay(String key) throws Exception;
 
     @Override
     void close();
