@@ -22,7 +22,8 @@ import java.util.UUID;
  */
 final class HandWritten implements Side {
     private static final String SERIALIZATION_FAILURE = "40001";
-    private static final String PARAMETERS = "{\"cart\":42,\"email\":\"a@example.org\",\"express\":true}";
+    static final String PARAMETERS = "{\"cart\":42,\"email\":\"a@example.org\",\"express\":true}";
+    static final String HEADERS = "{\"content-type\":[\"application/json\"]}";
 
     private static final String INSERT = """
             insert into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,
@@ -39,7 +40,7 @@ final class HandWritten implements Side {
                 due_at = ?, finished_at = ?, response_status = ?, response_headers = cast(? as json), response_body = ?,
                 revision = ?
             where scope = ? and key_value = ? and revision = ?""";
-    private static final String FIND = """
+    static final String FIND = """
             select fingerprint, state, due_at, response_status, response_headers, response_body from idempotency_key
             where scope = ? and key_value = ?""";
     private static final String BOOK = "insert into booking (content, id) values (?, ?)";
@@ -53,7 +54,7 @@ final class HandWritten implements Side {
     }
 
     @FunctionalInterface
-    private interface Work {
+    interface Work {
         void on(Connection connection) throws SQLException;
     }
 
@@ -84,7 +85,7 @@ final class HandWritten implements Side {
                 update.setObject(2, then.plusDays(1));
                 update.setObject(3, then);
                 update.setInt(4, 201);
-                update.setString(5, "{\"content-type\":[\"application/json\"]}");
+                update.setString(5, HEADERS);
                 update.setBytes(6, Library.BODY.getBytes(StandardCharsets.UTF_8));
                 update.setObject(7, UUID.randomUUID());
                 fence(update, 8, key, paid);
@@ -124,15 +125,22 @@ final class HandWritten implements Side {
     }
 
     private void stage(Work work) throws SQLException {
+        transaction(pool, connection -> {
+            if (setsIsolation) {
+                try (Statement statement = connection.createStatement()) {
+                    statement.execute("set transaction isolation level serializable");
+                }
+            }
+            work.on(connection);
+        });
+    }
+
+    /** Runs a transaction, and runs it again if it failed to serialize. The work may have committed already. */
+    static void transaction(HikariDataSource pool, Work work) throws SQLException {
         while (true) {
             try (Connection connection = pool.getConnection()) {
                 connection.setAutoCommit(false);
                 try {
-                    if (setsIsolation) {
-                        try (Statement statement = connection.createStatement()) {
-                            statement.execute("set transaction isolation level serializable");
-                        }
-                    }
                     work.on(connection);
                     connection.commit();
                     return;
@@ -154,7 +162,7 @@ final class HandWritten implements Side {
         }
     }
 
-    private static void book(Connection connection, String id, String content) throws SQLException {
+    static void book(Connection connection, String id, String content) throws SQLException {
         try (PreparedStatement insert = connection.prepareStatement(BOOK)) {
             insert.setString(1, content);
             insert.setString(2, id);
@@ -197,13 +205,13 @@ final class HandWritten implements Side {
         }
     }
 
-    private static String fingerprint() throws Exception {
+    static String fingerprint() throws Exception {
         MessageDigest digest = MessageDigest.getInstance("SHA-256");
         digest.update(Library.PATH.getBytes(StandardCharsets.UTF_8));
         return "v1:" + HexFormat.of().formatHex(digest.digest(PARAMETERS.getBytes(StandardCharsets.UTF_8)));
     }
 
-    private static OffsetDateTime now() {
+    static OffsetDateTime now() {
         return OffsetDateTime.now(ZoneOffset.UTC);
     }
 

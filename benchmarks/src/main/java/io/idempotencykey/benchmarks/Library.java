@@ -7,8 +7,11 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.jpa.JpaKeyStore;
 import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import jakarta.persistence.EntityManager;
@@ -19,6 +22,7 @@ import org.hibernate.jpa.HibernatePersistenceConfiguration;
 /** Runs requests as an application does with the library: through the service, with rows as entities. */
 final class Library implements Side {
     static final RecoveryPoint PAID = RecoveryPoint.named("paid");
+    static final String OPERATION = "place-order";
     static final Map<String, Object> PARAMETERS = Map.of("cart", 42, "email", "a@example.org", "express", true);
     static final String PATH = "/carts/42/complete";
     static final String BODY = "{\"order\":\"8e03978e-40d5-43dd-bc93-6894a57f9324\",\"total\":\"42.00\"}";
@@ -27,6 +31,7 @@ final class Library implements Side {
     private final EntityManagerFactory factory;
     private final JpaKeyStore store;
     private final IdempotencyKeyService<EntityManager> service;
+    private final Operation<EntityManager> staged;
 
     Library(String url, int connections, Server.Given given) {
         this.pool = Server.pool(url, connections, given);
@@ -36,6 +41,10 @@ final class Library implements Side {
         this.factory = configuration.createEntityManagerFactory();
         this.store = new JpaKeyStore(factory);
         this.service = new IdempotencyKeyService<>(store);
+        this.staged = service.operation(OPERATION)
+                .respond(RecoveryPoint.STARTED, Library::place)
+                .staged()
+                .build();
     }
 
     IdempotencyKeyService<EntityManager> service() {
@@ -58,7 +67,7 @@ final class Library implements Side {
     }
 
     HeldKey claim(String key) {
-        Claim claim = service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS));
+        Claim claim = service.claim(KeyId.of("shop", key), request());
         return claim instanceof Claim.Claimed claimed ? claimed.key() : unexpected(key);
     }
 
@@ -79,9 +88,39 @@ final class Library implements Side {
         });
     }
 
+    /** Runs a new request of one stage in one transaction. */
+    void once(String key) {
+        check(service.once(OPERATION, KeyId.of("shop", key), request(), Library::place), false);
+    }
+
+    /** Repeats a request of one stage as its client does, by the same call. */
+    void onceMore(String key) {
+        check(service.once(OPERATION, KeyId.of("shop", key), request(), Library::place), true);
+    }
+
+    /** Runs a new request of one stage in two transactions: a claim, and the stage. */
+    void staged(String key) {
+        check(service.run(staged, KeyId.of("shop", key), request()), false);
+    }
+
+    private static Response place(StageContext<EntityManager> stage) {
+        stage.transaction().persist(new Booking(stage.key().id().value(), "placed"));
+        return Response.of(201, "application/json", BODY);
+    }
+
+    private static Request request() {
+        return Request.of("POST", PATH, PARAMETERS);
+    }
+
+    private static void check(Execution execution, boolean replayed) {
+        if (execution.replayed() != replayed || execution.response().status() != 201) {
+            throw new IllegalStateException("another execution: " + execution);
+        }
+    }
+
     /** Repeats a request, and returns when it has the stored response. */
     void replay(String key) {
-        Claim claim = service.claim(KeyId.of("shop", key), Request.of("POST", PATH, PARAMETERS));
+        Claim claim = service.claim(KeyId.of("shop", key), request());
         Response response = claim instanceof Claim.Replay replay ? replay.response() : unexpected(key);
         if (response.status() != 201) {
             throw new IllegalStateException("another response: " + response.status());

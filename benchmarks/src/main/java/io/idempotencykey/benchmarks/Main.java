@@ -16,6 +16,7 @@ public final class Main {
 
     static {
         BENCHMARKS.put("throughput", (server, out) -> Throughput.run(server, ROUNDS, out));
+        BENCHMARKS.put("single", (server, out) -> Single.run(server, ROUNDS, out));
         BENCHMARKS.put("replay", (server, out) -> Replay.run(server, ROUNDS, out));
         BENCHMARKS.put("growth", (server, out) -> Growth.run(server, ROUNDS, out));
         BENCHMARKS.put("reaping", (server, out) -> Reaping.run(server, ROUNDS, out));
