@@ -43,7 +43,7 @@ final class HandWritten implements Side {
     static final String FIND = """
             select fingerprint, state, due_at, response_status, response_headers, response_body from idempotency_key
             where scope = ? and key_value = ?""";
-    private static final String BOOK = "insert into booking (content, id) values (?, ?)";
+    static final String BOOK = "insert into booking (content, id) values (?, ?)";
 
     private final HikariDataSource pool;
     private final boolean setsIsolation;
@@ -157,9 +157,13 @@ final class HandWritten implements Side {
     }
 
     private static void again(SQLException e) throws SQLException {
-        if (!SERIALIZATION_FAILURE.equals(e.getSQLState())) {
+        if (!failedToSerialize(e)) {
             throw e;
         }
+    }
+
+    static boolean failedToSerialize(Throwable e) {
+        return e instanceof SQLException sql && SERIALIZATION_FAILURE.equals(sql.getSQLState());
     }
 
     static void book(Connection connection, String id, String content) throws SQLException {

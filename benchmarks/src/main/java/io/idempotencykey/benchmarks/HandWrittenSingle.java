@@ -23,8 +23,8 @@ import java.util.UUID;
  * serialize is run again.
  *
  * <p>It guarantees that of all requests with a key one commits, and stores its answer. Unlike the library, it doesn't
- * look up a commit whose answer was lost, doesn't replace an expired key, and doesn't make sure that the transaction has
- * the settings that it counts on.
+ * look up a commit whose answer was lost, doesn't replace an expired key, and doesn't make sure that the transaction
+ * has the settings that it counts on.
  */
 final class HandWrittenSingle implements Side {
     private static final String TAKE = "select pg_try_advisory_xact_lock(?); " + HandWritten.FIND;
@@ -33,8 +33,8 @@ final class HandWrittenSingle implements Side {
                 request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,
                 last_error, state, recovery_point, locked_at, due_at, finished_at, response_status, response_headers,
                 response_body, quarantined_at, quarantine_reason, revision)
-            values (?, ?, ?, ?, ?, ?, cast(? as json), ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?, ?, cast(? as json), ?, null,
-                null, ?);
+            values (?, ?, ?, ?, ?, ?, cast(? as json), ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?, ?, cast(? as json), ?,
+                null, null, ?);
             commit""";
 
     private final HikariDataSource pool;

@@ -1,4 +1,4 @@
-/** Measures the cost of the guarantees: each benchmark runs two sides in turn on one server, and prints the ratio. */
+/** Measures the cost of the guarantees: each benchmark runs sides in turn on one server, and prints ratios. */
 @NullMarked
 package io.idempotencykey.benchmarks;
 
