@@ -190,8 +190,15 @@ final class HandWritten implements Side {
         }
     }
 
-    /** Replays a key that is known to exist, so that it need not be claimed first. */
-    void retrieve(String key) throws Exception {
+    /** Repeats a request whose key is known to exist, by one read, and makes sure that it is the same request. */
+    void read(String key) throws Exception {
+        if (!retrieve(key).equals(fingerprint())) {
+            throw new IllegalStateException("another request: " + key);
+        }
+    }
+
+    /** Replays a key that is known to exist, so that it need not be claimed first; returns its fingerprint. */
+    String retrieve(String key) throws Exception {
         try (Connection connection = pool.getConnection();
                 PreparedStatement find = connection.prepareStatement(FIND)) {
             find.setString(1, "shop");
@@ -205,6 +212,7 @@ final class HandWritten implements Side {
                         || result.getBytes(6).length != Library.BODY.length()) {
                     throw new IllegalStateException("another response: " + key);
                 }
+                return result.getString(1);
             }
         }
     }
