@@ -91,17 +91,17 @@ public interface KeyStore<T> {
     StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work);
 
     /**
-     * Rule 18: runs a request's only stage in one new transaction, which takes the key first and stores it last, so that
-     * nothing of the key is visible before the commit.
+     * Rule 18: runs a request's only stage in one new transaction, which takes the key first and stores it last, so
+     * that nothing of the key is visible before the commit.
      *
-     * <p>The key is taken before the work is called, in a way that ends with the transaction, however that ends. Another
-     * call for the key gets {@link StageCommit.Kind#HELD} meanwhile, within a second. If the key is stored, the stage is
-     * asked whether it replaces it; if not, the call ends as fenced off. The stored key may have been read shortly
-     * before this key was taken, because the last write finds out what is true.
+     * <p>The key is taken before the work is called, in a way that ends with the transaction, however that ends.
+     * Another call for the key gets {@link StageCommit.Kind#HELD} meanwhile, within a second. If the key is stored, the
+     * stage is asked whether it replaces it; if not, the call ends as fenced off. The stored key may have been read
+     * shortly before this key was taken, because the last write finds out what is true.
      *
-     * <p>Then the work is called, and all is as in {@link #commitStage}, but for the last write: it inserts the key with
-     * the progress that the work returned, if none with its identity exists, or else it replaces the key that the stage
-     * was asked about, if that still has its revision. The identity's uniqueness is the fence. If it lets nothing
+     * <p>Then the work is called, and all is as in {@link #commitStage}, but for the last write: it inserts the key
+     * with the progress that the work returned, if none with its identity exists, or else it replaces the key that the
+     * stage was asked about, if that still has its revision. The identity's uniqueness is the fence. If it lets nothing
      * through, the call ends as fenced off.
      *
      * @param taken the key as it is while the stage runs. A store that takes a key by writing it writes this one, which

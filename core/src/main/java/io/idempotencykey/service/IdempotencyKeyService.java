@@ -141,9 +141,9 @@ public final class IdempotencyKeyService<T> {
     /**
      * Runs a request of one stage, once.
      *
-     * <p>The stage runs in one transaction with its key, and nothing is stored before it commits. So if it fails, or the
-     * server dies, the request waits for its client, and leaves nothing behind. Declare an {@link #operation} that is
-     * {@linkplain Operation.Builder#staged staged} to have it completed.
+     * <p>The stage runs in one transaction with its key, and nothing is stored before it commits. So if it fails, or
+     * the server dies, the request waits for its client, and leaves nothing behind. Declare an {@link #operation} that
+     * is {@linkplain Operation.Builder#staged staged} to have it completed.
      *
      * @param name names the work, as {@link #operation} does
      * @param id the request's key

@@ -229,14 +229,19 @@ final class SingleRun<T> {
 
     /** The stage failed: that is its answer if its operation says so. */
     private Optional<End> failed(Throwable failure) {
-        Optional<Response> answer;
+        Optional<Proposal> answer;
         try {
-            answer = StageRun.answer(plan, failure);
+            answer = StageRun.answer(plan, failure)
+                    .map(response -> engine.propose(
+                            plan,
+                            fresh,
+                            StageOutcome.respond(response),
+                            engine.clock().now()));
         } catch (Throwable e) {
             StageRun.suppress(e, failure);
             return thrown(e);
         }
-        return answer.isPresent() ? answered(answer.get(), failure) : thrown(failure);
+        return answer.isPresent() ? answered(remembered(answer.get()), failure) : thrown(failure);
     }
 
     /**
@@ -257,21 +262,25 @@ final class SingleRun<T> {
         if (end.isPresent()) {
             return end;
         }
+        // The stage had begun, as in again().
+        unresolved = false;
         events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
         if (failure instanceof InterruptedException) {
             // The compiler doesn't make callers catch it: the thread says it, too.
             Thread.currentThread().interrupt();
         }
+        if (latest != null) {
+            // The work had returned: it's the store that failed, at the last write or before it.
+            return refused(failure);
+        }
         throw StageRun.<RuntimeException>asItIs(failure);
     }
 
     /** Rule 16: stores an answer in one write; no answer is given before it is stored. */
-    private Optional<End> answered(Response response, Throwable failure) {
+    private Optional<End> answered(Proposal answer, Throwable failure) {
         // An answer is stored also by a thread that is told to stop: it is final, and its caller gets it.
         boolean interrupted = Thread.interrupted();
         try {
-            Proposal answer = remembered(engine.propose(
-                    plan, fresh, StageOutcome.respond(response), engine.clock().now()));
             StoredKey stored = engine.insertOrFind(answer.stored());
             if (stored.revision().equals(answer.revision())) {
                 events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
@@ -288,7 +297,7 @@ final class SingleRun<T> {
         }
     }
 
-    /** The store didn't run the stage. */
+    /** The store didn't run the stage, or didn't store its key. */
     private Optional<End> refused(Throwable cause) {
         if (cause instanceof StoreFailure failure) {
             switch (failure.kind()) {

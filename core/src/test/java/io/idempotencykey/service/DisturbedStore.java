@@ -92,6 +92,12 @@ final class DisturbedStore implements KeyStore<List<String>> {
         landsAfterCalls = calls;
     }
 
+    /** Makes all changes that come late. */
+    void land() {
+        late.forEach(landing -> landing.change().run());
+        late.clear();
+    }
+
     /** What became of stages whose commit came late. */
     List<StageCommit> landed() {
         return landed;

@@ -32,6 +32,9 @@ class MapKeyStore implements KeyStore<List<String>> {
     /** The keys that a single stage's transaction has taken. */
     final Set<KeyId> taken = ConcurrentHashMap.newKeySet();
 
+    /** What happens after a single stage's key was looked for and before it is taken. */
+    volatile Runnable afterLook = () -> {};
+
     /** What stages have committed. */
     final List<String> rows = new CopyOnWriteArrayList<>();
 
@@ -108,11 +111,12 @@ class MapKeyStore implements KeyStore<List<String>> {
     @Override
     public StageCommit commitSingle(
             StoredKey taking, Isolation isolation, Duration lease, SingleStage<List<String>> stage) {
+        StoredKey stored = keys.get(taking.id());
+        afterLook.run();
         if (!taken.add(taking.id())) {
             return StageCommit.held();
         }
         try {
-            StoredKey stored = keys.get(taking.id());
             if (stored != null && !stage.replaces(stored)) {
                 return StageCommit.fencedOff();
             }

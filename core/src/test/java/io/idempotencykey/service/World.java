@@ -61,6 +61,9 @@ final class World {
     /** How long core waited between tries. */
     final Queue<Duration> pauses = new ConcurrentLinkedQueue<>();
 
+    /** Whether threads that wait are interrupted. */
+    volatile boolean stopping;
+
     private final MapKeyStore keys = new MapKeyStore();
     private final AtomicInteger stageRuns = new AtomicInteger();
     private final Random random = new Random(1);
@@ -92,7 +95,10 @@ final class World {
                     }
 
                     @Override
-                    public void pause(Duration duration) {
+                    public void pause(Duration duration) throws InterruptedException {
+                        if (stopping) {
+                            throw new InterruptedException();
+                        }
                         pauses.add(duration);
                         pass(duration);
                     }
@@ -172,6 +178,24 @@ final class World {
                 new KeyCreation(id, UUID.randomUUID(), operation, request, fingerprint, since),
                 new KeyProgress(state, 3, 1, "an earlier error", since));
         return new StoredKey(key, new Revision(UUID.randomUUID()));
+    }
+
+    /** Another worker's single stage holds the key. */
+    void take() {
+        keys.taken.add(id);
+    }
+
+    /** Whatever transaction holds the key ends without a commit. */
+    void release() {
+        keys.taken.remove(id);
+    }
+
+    /** The next time that a single stage looks for its key, something happens before it takes it. */
+    void afterNextLook(Runnable event) {
+        keys.afterLook = () -> {
+            keys.afterLook = () -> {};
+            event.run();
+        };
     }
 
     /** Makes a key and holds it. */
