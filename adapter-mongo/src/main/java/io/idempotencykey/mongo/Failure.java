@@ -84,6 +84,8 @@ enum Failure {
 
     private static final int DUPLICATE_KEY = 11000;
 
+    private static final int WRITE_CONFLICT = 112;
+
     private static final String RETRYABLE_WRITE = "RetryableWriteError";
 
     /** What a throwable means, by all the driver's errors in its {@linkplain StoreFailure#chain chain}. */
@@ -154,6 +156,11 @@ enum Failure {
             case TIMED_OUT, LOST, CONFLICT, UNREACHABLE -> StageCommit.transientlyRolledBack(thrown);
             case DUPLICATE, REFUSED, NONE -> StageCommit.rolledBack(thrown);
         };
+    }
+
+    /** Whether the server says that another open transaction has written the document. */
+    static boolean isWriteConflict(MongoException thrown) {
+        return thrown.getCode() == WRITE_CONFLICT;
     }
 
     /** Whether the server's answer to a commit says that the transaction is rolled back. */

@@ -158,10 +158,10 @@ final class KeyDocument {
     /**
      * The update in a stage, which sets what changes within one creation.
      *
-     * @param holder the holder that runs the stage
+     * @param holder the holder that runs the stage; {@code null} if nobody holds the key afterwards
      * @param former the same holder if its session is stored with the key, else {@code null}
      */
-    static BsonDocument advance(StoredProgress next, HolderSession holder, @Nullable HolderSession former) {
+    static BsonDocument advance(StoredProgress next, @Nullable HolderSession holder, @Nullable HolderSession former) {
         return update(changing(next), next, holder, former);
     }
 

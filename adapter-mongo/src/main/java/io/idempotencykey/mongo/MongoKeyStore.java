@@ -33,6 +33,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -463,13 +464,13 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<ClientSession, StoredProgress> work) {
-        if (isolation != Isolation.SNAPSHOT) {
-            throw new IllegalArgumentException("argument 'isolation' is '" + isolation + "'; allowed: SNAPSHOT");
-        }
+        check(isolation);
         HolderSession kept = sessions.take(held.revision());
         HolderSession holder = kept != null ? kept : sessions.open();
         AtomicReference<StoredProgress> last = new AtomicReference<>(held.progress());
-        StageCommit end = new StageTransaction(keys, holder, kept, held).run(lease, session -> {
+        StageTransaction transaction =
+                new StageTransaction(keys, holder.session(), held, next -> KeyDocument.advance(next, holder, kept));
+        StageCommit end = transaction.run(lease, StageTransaction.Take.NOTHING, session -> {
             StoredProgress next = work.apply(session);
             last.set(next);
             return next;
@@ -483,13 +484,36 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                     holder.close();
                 }
             }
-            case FENCED_OFF -> holder.close();
+            case FENCED_OFF, HELD -> holder.close();
             case TRANSIENTLY_ROLLED_BACK -> {
                 endFormer(held, holder, Objects.requireNonNull(end.cause()));
                 sessions.keep(held.revision(), holder, lease);
             }
             // A transaction with an unknown outcome ends at the latest when the session begins its next one.
             case ROLLED_BACK, UNKNOWN -> sessions.keep(held.revision(), holder, lease);
+        }
+        return end;
+    }
+
+    private static void check(Isolation isolation) {
+        if (isolation != Isolation.SNAPSHOT) {
+            throw new IllegalArgumentException("argument 'isolation' is '" + isolation + "'; allowed: SNAPSHOT");
+        }
+    }
+
+    @Override
+    public StageCommit commitSingle(
+            StoredKey taken, Isolation isolation, Duration lease, SingleStage<ClientSession> stage) {
+        check(isolation);
+        HolderSession kept = sessions.take(taken.revision());
+        HolderSession holder = kept != null ? kept : sessions.open();
+        StageCommit end = new SingleTransaction(keys, holder.session(), taken, stage, this::find).run(lease);
+        switch (end.kind()) {
+            // The transaction may still be open: an answer was lost, or its rollback's was. It would hold the key, and
+            // what it wrote, for a minute. The next try takes the same revision, and so gets the same session, in which
+            // its first write ends the former transaction.
+            case TRANSIENTLY_ROLLED_BACK, UNKNOWN -> sessions.keep(taken.revision(), holder, lease);
+            case COMMITTED, FENCED_OFF, HELD, ROLLED_BACK -> holder.close();
         }
         return end;
     }

@@ -11,6 +11,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.bson.BsonDocument;
@@ -19,40 +20,51 @@ import org.jspecify.annotations.Nullable;
 /**
  * One run of a stage's work with its fence, in a transaction of its own.
  *
- * @param holder the holder that runs the stage
- * @param former the same holder if its session is stored with the key, else {@code null}
+ * @param held the key that the fence must find
+ * @param update the fence's update, which stores the progress that the work returned
  */
 record StageTransaction(
         MongoCollection<BsonDocument> keys,
-        HolderSession holder,
-        @Nullable HolderSession former,
-        StoredKey held) {
+        ClientSession session,
+        StoredKey held,
+        Function<StoredProgress, BsonDocument> update) {
     /** Maximum time of one commit on the server; the majority usually answers within milliseconds. */
     private static final Duration LONGEST_COMMIT = Duration.ofSeconds(10);
 
     /** How often a commit is sent at most while its answer is lost. */
     private static final int COMMITS = 3;
 
-    StageCommit run(Duration lease, Function<ClientSession, StoredProgress> work) {
-        ClientSession session = holder.session();
+    /** What a transaction does before the work is called. */
+    interface Take {
+        /** Nothing to take: the key is held already. */
+        Take NOTHING = session -> Optional.empty();
+
+        /** Takes the key, or says as what the transaction ends instead. */
+        Optional<StageCommit> take(ClientSession session);
+    }
+
+    StageCommit run(Duration lease, Take take, Function<ClientSession, StoredProgress> work) {
         StageSession stage = new StageSession(session);
-        boolean matched;
+        Optional<StageCommit> end;
         try {
             session.startTransaction(options(lease));
-            StoredProgress next = work.apply(stage.handle());
-            stage.end();
-            matched = fence(session, next);
+            end = take.take(new StageSession(session).handle());
+            if (end.isEmpty()) {
+                StoredProgress next = work.apply(stage.handle());
+                stage.end();
+                end = fence(next);
+            }
         } catch (Throwable e) {
             // Classified before the rollback, because the rollback's own failure says nothing about the stage's.
-            StageCommit end = Failure.beforeCommit(e);
-            rollBack(session, stage, e);
-            return end;
+            StageCommit failed = Failure.beforeCommit(e);
+            rollBack(stage, e);
+            return failed;
         }
-        if (!matched) {
-            rollBack(session, stage, null);
-            return StageCommit.fencedOff();
+        if (end.isPresent()) {
+            rollBack(stage, null);
+            return end.get();
         }
-        return commit(session);
+        return commit();
     }
 
     private static TransactionOptions options(Duration lease) {
@@ -66,16 +78,16 @@ record StageTransaction(
     }
 
     /** Sends the transaction's last write; an aborted transaction refuses it with NoSuchTransaction. */
-    private boolean fence(ClientSession session, StoredProgress next) {
-        return keys.updateOne(
-                                new StageSession(session).handle(),
-                                KeyDocument.withRevision(held.id(), held.revision()),
-                                KeyDocument.advance(next, holder, former))
-                        .getMatchedCount()
-                == 1;
+    private Optional<StageCommit> fence(StoredProgress next) {
+        long matched = keys.updateOne(
+                        new StageSession(session).handle(),
+                        KeyDocument.withRevision(held.id(), held.revision()),
+                        update.apply(next))
+                .getMatchedCount();
+        return matched == 1 ? Optional.empty() : Optional.of(StageCommit.fencedOff());
     }
 
-    private static void rollBack(ClientSession session, StageSession stage, @Nullable Throwable cause) {
+    private void rollBack(StageSession stage, @Nullable Throwable cause) {
         try {
             stage.end();
         } catch (RuntimeException refused) {
@@ -101,7 +113,7 @@ record StageTransaction(
      * Commits, and sends the commit again while its answer is lost. That can't commit twice, and a transaction left
      * open would block the next try. After a lost answer only success is believed.
      */
-    private static StageCommit commit(ClientSession session) {
+    private StageCommit commit() {
         RuntimeException lost = null;
         for (int sent = 0; sent < COMMITS; sent++) {
             try {
