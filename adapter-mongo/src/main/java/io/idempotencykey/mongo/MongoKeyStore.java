@@ -72,9 +72,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Commands outside a stage have concerns of their own, independent of the client's: writes are majority and
  * journaled, reads are majority on the primary. A write that waits for a document or for the majority gives up after
- * 600 ms, or sooner if the client's operations time out sooner. An insert or a deletion of expired keys, which waits
- * for the majority only, gives up after 10 s. Safe for many threads. Every command blocks for as long as the client's
- * settings let it look for a server and wait for a connection.
+ * 600 ms, or sooner if the client's operations time out sooner. Safe for many threads. Every command blocks for as long
+ * as the client's settings let it look for a server and wait for a connection.
  *
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can
  * both commit (write skew); so a stage that depends on a document has to write to it, too.
@@ -119,13 +118,6 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      * servers check deadlines only periodically.
      */
     private static final long LONGEST_WAIT = 600;
-
-    /**
-     * Maximum wait of an insert or a deletion for the majority, in milliseconds. It can be long, because no transaction
-     * blocks these, and it should be, because a key that lands after its claim gave up stays locked until its lease is
-     * over.
-     */
-    private static final long LONGEST_UNHINDERED = 10_000;
 
     /** How many keys one command deletes at most; few enough for a slow server to finish in time. */
     private static final int DELETES = 100;
@@ -283,7 +275,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return write(key, holder, proposed != null, () -> {
             try {
                 BsonDocument document = KeyDocument.insert(key, holder);
-                return bounded("insert", "documents", List.of(document), LONGEST_UNHINDERED) == 1;
+                return bounded("insert", "documents", List.of(document)) == 1;
             } catch (MongoException e) {
                 // The collection has no other unique index than that of the identity.
                 if (Failure.of(e) == Failure.DUPLICATE) {
@@ -306,7 +298,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             try {
                 BsonDocument update = KeyDocument.replace(next, holder, former);
                 BsonDocument statement = new BsonDocument("q", filter).append("u", update);
-                return bounded("update", "updates", List.of(statement), LONGEST_WAIT) == 1;
+                return bounded("update", "updates", List.of(statement)) == 1;
             } catch (MongoException e) {
                 if (Failure.of(e) == Failure.TIMED_OUT) {
                     endBlocking(filter, former, e);
@@ -317,23 +309,23 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Sends writes that give up after {@code longest} milliseconds.
+     * Sends writes that give up after {@link #LONGEST_WAIT}.
      *
      * <p>The driver's own methods have no such bound. They may also send a command twice, and rely on the server to
      * repeat a lost first answer, which not every server does.
      *
      * @return how many documents were inserted, matched or deleted
      */
-    private int bounded(String command, String field, List<BsonDocument> statements, long longest) {
+    private int bounded(String command, String field, List<BsonDocument> statements) {
         BsonDocument text = new BsonDocument(
                         command, new BsonString(keys.getNamespace().getCollectionName()))
                 .append(field, new BsonArray(statements))
                 .append("writeConcern", CONCERN.asDocument());
         Long timeout = database.getTimeout(TimeUnit.MILLISECONDS);
         if (timeout == null || timeout == 0) {
-            return send(database, text.append("maxTimeMS", new BsonInt64(longest)));
+            return send(database, text.append("maxTimeMS", new BsonInt64(LONGEST_WAIT)));
         }
-        return sendWithin(timeout, longest, text);
+        return sendWithin(timeout, text);
     }
 
     /**
@@ -344,12 +336,12 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      * so the write is sent again. Nothing proves that an earlier one was not sent, though, so afterwards only success
      * is believed.
      */
-    private int sendWithin(long timeout, long longest, BsonDocument text) {
+    private int sendWithin(long timeout, BsonDocument text) {
         long begin = System.nanoTime();
         MongoException first = null;
         long left = timeout;
         while (left > 0) {
-            long bound = Math.min(left, longest);
+            long bound = Math.min(left, LONGEST_WAIT);
             long before = left;
             left = 0;
             try {
@@ -617,7 +609,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         int deleted = 0;
         for (int from = 0; from < deletes.size(); from += DELETES) {
             List<BsonDocument> some = deletes.subList(from, Math.min(from + DELETES, deletes.size()));
-            deleted += command(() -> bounded("delete", "deletes", some, LONGEST_UNHINDERED));
+            deleted += command(() -> bounded("delete", "deletes", some));
         }
         return deleted;
     }

@@ -1,10 +1,13 @@
 package io.idempotencykey.mongo;
 
+import com.mongodb.ConnectionString;
 import com.mongodb.ServerAddress;
+import com.mongodb.client.MongoClient;
 import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -15,6 +18,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.bson.Document;
 
 /**
  * Stands between a client and its server, and cuts the connection at a command: before the command arrives, or before
@@ -52,7 +56,15 @@ final class CuttingProxy implements AutoCloseable {
     private volatile Cut cut = Cut.ANSWER;
     private volatile byte[] command = new byte[0];
 
-    CuttingProxy(ServerAddress target) throws IOException {
+    static CuttingProxy toThePrimaryOf(MongoClient client) throws IOException {
+        Document hello = client.getDatabase("admin").runCommand(new Document("hello", 1));
+        String primary = hello.containsKey("primary")
+                ? hello.getString("primary")
+                : new ConnectionString(TestServer.url()).getHosts().get(0);
+        return new CuttingProxy(new ServerAddress(primary));
+    }
+
+    private CuttingProxy(ServerAddress target) throws IOException {
         this.target = target;
         this.socket = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
         start(this::accept);
@@ -167,6 +179,15 @@ final class CuttingProxy implements AutoCloseable {
         });
         thread.setDaemon(true);
         thread.start();
+    }
+
+    /** Takes no connection any more, and cuts those that there are. */
+    void cutAll() {
+        try {
+            close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     @Override

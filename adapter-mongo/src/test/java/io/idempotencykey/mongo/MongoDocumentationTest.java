@@ -1,6 +1,7 @@
 package io.idempotencykey.mongo;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.mongodb.client.ClientSession;
@@ -8,6 +9,7 @@ import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.model.Filters;
 import com.mongodb.client.model.Updates;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
@@ -122,7 +124,8 @@ class MongoDocumentationTest {
                 .isSameAs(thrown);
 
         assertThat(template.findById(cartId, Order.class)).isNull();
-        assertThat(keys.retrieve(KeyId.of(cartId)).recoveryPoint()).isEqualTo(RecoveryPoint.STARTED);
+        assertThatExceptionOfType(IdempotencyException.NotFound.class)
+                .isThrownBy(() -> keys.retrieve(KeyId.of(cartId)));
     }
 
     /** Spring wraps the driver's conflict in an exception of its own: the stage is run again all the same. */

@@ -2,6 +2,8 @@ package io.idempotencykey.mongo;
 
 import static com.mongodb.client.model.Filters.eq;
 import static com.mongodb.client.model.Filters.in;
+import static io.idempotencykey.mongo.FailPoint.code;
+import static io.idempotencykey.mongo.FailPoint.cut;
 import static io.idempotencykey.mongo.Keys.FINISHED;
 import static io.idempotencykey.mongo.Keys.LEASE;
 import static io.idempotencykey.mongo.Keys.LOCKED;
@@ -19,12 +21,10 @@ import static io.idempotencykey.mongo.Keys.next;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
-import com.mongodb.ConnectionString;
 import com.mongodb.MongoCredential;
 import com.mongodb.MongoException;
 import com.mongodb.MongoSecurityException;
 import com.mongodb.MongoTimeoutException;
-import com.mongodb.ServerAddress;
 import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
@@ -127,35 +127,19 @@ class MongoFailureTest {
     @AfterEach
     void disarm() {
         commands.before(name -> {});
-        Document unused = steady.getDatabase("admin")
-                .runCommand(new Document("configureFailPoint", "failCommand").append("mode", "off"));
+        new FailPoint(steady, APPLICATION).off();
     }
 
     /** Lets the next commands of this name fail. */
     private void fail(String command, int times, Document how) {
-        Document unused = steady.getDatabase("admin")
-                .runCommand(new Document("configureFailPoint", "failCommand")
-                        .append("mode", new Document("times", times))
-                        .append(
-                                "data",
-                                new Document(how)
-                                        .append("failCommands", List.of(command))
-                                        .append("appName", APPLICATION)));
+        new FailPoint(steady, APPLICATION).set(command, times, how);
         commands.forget();
-    }
-
-    private static Document code(int code, String... labels) {
-        return new Document("errorCode", code).append("errorLabels", List.of(labels));
     }
 
     /** Delays a command for longer than a client of {@link #HURRY} waits; the server does it all the same. */
     private static Document blocked() {
         return new Document("blockConnection", true)
                 .append("blockTimeMS", HURRY.plusSeconds(1).toMillis());
-    }
-
-    private static Document cut() {
-        return new Document("closeConnection", true);
     }
 
     private static Document concern(int code) {
@@ -817,11 +801,7 @@ class MongoFailureTest {
     }
 
     private void throughAProxy(boolean retryWrites, CutTest test) throws IOException {
-        Document hello = steady.getDatabase("admin").runCommand(new Document("hello", 1));
-        String primary = hello.containsKey("primary")
-                ? hello.getString("primary")
-                : new ConnectionString(TestServer.url()).getHosts().get(0);
-        try (CuttingProxy proxy = new CuttingProxy(new ServerAddress(primary));
+        try (CuttingProxy proxy = CuttingProxy.toThePrimaryOf(steady);
                 MongoClient cutOff = TestServer.client(proxy.url(), settings -> settings.retryWrites(retryWrites))) {
             MongoKeyStore itsStore = new MongoKeyStore(cutOff, database.getName(), "keys");
             test.run(
