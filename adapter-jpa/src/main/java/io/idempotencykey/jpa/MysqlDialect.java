@@ -111,22 +111,18 @@ final class MysqlDialect extends InnodbDialect {
         execute(
                 connection,
                 "set @idempotency_key_wait = @@session.innodb_lock_wait_timeout, session innodb_lock_wait_timeout = 1");
-        SQLException failure = null;
+        String restore = "set session innodb_lock_wait_timeout = @idempotency_key_wait";
         try {
             int unused = statements.update(statement);
         } catch (SQLException e) {
-            failure = e;
-            throw e;
-        } finally {
             try {
-                execute(connection, "set session innodb_lock_wait_timeout = @idempotency_key_wait");
-            } catch (SQLException e) {
-                if (failure == null) {
-                    throw e;
-                }
-                failure.addSuppressed(e);
+                execute(connection, restore);
+            } catch (SQLException failed) {
+                e.addSuppressed(failed);
             }
+            throw e;
         }
+        execute(connection, restore);
     }
 
     @Override

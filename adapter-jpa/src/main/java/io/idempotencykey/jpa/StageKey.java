@@ -21,7 +21,7 @@ interface StageKey {
         STORED
     }
 
-    /** Begins the transaction on the adapter's own connection, before a session has it, where that saves a round trip. */
+    /** Begins the transaction on the adapter's own connection, before a session has it, if that saves a round trip. */
     default Taking open(Connection connection, Dialect.Stage stage) throws SQLException {
         return Taking.NOT_YET;
     }

@@ -23,6 +23,8 @@ sealed interface Transactions {
         /**
          * Begins the transaction on the adapter's own connection, before a session has it.
          *
+         * @param connection the connection, outside a transaction
+         * @param stage what the transaction is promised
          * @return whether the session has to begin it, it has begun, or there is nothing to do in it
          */
         default StageKey.Taking open(Connection connection, Dialect.Stage stage) throws SQLException {
