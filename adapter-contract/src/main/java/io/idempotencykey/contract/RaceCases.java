@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -141,6 +142,18 @@ interface RaceCases<T> extends StoreFixture<T> {
         assertThat(executions)
                 .extracting(Execution::response)
                 .containsOnly(Response.of(200, "text/plain", committed.get(0)));
+    }
+
+    @Test
+    default void aSingleStagesResponseIsReplayedToManyThreadsAtOnce() {
+        World<T> world = new World<>(this);
+        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        Callable<Execution> once = () -> runner.once(World.NAME, world.id, World.REQUEST, stage -> World.RESPONSE);
+        Execution first = Threads.elsewhere(once);
+
+        List<Execution> replays = Threads.atOnce(CROWD, once);
+
+        assertThat(replays).containsOnly(new Execution(first.key(), World.RESPONSE, true));
     }
 
     @Test

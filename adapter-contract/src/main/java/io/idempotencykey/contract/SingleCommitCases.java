@@ -294,6 +294,28 @@ interface SingleCommitCases<T> extends StoreFixture<T> {
         assertThat(world.read("a")).contains("written");
     }
 
+    /** Otherwise, of several retries that come at once, some would hear that the request is in flight. */
+    @Test
+    default void aKeyThatASingleStageLeavesIsNotHeldByIt() {
+        World<T> world = new World<>(this);
+        world.put(new KeyState.Finished(World.RESPONSE, World.START, World.START.plusSeconds(1)));
+        List<StageCommit> others = new ArrayList<>();
+
+        StageCommit end = commit(
+                world.taken(),
+                weakest(),
+                new Single<>(
+                        key -> {
+                            others.add(commit(
+                                    world.taken(), weakest(), new Single<>(same -> false, unused -> world.taken())));
+                            return false;
+                        },
+                        unused -> world.taken()));
+
+        assertThat(end).isEqualTo(StageCommit.fencedOff());
+        assertThat(others).containsExactly(StageCommit.fencedOff());
+    }
+
     @Test
     default void keysOfAnotherValueOrScopeAreNotHeld() {
         World<T> world = new World<>(this);

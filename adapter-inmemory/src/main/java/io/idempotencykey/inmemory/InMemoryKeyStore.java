@@ -228,25 +228,32 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     @Override
     public StageCommit commitSingle(StoredKey taking, Isolation isolation, Duration lease, SingleStage<T> stage) {
         KeyId id = taking.id();
+        // Asked before the key is taken: a finished one is replayed to many at once, of whom none holds off another.
+        Optional<StoredKey> stored = find(id);
+        if (stored.isPresent() && !stage.replaces(stored.get())) {
+            return StageCommit.fencedOff();
+        }
+        Optional<Revision> expected = stored.map(StoredKey::revision);
         Instant now = time();
-        Optional<StageCommit> refused = locked(() -> take(id, now));
+        Optional<StageCommit> refused = locked(() -> take(id, expected, now));
         if (refused.isPresent()) {
             return refused.get();
         }
         try {
-            Optional<StoredKey> stored = find(id);
-            boolean runs = stored.isEmpty() || stage.replaces(stored.get());
-            return runs ? commit(taking, stored.map(StoredKey::revision), stage::work) : StageCommit.fencedOff();
+            return commit(taking, expected, stage::work);
         } finally {
             locked(() -> taken.remove(id));
         }
     }
 
-    private Optional<StageCommit> take(KeyId id, Instant now) {
+    private Optional<StageCommit> take(KeyId id, Optional<Revision> expected, Instant now) {
         if (taken.contains(id)) {
             return Optional.of(StageCommit.held());
         }
-        if (!keys.containsKey(id) && !hasRoom(id, now)) {
+        if (!stands(id, expected)) {
+            return Optional.of(StageCommit.fencedOff());
+        }
+        if (expected.isEmpty() && !hasRoom(id, now)) {
             return Optional.of(StageCommit.rolledBack(full()));
         }
         taken.add(id);

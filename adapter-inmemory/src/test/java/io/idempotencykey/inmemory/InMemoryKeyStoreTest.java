@@ -346,6 +346,27 @@ class InMemoryKeyStoreTest {
     }
 
     @Test
+    void aSingleStageWhoseKeyChangesBeforeItIsTakenIsRefusedBeforeItsWork() {
+        finish("a");
+        StoredKey other = finished("a");
+
+        StageCommit end = store.commitSingle(other, Isolation.SERIALIZABLE, LEASE, new SingleStage<>() {
+            @Override
+            public boolean replaces(StoredKey stored) {
+                return store.replace(stored.revision(), other);
+            }
+
+            @Override
+            public StoredProgress work(List<String> transaction) {
+                throw new AssertionError("the work is called");
+            }
+        });
+
+        assertThat(end).isEqualTo(StageCommit.fencedOff());
+        assertThat(hooks.calls).isEmpty();
+    }
+
+    @Test
     void aSingleStageOfAFullStoreIsRefusedBeforeItsWork() {
         claim("a");
         claim("b");
