@@ -47,6 +47,10 @@ final class SingleRun<T> {
     private final Tries tries;
     private final Environment environment;
     private final Map<Revision, Proposal> proposed = new HashMap<>();
+
+    /** What the stage threw where a proposal is the answer to that. */
+    private final Map<Revision, Throwable> answered = new HashMap<>();
+
     private long begin;
 
     // What the try at hand has met.
@@ -151,7 +155,11 @@ final class SingleRun<T> {
     private Optional<End> committed(Proposal committed) {
         IdempotencyKey key = committed.stored().key();
         events().emit(new KeyEvent.Created(fresh.key()));
-        events().emit(new KeyEvent.StageCommitted(key, RecoveryPoint.STARTED, tries.used(), sinceBegin()));
+        Throwable failure = answered.get(committed.revision());
+        events().emit(
+                        failure == null
+                                ? new KeyEvent.StageCommitted(key, RecoveryPoint.STARTED, tries.used(), sinceBegin())
+                                : new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
         return finished(committed);
     }
 
@@ -191,8 +199,13 @@ final class SingleRun<T> {
         if (unresolved) {
             return again(new StoreFailure(StoreFailure.Kind.BUSY, "another transaction holds the key", null));
         }
+        return inFlight(new IdempotencyException.Locked(fresh.id(), Transitions.SOON));
+    }
+
+    /** Waits for another worker, if the caller wants to; the lease begins anew. */
+    private Optional<End> inFlight(IdempotencyException.Locked locked) {
         if (!waiting.another()) {
-            throw new IdempotencyException.Locked(fresh.id(), Transitions.SOON);
+            throw locked;
         }
         begin = environment.nanoTime();
         return Optional.empty();
@@ -278,18 +291,29 @@ final class SingleRun<T> {
 
     /** Rule 16: stores an answer in one write; no answer is given before it is stored. */
     private Optional<End> answered(Proposal answer, Throwable failure) {
-        // An answer is stored also by a thread that is told to stop: it is final, and its caller gets it.
-        boolean interrupted = Thread.interrupted();
+        answered.put(answer.revision(), failure);
+        StoredKey stored;
         try {
-            StoredKey stored = engine.insertOrFind(answer.stored());
-            if (stored.revision().equals(answer.revision())) {
-                events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
-                return finished(answer);
+            stored = insertOrFind(answer);
+            if (!stored.revision().equals(answer.revision())) {
+                return settle(stored);
             }
-            return settle(stored);
         } catch (IdempotencyException e) {
             StageRun.suppress(e, failure);
-            throw unresolved && e instanceof IdempotencyException.Locked ? outcomeUnknown(e) : e;
+            if (e instanceof IdempotencyException.Locked locked && !unresolved) {
+                return inFlight(locked);
+            }
+            throw e instanceof IdempotencyException.Locked ? outcomeUnknown(e) : e;
+        }
+        events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
+        return finished(answer);
+    }
+
+    /** An answer is stored also by a thread that is told to stop: it is final, and its caller gets it. */
+    private StoredKey insertOrFind(Proposal answer) {
+        boolean interrupted = Thread.interrupted();
+        try {
+            return engine.insertOrFind(answer.stored());
         } finally {
             if (interrupted) {
                 Thread.currentThread().interrupt();

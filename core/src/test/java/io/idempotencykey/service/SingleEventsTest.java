@@ -9,6 +9,8 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyState;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.KeyEvent.Created;
 import io.idempotencykey.service.KeyEvent.Finished;
 import io.idempotencykey.service.KeyEvent.Refused;
@@ -143,6 +145,37 @@ class SingleEventsTest {
         assertThat(event(1, StageRolledBack.class).cause()).isSameAs(failure);
         assertThat(event(1, StageRolledBack.class).duration()).isEqualTo(WORK);
         assertThat(event(2, Finished.class).key()).isEqualTo(world.key());
+    }
+
+    /** The write met a held row, and was made a little later all the same. */
+    @Test
+    void anAnswerThatIsFoundToBeStoredIsNoCommittedStage() {
+        List<StoredKey> late = new ArrayList<>();
+        MapKeyStore store = new MapKeyStore() {
+            @Override
+            public boolean insert(StoredKey key) {
+                late.add(key);
+                throw new StoreFailure(StoreFailure.Kind.BUSY, "the row is held", null);
+            }
+        };
+        store.afterLook = () -> late.forEach(key -> store.keys.putIfAbsent(key.id(), key));
+        IOException failure = new IOException("gone");
+        Operation<List<String>> operation =
+                failing(failure).answering(IOException.class, e -> RESPONSE).build();
+        IdempotencyKeyService<List<String>> waiting =
+                world.builder(store).listener(events::add).build();
+
+        Execution execution = waiting.run(operation, world.id, REQUEST, Duration.ofMinutes(1));
+
+        assertThat(late).hasSize(2);
+        assertThat(execution.key()).isEqualTo(late.get(0).key());
+        assertThat(events).filteredOn(StageCommitted.class::isInstance).isEmpty();
+        assertThat(events).last().isInstanceOf(Finished.class);
+        assertThat(events)
+                .filteredOn(StageRolledBack.class::isInstance)
+                .hasSize(1)
+                .allSatisfy(
+                        event -> assertThat(((StageRolledBack) event).cause()).isSameAs(failure));
     }
 
     @ParameterizedTest

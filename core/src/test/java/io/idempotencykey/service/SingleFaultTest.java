@@ -763,4 +763,26 @@ class SingleFaultTest {
 
         assertNothingIsStored();
     }
+
+    /** Between the rollback and the write of the answer, another worker may take the key. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void whoWaitsAlsoWaitsForAWorkerThatMeetsItsAnswer(boolean finishes) {
+        world.store.next(Call.INSERT, Fault.BUSY);
+        Operation<List<String>> elsewhere =
+                world.other.operation(NAME).respond(STARTED, stage -> RESPONSE).build();
+        world.store.before(Call.COMMIT_SINGLE, () -> {});
+        world.store.before(Call.COMMIT_SINGLE, () -> {
+            if (finishes) {
+                world.other.run(elsewhere, world.id, REQUEST);
+            }
+        });
+
+        Execution execution = world.service.run(notFound().build(), world.id, REQUEST, Duration.ofMinutes(1));
+
+        assertThat(execution.replayed()).isEqualTo(finishes);
+        assertThat(execution.response()).isEqualTo(finishes ? RESPONSE : NO_SUCH_CART);
+        assertThat(world.pauses()).hasSize(1);
+        assertThat(world.store.lease()).isEqualTo(World.LEASE);
+    }
 }
