@@ -96,8 +96,9 @@ public interface KeyStore<T> {
      *
      * <p>The key is taken before the work is called, in a way that ends with the transaction, however that ends.
      * Another call for the key gets {@link StageCommit.Kind#HELD} meanwhile, within a second. If the key is stored, the
-     * stage is asked whether it replaces it; if not, the call ends as fenced off. The stored key may have been read
-     * shortly before this key was taken, because the last write finds out what is true.
+     * stage is asked whether it replaces it. If not, the call ends as fenced off, also while other calls do so; many
+     * retries don't hold each other off. The stored key may have been read shortly before this key was taken, because
+     * the last write finds out what is true.
      *
      * <p>Then the work is called, and all is as in {@link #commitStage}, but for the last write: it inserts the key
      * with the progress that the work returned, if none with its identity exists, or else it replaces the key that the

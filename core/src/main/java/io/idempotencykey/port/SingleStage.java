@@ -7,7 +7,8 @@ package io.idempotencykey.port;
  */
 public interface SingleStage<T> {
     /**
-     * Says whether the stage runs although its key is stored, and replaces that key. Asks the store nothing.
+     * Says whether the stage runs although its key is stored, and replaces that key. Asks the store nothing, and
+     * doesn't throw.
      *
      * @param stored the key as it was last committed
      * @return whether it does

@@ -4,6 +4,7 @@ import static io.idempotencykey.service.Carts.NAME;
 import static io.idempotencykey.service.Carts.threeStages;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.RecoveryPoint;
@@ -83,6 +84,80 @@ class CostTest {
                 .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
                 .build();
         assertThat(world.service.run(later, world.id, World.REQUEST).replayed()).isFalse();
+    }
+
+    // Operations of one stage, in one transaction
+
+    @ParameterizedTest
+    @EnumSource(names = {"ABSENT", "EXPIRED", "FAILED_EXPIRED", "FINISHED"})
+    void aSingleStageAndItsReplayByAnotherProcessCostOneTransactionEach(State state) {
+        World world = new World();
+        world.put(state, NAME, RecoveryPoint.STARTED);
+
+        world.service.run(single(world), world.id, World.REQUEST);
+        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE);
+        assertThat(world.store.count(Call.TIME)).isEqualTo(1);
+        world.store.forget();
+
+        world.builder(world.store).build().run(single(world), world.id, World.REQUEST);
+        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE);
+    }
+
+    @Test
+    void aSingleStageThatIsInFlightCostsOneTransaction() {
+        World world = new World();
+        world.take();
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> world.service.run(single(world), world.id, World.REQUEST));
+
+        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE);
+    }
+
+    @Test
+    void aMismatchOfASingleStageCostsOneTransaction() {
+        World world = new World();
+        world.put(State.FINISHED, NAME, RecoveryPoint.STARTED);
+
+        assertThatExceptionOfType(IdempotencyException.Mismatch.class)
+                .isThrownBy(() -> world.service.run(single(world), world.id, World.OTHER_REQUEST));
+
+        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE);
+    }
+
+    @Test
+    void aSingleStageThatFailsCostsItsTransactionAndOneRead() {
+        World world = new World();
+
+        assertThatIllegalStateException()
+                .isThrownBy(() -> world.service.run(failing(world).build(), world.id, World.REQUEST));
+
+        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE, Call.FIND);
+    }
+
+    @Test
+    void anAnswerOfASingleStageCostsItsTransactionAndOneInsert() {
+        World world = new World();
+        Operation<List<String>> answering = failing(world)
+                .answering(IllegalStateException.class, e -> World.RESPONSE)
+                .build();
+
+        world.service.run(answering, world.id, World.REQUEST);
+
+        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE, Call.INSERT);
+    }
+
+    private static Operation<List<String>> single(World world) {
+        return world.service
+                .operation(NAME)
+                .branch(RecoveryPoint.STARTED, world.inserting("order", World.respond()))
+                .build();
+    }
+
+    private static Operation.Builder<List<String>> failing(World world) {
+        return world.service.operation(NAME).respond(RecoveryPoint.STARTED, stage -> {
+            throw new IllegalStateException("out of stock");
+        });
     }
 
     @Test

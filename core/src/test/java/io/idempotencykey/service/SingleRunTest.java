@@ -708,7 +708,7 @@ class SingleRunTest {
     // Values and redaction
 
     @Test
-    void aValueIsTheSameForTheFirstCallerAndForARetryAndCostsOneTransactionEach() {
+    void aValueIsTheSameForTheFirstCallerAndForARetryWhichIsRead() {
         ResponseCodec<String> upperCase = new ResponseCodec<>() {
             @Override
             public Response encode(String value) {
@@ -725,7 +725,7 @@ class SingleRunTest {
                 .isEqualTo("decoded a");
         assertThat(world.service.once(NAME, world.id, REQUEST, upperCase, stage -> "b"))
                 .isEqualTo("decoded a");
-        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE, Call.COMMIT_SINGLE);
+        assertThat(world.store.calls()).containsExactly(Call.COMMIT_SINGLE, Call.FIND);
     }
 
     @ParameterizedTest
