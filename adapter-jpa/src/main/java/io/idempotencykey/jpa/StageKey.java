@@ -102,7 +102,10 @@ interface StageKey {
             Taking taking;
             try {
                 taking = opened(table.open(connection, promised, taken.id()));
-                if (taking != Taking.TAKEN) {
+                if (taking == Taking.TAKEN) {
+                    // Sends nothing; from here on the transaction is ended by the driver's calls.
+                    connection.setAutoCommit(false);
+                } else {
                     Dialect.execute(connection, "rollback");
                 }
             } catch (SQLException | RuntimeException e) {
