@@ -13,7 +13,7 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The sessions of this process's held keys, by the key's revision.
+ * The sessions of this process's held keys, by the key's revision, and of its requests of one stage between tries.
  *
  * <p>A session is taken out while it is used. It goes back to the driver when its key is no longer held, when its lease
  * has been over for a minute, or when there are too many. A stage whose session is gone gets a new one, whose id isn't

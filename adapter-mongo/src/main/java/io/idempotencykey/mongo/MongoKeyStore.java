@@ -78,23 +78,34 @@ import org.jspecify.annotations.Nullable;
  * <p>SNAPSHOT is the only isolation. Two stages that read what the other writes, and write different documents, can
  * both commit (write skew); so a stage that depends on a document has to write to it, too.
  *
+ * <p><b>A request of one stage</b> runs in one transaction. It inserts the key first and updates it last, and nobody
+ * sees the key before the commit. If another open transaction has written the key, the server says so at once
+ * (WriteConflict), and the key is held. If the key is stored, it is read and given back, or, if it has expired,
+ * replaced in a second transaction. A replay costs the insert that does nothing, the rollback, and the read. If a
+ * process dies, its key stays held until the server ends the transaction, a minute by default ({@code
+ * transactionLifetimeLimitSeconds}), and is then free: no other process knows the session to kill.
+ *
  * <table>
  *   <caption>What an error means, by type, code or label, anywhere among causes and suppressed exceptions</caption>
  *   <tr><th>error</th><th>of a single command</th><th>in a stage</th><th>at its commit</th></tr>
  *   <tr><td>MaxTimeMSExpired (50), LockTimeout (24), ExceededTimeLimit (202, 262), the driver's operation time-out</td>
  *   <td>a read: unavailable; a write: busy, and looked up, since it may land later</td><td>run again</td><td>sent again
- *   if labelled, then looked up</td></tr> <tr><td>no server found in time, authentication failed</td><td>unavailable:
- *   nothing was sent</td><td>run again</td> <td>sent again if labelled, then looked up</td></tr> <tr><td>label
- *   TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225), SnapshotTooOld
- *   (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked up</td> <td>run
- *   again</td><td>run again; looked up if an earlier answer was lost</td></tr> <tr><td>connection lost,
- *   NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435, 13436), label
- *   RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001), killed with its
- *   session (11601) or for its age (290)</td><td>unknown: looked up</td><td>run again</td><td>sent again if labelled,
- *   then looked up</td></tr> <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's
- *   own</td><td>looked up</td></tr> <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166,
- *   10334</td><td>unavailable</td> <td>the stage's own</td><td>looked up</td></tr> <tr><td>any other</td><td>unknown:
- *   looked up</td><td>the stage's own</td><td>looked up</td></tr>
+ *   if labelled, then looked up</td></tr>
+ *   <tr><td>no server found in time, authentication failed</td><td>unavailable: nothing was sent</td><td>run again</td>
+ *   <td>sent again if labelled, then looked up</td></tr>
+ *   <tr><td>label TransientTransactionError, WriteConflict (112), NoSuchTransaction (251), TransactionTooOld (225),
+ *   SnapshotTooOld (239), SnapshotUnavailable (246), PreparedTransactionInProgress (267)</td><td>unknown: looked
+ *   up</td> <td>run again; WriteConflict of the write that takes the key: held</td><td>run again; looked up if an
+ *   earlier answer was lost</td></tr>
+ *   <tr><td>connection lost, NotWritablePrimary (10107) and other ends of a primary (91, 189, 11600, 11602, 13435,
+ *   13436), label RetryableWriteError, write concern not fulfilled (64), network between servers (6, 7, 89, 9001),
+ *   killed with its session (11601) or for its age (290)</td><td>unknown: looked up</td><td>run again</td><td>sent
+ *   again if labelled, then looked up</td></tr>
+ *   <tr><td>duplicate key (11000)</td><td>the key exists</td><td>the stage's own; of the insert that takes the key: it
+ *   exists</td><td>looked up</td></tr>
+ *   <tr><td>refused for good: 2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 121, 166, 10334</td><td>unavailable</td>
+ *   <td>the stage's own</td><td>looked up</td></tr>
+ *   <tr><td>any other</td><td>unknown: looked up</td><td>the stage's own</td><td>looked up</td></tr>
  * </table>
  *
  * <p>A commit is sent up to three times while its error carries the label UnknownTransactionCommitResult, then looked

@@ -42,6 +42,7 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
@@ -55,6 +56,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bson.BsonDocument;
 import org.bson.Document;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -182,13 +184,13 @@ class MongoSingleTest {
         return rows.countDocuments(eq("key", id.value()));
     }
 
-    private void killSession(Object id) {
+    private void killSession(@Nullable Object id) {
         Document unused =
                 steady.getDatabase("admin").runCommand(new Document("killSessions", List.of(new Document("id", id))));
     }
 
     private static Object idOf(ClientSession session) {
-        return session.getServerSession().getIdentifier().get("id");
+        return Objects.requireNonNull(session.getServerSession().getIdentifier().get("id"));
     }
 
     // Cost
@@ -605,6 +607,24 @@ class MongoSingleTest {
         }
         assertThat(committedRuns(id)).isEqualTo(1);
         assertThat(once(id).replayed()).isTrue();
+    }
+
+    @Test
+    void aWorkerWhoseTransactionIsEndedRunsItsStageAgain() {
+        KeyId id = newId();
+        AtomicInteger runs = new AtomicInteger();
+
+        Execution execution = service.once("pay", id, REQUEST, stage -> {
+            rows.insertOne(stage.transaction(), new Document("key", id.value()));
+            if (runs.incrementAndGet() == 1) {
+                killSession(idOf(stage.transaction()));
+            }
+            return RESPONSE;
+        });
+
+        assertThat(execution.replayed()).isFalse();
+        assertThat(runs).hasValue(2);
+        assertThat(committedRuns(id)).isEqualTo(1);
     }
 
     // Crashes: a worker's connections are cut
