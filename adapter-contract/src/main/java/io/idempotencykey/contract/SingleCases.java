@@ -106,7 +106,7 @@ interface SingleCases<T> extends StoreFixture<T> {
     @Test
     default void aKeyThatExpiresBetweenTheLookAndTheAnswerRunsAnew() {
         World<T> world = new World<>(this);
-        once(world, inserting(world, "a", World.RESPONSE));
+        onceElsewhere(world, inserting(world, "a", World.RESPONSE));
         world.pass(World.TIME_TO_LIVE.minusMillis(1));
         world.store.afterNext(() -> world.pass(Duration.ofMillis(1)));
 

@@ -287,6 +287,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             try {
                 BsonDocument document = KeyDocument.insert(key, holder);
                 return bounded("insert", "documents", List.of(document)) == 1;
+            } catch (MongoWriteConcernException e) {
+                // No transaction held the document, which is made: only the majority hasn't confirmed it in time.
+                throw new StoreFailure(StoreFailure.Kind.UNKNOWN, "MongoDB's majority didn't confirm an insert", e);
             } catch (MongoException e) {
                 // The collection has no other unique index than that of the identity.
                 if (Failure.of(e) == Failure.DUPLICATE) {

@@ -255,7 +255,7 @@ class MongoFailureTest {
         StoredKey fresh = key(OPEN);
 
         fail("insert", 1, concern(code));
-        assertThat(kindOf(() -> store.insert(fresh))).isEqualTo(kind);
+        assertThat(kindOf(() -> store.insert(fresh))).isEqualTo(StoreFailure.Kind.UNKNOWN);
         fail("update", 1, concern(code));
         assertThat(kindOf(() -> store.replace(held.revision(), next))).isEqualTo(kind);
 
@@ -264,15 +264,15 @@ class MongoFailureTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"64, insert insert find", "50, insert find"})
-    void aClaimThatTheMajorityDidNotConfirmIsMine(int code, String expected) {
+    @ValueSource(ints = {64, 50})
+    void aClaimThatTheMajorityDidNotConfirmIsMine(int code) {
         IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         fail("insert", 1, concern(code));
 
         assertThat(isMine(service.claim(id, REQUEST))).isTrue();
 
-        assertThat(String.join(" ", commands.names())).isEqualTo(expected);
+        assertThat(String.join(" ", commands.names())).isEqualTo("insert insert find");
     }
 
     @Test
