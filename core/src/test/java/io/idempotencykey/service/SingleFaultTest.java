@@ -401,6 +401,7 @@ class SingleFaultTest {
         assertThat(runs).hasValue(2);
         assertThat(execution.replayed()).isFalse();
         assertThat(execution.response()).isEqualTo(response(1));
+        assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(2);
         assertOnlyRunCommitted(1);
     }
 
@@ -416,6 +417,7 @@ class SingleFaultTest {
         assertThat(runs).hasValue(2);
         assertThat(execution.replayed()).isFalse();
         assertThat(execution.response()).isEqualTo(response(1));
+        assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(2);
         assertOnlyRunCommitted(1);
     }
 
@@ -430,6 +432,7 @@ class SingleFaultTest {
 
         assertThat(runs).hasValue(2);
         assertThat(execution.response()).isEqualTo(response(1));
+        assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(2);
         assertOnlyRunCommitted(1);
     }
 
