@@ -268,7 +268,11 @@ final class SimulatedWorld {
         Operation<List<String>> operation = operation(number, call);
         try {
             Execution execution = service.run(operation, ID, REQUEST);
-            responses.add(new String(execution.response().body(), StandardCharsets.UTF_8));
+            String answer = new String(execution.response().body(), StandardCharsets.UTF_8);
+            responses.add(answer);
+            if (execution.replayed() && answer.equals(call)) {
+                unexpected.add(new IllegalStateException("a call's own answer is told as a replay: " + call));
+            }
             return true;
         } catch (IdempotencyException.RetriesExhausted | IdempotencyException.StoreUnavailable | Duplicate e) {
             deny(me);
