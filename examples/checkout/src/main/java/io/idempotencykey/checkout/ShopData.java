@@ -30,4 +30,10 @@ public interface ShopData<T> {
 
     /** All committed orders, the oldest first. */
     List<Order> orders();
+
+    /** Adds a review. */
+    void add(T transaction, Review review);
+
+    /** All committed reviews, the oldest first. */
+    List<Review> reviews();
 }

@@ -3,6 +3,7 @@ package io.idempotencykey.checkout.data;
 import io.idempotencykey.checkout.CartId;
 import io.idempotencykey.checkout.Order;
 import io.idempotencykey.checkout.Reservation;
+import io.idempotencykey.checkout.Review;
 import io.idempotencykey.checkout.ShopData;
 import io.idempotencykey.inmemory.InMemoryTransactions;
 import io.idempotencykey.port.StoreFailure;
@@ -25,12 +26,14 @@ public final class InMemoryShopData
     private final ReentrantLock lock = new ReentrantLock();
     private final Map<CartId, Reservation> reservations = new HashMap<>();
     private final List<Order> orders = new ArrayList<>();
+    private final List<Review> reviews = new ArrayList<>();
 
     /** A transaction's handle: what it has read, and what its commit is to write. */
     public static final class Transaction {
         private final Map<CartId, @Nullable Reservation> read = new HashMap<>();
         private final Map<CartId, @Nullable Reservation> written = new HashMap<>();
         private final List<Order> orders = new ArrayList<>();
+        private final List<Review> reviews = new ArrayList<>();
     }
 
     @Override
@@ -56,7 +59,8 @@ public final class InMemoryShopData
                     reservations.put(cart, reservation);
                 }
             });
-            return orders.addAll(transaction.orders);
+            orders.addAll(transaction.orders);
+            return reviews.addAll(transaction.reviews);
         });
     }
 
@@ -102,6 +106,16 @@ public final class InMemoryShopData
     @Override
     public List<Order> orders() {
         return locked(() -> List.copyOf(orders));
+    }
+
+    @Override
+    public void add(Transaction transaction, Review review) {
+        transaction.reviews.add(review);
+    }
+
+    @Override
+    public List<Review> reviews() {
+        return locked(() -> List.copyOf(reviews));
     }
 
     private <R> R locked(Supplier<R> action) {

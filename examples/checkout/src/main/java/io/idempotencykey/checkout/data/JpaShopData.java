@@ -3,6 +3,7 @@ package io.idempotencykey.checkout.data;
 import io.idempotencykey.checkout.CartId;
 import io.idempotencykey.checkout.Order;
 import io.idempotencykey.checkout.Reservation;
+import io.idempotencykey.checkout.Review;
 import io.idempotencykey.checkout.ShopData;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
@@ -16,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 /** The shop's data as entities, which are written with the stage's own entity manager. */
 public final class JpaShopData implements ShopData<EntityManager> {
     /** The entities that the persistence unit needs, beside the library's. */
-    public static final List<Class<?>> ENTITIES = List.of(ReservationEntity.class, OrderEntity.class);
+    public static final List<Class<?>> ENTITIES =
+            List.of(ReservationEntity.class, OrderEntity.class, ReviewEntity.class);
 
     private static final int MARIADB_DUPLICATE = 1062;
 
@@ -84,6 +86,20 @@ public final class JpaShopData implements ShopData<EntityManager> {
                 .createQuery("select o from OrderEntity o order by o.number", OrderEntity.class)
                 .getResultStream()
                 .map(OrderEntity::value)
+                .toList());
+    }
+
+    @Override
+    public void add(EntityManager transaction, Review review) {
+        transaction.persist(new ReviewEntity(review));
+    }
+
+    @Override
+    public List<Review> reviews() {
+        return factory.callInTransaction(transaction -> transaction
+                .createQuery("select r from ReviewEntity r order by r.number", ReviewEntity.class)
+                .getResultStream()
+                .map(ReviewEntity::value)
                 .toList());
     }
 }

@@ -16,6 +16,7 @@ import com.mongodb.client.model.ReplaceOptions;
 import io.idempotencykey.checkout.CartId;
 import io.idempotencykey.checkout.Order;
 import io.idempotencykey.checkout.Reservation;
+import io.idempotencykey.checkout.Review;
 import io.idempotencykey.checkout.ShopData;
 import io.idempotencykey.checkout.TaxLine;
 import java.util.ArrayList;
@@ -31,6 +32,7 @@ public final class MongoShopData implements ShopData<ClientSession> {
     private final MongoDatabase database;
     private final MongoCollection<Document> reservations;
     private final MongoCollection<Document> orders;
+    private final MongoCollection<Document> reviews;
 
     public MongoShopData(MongoDatabase database) {
         this.database = database;
@@ -39,12 +41,14 @@ public final class MongoShopData implements ShopData<ClientSession> {
                 database.withReadConcern(ReadConcern.MAJORITY).withReadPreference(ReadPreference.primary());
         reservations = committed.getCollection("reservations");
         orders = committed.getCollection("orders");
+        reviews = committed.getCollection("reviews");
     }
 
     /** Makes the collections before any transaction does, since two transactions that make one collection collide. */
     public void createCollections() {
         create(reservations);
         create(orders);
+        create(reviews);
     }
 
     private void create(MongoCollection<Document> collection) {
@@ -111,10 +115,26 @@ public final class MongoShopData implements ShopData<ClientSession> {
                         .append("payment", order.payment()));
     }
 
-    /** The orders are sorted by their ids, which begin with the time. */
+    /** Orders and reviews are sorted by their ids, which begin with the time. */
     @Override
     public List<Order> orders() {
         return orders.find().sort(ascending("_id")).map(MongoShopData::order).into(new ArrayList<>());
+    }
+
+    @Override
+    public void add(ClientSession transaction, Review review) {
+        reviews.insertOne(
+                transaction,
+                new Document("id", review.id())
+                        .append("shop", review.shop())
+                        .append("sku", review.sku())
+                        .append("stars", review.stars())
+                        .append("text", review.text()));
+    }
+
+    @Override
+    public List<Review> reviews() {
+        return reviews.find().sort(ascending("_id")).map(MongoShopData::review).into(new ArrayList<>());
     }
 
     private static Document id(CartId cart) {
@@ -145,5 +165,14 @@ public final class MongoShopData implements ShopData<ClientSession> {
                 document.getString("email"),
                 document.getLong("total"),
                 document.getString("payment"));
+    }
+
+    private static Review review(Document document) {
+        return new Review(
+                document.getString("id"),
+                document.getString("shop"),
+                document.getString("sku"),
+                document.getLong("stars"),
+                document.getString("text"));
     }
 }

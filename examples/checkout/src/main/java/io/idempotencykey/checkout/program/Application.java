@@ -1,6 +1,7 @@
 package io.idempotencykey.checkout.program;
 
 import io.idempotencykey.checkout.CheckoutRoute;
+import io.idempotencykey.checkout.ReviewRoute;
 import io.idempotencykey.checkout.http.WebServer;
 import io.idempotencykey.checkout.http.WebServer.Route;
 import io.idempotencykey.service.IdempotencyKeyService;
@@ -70,10 +71,10 @@ final class Application implements AutoCloseable {
                 attempts,
                 new HttpPayments(
                         provider.isPresent() ? provider.get() : embeddedProvider(data.path()), HttpPayments.PATIENCE),
-                key -> {
-                    delay.beforeCommit(key);
-                    failure.beforeCommit(key);
-                    hook.beforeCommit(key);
+                (point, key) -> {
+                    delay.at(point, key);
+                    failure.at(point, key);
+                    hook.at(point, key);
                 });
     }
 
@@ -91,6 +92,7 @@ final class Application implements AutoCloseable {
             keys = IdempotencyKeyService.builder(store.keys())
                     .lease(lease)
                     .timeToLive(timeToLive)
+                    .listener(HookedReviews.afterCommit(hook))
                     .build();
         } catch (IllegalArgumentException e) {
             throw new Options.Refused(String.valueOf(e.getMessage()));
@@ -98,6 +100,7 @@ final class Application implements AutoCloseable {
         Operation<T> completeCart = new HookedCheckout<>(store.shop(), payments, hook).operation(keys, attempts);
         List<Route> routes = new ArrayList<>(new Inspection<>(keys, store.shop(), payments).routes());
         routes.add(new CheckoutRoute<>(keys, completeCart).route());
+        routes.add(new ReviewRoute<>(keys, new HookedReviews<>(store.shop(), hook).operation(keys)).route());
         WebServer started = new WebServer(port, routes);
         closing.push(() -> close(closingBackground));
         closing.push(started::close);

@@ -119,8 +119,7 @@ final class Database implements AutoCloseable {
             throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
         }
         close();
-        throw new IOException(
-                "the database can't be used: no shop has served from it, since it has no table customer_order");
+        throw new IOException("the database can't be used: no shop has served from it, since it has no table review");
     }
 
     private Store<EntityManager> store() throws IOException {
@@ -178,7 +177,7 @@ final class Database implements AutoCloseable {
     /** Looks only for the table that is made last. */
     private static boolean hasTables(Statement statement) throws SQLException {
         try {
-            return statement.execute("select 1 from customer_order where 1 = 0");
+            return statement.execute("select 1 from review where 1 = 0");
         } catch (SQLException e) {
             if (String.valueOf(e.getSQLState()).startsWith(NO_TABLE)) {
                 return false;

@@ -424,10 +424,10 @@ final class Demo implements AutoCloseable {
         }
 
         @Override
-        public void beforeCommit(IdempotencyKey key) {
+        public void at(String point, IdempotencyKey key) {
             Stop stop = stops.get(key.id().value());
             // Only the first attempt stops.
-            if (stop == null || key.attempts() > 1 || !key.recoveryPoint().equals(Checkout.PAYMENT_AUTHORIZED)) {
+            if (stop == null || key.attempts() > 1 || !point.equals(Checkout.PAYMENT_AUTHORIZED.name())) {
                 return;
             }
             stop.reached.countDown();

@@ -20,20 +20,20 @@ final class HookedCheckout<T> extends Checkout<T> {
     @Override
     protected void reserveCart(StageContext<T> stage) {
         super.reserveCart(stage);
-        hook.beforeCommit(stage.key());
+        hook.at(stage.key().recoveryPoint().name(), stage.key());
     }
 
     @Override
     protected StageOutcome recordPayment(StageContext<T> stage, Optional<String> payment) {
         StageOutcome outcome = super.recordPayment(stage, payment);
-        hook.beforeCommit(stage.key());
+        hook.at(stage.key().recoveryPoint().name(), stage.key());
         return outcome;
     }
 
     @Override
     protected Response placeOrder(StageContext<T> stage) {
         Response response = super.placeOrder(stage);
-        hook.beforeCommit(stage.key());
+        hook.at(stage.key().recoveryPoint().name(), stage.key());
         return response;
     }
 }

@@ -7,6 +7,7 @@ import io.idempotencykey.Response;
 import io.idempotencykey.checkout.CheckoutRoute;
 import io.idempotencykey.checkout.Order;
 import io.idempotencykey.checkout.Payments;
+import io.idempotencykey.checkout.Review;
 import io.idempotencykey.checkout.ShopData;
 import io.idempotencykey.checkout.http.Json;
 import io.idempotencykey.checkout.http.WebServer.Exchange;
@@ -16,7 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Routes that show what the shop has done: orders, payments and keys. The demo and the tests check them. */
+/** Routes that show what the shop has done: orders, payments, reviews and keys. The demo and the tests check them. */
 final class Inspection<T> {
     private static final KeyState.Visitor<Map<String, String>> SINCE_OR_UNTIL = new KeyState.Visitor<>() {
         @Override
@@ -59,11 +60,16 @@ final class Inspection<T> {
         return List.of(
                 new Route("GET", "/orders", this::orders),
                 new Route("GET", "/payments", this::payments),
+                new Route("GET", "/reviews", this::reviews),
                 new Route("GET", "/keys/{value}", this::key));
     }
 
     private Response orders(Exchange exchange, String none) {
         return json(shop.orders().stream().map(Inspection::members).toList());
+    }
+
+    private Response reviews(Exchange exchange, String none) {
+        return json(shop.reviews().stream().map(Inspection::members).toList());
     }
 
     private Response payments(Exchange exchange, String none) {
@@ -91,6 +97,16 @@ final class Inspection<T> {
         members.put("email", order.email());
         members.put("total", order.total());
         members.put("payment", order.payment());
+        return members;
+    }
+
+    private static Map<String, Object> members(Review review) {
+        Map<String, Object> members = new LinkedHashMap<>();
+        members.put("review", review.id());
+        members.put("shop", review.shop());
+        members.put("sku", review.sku());
+        members.put("stars", review.stars());
+        members.put("text", review.text());
         return members;
     }
 

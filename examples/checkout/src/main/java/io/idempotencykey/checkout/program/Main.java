@@ -53,7 +53,7 @@ final class Main {
     }
 
     private static void serve(Options options) throws IOException, InterruptedException {
-        Application application = new Application(options, key -> {});
+        Application application = new Application(options, (point, key) -> {});
         stopOnSignal(application::close);
         application.runInBackground();
         System.out.println("listening on " + application.url());

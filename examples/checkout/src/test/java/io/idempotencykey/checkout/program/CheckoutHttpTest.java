@@ -42,7 +42,7 @@ class CheckoutHttpTest {
 
     @BeforeParameterizedClassInvocation
     static void start(String store) throws IOException {
-        shop = RunningShop.on(store, stage -> {});
+        shop = RunningShop.on(store, (point, key) -> {});
     }
 
     @AfterParameterizedClassInvocation

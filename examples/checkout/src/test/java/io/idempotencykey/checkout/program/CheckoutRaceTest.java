@@ -28,7 +28,7 @@ class CheckoutRaceTest {
     void aDuplicateOfARequestInFlightIsToldWhenToComeBack() throws Exception {
         CountDownLatch reached = new CountDownLatch(1);
         CountDownLatch released = new CountDownLatch(1);
-        StageHook hook = key -> {
+        StageHook hook = (point, key) -> {
             reached.countDown();
             Patience.await(released);
         };
@@ -51,7 +51,7 @@ class CheckoutRaceTest {
 
     @Test
     void fortyDuplicatesMakeOneOrderAndOneCharge() throws Exception {
-        try (RunningShop shop = RunningShop.on(store, key -> {})) {
+        try (RunningShop shop = RunningShop.on(store, (point, key) -> {})) {
             List<HttpResponse<String>> responses = all(IntStream.range(0, 40)
                     .mapToObj(i -> shop.send("cart", "key", ONE_MUG))
                     .toList());
@@ -77,7 +77,7 @@ class CheckoutRaceTest {
 
     @Test
     void differentRequestsDoNotDisturbEachOther() throws Exception {
-        try (RunningShop shop = RunningShop.on(store, key -> {})) {
+        try (RunningShop shop = RunningShop.on(store, (point, key) -> {})) {
             // So many at once are answered within the shop's patience, even if the provider's disk is busy.
             Semaphore atOnce = new Semaphore(50);
             List<HttpResponse<String>> responses = all(IntStream.range(0, 300)
@@ -101,7 +101,7 @@ class CheckoutRaceTest {
         CountDownLatch hanging = new CountDownLatch(1);
         CountDownLatch other = new CountDownLatch(1);
         CountDownLatch end = new CountDownLatch(1);
-        StageHook hook = key -> {
+        StageHook hook = (point, key) -> {
             if (key.recoveryPoint().equals(RecoveryPoint.STARTED)) {
                 // Once a stage is committed, a request that fails is completed in the background.
                 return;

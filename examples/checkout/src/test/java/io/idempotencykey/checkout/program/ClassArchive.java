@@ -110,7 +110,7 @@ final class ClassArchive {
     /** Loads the classes for the archive, by completing a cart in a shop with each of the given options. */
     public static void main(String[] shops) throws IOException {
         for (String options : shops) {
-            try (RunningShop shop = new RunningShop(key -> {}, options.split(" ", -1))) {
+            try (RunningShop shop = new RunningShop((point, key) -> {}, options.split(" ", -1))) {
                 shop.runInBackground();
                 shop.complete("cart", "key", RunningShop.ONE_MUG);
                 shop.get("/orders");

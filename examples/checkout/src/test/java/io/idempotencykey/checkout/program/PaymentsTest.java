@@ -40,7 +40,7 @@ class PaymentsTest {
         PaymentServer provider = new PaymentServer(0, directory);
         URI url = provider.url();
         provider.close();
-        try (RunningShop shop = new RunningShop(key -> {}, "--payments", url.toString())) {
+        try (RunningShop shop = new RunningShop((point, key) -> {}, "--payments", url.toString())) {
             HttpResponse<String> down = shop.complete("cart", "key", ONE_MUG);
             assertUnavailable(down);
             assertThat(shop.get("/payments").statusCode()).isEqualTo(503);
@@ -65,7 +65,7 @@ class PaymentsTest {
                             ? Response.of(502, "text/html", "<h1>lost</h1>")
                             : Response.of(201, "application/json", "{\"id\":\"" + charge.id() + "\"}");
                 });
-                RunningShop shop = new RunningShop(key -> {}, "--payments", provider.url() + "/")) {
+                RunningShop shop = new RunningShop((point, key) -> {}, "--payments", provider.url() + "/")) {
             assertUnavailable(shop.complete("cart", "key", ONE_MUG));
             HttpResponse<String> second = shop.complete("cart", "key", ONE_MUG);
             assertThat(second.statusCode()).isEqualTo(201);
@@ -92,8 +92,8 @@ class PaymentsTest {
     void anAnswerThatIsNotUnderstoodChargesNobodyAndIsTriedAgain(int status, String body) throws IOException {
         AtomicReference<Response> answer = new AtomicReference<>(Response.of(status, "application/json", body));
         try (WebServer provider = provider((exchange, none) -> Objects.requireNonNull(answer.get()));
-                RunningShop shop =
-                        new RunningShop(key -> {}, "--payments", provider.url().toString())) {
+                RunningShop shop = new RunningShop(
+                        (point, key) -> {}, "--payments", provider.url().toString())) {
             assertUnavailable(shop.complete("cart", "key", ONE_MUG));
             answer.set(Response.of(201, "application/json", "{\"id\":\"ch_2\"}"));
             assertThat(shop.complete("cart", "key", ONE_MUG).body()).contains("\"payment\":\"ch_2\"");

@@ -187,7 +187,7 @@ class ProcessTest {
         awaitTheEndOfTheirLeases(store, names);
         // Each waits until six are in this stage, so they can't be completed one after the other.
         CountDownLatch together = new CountDownLatch(6);
-        StageHook hook = key -> {
+        StageHook hook = (point, key) -> {
             if (key.recoveryPoint().equals(Checkout.PAYMENT_AUTHORIZED)) {
                 together.countDown();
                 Patience.await(together);
@@ -367,7 +367,7 @@ class ProcessTest {
 
     @Test
     void anOperatorListsTheUnfinishedKeysOfEveryShop() throws Exception {
-        StageHook failing = key -> {
+        StageHook failing = (point, key) -> {
             if (!key.recoveryPoint().equals(RecoveryPoint.STARTED)) {
                 throw new IllegalStateException("nobody goes on with it");
             }

@@ -9,6 +9,7 @@ import io.idempotencykey.checkout.CompleteCart;
 import io.idempotencykey.checkout.Order;
 import io.idempotencykey.checkout.Payments;
 import io.idempotencykey.checkout.Reservation;
+import io.idempotencykey.checkout.Review;
 import io.idempotencykey.checkout.ShopData;
 import io.idempotencykey.checkout.http.Json;
 import io.idempotencykey.service.Execution;
@@ -114,6 +115,16 @@ class ReservationRaceTest {
         @Override
         public List<Order> orders() {
             return shop.orders();
+        }
+
+        @Override
+        public void add(T transaction, Review review) {
+            shop.add(transaction, review);
+        }
+
+        @Override
+        public List<Review> reviews() {
+            return shop.reviews();
         }
     }
 

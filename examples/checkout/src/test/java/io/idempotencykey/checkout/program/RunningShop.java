@@ -60,8 +60,19 @@ final class RunningShop implements AutoCloseable {
     }
 
     HttpRequest.Builder post(String cart, String body) {
-        return HttpRequest.newBuilder(url().resolve("/carts/" + cart + "/complete"))
-                .POST(HttpRequest.BodyPublishers.ofString(body));
+        return postTo("/carts/" + cart + "/complete", body);
+    }
+
+    private HttpRequest.Builder postTo(String path, String body) {
+        return HttpRequest.newBuilder(url().resolve(path)).POST(HttpRequest.BodyPublishers.ofString(body));
+    }
+
+    HttpResponse<String> review(String sku, String key, String body) {
+        return sendReview(sku, key, body).join();
+    }
+
+    CompletableFuture<HttpResponse<String>> sendReview(String sku, String key, String body) {
+        return send(postTo("/articles/" + sku + "/reviews", body).header("Idempotency-Key", key));
     }
 
     HttpResponse<String> get(String path) {
@@ -70,11 +81,20 @@ final class RunningShop implements AutoCloseable {
 
     /** Counts the cart's orders or payments in the list at the path. */
     long count(String path, String cart) {
+        return count(path, "cart", cart);
+    }
+
+    /** Counts the reviews with the text. */
+    long countReviews(String text) {
+        return count("/reviews", "text", text);
+    }
+
+    private long count(String path, String member, String value) {
         try {
             Object list = Json.read(get(path).body().getBytes(StandardCharsets.UTF_8));
             return ((List<?>) Objects.requireNonNull(list))
                     .stream()
-                            .filter(element -> cart.equals(((Map<?, ?>) element).get("cart")))
+                            .filter(element -> value.equals(((Map<?, ?>) element).get(member)))
                             .count();
         } catch (Json.Malformed e) {
             throw new AssertionError(e);

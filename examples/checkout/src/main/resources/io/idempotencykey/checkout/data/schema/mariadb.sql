@@ -29,3 +29,13 @@ create table if not exists customer_order (
     total    bigint       not null,
     payment  varchar(255) not null
 ) engine = InnoDB default character set utf8mb4;
+
+-- The id isn't unique, so that a second review would show.
+create table if not exists review (
+    number   bigint       auto_increment primary key,
+    id       varchar(36)   not null,
+    shop     varchar(255) character set ascii collate ascii_nopad_bin not null,
+    sku      varchar(64)   not null,
+    stars    bigint        not null,
+    content  varchar(1000) not null
+) engine = InnoDB default character set utf8mb4;

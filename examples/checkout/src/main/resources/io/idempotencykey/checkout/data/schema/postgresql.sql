@@ -29,3 +29,13 @@ create table if not exists customer_order (
     total    bigint                   not null,
     payment  varchar(255)             not null
 );
+
+-- The id isn't unique, so that a second review would show.
+create table if not exists review (
+    number   bigint generated always as identity primary key,
+    id       varchar(36)              not null,
+    shop     varchar(255) collate "C" not null,
+    sku      varchar(64)              not null,
+    stars    bigint                   not null,
+    content  varchar(1000)            not null
+);
