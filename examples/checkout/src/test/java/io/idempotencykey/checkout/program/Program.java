@@ -87,6 +87,14 @@ final class Program implements AutoCloseable {
         return URI.create(line.substring("listening on ".length()));
     }
 
+    /** Waits until the program has said a line, which isn't its first. */
+    void awaitLine(String line) throws Exception {
+        Patience.await(() -> {
+            assertThat(process.isAlive()).as("the program runs").isTrue();
+            return output.text().contains('\n' + line + System.lineSeparator());
+        });
+    }
+
     /** Waits for the program's end, and returns its output. */
     String output() throws InterruptedException {
         exitCode();
