@@ -3,6 +3,7 @@ package io.idempotencykey.checkout.program;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.checkout.Checkout;
 import io.idempotencykey.checkout.http.Json;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -23,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /** Tells the story of requests that run once, by requests to a running shop over HTTP. */
 final class Demo implements AutoCloseable {
@@ -49,12 +51,17 @@ final class Demo implements AutoCloseable {
 
     private final List<String> options;
     private final boolean durable;
+
+    /** Whether the store does so at once, so that the story needn't wait for a minute, as in MongoDB. */
+    private final boolean endsTransactionsOfTheDead;
+
     private Application application;
     private URI shop;
 
-    private Demo(List<String> options, boolean durable) throws IOException {
+    private Demo(List<String> options, String store) throws IOException {
         this.options = options;
-        this.durable = durable;
+        this.durable = !store.equals("inmemory");
+        this.endsTransactionsOfTheDead = store.equals("jpa");
         this.application = open();
         this.shop = application.url();
     }
@@ -83,7 +90,7 @@ final class Demo implements AutoCloseable {
             if (server != null) {
                 serve.addAll(List.of("--url", server.url()));
             }
-            try (Demo demo = new Demo(serve, !Store.kind(options).equals("inmemory"))) {
+            try (Demo demo = new Demo(serve, Store.kind(options))) {
                 return demo.tell();
             }
         }
@@ -122,6 +129,12 @@ final class Demo implements AutoCloseable {
             stoppedWorker(name("cart-3"), name("key-3"));
         }
         zombie(name("cart-4"), name("key-4"));
+        reviewAndItsRetry(name("key-5"), name("review-5"));
+        if (endsTransactionsOfTheDead) {
+            killedReview(name("key-6"), name("review-6"));
+        } else {
+            failedReview(name("key-6"), name("review-6"));
+        }
         return table(before);
     }
 
@@ -179,14 +192,28 @@ final class Demo implements AutoCloseable {
     private void killedProcess(String cart, String key) throws IOException, InterruptedException {
         rows.put(cart, new Row("its process is killed in mid-stage"));
         heading("5. The card is charged, then the process is killed (SIGKILL) in the middle of the next stage");
+        sendAndKill(Checkout.PAYMENT_AUTHORIZED.name(), () -> send(cart, key, ONE_MUG), () -> showKey(key));
+        resume(cart, key, LONG_LEASE);
+    }
+
+    /** Looks at the shop while its process still lives. */
+    @FunctionalInterface
+    private interface Look {
+        void look() throws IOException, InterruptedException;
+    }
+
+    /** Sends a request to a shop's process, which is killed when the request has come to a point. */
+    private void sendAndKill(String point, Supplier<CompletableFuture<HttpResponse<byte[]>>> request, Look before)
+            throws IOException, InterruptedException {
         application.close();
-        Process serve = serve("--lease", LONG_LEASE, "--stage-delay", Checkout.PAYMENT_AUTHORIZED + ":1h");
+        Process serve = serve("--lease", LONG_LEASE, "--stage-delay", point + ":1h");
         CompletableFuture<HttpResponse<byte[]>> lost;
         try {
-            shop = listening(serve);
-            lost = send(cart, key, ONE_MUG);
-            awaitCharge(key);
-            showKey(key);
+            BufferedReader said = serve.inputReader(StandardCharsets.UTF_8);
+            shop = listening(said);
+            lost = request.get();
+            awaitWaiting(said, point);
+            before.look();
         } finally {
             serve.destroyForcibly().waitFor();
         }
@@ -194,7 +221,6 @@ final class Demo implements AutoCloseable {
         line("process " + serve.pid() + " is dead; the shop is started again on the same data");
         application = open();
         shop = application.url();
-        resume(cart, key, LONG_LEASE);
     }
 
     /** Starts a shop in a process of its own. */
@@ -215,19 +241,19 @@ final class Demo implements AutoCloseable {
         return process;
     }
 
-    private static URI listening(Process serve) throws IOException {
-        String line = serve.inputReader(StandardCharsets.UTF_8).readLine();
+    private static URI listening(BufferedReader said) throws IOException {
+        String line = said.readLine();
         if (line == null) {
             throw new IOException("the shop's process didn't start");
         }
         return URI.create(line.replaceAll(".* ", ""));
     }
 
-    private void awaitCharge(String key) throws IOException, InterruptedException {
+    private static void awaitWaiting(BufferedReader said, String point) throws IOException, InterruptedException {
         long begin = System.nanoTime();
-        while (!text(get("/keys/" + key).body()).contains(Checkout.PAYMENT_AUTHORIZED.name())) {
+        while (!said.ready() || !StageHook.waitingAt(point).equals(said.readLine())) {
             if (System.nanoTime() - begin > PATIENCE.toNanos()) {
-                throw new IOException("no worker came to the last stage of " + key);
+                throw new IOException("no worker came to " + point);
             }
             Thread.sleep(20);
         }
@@ -246,7 +272,7 @@ final class Demo implements AutoCloseable {
 
     private void resume(String cart, String key, String lease) throws IOException, InterruptedException {
         line("the client has heard nothing and sends the request again, until the lease of " + lease + " has run out:");
-        HttpResponse<byte[]> resumed = retry(cart, key);
+        HttpResponse<byte[]> resumed = retry(() -> send(cart, key, ONE_MUG));
         check(resumed.statusCode() == 201 && !isReplay(resumed), "the retry takes over and is answered with 201");
         showKey(key);
     }
@@ -257,7 +283,7 @@ final class Demo implements AutoCloseable {
         workers.stopNext(key);
         CompletableFuture<HttpResponse<byte[]>> asleep = send(cart, key, ONE_MUG);
         workers.awaitStopped(key);
-        HttpResponse<byte[]> done = retry(cart, key);
+        HttpResponse<byte[]> done = retry(() -> send(cart, key, ONE_MUG));
         check(done.statusCode() == 201, "the second worker ends the request");
         workers.release(key);
         line("the zombie goes on to commit, and is fenced off:");
@@ -267,6 +293,54 @@ final class Demo implements AutoCloseable {
         HttpResponse<byte[]> replay = complete(cart, key, ONE_MUG);
         show(replay);
         check(isReplayOf(done, replay), "and then gets the answer");
+    }
+
+    private void reviewAndItsRetry(String key, String text) throws IOException, InterruptedException {
+        heading("7. A review is a request of one stage: one transaction, and its retry gets the same bytes");
+        HttpResponse<byte[]> first = review(key, text);
+        HttpResponse<byte[]> replay = review(key, text);
+        check(first.statusCode() == 201, "the review is answered with 201");
+        check(isReplayOf(first, replay), "the retry of the review gets its answer, byte for byte");
+        check(reviews(text) == 1, "there is one review");
+    }
+
+    private void killedReview(String key, String text) throws IOException, InterruptedException {
+        heading("8. The process is killed (SIGKILL) when it has written a review, and not committed it");
+        sendAndKill(StageHook.REVIEW_WRITTEN, () -> sendReview(key, text), () -> {});
+        nothingIsLeftAndARetryDoesTheWork(key, text);
+    }
+
+    private void failedReview(String key, String text) throws IOException, InterruptedException {
+        heading("8. The worker fails when it has written a review, and not committed it");
+        workers.failNext(key);
+        show(sendReview(key, text).join());
+        nothingIsLeftAndARetryDoesTheWork(key, text);
+    }
+
+    private void nothingIsLeftAndARetryDoesTheWork(String key, String text) throws IOException, InterruptedException {
+        showKey(key);
+        line("reviews: " + reviews(text));
+        check(get("/keys/" + key).statusCode() == 404, "no key is left");
+        check(reviews(text) == 0, "no review is left");
+        HttpResponse<byte[]> retried = retry(() -> sendReview(key, text));
+        check(retried.statusCode() == 201 && !isReplay(retried), "the retry does the work");
+        check(isReplayOf(retried, review(key, text)), "the next one gets its answer");
+        line("reviews: " + reviews(text));
+        check(reviews(text) == 1, "the review was added once");
+    }
+
+    private HttpResponse<byte[]> review(String key, String text) {
+        HttpResponse<byte[]> response = sendReview(key, text).join();
+        show(response);
+        return response;
+    }
+
+    private CompletableFuture<HttpResponse<byte[]>> sendReview(String key, String text) {
+        return post("/articles/mug/reviews", key, Json.write(Map.of("stars", 5, "text", text)));
+    }
+
+    private long reviews(String text) throws IOException, InterruptedException {
+        return count(list("/reviews"), "text", text);
     }
 
     private int table(int before) throws IOException, InterruptedException {
@@ -280,8 +354,8 @@ final class Demo implements AutoCloseable {
         long charged = 0;
         for (Map.Entry<String, Row> row : rows.entrySet()) {
             String cart = row.getKey();
-            long itsOrders = count(orders, cart);
-            long itsCharges = count(charges, cart);
+            long itsOrders = count(orders, "cart", cart);
+            long itsCharges = count(charges, "cart", cart);
             System.out.printf(format, cart, row.getValue().story, row.getValue().requests, itsOrders, itsCharges);
             check(itsOrders == 1, cart + " has one order");
             check(itsCharges == 1, cart + " is charged once");
@@ -303,9 +377,10 @@ final class Demo implements AutoCloseable {
     }
 
     /** Sends a request again, at the intervals that the answers ask for, until it isn't in flight any more. */
-    private HttpResponse<byte[]> retry(String cart, String key) throws IOException, InterruptedException {
+    private HttpResponse<byte[]> retry(Supplier<CompletableFuture<HttpResponse<byte[]>>> request)
+            throws InterruptedException {
         while (true) {
-            HttpResponse<byte[]> response = complete(cart, key, ONE_MUG);
+            HttpResponse<byte[]> response = request.get().join();
             show(response);
             if (response.statusCode() != 409) {
                 return response;
@@ -322,7 +397,11 @@ final class Demo implements AutoCloseable {
 
     private CompletableFuture<HttpResponse<byte[]>> send(String cart, String key, String body) {
         rows.getOrDefault(cart, new Row("")).requests++;
-        HttpRequest request = HttpRequest.newBuilder(shop.resolve("/carts/" + cart + "/complete"))
+        return post("/carts/" + cart + "/complete", key, body);
+    }
+
+    private CompletableFuture<HttpResponse<byte[]>> post(String path, String key, String body) {
+        HttpRequest request = HttpRequest.newBuilder(shop.resolve(path))
                 .header("Idempotency-Key", '"' + key + '"')
                 .header("Content-Type", Json.CONTENT_TYPE)
                 .POST(HttpRequest.BodyPublishers.ofString(body))
@@ -342,9 +421,9 @@ final class Demo implements AutoCloseable {
         }
     }
 
-    private static long count(List<?> list, String cart) {
+    private static long count(List<?> list, String member, String value) {
         return list.stream()
-                .filter(element -> element instanceof Map<?, ?> members && cart.equals(members.get("cart")))
+                .filter(element -> element instanceof Map<?, ?> members && value.equals(members.get(member)))
                 .count();
     }
 
@@ -395,14 +474,19 @@ final class Demo implements AutoCloseable {
         }
     }
 
-    /** Stops chosen workers in the middle of their last stage, before its commit. */
+    /** Stops chosen workers in the middle of their last stage, before its commit, or lets them fail there. */
     private static final class Workers implements StageHook {
         private record Stop(CountDownLatch reached, CountDownLatch released) {}
 
         private final Map<String, Stop> stops = new ConcurrentHashMap<>();
+        private final Set<String> failures = ConcurrentHashMap.newKeySet();
 
         void stopNext(String key) {
             stops.put(key, new Stop(new CountDownLatch(1), new CountDownLatch(1)));
+        }
+
+        void failNext(String key) {
+            failures.add(key);
         }
 
         void awaitStopped(String key) throws IOException, InterruptedException {
@@ -425,6 +509,10 @@ final class Demo implements AutoCloseable {
 
         @Override
         public void at(String point, IdempotencyKey key) {
+            if (point.equals(StageHook.REVIEW_WRITTEN)
+                    && failures.remove(key.id().value())) {
+                throw new IllegalStateException("the story lets the worker fail");
+            }
             Stop stop = stops.get(key.id().value());
             // Only the first attempt stops.
             if (stop == null || key.attempts() > 1 || !point.equals(Checkout.PAYMENT_AUTHORIZED.name())) {

@@ -39,7 +39,8 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /**
  * Kills a shop, or its database, again and again at random moments, while clients send their requests until they have
- * an answer. Every request has one order and one charge, and no answer ever changes.
+ * an answer. Every request to complete a cart has one order and one charge, every request to add a review has one
+ * review, and no answer ever changes.
  *
  * <p>The system properties {@code kills}, {@code kills.h2}, {@code kills.mongo} and {@code kills.mongo.server} say how
  * often; {@code seed} determines the moments and the requests.
@@ -75,13 +76,15 @@ class KillTest {
     private final Semaphore answered = new Semaphore(0);
     private final List<Semaphore> requests =
             Stream.generate(() -> new Semaphore(0)).limit(CLIENTS).toList();
+    private boolean reviews = true;
     private final Set<Integer> servedClients = ConcurrentHashMap.newKeySet();
     private final CountDownLatch enough = new CountDownLatch(1);
 
     @TempDir
     Path directory = Path.of("");
 
-    private record Sent(String cart, String key, String body) {}
+    /** A request; {@code name} is the cart's, or the review's text. */
+    private record Sent(String path, String name, String key, String body) {}
 
     private record Answer(int status, String contentType, List<Byte> body) {}
 
@@ -92,6 +95,8 @@ class KillTest {
 
     @Test
     void onMongodbEveryRequestRunsOnceAndNoAnswerChanges() throws Exception {
+        // MongoDB ends the transaction of a dead shop after a minute, until when a review can't be added.
+        reviews = false;
         killTheShop(MONGO_KILLS, MongoDatabases.newDatabase());
     }
 
@@ -218,13 +223,24 @@ class KillTest {
         for (Map.Entry<Sent, Answer> each : answers.entrySet()) {
             assertThat(answerTo(each.getKey())).isEqualTo(each.getValue());
         }
-        List<String> completed = answers.entrySet().stream()
+        List<String> completed = done("cart-");
+        assertThat(all("/orders", "cart")).containsExactlyInAnyOrderElementsOf(completed);
+        assertThat(all("/payments", "cart")).containsExactlyInAnyOrderElementsOf(completed);
+        List<String> reviewed = done("review-");
+        assertThat(all("/reviews", "text")).containsExactlyInAnyOrderElementsOf(reviewed);
+        assertThat(completed.size() + reviewed.size())
+                .as("there was something to kill")
+                .isGreaterThan(kills);
+        assertThat(answers.keySet().stream().anyMatch(sent -> sent.name().startsWith("review-")))
+                .isEqualTo(reviews);
+    }
+
+    private List<String> done(String prefix) {
+        return answers.entrySet().stream()
                 .filter(each -> each.getValue().status() == 201)
-                .map(each -> each.getKey().cart())
+                .map(each -> each.getKey().name())
+                .filter(name -> name.startsWith(prefix))
                 .toList();
-        assertThat(completed).as("there was something to kill").hasSizeGreaterThan(kills);
-        assertThat(carts("/orders")).containsExactlyInAnyOrderElementsOf(completed);
-        assertThat(carts("/payments")).containsExactlyInAnyOrderElementsOf(completed);
     }
 
     /** Sends new requests until they are answered, and sometimes an old one, whose answer must be the same. */
@@ -236,7 +252,9 @@ class KillTest {
                     Sent old = mine.get(random.nextInt(mine.size()));
                     assertThat(answerTo(old)).isEqualTo(answers.get(old));
                 } else {
-                    Sent sent = new Sent("cart-" + UUID.randomUUID(), "key-" + UUID.randomUUID(), body(random));
+                    // Half of the clients begin with a review, however few requests a slow machine allows.
+                    boolean review = mine.isEmpty() ? number % 2 == 0 : random.nextInt(3) == 0;
+                    Sent sent = review && reviews ? review(random) : completion(random);
                     answers.put(sent, answerTo(sent));
                     mine.add(sent);
                 }
@@ -253,6 +271,19 @@ class KillTest {
                 .as("another life comes")
                 .isTrue();
         return enough.getCount() > 0;
+    }
+
+    private static Sent completion(Random random) {
+        String cart = "cart-" + UUID.randomUUID();
+        return new Sent("/carts/" + cart + "/complete", cart, "key-" + UUID.randomUUID(), body(random));
+    }
+
+    /** Makes reviews of which most are added; some are of an article that the shop doesn't sell. */
+    private static Sent review(Random random) {
+        String text = "review-" + UUID.randomUUID();
+        String sku = random.nextInt(5) == 0 ? "unicorn" : "mug";
+        String body = Json.write(Map.of("stars", 5, "text", text));
+        return new Sent("/articles/" + sku + "/reviews", text, "key-" + UUID.randomUUID(), body);
     }
 
     /** Makes bodies of which most lead to an order; some payments are declined, and some requests are refused. */
@@ -273,7 +304,7 @@ class KillTest {
                     .as("nanoseconds without an answer to %s but %s", sent, refusals)
                     .isLessThan(PATIENCE.toNanos());
             URI url = shop.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
-            HttpRequest request = HttpRequest.newBuilder(url.resolve("/carts/" + sent.cart() + "/complete"))
+            HttpRequest request = HttpRequest.newBuilder(url.resolve(sent.path()))
                     .header("Idempotency-Key", sent.key())
                     .POST(HttpRequest.BodyPublishers.ofString(sent.body()))
                     .build();
@@ -290,7 +321,7 @@ class KillTest {
             if (response.headers().firstValue("Retry-After").isEmpty()) {
                 assertThat(response.statusCode())
                         .as(new String(response.body(), StandardCharsets.UTF_8))
-                        .isIn(201, 402, 422);
+                        .isIn(201, 402, 404, 422);
                 List<Byte> body = new ArrayList<>();
                 for (byte each : response.body()) {
                     body.add(each);
@@ -306,13 +337,13 @@ class KillTest {
         }
     }
 
-    private List<String> carts(String path) throws Exception {
+    private List<String> all(String path, String member) throws Exception {
         HttpRequest request = HttpRequest.newBuilder(shop.get().resolve(path)).build();
         byte[] body = Patience.await(client.sendAsync(request, HttpResponse.BodyHandlers.ofByteArray()))
                 .body();
         return ((List<?>) Objects.requireNonNull(Json.read(body)))
                 .stream()
-                        .map(element -> String.valueOf(((Map<?, ?>) element).get("cart")))
+                        .map(element -> String.valueOf(((Map<?, ?>) element).get(member)))
                         .toList();
     }
 

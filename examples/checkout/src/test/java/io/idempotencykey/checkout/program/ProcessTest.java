@@ -53,13 +53,15 @@ class ProcessTest {
 
     @ParameterizedTest
     @CsvSource({
-        "jpa, its process is killed in mid-stage",
-        "mongo, its process is killed in mid-stage",
-        "inmemory, its worker stops for good"
+        "jpa, its process is killed in mid-stage, The process is killed (SIGKILL) when it has written a review",
+        "mongo, its process is killed in mid-stage, The worker fails when it has written a review",
+        "inmemory, its worker stops for good, The worker fails when it has written a review"
     })
-    void theDemoEndsWell(String store, String crash) throws Exception {
+    void theDemoEndsWell(String store, String crash, String crashOfAReview) throws Exception {
         try (Program demo = start("demo", "--store", store)) {
-            assertThat(demo.output()).contains("As it should be", crash).doesNotContain("WRONG");
+            assertThat(demo.output())
+                    .contains("As it should be", crash, crashOfAReview, "reviews: 0")
+                    .doesNotContain("WRONG");
             assertThat(demo.exitCode()).isZero();
         }
     }
