@@ -384,7 +384,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         if (found != null && !stage.replaces(found)) {
             return StageCommit.fencedOff();
         }
-        return attempt(new StageKey.Locked(table, taken, stage, found, opens), isolation, lease, stage::work)
+        return attempt(new StageKey.Locked(table, taken, stage::replaces, found, opens), isolation, lease, stage::work)
                 .in(transactions);
     }
 

@@ -1,10 +1,10 @@
 package io.idempotencykey.jpa;
 
-import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** What a stage's transaction does with its key: how it takes it, and what it writes of it last. */
@@ -76,20 +76,26 @@ interface StageKey {
     final class Locked implements StageKey {
         private final KeyTable table;
         private final StoredKey taken;
-        private final SingleStage<?> stage;
+        private final Predicate<StoredKey> replaces;
         private final boolean opens;
         private @Nullable StoredKey replaced;
 
         /**
          * A key to be taken.
          *
+         * @param replaces whether the stage replaces a stored key
          * @param replaced the expired key in its place, if one is known
          * @param opens whether the transaction is begun, and the key read, together with the lock
          */
-        Locked(KeyTable table, StoredKey taken, SingleStage<?> stage, @Nullable StoredKey replaced, boolean opens) {
+        Locked(
+                KeyTable table,
+                StoredKey taken,
+                Predicate<StoredKey> replaces,
+                @Nullable StoredKey replaced,
+                boolean opens) {
             this.table = table;
             this.taken = taken;
-            this.stage = stage;
+            this.replaces = replaces;
             this.replaced = replaced;
             this.opens = opens;
         }
@@ -99,22 +105,12 @@ interface StageKey {
             if (!opens) {
                 return Taking.NOT_YET;
             }
-            Taking taking;
-            try {
-                taking = opened(table.open(connection, promised, taken.id()));
-                if (taking == Taking.TAKEN) {
-                    // Sends nothing; from here on the transaction is ended by the driver's calls.
-                    connection.setAutoCommit(false);
-                } else {
-                    Dialect.execute(connection, "rollback");
-                }
-            } catch (SQLException | RuntimeException e) {
-                try {
-                    Dialect.execute(connection, "rollback");
-                } catch (SQLException failed) {
-                    e.addSuppressed(failed);
-                }
-                throw e;
+            Taking taking = opened(table.open(connection, promised, taken.id()));
+            if (taking == Taking.TAKEN) {
+                // Sends nothing; from here on the transaction is ended by the driver's calls.
+                connection.setAutoCommit(false);
+            } else {
+                Dialect.execute(connection, "rollback");
             }
             return taking;
         }
@@ -122,7 +118,7 @@ interface StageKey {
         /** A stored key is told though another transaction holds the lock, which may be one that is told the same. */
         private Taking opened(KeyTable.Opening opening) {
             replaced = opening.found();
-            if (replaced != null && !stage.replaces(replaced)) {
+            if (replaced != null && !replaces.test(replaced)) {
                 return Taking.STORED;
             }
             return opening.isLocked() ? Taking.TAKEN : Taking.HELD;

@@ -50,6 +50,7 @@ sealed interface Transactions {
             boolean unused = connections.outside(connection -> {
                 Dialect.Stage stage = new Dialect.Stage(isolation, lease, true);
                 boolean autoCommit = connection.getAutoCommit();
+                boolean hasEnded = false;
                 try {
                     dialect.prepare(connection, stage);
                     StageKey.Taking taking = work.open(connection, stage);
@@ -65,8 +66,9 @@ sealed interface Transactions {
                         }
                         case HELD, STORED -> {}
                     }
+                    hasEnded = true;
                 } finally {
-                    restore(connection, stage, autoCommit);
+                    restore(connection, stage, autoCommit, hasEnded);
                 }
                 return true;
             });
@@ -92,9 +94,14 @@ sealed interface Transactions {
             transaction.commit();
         }
 
-        private void restore(Connection connection, Dialect.Stage stage, boolean autoCommit) throws SQLException {
+        private void restore(Connection connection, Dialect.Stage stage, boolean autoCommit, boolean hasEnded)
+                throws SQLException {
             try {
                 if (!connection.isClosed()) {
+                    if (!hasEnded && dialect.locksKeys()) {
+                        // A statement may have begun the transaction in autocommit. This sends nothing.
+                        connection.setAutoCommit(false);
+                    }
                     if (!connection.getAutoCommit()) {
                         connection.rollback();
                     }

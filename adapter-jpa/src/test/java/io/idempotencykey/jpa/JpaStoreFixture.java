@@ -1,6 +1,7 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchException;
 
 import com.zaxxer.hikari.HikariDataSource;
@@ -14,8 +15,10 @@ import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
@@ -25,9 +28,12 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
 import org.springframework.transaction.TransactionDefinition;
@@ -103,6 +109,66 @@ abstract class JpaStoreFixture {
         }
     }
 
+    /** How a stage is committed. */
+    enum Way {
+        /** With the change of a key that is held. */
+        STAGED {
+            @Override
+            StoredKey key(JpaKeyStore store) {
+                return held(store);
+            }
+
+            @Override
+            StageCommit commit(
+                    JpaKeyStore store,
+                    StoredKey key,
+                    Isolation isolation,
+                    Function<EntityManager, StoredProgress> work) {
+                return store.commitStage(key, isolation, LEASE, work);
+            }
+        },
+        /** With its whole key. */
+        SINGLE {
+            @Override
+            StoredKey key(JpaKeyStore store) {
+                return sample("scope");
+            }
+
+            @Override
+            StageCommit commit(
+                    JpaKeyStore store,
+                    StoredKey key,
+                    Isolation isolation,
+                    Function<EntityManager, StoredProgress> work) {
+                return store.commitSingle(key, isolation, LEASE, single(stored -> false, work));
+            }
+        };
+
+        abstract StoredKey key(JpaKeyStore store);
+
+        abstract StageCommit commit(
+                JpaKeyStore store, StoredKey key, Isolation isolation, Function<EntityManager, StoredProgress> work);
+
+        boolean hasMoved(JpaKeyStore store, StoredKey key) {
+            return !store.find(key.id()).equals(this == STAGED ? Optional.of(key) : Optional.empty());
+        }
+    }
+
+    static SingleStage<EntityManager> single(
+            Predicate<StoredKey> replacing, Function<EntityManager, StoredProgress> working) {
+        return new SingleStage<>() {
+            @Override
+            public boolean replaces(StoredKey stored) {
+                return replacing.test(stored);
+            }
+
+            @Override
+            public StoredProgress work(EntityManager transaction) {
+                return working.apply(transaction);
+            }
+        };
+    }
+
     static StoredKey held(JpaKeyStore store) {
         StoredKey key = sample("scope");
         assertThat(store.insert(key)).isTrue();
@@ -157,6 +223,28 @@ abstract class JpaStoreFixture {
         assertThat(store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next.progress()))
                 .isEqualTo(StageCommit.committed());
         assertThat(store.find(held.id())).contains(next);
+    }
+
+    /** A request of one stage fails, is run anew, and is replayed. */
+    static void assertSingleWorks(JpaKeyStore store, KeyId id) {
+        IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+        String row = "single " + id.value();
+        assertThatIllegalStateException()
+                .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
+                    stage.transaction().persist(new ContractRow(row, "failed"));
+                    stage.transaction().flush();
+                    throw new IllegalStateException("thrown by the stage");
+                }));
+        assertThat(keys.once("order", id, TestApplication.REQUEST, stage -> {
+                            stage.transaction().persist(new ContractRow(row, "1"));
+                            return TestApplication.RESPONSE;
+                        })
+                        .replayed())
+                .isFalse();
+        assertThat(new IdempotencyKeyService<>(store)
+                        .once("order", id, TestApplication.REQUEST, stage -> TestApplication.RESPONSE)
+                        .replayed())
+                .isTrue();
     }
 
     /** A stage with this work fails by its own fault, and its key stays. */

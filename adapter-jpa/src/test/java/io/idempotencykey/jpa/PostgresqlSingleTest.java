@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class PostgresqlSingleTest extends JpaSingleContract {
+    PostgresqlSingleTest() {
+        super(TestDatabase.POSTGRESQL);
+    }
+}
