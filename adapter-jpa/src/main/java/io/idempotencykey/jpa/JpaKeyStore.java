@@ -309,7 +309,9 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public Instant time() {
-        return alone(table::time);
+        refuseOuterTransaction();
+        // Without an isolation: no table is read, and so no transaction begun that would use it up.
+        return statement(connection -> Dialect.committing(connection, new Statements(connection), table::time));
     }
 
     @Override

@@ -1,6 +1,12 @@
 package io.idempotencykey.jpa;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import org.junit.jupiter.api.Test;
 
@@ -23,5 +29,28 @@ abstract class InnodbStoreContract extends JpaStoreContract {
                     em -> em.createNativeQuery("insert into strict (b) values (1)")
                             .executeUpdate());
         });
+    }
+
+    /** The reading of the clock touches no table, and so begins no transaction that would use up an isolation. */
+    @Test
+    void aSingleStageAfterTheClockWasReadHasTheIsolationThatTheDataSourceGives() throws Exception {
+        String url = database.create();
+        TestDatabase.execute(url, "insert into contract_row values ('read', '1')");
+        try (HikariDataSource pool = TestDatabase.pool(url, 1)) {
+            pool.setConnectionInitSql("set session transaction isolation level serializable");
+            try (EntityManagerFactory factory = TestDatabase.factory(pool)) {
+                JpaKeyStore store = new JpaKeyStore(factory);
+                StoredKey key = sample("scope");
+                assertThat(store.time()).isNotNull();
+
+                StageCommit end = store.commitSingle(key, Isolation.SERIALIZABLE, LEASE, single(stored -> false, em -> {
+                    TestApplication.ask(em, "select content from contract_row where name = 'read'");
+                    assertThat(RoutedDataSourceTest.isLocked(url)).isTrue();
+                    return key.progress();
+                }));
+
+                assertThat(end).isEqualTo(StageCommit.committed());
+            }
+        }
     }
 }

@@ -182,7 +182,8 @@ class RoutedDataSourceTest {
         };
     }
 
-    private static boolean isLocked(String url) {
+    /** Whether another transaction has locked the row by reading it. */
+    static boolean isLocked(String url) {
         try (Connection connection = DriverManager.getConnection(url)) {
             TestDatabase.execute(connection, "select * from contract_row where name = 'read' for update nowait");
             return false;
