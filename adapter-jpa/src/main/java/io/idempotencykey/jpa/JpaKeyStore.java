@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
@@ -96,6 +97,9 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     private final KeyTable table;
     private final Set<Isolation> isolations;
     private final boolean allowsOuterTransactions;
+
+    /** Keys whose rows single stages of this store are about to write, or have written in open transactions. */
+    private final Set<KeyId> writing = ConcurrentHashMap.newKeySet();
 
     /**
      * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA
@@ -390,9 +394,23 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
                 .in(transactions);
     }
 
-    /** Writes the key's row. Only if another row is in its way is that one read, and perhaps replaced. */
+    /** Writes the key's row, for which one thread at most waits with a connection in hand; the others only look. */
     private StageCommit commitWritten(
             StoredKey taken, Isolation isolation, Duration lease, SingleStage<EntityManager> stage) {
+        if (!writing.add(taken.id())) {
+            boolean isStored =
+                    find(taken.id()).filter(found -> !stage.replaces(found)).isPresent();
+            return isStored ? StageCommit.fencedOff() : StageCommit.held();
+        }
+        try {
+            return write(taken, isolation, lease, stage);
+        } finally {
+            writing.remove(taken.id());
+        }
+    }
+
+    /** Only if another row is in the way is that one read, and perhaps replaced. */
+    private StageCommit write(StoredKey taken, Isolation isolation, Duration lease, SingleStage<EntityManager> stage) {
         Optional<StoredKey> replaced = Optional.empty();
         boolean isEscaped = false;
         while (true) {

@@ -10,6 +10,7 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
@@ -27,6 +28,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -71,16 +73,57 @@ class HeldRowTest {
         }
     }
 
+    @OnH2AndPostgresql
+    void askersForAKeyOfOneStageLeaveTheConnectionsToOthers(TestDatabase database) throws Exception {
+        allAreToldThatTheSingleStageRuns(database);
+    }
+
+    @Tag("databases")
+    @ParameterizedTest
+    @EnumSource(names = {"MARIADB", "MYSQL"})
+    void askersForAKeyOfOneStageLeaveTheConnectionsToOthersElsewhere(TestDatabase database) throws Exception {
+        allAreToldThatTheSingleStageRuns(database);
+    }
+
+    /** Another process runs the stage; in the end each asker gets its answer. */
+    private static void allAreToldThatTheSingleStageRuns(TestDatabase database) throws Exception {
+        String url = database.create();
+        KeyId id = KeyId.of("key");
+        try (HikariDataSource pool = TestDatabase.pool(url, 2);
+                EntityManagerFactory factory = TestDatabase.factory(pool);
+                HikariDataSource others = TestDatabase.pool(url, 1);
+                EntityManagerFactory another = TestDatabase.factory(others)) {
+            pool.setConnectionTimeout(5_000);
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            new IdempotencyKeyService<>(new JpaKeyStore(another)).once("order", id, TestApplication.REQUEST, stage -> {
+                assertThat(ends(() -> once(keys, id))).isEqualTo(Map.of("in flight", ASKERS));
+                return TestApplication.RESPONSE;
+            });
+            assertThat(ends(() -> once(keys, id))).isEqualTo(Map.of("replayed", ASKERS));
+        }
+    }
+
+    private static String once(IdempotencyKeyService<EntityManager> keys, KeyId id) {
+        Execution execution = keys.once("order", id, TestApplication.REQUEST, stage -> TestApplication.RESPONSE);
+        return execution.replayed() ? "replayed" : "run";
+    }
+
     /** How many claims ended in each way. */
     private static Map<String, Integer> claims(IdempotencyKeyService<EntityManager> keys, KeyId id) throws Exception {
+        return ends(() -> {
+            Claim claim = keys.claim(id, TestApplication.REQUEST);
+            return claim instanceof Claim.InFlight ? "in flight" : "" + claim;
+        });
+    }
+
+    private static Map<String, Integer> ends(Supplier<String> asker) throws Exception {
         CountDownLatch start = new CountDownLatch(1);
         List<CompletableFuture<String>> claims = new ArrayList<>();
         for (int i = 0; i < ASKERS; i++) {
             claims.add(TestApplication.elsewhere(() -> {
                 TestApplication.await(start);
                 try {
-                    Claim claim = keys.claim(id, TestApplication.REQUEST);
-                    return claim instanceof Claim.InFlight ? "in flight" : "" + claim;
+                    return asker.get();
                 } catch (IdempotencyException.Locked e) {
                     return "in flight";
                 } catch (IdempotencyException e) {
