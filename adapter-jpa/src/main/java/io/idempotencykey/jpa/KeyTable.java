@@ -39,6 +39,9 @@ final class KeyTable {
             + " quarantine_reason, revision";
     static final String ALL = IDENTITY + ", " + CREATION + ", " + CHANGING;
 
+    /** The SQL standard's state for rows that aren't there. */
+    static final String NO_ROW = "02000";
+
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
     private final Dialect dialect;
@@ -130,7 +133,10 @@ final class KeyTable {
                 found = result.next() ? KeyRow.read(dialect, result) : null;
             }
             try (ResultSet result = nextRows(statement)) {
-                return new Opening(found, result.next() && dialect.isOpened(result));
+                if (!result.next()) {
+                    throw new SQLException("the driver gave no row of the statement that locks the key", NO_ROW);
+                }
+                return new Opening(found, dialect.isOpened(result));
             }
         }
     }

@@ -373,8 +373,12 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     String advice(Throwable failure) {
-        return Failure.errors(failure).stream()
-                        .anyMatch(error -> Failure.state(error).equals(SET_TOO_LATE))
+        List<SQLException> errors = Failure.errors(failure);
+        if (errors.stream().anyMatch(error -> Failure.state(error).equals(KeyTable.NO_ROW))) {
+            return " The driver's option prepareThreshold=-1 loses the rows of statements that are sent together: leave"
+                    + " it out.";
+        }
+        return errors.stream().anyMatch(error -> Failure.state(error).equals(SET_TOO_LATE))
                 ? " The driver's options autosave and prepareThreshold=-1, and pools and wrappers with a query of their"
                         + " own, send a statement before the one that sets the isolation: leave them out, or set"
                         + " default_transaction_isolation."

@@ -187,10 +187,10 @@ final class StoreCheck {
         Map<Isolation, Throwable> failures = new EnumMap<>(Isolation.class);
         for (Isolation isolation : dialect.isolations()) {
             StoredKey absent = key("absent", finished());
-            StageCommit end = emptyStage(absent, isolation, transactions);
+            StageCommit end = emptyStages(absent, isolation, transactions);
             for (int more = 0; more < 2 && end.kind() == StageCommit.Kind.TRANSIENTLY_ROLLED_BACK; more++) {
                 // The data source may have given a connection with other settings, which the dialect knows by now.
-                end = emptyStage(absent, isolation, transactions);
+                end = emptyStages(absent, isolation, transactions);
             }
             if (end.kind() != StageCommit.Kind.FENCED_OFF) {
                 failures.put(
@@ -201,6 +201,22 @@ final class StoreCheck {
             }
         }
         return failures;
+    }
+
+    /** A stage of a key that would be held, and one that is thrown away after it has locked its key. */
+    private StageCommit emptyStages(StoredKey absent, Isolation isolation, Transactions transactions) {
+        StageCommit end = emptyStage(absent, isolation, transactions);
+        if (end.kind() != StageCommit.Kind.FENCED_OFF || !dialect.locksKeys()) {
+            return end;
+        }
+        IllegalStateException thrown = new IllegalStateException("the stage is over");
+        StageKey key =
+                new StageKey.Locked(table, absent, stored -> false, null, transactions instanceof Transactions.Local);
+        StageCommit single = new StageAttempt(dialect, key, isolation, LEASE, entityManager -> {
+                    throw thrown;
+                })
+                .in(transactions);
+        return single.cause() == thrown ? end : single;
     }
 
     private StageCommit emptyStage(StoredKey absent, Isolation isolation, Transactions transactions) {

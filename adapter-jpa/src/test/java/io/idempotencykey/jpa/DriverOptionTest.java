@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
@@ -17,12 +18,14 @@ class DriverOptionTest {
     @ValueSource(
             strings = {
                 "autosave=always",
+                "autosave=always&options=-c%20default_transaction_isolation=serializable",
                 "autosave=conservative",
                 "autosave=always&cleanupSavepoints=true",
                 "prepareThreshold=-1",
                 "prepareThreshold=0",
                 "prepareThreshold=1",
                 "preferQueryMode=simple",
+                "prepareThreshold=-1&options=-c%20default_transaction_isolation=serializable",
                 "preferQueryMode=extendedForPrepared",
                 "preferQueryMode=extendedCacheEverything",
                 "defaultRowFetchSize=1",
@@ -42,11 +45,13 @@ class DriverOptionTest {
             }
             // Often enough for the driver to prepare what it prepares only later.
             for (int i = 0; i < 8; i++) {
+                JpaStoreFixture.assertSingleWorks(store, KeyId.of("key-" + i));
                 for (Isolation isolation : store.isolations()) {
                     works(store, isolation, isolation + " " + i);
                 }
             }
-            assertThat(TestApplication.rows(url)).hasSize(8 * store.isolations().size());
+            assertThat(TestApplication.rows(url))
+                    .hasSize(8 + 8 * store.isolations().size());
         }
     }
 
