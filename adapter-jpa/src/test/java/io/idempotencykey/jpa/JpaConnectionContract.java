@@ -10,10 +10,13 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.Claim;
+import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
+import io.idempotencykey.service.WorkStage;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.io.IOException;
@@ -22,6 +25,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -185,11 +189,130 @@ abstract class JpaConnectionContract {
         }
     }
 
+    /** Where a request of one stage loses its connection. */
+    private enum Point {
+        OPENING,
+        WORK,
+        LAST_WRITE,
+        COMMIT;
+
+        String of(TestDatabase database) {
+            boolean locks = database == TestDatabase.POSTGRESQL;
+            return switch (this) {
+                case OPENING -> locks ? "pg_try_advisory" : "insert into idempotency_key";
+                case WORK -> "insert into contract_row";
+                case LAST_WRITE -> locks ? "with fenced" : "update idempotency_key";
+                case COMMIT -> "commit";
+            };
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "OPENING, BEFORE, 1",
+        "OPENING, WITHIN, 1",
+        "OPENING, AFTER, 1",
+        "WORK, BEFORE, 2",
+        "WORK, AFTER, 2",
+        "LAST_WRITE, BEFORE, 2",
+        "COMMIT, BEFORE, 2",
+        "COMMIT, WITHIN, 2",
+        "COMMIT, AFTER, 1",
+        "COMMIT, STALLED, 1"
+    })
+    void aRequestOfOneStageIsCommittedOnceWhereverItsConnectionIsCut(Point point, CuttingProxy.Cut cut, int runs)
+            throws Exception {
+        try (World world = new World(cut)) {
+            AtomicInteger run = new AtomicInteger();
+            if (point == Point.OPENING) {
+                world.proxy.cut(point.of(database), cut);
+            }
+
+            Execution execution = world.once(stage -> {
+                if (run.incrementAndGet() == 1 && point != Point.OPENING) {
+                    world.proxy.cut(point.of(database), cut);
+                }
+                insert(stage.transaction(), "row");
+                return RESPONSE;
+            });
+
+            assertThat(world.proxy.isSprung()).isTrue();
+            assertThat(execution.response()).isEqualTo(RESPONSE);
+            assertThat(execution.replayed()).isFalse();
+            assertThat(run).hasValue(runs);
+            assertThat(world.rows()).containsExactly("row");
+            assertThat(world.once(stage -> RESPONSE).replayed()).isTrue();
+        }
+    }
+
+    /** The next try finds the first one's key, with another row than its own. */
+    @Test
+    void aCommitOfARequestOfOneStageThatLandsLateIsItsOutcome() throws Exception {
+        try (World world = new World()) {
+            AtomicInteger run = new AtomicInteger();
+            IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(world.store)
+                    .listener(event -> {
+                        if (event instanceof KeyEvent.StageRetried) {
+                            world.proxy.land();
+                        }
+                    })
+                    .build();
+
+            Execution execution = keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
+                if (run.incrementAndGet() == 1) {
+                    world.proxy.cut("commit", CuttingProxy.Cut.LATE);
+                }
+                insert(stage.transaction(), "row of run " + run);
+                return Response.of(201, "text/plain", "run " + run);
+            });
+
+            assertThat(execution.response()).isEqualTo(Response.of(201, "text/plain", "run 1"));
+            assertThat(execution.replayed()).isFalse();
+            assertThat(run).hasValue(1);
+            assertThat(world.rows()).containsExactly("row of run 1");
+        }
+    }
+
+    /** The server ends the transaction of a stage that stopped, which then can't commit what another worker did. */
+    @Test
+    void aRequestOfOneStageThatOutlivesItsLeaseIsAnotherWorkers() throws Exception {
+        try (World world = new World()) {
+            IdempotencyKeyService<EntityManager> zombie = world.service(Duration.ofSeconds(1));
+            IdempotencyKeyService<EntityManager> other = world.service(Duration.ofSeconds(60));
+            AtomicInteger run = new AtomicInteger();
+
+            Execution execution = zombie.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
+                run.incrementAndGet();
+                insert(stage.transaction(), "row");
+                Execution others = untilItIsFree(() -> once(other, again -> {
+                    insert(again.transaction(), "row");
+                    return RESPONSE;
+                }));
+                assertThat(others.replayed()).isFalse();
+                return Response.of(500, "text/plain", "zombie");
+            });
+
+            assertThat(execution.replayed()).isTrue();
+            assertThat(execution.response()).isEqualTo(RESPONSE);
+            assertThat(run).hasValue(1);
+            assertThat(world.rows()).containsExactly("row");
+        }
+    }
+
+    private static Execution once(
+            IdempotencyKeyService<EntityManager> keys, WorkStage.Answer<EntityManager, Response> answer) {
+        return keys.once("order", KeyId.of("key"), TestApplication.REQUEST, answer);
+    }
+
     private static HeldKey takeOver(IdempotencyKeyService<EntityManager> keys, KeyId id) {
+        return untilItIsFree(() -> keys.lock(id));
+    }
+
+    private static <R> R untilItIsFree(Supplier<R> work) {
         long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
         while (true) {
             try {
-                return keys.lock(id);
+                return work.get();
             } catch (IdempotencyException.Locked e) {
                 if (System.nanoTime() - end > 0) {
                     throw e;
@@ -216,6 +339,7 @@ abstract class JpaConnectionContract {
         private final CuttingProxy proxy;
         private final HikariDataSource pool;
         private final EntityManagerFactory factory;
+        private final JpaKeyStore store;
         private final IdempotencyKeyService<EntityManager> keys;
 
         World() throws IOException {
@@ -238,7 +362,12 @@ abstract class JpaConnectionContract {
             // "autocommit".
             pool.setMinimumIdle(0);
             factory = TestDatabase.factory(pool);
+            store = new JpaKeyStore(factory);
             keys = service(Duration.ofSeconds(60));
+        }
+
+        Execution once(WorkStage.Answer<EntityManager, Response> answer) {
+            return JpaConnectionContract.once(keys, answer);
         }
 
         IdempotencyKeyService<EntityManager> service(Duration lease) {

@@ -64,7 +64,7 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
     @ParameterizedTest
     @EnumSource(End.class)
     void aStageThatEndsItsTransactionOnTheRawConnectionNeverMovesTheKeyWithoutItsWrites(End end) throws Exception {
-        with((store, factory, pool) -> assertThat(isHalfCommitted(store, end)).isFalse());
+        with((store, factory, pool) -> assertNotHalfCommitted(store, end));
     }
 
     @ParameterizedTest
@@ -72,67 +72,73 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
             value = End.class,
             names = {"ROLLBACK", "SQL"})
     void aRollbackBehindSpringsBackNeverMovesTheKey(End end) throws Exception {
-        spring((store, outer, em) -> assertThat(isHalfCommitted(store, end)).isFalse());
+        spring((store, outer, em) -> assertNotHalfCommitted(store, end));
     }
 
-    private static boolean isHalfCommitted(JpaKeyStore store, End end) {
+    private static void assertNotHalfCommitted(JpaKeyStore store, End end) {
         Isolation isolation = Collections.max(store.isolations());
-        StoredKey held = held(store);
-        store.commitStage(held, isolation, LEASE, em -> {
-            em.unwrap(Session.class).doWork(connection -> {
-                TestDatabase.execute(connection, "insert into contract_row values ('row', '1')");
-                try {
-                    end.on(connection);
-                } catch (SQLException swallowed) {
-                    assertThat((Throwable) swallowed).isNotNull();
-                }
+        for (Way way : Way.values()) {
+            StoredKey key = way.key(store);
+            way.commit(store, key, isolation, em -> {
+                em.unwrap(Session.class).doWork(connection -> {
+                    TestDatabase.execute(connection, "insert into contract_row values ('" + way + "', '1')");
+                    try {
+                        end.on(connection);
+                    } catch (SQLException swallowed) {
+                        assertThat((Throwable) swallowed).isNotNull();
+                    }
+                });
+                return next(key).progress();
             });
-            return next(held).progress();
-        });
-        boolean moved = !store.find(held.id()).orElseThrow().equals(held);
-        return moved != rows(store, isolation).contains("row");
+            assertThat(way.hasMoved(store, key))
+                    .as("moved, %s", way)
+                    .isEqualTo(rows(store, isolation).contains(way.name()));
+        }
     }
 
-    @Test
-    void aSwallowedDeadlockOnARawConnectionNeverMovesTheKey() throws Exception {
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aSwallowedDeadlockOnARawConnectionNeverMovesTheKey(Way way) throws Exception {
         with((store, factory, pool) ->
-                assertThat(keysMovedWithoutTheirWrites(store)).isZero());
+                assertThat(keysMovedWithoutTheirWrites(store, way)).isZero());
     }
 
-    @Test
-    void aSwallowedDeadlockInAJtaTransactionNeverMovesTheKey() throws Exception {
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aSwallowedDeadlockInAJtaTransactionNeverMovesTheKey(Way way) throws Exception {
         jta((store, factory, manager) ->
-                assertThat(keysMovedWithoutTheirWrites(store)).isZero());
+                assertThat(keysMovedWithoutTheirWrites(store, way)).isZero());
     }
 
-    @Test
-    void aSwallowedDeadlockInSpringsTransactionNeverMovesTheKey() throws Exception {
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aSwallowedDeadlockInSpringsTransactionNeverMovesTheKey(Way way) throws Exception {
         spring((store, outer, em) ->
-                assertThat(keysMovedWithoutTheirWrites(store)).isZero());
+                assertThat(keysMovedWithoutTheirWrites(store, way)).isZero());
     }
 
     /** Two stages deadlock: the server rolls one of them back, and its session doesn't know. */
-    private static long keysMovedWithoutTheirWrites(JpaKeyStore store) throws Exception {
-        return keysMovedWithoutTheirWrites(store, "update contract_row set content = '1' where name = ");
+    private static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way) throws Exception {
+        return keysMovedWithoutTheirWrites(store, way, "update contract_row set content = '1' where name = ");
     }
 
-    static long keysMovedWithoutTheirWrites(JpaKeyStore store, String update) throws Exception {
+    static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way, String update) throws Exception {
         Isolation isolation = Collections.max(store.isolations());
         insert(store, isolation, "x", "y");
-        StoredKey one = held(store);
-        StoredKey two = held(store);
+        StoredKey one = way.key(store);
+        StoredKey two = way.key(store);
         CountDownLatch bothHold = new CountDownLatch(2);
 
         CompletableFuture<StageCommit> first =
-                TestApplication.elsewhere(() -> deadlock(store, one, isolation, "x", update + "('y')", bothHold));
+                TestApplication.elsewhere(() -> deadlock(store, way, one, isolation, "x", update + "('y')", bothHold));
         CompletableFuture<StageCommit> second =
-                TestApplication.elsewhere(() -> deadlock(store, two, isolation, "y", update + "('x')", bothHold));
+                TestApplication.elsewhere(() -> deadlock(store, way, two, isolation, "y", update + "('x')", bothHold));
         first.get(60, TimeUnit.SECONDS);
         second.get(60, TimeUnit.SECONDS);
 
         long moved = 0;
         for (StoredKey key : List.of(one, two)) {
-            if (!store.find(key.id()).orElseThrow().equals(key)
+            if (way.hasMoved(store, key)
                     && !rows(store, isolation).contains("by " + key.id().value())) {
                 moved++;
             }
@@ -154,16 +160,17 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
 
     private static StageCommit deadlock(
             JpaKeyStore store,
-            StoredKey held,
+            Way way,
+            StoredKey key,
             Isolation isolation,
             String mine,
             String updateOfTheirs,
             CountDownLatch bothHold) {
-        return store.commitStage(held, isolation, LEASE, em -> {
+        return way.commit(store, key, isolation, em -> {
             em.unwrap(Session.class).doWork(connection -> {
                 try (Statement statement = connection.createStatement()) {
                     statement.execute(
-                            "insert into contract_row values ('by " + held.id().value() + "', '1')");
+                            "insert into contract_row values ('by " + key.id().value() + "', '1')");
                     statement.execute("update contract_row set content = '1' where name = '" + mine + "'");
                     bothHold.countDown();
                     TestApplication.await(bothHold);
@@ -172,7 +179,7 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
                     assertThat((Throwable) swallowed).isNotNull();
                 }
             });
-            return next(held).progress();
+            return next(key).progress();
         });
     }
 }

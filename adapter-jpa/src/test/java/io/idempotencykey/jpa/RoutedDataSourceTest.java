@@ -116,8 +116,9 @@ class RoutedDataSourceTest {
     }
 
     /** The first stage that meets such a connection is run again, and sets its own like the later ones. */
-    @Test
-    void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByStages() throws SQLException {
+    @ParameterizedTest
+    @EnumSource(JpaStoreFixture.Way.class)
+    void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByStages(JpaStoreFixture.Way way) throws SQLException {
         String url = TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL;
         List<String> ends = new ArrayList<>();
         List<String> seen = new ArrayList<>();
@@ -128,17 +129,18 @@ class RoutedDataSourceTest {
                 JpaKeyStore store = new JpaKeyStore(factory);
                 routed.setTargetDataSource(second);
                 for (int i = 0; i < 3; i++) {
-                    StoredKey held = JpaStoreFixture.held(store);
-                    StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                    StoredKey key = way.key(store);
+                    StageCommit end = way.commit(store, key, Isolation.SERIALIZABLE, em -> {
                         seen.add(TestApplication.ask(em, "select current_setting('lock_timeout')"));
-                        return JpaStoreFixture.next(held).progress();
+                        return JpaStoreFixture.next(key).progress();
                     });
                     ends.add(JpaStoreFixture.nameOf(end));
                 }
             }
         }
         assertThat(ends).containsExactly("transiently rolled back", "committed", "committed");
-        assertThat(seen).containsExactly("0", "2s", "2s");
+        // A single stage's settings are compared before its work.
+        assertThat(seen).isEqualTo(way == JpaStoreFixture.Way.SINGLE ? List.of("2s", "2s") : List.of("0", "2s", "2s"));
     }
 
     /** In an application's transactions nobody could set them for the session and restore them. */
