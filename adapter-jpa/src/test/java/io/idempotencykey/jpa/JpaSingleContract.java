@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.Response;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
@@ -23,9 +24,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.commons.dbcp2.BasicDataSource;
 import org.hibernate.Interceptor;
@@ -69,7 +72,7 @@ abstract class JpaSingleContract extends JpaStoreFixture {
         THROWN {
             @Override
             void run(World world, KeyId id) {
-                fails(world, id, () -> {
+                fails(world, id, em -> {
                     throw new IllegalStateException("thrown by the stage");
                 });
             }
@@ -77,7 +80,7 @@ abstract class JpaSingleContract extends JpaStoreFixture {
         REFUSED {
             @Override
             void run(World world, KeyId id) {
-                fails(world, id, () -> world.em().persist(new ContractRow("present", "1")));
+                fails(world, id, em -> em.persist(new ContractRow("present", "1")));
             }
         },
         SWALLOWED {
@@ -137,10 +140,9 @@ abstract class JpaSingleContract extends JpaStoreFixture {
 
         abstract void run(World world, KeyId id) throws Exception;
 
-        private static void fails(World world, KeyId id, Runnable work) {
+        private static void fails(World world, KeyId id, Consumer<EntityManager> work) {
             assertThat(catchThrowable(() -> world.once(id, stage -> {
-                        world.current = stage.transaction();
-                        work.run();
+                        work.accept(stage.transaction());
                         return TestApplication.RESPONSE;
                     })))
                     .isNotNull()
@@ -259,6 +261,29 @@ abstract class JpaSingleContract extends JpaStoreFixture {
         });
     }
 
+    @Test
+    void keysOfAnotherTableAreNotHeld() throws Exception {
+        String url = database.create();
+        TestDatabase.execute(url, database.schema().replace("idempotency_key", "other_key"));
+        with(url, (store, factory, pool) -> {
+            JpaKeyStore other = JpaKeyStore.builder(factory).table("other_key").build();
+            Isolation isolation = Collections.min(store.isolations());
+            StoredKey key = sample("scope");
+            StageCommit end = store.commitSingle(key, isolation, LEASE, single(stored -> false, em -> {
+                assertThat(other.commitSingle(
+                                key,
+                                isolation,
+                                LEASE,
+                                single(stored -> false, unused -> next(key).progress())))
+                        .isEqualTo(StageCommit.committed());
+                return key.progress();
+            }));
+            assertThat(end).isEqualTo(StageCommit.committed());
+            assertThat(store.find(key.id())).contains(key);
+            assertThat(other.find(key.id())).isPresent().isNotEqualTo(Optional.of(key));
+        });
+    }
+
     /** What the application's own trigger or a narrower column refuses. */
     @Test
     void aKeyThatTheTableRefusesIsNotStoredNorItsStagesWrites() throws Exception {
@@ -298,7 +323,6 @@ abstract class JpaSingleContract extends JpaStoreFixture {
         private final AtomicBoolean refusesSessions = new AtomicBoolean();
         private final EntityManagerFactory factory;
         private final JpaKeyStore store;
-        private EntityManager current;
 
         World(boolean autoCommit) {
             pool.setUrl(url);
@@ -319,15 +343,11 @@ abstract class JpaSingleContract extends JpaStoreFixture {
             store = new JpaKeyStore(factory);
         }
 
-        EntityManager em() {
-            return current;
-        }
-
         Isolation strongest() {
             return Collections.max(store.isolations());
         }
 
-        Execution once(KeyId id, WorkStage.Answer<EntityManager, io.idempotencykey.Response> answer) {
+        Execution once(KeyId id, WorkStage.Answer<EntityManager, Response> answer) {
             return IdempotencyKeyService.builder(store)
                     .pauses(Duration.ofMillis(1), Duration.ofMillis(5))
                     .build()

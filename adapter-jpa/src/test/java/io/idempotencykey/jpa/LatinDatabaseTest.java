@@ -81,6 +81,30 @@ class LatinDatabaseTest {
         }
     }
 
+    /** There the key is written before the stage's work, which runs once all the same. */
+    @Tag("databases")
+    @ParameterizedTest
+    @EnumSource(names = {"MARIADB", "MYSQL"})
+    void aRequestOfOneStageIsKeptWhateverItsParametersWhereTheKeyIsWrittenFirst(TestDatabase database)
+            throws SQLException {
+        String url = database.create();
+        TestDatabase.execute(
+                url, "alter table idempotency_key modify request_parameters longtext character set latin1 not null");
+        Request request = Request.of("POST", "/carts", Map.of("mood", "\ud83d\ude00"));
+        try (HikariDataSource pool = TestDatabase.pool(url, 3);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+
+            keys.once("order", ID, request, stage -> {
+                stage.transaction().persist(new ContractRow("row", "1"));
+                return TestApplication.RESPONSE;
+            });
+
+            assertThat(TestApplication.rows(url)).containsExactly("row");
+            assertThat(keys.retrieve(ID).request().parameters()).isEqualTo(request.parameters());
+        }
+    }
+
     /** Nothing was stored, and the store knows that. */
     @Tag("databases")
     @ParameterizedTest
