@@ -114,7 +114,7 @@ final class MysqlDialect extends InnodbDialect {
         String restore = "set session innodb_lock_wait_timeout = @idempotency_key_wait";
         try {
             int unused = statements.update(statement);
-        } catch (SQLException e) {
+        } catch (SQLException | RuntimeException e) {
             try {
                 execute(connection, restore);
             } catch (SQLException failed) {
