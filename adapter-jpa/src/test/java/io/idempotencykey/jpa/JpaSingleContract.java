@@ -407,16 +407,20 @@ abstract class JpaSingleContract extends JpaStoreFixture {
                             connection,
                             switch (database) {
                                 case POSTGRESQL ->
-                                    "select concat_ws(', ', current_setting('transaction_isolation'), current_setting('lock_timeout'),"
+                                    "select concat_ws(', ', current_setting('transaction_isolation'),"
+                                            + " current_setting('lock_timeout'),"
                                             + " current_setting('idle_in_transaction_session_timeout'))";
                                 case MYSQL ->
-                                    "select concat_ws(', ', @@session.transaction_isolation, @@session.innodb_lock_wait_timeout,"
+                                    "select concat_ws(', ', @@session.transaction_isolation,"
+                                            + " @@session.innodb_lock_wait_timeout,"
                                             + " @@session.wait_timeout)";
                                 case MARIADB ->
-                                    "select concat_ws(', ', @@session.tx_isolation, @@session.innodb_lock_wait_timeout,"
+                                    "select concat_ws(', ', @@session.tx_isolation,"
+                                            + " @@session.innodb_lock_wait_timeout,"
                                             + " @@session.idle_transaction_timeout)";
                                 case H2 ->
-                                    "select concat_ws(', ', isolation_level, lock_timeout()) from information_schema.sessions"
+                                    "select concat_ws(', ', isolation_level, lock_timeout())"
+                                            + " from information_schema.sessions"
                                             + " where session_id = session_id()";
                             }));
         }
