@@ -31,7 +31,8 @@ public record IdempotencyKey(KeyCreation creation, KeyProgress progress) {
     /**
      * The id of this creation of the key.
      *
-     * @return random; a key that expired and was created anew has another
+     * @return random; a key that expired and was created anew has another, and so has each attempt of a request whose
+     *     one stage runs in one transaction, until one is committed
      */
     public UUID creationId() {
         return creation.creationId();
@@ -86,7 +87,7 @@ public record IdempotencyKey(KeyCreation creation, KeyProgress progress) {
      * How many times the key was locked.
      *
      * @return only grows within one creation, so it orders attempts towards other systems; 0 for a key that was never
-     *     locked, such as that of a request whose one stage ran in one transaction
+     *     locked, such as that of a request whose one stage runs in one transaction, whose attempts it doesn't order
      */
     public long attempts() {
         return progress.attempts();

@@ -98,8 +98,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     private final Set<Isolation> isolations;
     private final boolean allowsOuterTransactions;
 
-    /** Keys whose rows single stages of this store are about to write, or have written in open transactions. */
-    private final Set<KeyId> writing = ConcurrentHashMap.newKeySet();
+    /**
+     * Keys whose rows single stages of this store are about to write, or have written in open transactions; and until
+     * when, in nanoseconds of this process, such a transaction is waited for.
+     */
+    private final Map<KeyId, Long> writing = new ConcurrentHashMap<>();
 
     /**
      * A store whose stages run in transactions of the factory's own kind: resource-local ones, or those of the JTA
@@ -397,7 +400,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     /** Writes the key's row, for which one thread at most waits with a connection in hand; the others only look. */
     private StageCommit commitWritten(
             StoredKey taken, Isolation isolation, Duration lease, SingleStage<EntityManager> stage) {
-        if (!writing.add(taken.id())) {
+        long now = System.nanoTime();
+        Long mine = now + lease.plusSeconds(1).toNanos();
+        // A stage that hangs for longer than its lease doesn't block its key: the database has ended its transaction.
+        Long first = writing.merge(taken.id(), mine, (other, next) -> other - now > 0 ? other : next);
+        if (!first.equals(mine)) {
             boolean isStored =
                     find(taken.id()).filter(found -> !stage.replaces(found)).isPresent();
             return isStored ? StageCommit.fencedOff() : StageCommit.held();
@@ -405,7 +412,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         try {
             return write(taken, isolation, lease, stage);
         } finally {
-            writing.remove(taken.id());
+            writing.remove(taken.id(), mine);
         }
     }
 

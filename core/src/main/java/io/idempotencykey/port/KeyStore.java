@@ -105,8 +105,12 @@ public interface KeyStore<T> {
      * stage was asked about, if that still has its revision. The identity's uniqueness is the fence. If it lets nothing
      * through, the call ends as fenced off.
      *
-     * @param taken the key as it is while the stage runs. A store that takes a key by writing it writes this one, which
-     *     nobody sees; of the others only identity and creation count
+     * <p>Failures before the work is called are results, too: what may pass is rolled back transiently; else the result
+     * is rolled back with a {@link StoreFailure}, such as one of the kind {@code FULL}. What this method throws counts
+     * as an unknown outcome.
+     *
+     * @param taken the key as it is while the stage runs. A store that takes a key by writing its row writes this one,
+     *     which nobody else sees; a store that locks instead uses its identity and its creation only
      * @param isolation one of {@link #isolations()}
      * @param lease how long the transaction may live if its owner disappears; at least a second
      * @param stage its work is called at most once, on this thread

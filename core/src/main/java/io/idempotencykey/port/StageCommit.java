@@ -22,7 +22,10 @@ public record StageCommit(Kind kind, @Nullable Throwable cause) {
         FENCED_OFF,
         /** Another transaction holds the key; the work was not called, and nothing is written. */
         HELD,
-        /** The work threw, and everything is rolled back; running it again would not help. */
+        /**
+         * The work threw, and everything is rolled back; running it again would not help. Or the work was not called at
+         * all, for a reason that won't pass by itself, such as a full store.
+         */
         ROLLED_BACK,
         /**
          * The store rolled everything back for certain, for a reason that may be gone when the work is run again: a
@@ -82,7 +85,7 @@ public record StageCommit(Kind kind, @Nullable Throwable cause) {
     /**
      * Rule 15: the stage failed for good, and that once; what the application rolled back is such a failure.
      *
-     * @param cause what the work threw, as it is
+     * @param cause what the work threw, as it is; or, if it was not called, a {@link StoreFailure} that says why
      * @return of the kind {@link Kind#ROLLED_BACK}
      */
     public static StageCommit rolledBack(Throwable cause) {

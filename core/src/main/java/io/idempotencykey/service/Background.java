@@ -200,6 +200,13 @@ public final class Background implements AutoCloseable {
             }
             repeat(schedule, reapEvery, reaper::runOnce);
             LOGGER.log(Level.INFO, "background work has started, completing {0}", completing.completedOperations());
+            if (!completing.singleOperations().isEmpty()) {
+                LOGGER.log(
+                        Level.WARNING,
+                        "requests of {0} run in one transaction and are not completed if their clients stay away;"
+                                + " declare the operations with staged() if they have to be",
+                        completing.singleOperations());
+            }
             return new Background(completing, reaper, schedule, workers);
         }
 

@@ -92,12 +92,23 @@ public final class Completer<T> {
 
     /**
      * The operations whose requests are completed here: those that were given, less those that redact parameters and
-     * can't do without.
+     * can't do without, and less those whose requests run in one transaction, which leave nothing to complete. (What a
+     * former version of the application has left of those is completed all the same.)
      *
      * @return their names
      */
     public Set<String> completedOperations() {
-        return resumable.keySet();
+        return resumable.keySet().stream()
+                .filter(name -> !singleOperations().contains(name))
+                .collect(Collectors.toUnmodifiableSet());
+    }
+
+    /** The names of the operations whose requests run in one transaction, which are never completed. */
+    Set<String> singleOperations() {
+        return operations.values().stream()
+                .filter(Operation::isSingle)
+                .map(Operation::name)
+                .collect(Collectors.toUnmodifiableSet());
     }
 
     /**

@@ -142,7 +142,8 @@ public final class IdempotencyKeyService<T> {
      * Runs a request of one stage, once.
      *
      * <p>The stage runs in one transaction with its key, and nothing is stored before it commits. So if it fails, or
-     * the server dies, the request waits for its client, and leaves nothing behind. Declare an {@link #operation} that
+     * the server dies, the request waits for its client, and leaves nothing behind. A call to another system doesn't belong
+     * in it, because a retry can't derive the same key for it. Declare an {@link #operation} that
      * is {@linkplain Operation.Builder#staged staged} to have it completed.
      *
      * @param name names the work, as {@link #operation} does
@@ -197,7 +198,9 @@ public final class IdempotencyKeyService<T> {
     /**
      * Begins the background work for operations: completing what nobody came back for, and reaping what has expired.
      *
-     * @param operations the operations whose requests are completed; without any, only expired keys are reaped
+     * @param operations the operations whose requests are completed; without any, only expired keys are reaped. An
+     *     operation that runs in one transaction has nothing to complete, unless it is {@linkplain
+     *     Operation.Builder#staged staged}; a warning names it
      * @return the work, not started yet
      * @throws IllegalArgumentException if two operations have one name
      */

@@ -119,7 +119,7 @@ public sealed interface KeyEvent {
     /**
      * A stage met a transient failure and is run again.
      *
-     * @param key as it is held
+     * @param key as it is held, or would be created
      * @param tries how many times the stage ran so far
      * @param cause the failure
      * @param duration from before the outside call
@@ -139,9 +139,10 @@ public sealed interface KeyEvent {
     }
 
     /**
-     * A stage failed: nothing of it is kept, and the key was released or quarantined if the store allowed it.
+     * A stage failed: nothing of it is kept, and the key was released or quarantined if the store allowed it. A request
+     * of one stage in one transaction leaves no key.
      *
-     * @param key as it was held
+     * @param key as it was held, or would have been created
      * @param cause what reaches the caller
      * @param duration from before the outside call
      */

@@ -238,8 +238,9 @@ public final class Operation<T> {
          *
          * <p>By default, an operation of one stage without an outside call runs in one transaction, which takes the key
          * first and stores it, finished, last. That is faster; a request that fails or is cut off leaves no key, so
-         * that nothing is done later without its client; and as long as it runs, every other request with its key is in
-         * flight. But such a request is never completed without its client.
+         * that nothing is done later without its client; and as long as it runs, every other request with its key gets
+         * {@link IdempotencyException.Locked}. But such a request is never completed without its client, and {@code
+         * longestLease} and {@code leaveToClientAfterFailure} mean nothing to it.
          *
          * @return this
          */

@@ -61,6 +61,9 @@ final class SingleRun<T> {
     /** Whether an earlier try's commit may have been made, or may still be. */
     private boolean unresolved;
 
+    /** The failure of an earlier try whose transaction the store may not have ended yet, though it can't commit. */
+    private @Nullable Throwable lingering;
+
     SingleRun(Engine<T> engine, DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {
         this.engine = engine;
         this.plan = plan;
@@ -95,7 +98,10 @@ final class SingleRun<T> {
             case FENCED_OFF -> fencedOff();
             case HELD -> held();
             case ROLLED_BACK -> begun ? failed(causeOf(end)) : refused(causeOf(end));
-            case TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
+            case TRANSIENTLY_ROLLED_BACK -> {
+                lingering = begun ? causeOf(end) : lingering;
+                yield again(causeOf(end));
+            }
             case UNKNOWN -> {
                 unresolved = true;
                 begun = false;
@@ -154,7 +160,7 @@ final class SingleRun<T> {
 
     private Optional<End> committed(Proposal committed) {
         IdempotencyKey key = committed.stored().key();
-        events().emit(new KeyEvent.Created(fresh.key()));
+        events().emit(new KeyEvent.Created(key));
         Throwable failure = answered.get(committed.revision());
         events().emit(
                         failure == null
@@ -199,6 +205,9 @@ final class SingleRun<T> {
         if (unresolved) {
             return again(new StoreFailure(StoreFailure.Kind.BUSY, "another transaction holds the key", null));
         }
+        if (lingering != null && !waiting.isPossible()) {
+            return again(lingering);
+        }
         return inFlight(new IdempotencyException.Locked(fresh.id(), Transitions.SOON));
     }
 
@@ -227,9 +236,12 @@ final class SingleRun<T> {
         // A try that began held the key, so every earlier one had ended by then.
         unresolved &= !begun;
         if (!another) {
-            throw unresolved
-                    ? outcomeUnknown(cause)
-                    : new IdempotencyException.RetriesExhausted(fresh.id(), tries.used(), cause);
+            if (unresolved) {
+                throw outcomeUnknown(cause);
+            }
+            IdempotencyException exhausted = new IdempotencyException.RetriesExhausted(fresh.id(), tries.used(), cause);
+            events().emit(new KeyEvent.StageRolledBack(fresh.key(), exhausted, sinceBegin()));
+            throw exhausted;
         }
         events().emit(new KeyEvent.StageRetried(fresh.key(), tries.used() - 1, cause, sinceBegin()));
         return Optional.empty();

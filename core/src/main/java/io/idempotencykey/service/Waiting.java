@@ -18,12 +18,21 @@ final class Waiting {
         this.begin = environment.nanoTime();
     }
 
+    /** Whether there is time left to wait. */
+    boolean isPossible() {
+        return left() > 0;
+    }
+
+    private long left() {
+        return atMost.toNanos() - (environment.nanoTime() - begin);
+    }
+
     /**
      * Waits, and says whether to look again: not if the time is over, or if the thread is interrupted (which it then
      * still is). Half of each pause is fixed and half is random, so that many callers don't look at the same moment.
      */
     boolean another() {
-        long left = atMost.toNanos() - (environment.nanoTime() - begin);
+        long left = left();
         if (left <= 0) {
             return false;
         }

@@ -426,4 +426,24 @@ class CompleterTest {
 
         assertThat(world.state()).isInstanceOf(KeyState.Locked.class);
     }
+
+    /** What runs in one transaction leaves nothing to complete, but an earlier version may have left something. */
+    @Test
+    void anOperationThatRunsInOneTransactionIsNotAmongThoseCompletedThoughItsOldKeysAre() {
+        World world = new World();
+        Operation<List<String>> operation = world.service
+                .operation(Carts.NAME)
+                .respond(RecoveryPoint.STARTED, stage -> World.RESPONSE)
+                .build();
+        world.put(State.LEASE_OVER, Carts.NAME, RecoveryPoint.STARTED);
+        world.pass(Duration.ofDays(1));
+
+        Completer<List<String>> completer =
+                Completer.builder(world.service).operation(operation).build();
+
+        assertThat(completer.completedOperations()).isEmpty();
+        assertThat(completer.singleOperations()).containsExactly(Carts.NAME);
+        assertThat(completer.runOnce()).isEqualTo(1);
+        assertThat(world.key().recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
+    }
 }

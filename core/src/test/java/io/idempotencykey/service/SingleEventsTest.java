@@ -206,8 +206,14 @@ class SingleEventsTest {
         Throwable thrown = catchThrowable(() -> service.run(operation(), world.id, REQUEST));
 
         assertThat(events)
-                .hasExactlyElementsOfTypes(StageRetried.class, StageRetried.class, StageRetried.class, Refused.class);
-        assertThat(event(3, Refused.class).why()).isSameAs(thrown);
+                .hasExactlyElementsOfTypes(
+                        StageRetried.class,
+                        StageRetried.class,
+                        StageRetried.class,
+                        StageRolledBack.class,
+                        Refused.class);
+        assertThat(event(3, StageRolledBack.class).cause()).isSameAs(thrown);
+        assertThat(event(4, Refused.class).why()).isSameAs(thrown);
     }
 
     @Test

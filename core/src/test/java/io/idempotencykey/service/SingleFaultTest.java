@@ -324,10 +324,23 @@ class SingleFaultTest {
         assertOnlyRunCommitted(2);
     }
 
-    /** A try that began held the key, so that every earlier one has ended, and holds it no more. */
+    /** As where a connection was lost before the commit, and the server hasn't noticed yet. */
+    @Test
+    void aReRunThatMeetsItsOwnTransactionThatCanNotCommitAnyMoreWaitsItsTurn() {
+        world.store.next(Call.COMMIT_SINGLE, Fault.TRANSIENT);
+        world.store.before(Call.COMMIT_SINGLE, world::take);
+        world.store.before(Call.COMMIT_SINGLE, world::release);
+
+        assertThat(run(numbered()).response()).isEqualTo(response(2));
+
+        assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(3);
+        assertOnlyRunCommitted(2);
+    }
+
+    /** A try that began held the key, so that every earlier one has ended; it may hold the key still itself. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
-    void aKeyThatIsHeldAfterALaterTryBeganIsHeldByAnotherWorker(boolean waits) {
+    void aKeyThatIsHeldAfterALaterTryBeganIsWaitedForWithinTheBounds(boolean waits) {
         world.store.next(Call.COMMIT_SINGLE, Fault.LOST, Fault.TRANSIENT);
         world.store.before(Call.COMMIT_SINGLE, world::take);
         if (waits) {
@@ -337,7 +350,9 @@ class SingleFaultTest {
                             .response())
                     .isEqualTo(response(3));
         } else {
-            assertThatExceptionOfType(IdempotencyException.Locked.class).isThrownBy(() -> run(numbered()));
+            assertThatExceptionOfType(IdempotencyException.RetriesExhausted.class)
+                    .isThrownBy(() -> run(numbered()));
+            assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(World.MAX_TRIES);
             assertNothingIsStored();
         }
     }
