@@ -446,7 +446,7 @@ abstract class JpaSingleContract extends JpaStoreFixture {
         }
 
         @Override
-        public void close() throws Exception {
+        public void close() throws SQLException {
             factory.close();
             pool.close();
         }

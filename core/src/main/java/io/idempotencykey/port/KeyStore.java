@@ -91,8 +91,8 @@ public interface KeyStore<T> {
     StageCommit commitStage(StoredKey held, Isolation isolation, Duration lease, Function<T, StoredProgress> work);
 
     /**
-     * Rule 18: runs a request's only stage in one new transaction, which takes the key first and stores it last, so
-     * that nothing of the key is visible before the commit.
+     * Runs a request's only stage in one new transaction, which takes the key first and stores it last, so that nothing
+     * of the key is visible before the commit.
      *
      * <p>The key is taken before the work is called, in a way that ends with the transaction, however that ends.
      * Another call for the key gets {@link StageCommit.Kind#HELD} meanwhile, within a second. If the key is stored, the

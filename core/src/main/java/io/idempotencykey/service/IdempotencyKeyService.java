@@ -142,9 +142,9 @@ public final class IdempotencyKeyService<T> {
      * Runs a request of one stage, once.
      *
      * <p>The stage runs in one transaction with its key, and nothing is stored before it commits. So if it fails, or
-     * the server dies, the request waits for its client, and leaves nothing behind. A call to another system doesn't belong
-     * in it, because a retry can't derive the same key for it. Declare an {@link #operation} that
-     * is {@linkplain Operation.Builder#staged staged} to have it completed.
+     * the server dies, the request waits for its client, and leaves nothing behind. A call to another system doesn't
+     * belong in it, because a retry can't derive the same key for it. Declare an {@link #operation} that is {@linkplain
+     * Operation.Builder#staged staged} to have it completed.
      *
      * @param name names the work, as {@link #operation} does
      * @param id the request's key

@@ -117,7 +117,7 @@ public final class Operation<T> {
         return completesAfterFailure;
     }
 
-    /** Rule 18: whether its requests run in one transaction, before which nothing is stored. */
+    /** Whether its requests run in one transaction, before which nothing is stored. */
     boolean isSingle() {
         return isSingle;
     }

@@ -220,7 +220,7 @@ final class SingleRun<T> {
         return Optional.empty();
     }
 
-    /** Rule 4: waits, and reads the key before the stage may run again, which it may if this returns nothing. */
+    /** Waits, and reads the key before the stage may run again, which it may if this returns nothing. */
     private Optional<End> again(Throwable cause) {
         boolean another = tries.another(timeLeft());
         Optional<End> end;
@@ -247,7 +247,7 @@ final class SingleRun<T> {
         return Optional.empty();
     }
 
-    /** Rule 5: reads the key. Not finding it says nothing of a commit that may still be under way. */
+    /** Reads the key. Not finding it says nothing of a commit that may still be under way. */
     private Optional<End> look() {
         return engine.access().find(fresh.id()).flatMap(this::settle);
     }
@@ -301,7 +301,7 @@ final class SingleRun<T> {
         throw StageRun.<RuntimeException>asItIs(failure);
     }
 
-    /** Rule 16: stores an answer in one write; no answer is given before it is stored. */
+    /** Stores an answer in one write; no answer is given before it is stored. */
     private Optional<End> answered(Proposal answer, Throwable failure) {
         answered.put(answer.revision(), failure);
         StoredKey stored;
