@@ -102,7 +102,8 @@ sealed interface Transactions {
                         // A statement may have begun the transaction in autocommit. This sends nothing.
                         connection.setAutoCommit(false);
                     }
-                    if (!connection.getAutoCommit()) {
+                    // A transaction that has ended needs no rollback where autocommit goes on after it.
+                    if (!connection.getAutoCommit() && !(hasEnded && autoCommit)) {
                         connection.rollback();
                     }
                     if (connection.getAutoCommit() != autoCommit) {

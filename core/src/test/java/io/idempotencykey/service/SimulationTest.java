@@ -44,7 +44,7 @@ class SimulationTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"ORDER, 5000", "REFUSAL, 2500", "SINGLE, 3000", "SINGLE_REFUSAL, 2000", "BOTH_WAYS, 3000"})
+    @CsvSource({"ORDER, 5000", "REFUSAL, 2500", "SINGLE, 1500", "SINGLE_REFUSAL, 1000", "BOTH_WAYS, 1500"})
     void randomInterleavingsOfMoreWorkersAndFaultsLeaveOneExecution(SimulatedWorld.Story story, int seeds)
             throws InterruptedException {
         for (long seed = 0; seed < seeds; seed++) {
