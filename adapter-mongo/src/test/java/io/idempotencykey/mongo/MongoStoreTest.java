@@ -169,7 +169,7 @@ class MongoStoreTest {
     }
 
     @Test
-    void aReplayCostsOneFindAndOneInsertThatDoesNothingWhereItClaims() {
+    void aReplayCostsOneFindAndOneInsertThatDoesNothingWhereTheKeyWasNotSeen() {
         IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         service.run(twoStages(), id, REQUEST);
@@ -179,6 +179,9 @@ class MongoStoreTest {
         assertThat(commands.names()).containsExactly("find");
         commands.forget();
         service.run(twoStages(), id, REQUEST);
+        assertThat(commands.names()).containsExactly("find");
+        commands.forget();
+        new IdempotencyKeyService<>(store).run(twoStages(), id, REQUEST);
 
         assertThat(commands.names()).containsExactly("insert", "find");
     }
