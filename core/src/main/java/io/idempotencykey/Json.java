@@ -216,17 +216,21 @@ final class Json {
 
     private static void write(String text, StringBuilder json, int enough) {
         json.append('"');
-        for (int i = 0; i < text.length() && json.length() <= enough; i++) {
+        int end = Math.min(text.length(), Math.max(0, enough - json.length() + 1));
+        int plain = 0;
+        for (int i = 0; i < end; i++) {
             char c = text.charAt(i);
-            if (c == '"' || c == '\\') {
-                json.append('\\').append(c);
-            } else if (c < ' ') {
-                json.append("\\u00").append(Character.forDigit(c >> 4, 16)).append(Character.forDigit(c & 15, 16));
-            } else {
-                json.append(c);
+            if (c < ' ' || c == '"' || c == '\\') {
+                json.append(text, plain, i).append('\\');
+                plain = i + 1;
+                if (c < ' ') {
+                    json.append("u00").append(Character.forDigit(c >> 4, 16)).append(Character.forDigit(c & 15, 16));
+                } else {
+                    json.append(c);
+                }
             }
         }
-        json.append('"');
+        json.append(text, plain, end).append('"');
     }
 
     /**

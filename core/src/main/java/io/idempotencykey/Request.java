@@ -57,12 +57,12 @@ public final class Request {
         Arguments.required(method, "method");
         Arguments.required(path, "path");
         Arguments.required(parameters, "parameters");
-        if (method.isEmpty() || method.length() > 32 || !method.chars().allMatch(c -> c >= '!' && c <= '~')) {
+        if (method.isEmpty() || !Arguments.isVisible(32, method)) {
             throw Arguments.refused("method", method, "1 to 32 visible ASCII characters");
         }
         if (path.isEmpty()
                 || path.length() > 2048
-                || path.chars().anyMatch(Character::isISOControl)
+                || !Arguments.all(path, c -> !Character.isISOControl(c))
                 || !Arguments.isWellFormed(path)) {
             throw Arguments.refused("path", path, "1 to 2048 characters, none of them a control character");
         }

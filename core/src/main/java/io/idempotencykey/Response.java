@@ -106,7 +106,7 @@ public final class Response {
     public Response withHeader(String name, String value) {
         Arguments.required(name, "name");
         headerValue(value, "value");
-        if (name.isEmpty() || name.length() > 256 || !name.chars().allMatch(Response::isTokenCharacter)) {
+        if (name.isEmpty() || name.length() > 256 || !Arguments.all(name, Response::isTokenCharacter)) {
             throw Arguments.refused("name", name, "an HTTP token of 1 to 256 characters");
         }
         Map<String, List<String>> more = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
@@ -114,21 +114,26 @@ public final class Response {
         List<String> values = new ArrayList<>(more.getOrDefault(name, List.of()));
         values.add(value);
         more.put(name, List.copyOf(values));
-        int characters = more.entrySet().stream()
-                .mapToInt(header -> header.getValue().stream()
-                        .mapToInt(text -> header.getKey().length() + text.length())
-                        .sum())
-                .sum();
-        if (characters > MAX_HEADER_CHARACTERS) {
+        if (characters(more) > MAX_HEADER_CHARACTERS) {
             throw Arguments.refused(
                     "value", value, "headers of together at most " + MAX_HEADER_CHARACTERS + " characters");
         }
         return new Response(status, Collections.unmodifiableMap(more), body);
     }
 
+    private static int characters(Map<String, List<String>> headers) {
+        int characters = 0;
+        for (Map.Entry<String, List<String>> header : headers.entrySet()) {
+            for (String value : header.getValue()) {
+                characters += header.getKey().length() + value.length();
+            }
+        }
+        return characters;
+    }
+
     private static void headerValue(String value, String argument) {
         Arguments.required(value, argument);
-        if (!value.chars().allMatch(c -> c == '\t' || (c >= ' ' && c <= '~'))) {
+        if (!Arguments.all(value, c -> c == '\t' || (c >= ' ' && c <= '~'))) {
             throw Arguments.refused(argument, value, "visible ASCII characters, spaces and tabs");
         }
     }

@@ -215,6 +215,19 @@ abstract class Dialect {
         throw new UnsupportedOperationException("keys are taken by writing their rows");
     }
 
+    /**
+     * Inserts a row and commits, in one round trip, as the last write of a transaction that {@link #opening} began. It
+     * fails, and nothing is committed, if the key has a row.
+     */
+    String insertAndCommit(String table, String columns, String values) {
+        throw new UnsupportedOperationException("keys are taken by writing their rows");
+    }
+
+    /** Executes {@link #insertAndCommit(String, String, String)}. */
+    void insertAndCommit(PreparedStatement statement) throws SQLException {
+        throw new UnsupportedOperationException("keys are taken by writing their rows");
+    }
+
     /** Whether JSON and messages have to be written in ASCII where a refused one can't be written again. */
     boolean escapes() {
         return false;

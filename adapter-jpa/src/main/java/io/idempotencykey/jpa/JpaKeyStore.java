@@ -393,8 +393,21 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         if (found != null && !stage.replaces(found)) {
             return StageCommit.fencedOff();
         }
-        return attempt(new StageKey.Locked(table, taken, stage::replaces, found, opens), isolation, lease, stage::work)
-                .in(transactions);
+        StageKey key = new StageKey.Locked(table, taken, stage::replaces, found, opens);
+        StageAttempt attempt = attempt(key, isolation, lease, stage::work);
+        StageCommit end = attempt.in(transactions);
+        return attempt.mayHaveMetAnotherKey(end) ? met(taken.id(), stage, end) : end;
+    }
+
+    /** Tells another row of the key from a duplicate of the application's, by a constraint that the commit checks. */
+    private StageCommit met(KeyId id, SingleStage<EntityManager> stage, StageCommit end) {
+        StoredKey found = find(id).orElse(null);
+        if (found == null) {
+            return end;
+        }
+        return stage.replaces(found)
+                ? StageCommit.transientlyRolledBack(Objects.requireNonNull(end.cause()))
+                : StageCommit.fencedOff();
     }
 
     /** Writes the key's row, for which one thread at most waits with a connection in hand; the others only look. */

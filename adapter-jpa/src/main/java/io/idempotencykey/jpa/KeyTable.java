@@ -51,6 +51,7 @@ final class KeyTable {
     private final Dialect.LastWrite change;
     private final Dialect.LastWrite insertLast;
     private final Dialect.LastWrite replaceLast;
+    private final String insertAndCommit;
     private final String find;
     private final String deleteExpired;
 
@@ -62,6 +63,7 @@ final class KeyTable {
         this.change = new Dialect.LastWrite(table, "", assignments(CHANGING));
         this.insertLast = new Dialect.LastWrite(table, ALL, parameters(ALL));
         this.replaceLast = new Dialect.LastWrite(table, "", assignments(CREATION + ", " + CHANGING));
+        this.insertAndCommit = dialect.locksKeys() ? dialect.insertAndCommit(table, ALL, parameters(ALL)) : "";
         this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;
         this.deleteExpired = dialect.deleteExpired(table);
     }
@@ -249,6 +251,17 @@ final class KeyTable {
         try (PreparedStatement statement = last.prepare(dialect.fence(change, stage, commits))) {
             bind(new KeyRow(dialect, statement, false), id, expected, next);
             return dialect.fence(last, statement, stage);
+        }
+    }
+
+    /** Inserts a key and commits, as the last write of a transaction that {@link #open} began. */
+    void insertAndCommit(Statements statements, StoredKey next) throws SQLException {
+        try (PreparedStatement statement = statements.prepare(insertAndCommit)) {
+            KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
+            row.identity(next.id());
+            row.creation(next.key().creation());
+            row.changing(next.progress());
+            dialect.insertAndCommit(statement);
         }
     }
 

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Collectors;
 
 /** PostgreSQL: settings go along with the first statement, and the fence with the commit. */
 final class PostgresqlDialect extends Dialect {
@@ -22,8 +21,11 @@ final class PostgresqlDialect extends Dialect {
     private static final String NO_ROOT = "2201F";
 
     private static final String NO_SAVEPOINT = "3B001";
-    private static final String LOCK_TIMEOUT = "55P03";
+    private static final String NOT_IN_TIME = "55P03";
     private static final String CANCELLED = "57014";
+
+    private static final String IDLE_TIMEOUT = "idle_in_transaction_session_timeout";
+    private static final String LOCK_TIMEOUT = "lock_timeout";
 
     /** {@code SET TRANSACTION} after another statement. */
     private static final String SET_TOO_LATE = "25001";
@@ -43,7 +45,7 @@ final class PostgresqlDialect extends Dialect {
             LastWrite write, Isolation isolation, boolean comparesIdle, boolean comparesLock, boolean commits) {}
 
     private record OpeningText(
-            String find, Isolation isolation, List<String> settings, boolean comparesIdle, boolean comparesLock) {}
+            String find, Isolation isolation, long seconds, boolean comparesIdle, boolean comparesLock) {}
 
     private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
     private final Map<OpeningText, String> openings = new ConcurrentHashMap<>();
@@ -203,19 +205,34 @@ final class PostgresqlDialect extends Dialect {
                 new OpeningText(
                         find,
                         stage.isolation(),
-                        timeouts(stage),
+                        stage.seconds(),
                         isGiven(idleMillis, stage),
                         isGiven(lockMillis, stage)),
                 text -> "begin isolation level read committed; " + find + "; commit; begin isolation level "
-                        + name(text.isolation) + "; "
-                        + text.settings.stream().map(setting -> setting + "; ").collect(Collectors.joining())
-                        + lock()
-                        + (text.comparesIdle ? asBefore("idle_in_transaction_session_timeout", idleTimeout) : ", true")
-                        + (text.comparesLock ? asBefore("lock_timeout", lockTimeout) : ", true"));
+                        + name(text.isolation) + "; " + lock() + ", "
+                        + (text.comparesIdle ? asBefore(IDLE_TIMEOUT, idleTimeout) : set(IDLE_TIMEOUT, idleTime(stage)))
+                        + ", "
+                        + (text.comparesLock
+                                ? asBefore(LOCK_TIMEOUT, lockTimeout)
+                                : set(LOCK_TIMEOUT, lockWait(stage))));
     }
 
     private static String asBefore(String setting, String value) {
-        return ", current_setting('" + setting + "') = '" + value + "'";
+        return "current_setting('" + setting + "') = '" + value + "'";
+    }
+
+    /** True, and sets until the transaction ends: a part of a statement takes less time than one of its own. */
+    private static String set(String setting, String value) {
+        return "set_config('" + setting + "', '" + value + "', true) is not null";
+    }
+
+    private static String idleTime(Stage stage) {
+        return stage.seconds() + "s";
+    }
+
+    private String lockWait(Stage stage) {
+        long lease = stage.seconds() * 1_000;
+        return (lockMillis > 0 ? Math.min(lockMillis, lease) : lease) + "ms";
     }
 
     @Override
@@ -226,6 +243,27 @@ final class PostgresqlDialect extends Dialect {
         isSteady = false;
         throw new SQLTransactionRollbackException(
                 "the data source gave a connection with other settings than before", "40000");
+    }
+
+    /** The opening has compared the settings, and nothing changes them since, so the insert need not. */
+    @Override
+    String insertAndCommit(String table, String columns, String values) {
+        return "set local lock_timeout = '" + PATIENT_MILLIS + "ms'; insert into " + table + " (" + columns
+                + ") values (" + values + "); commit";
+    }
+
+    @Override
+    void insertAndCommit(PreparedStatement statement) throws SQLException {
+        try {
+            boolean unused = statement.execute();
+        } catch (SQLException e) {
+            throw waited(e);
+        }
+    }
+
+    /** If the data source bounds each statement, the last one may have been cancelled while it waited for a row. */
+    private static SQLException waited(SQLException e) {
+        return CANCELLED.equals(e.getSQLState()) ? new SQLException(e.getMessage(), NOT_IN_TIME, e) : e;
     }
 
     @Override
@@ -239,22 +277,14 @@ final class PostgresqlDialect extends Dialect {
         if (!isGiven(stage.isolation())) {
             statements.add("set transaction isolation level " + name(stage.isolation()));
         }
-        statements.addAll(timeouts(stage));
-        if (!stage.ownsConnection()) {
-            statements.add(SAVEPOINT);
-        }
-        return statements;
-    }
-
-    private List<String> timeouts(Stage stage) {
-        List<String> statements = new ArrayList<>();
         if (!isGiven(idleMillis, stage)) {
-            statements.add("set local idle_in_transaction_session_timeout = '" + stage.seconds() + "s'");
+            statements.add("set local " + IDLE_TIMEOUT + " = '" + idleTime(stage) + "'");
         }
         if (!isGiven(lockMillis, stage)) {
-            long lease = stage.seconds() * 1_000;
-            statements.add(
-                    "set local lock_timeout = '" + (lockMillis > 0 ? Math.min(lockMillis, lease) : lease) + "ms'");
+            statements.add("set local " + LOCK_TIMEOUT + " = '" + lockWait(stage) + "'");
+        }
+        if (!stage.ownsConnection()) {
+            statements.add(SAVEPOINT);
         }
         return statements;
     }
@@ -306,7 +336,7 @@ final class PostgresqlDialect extends Dialect {
     private String fence(FenceText text) {
         // Read before it is set, as the argument of the call that sets it.
         String waiting = text.comparesLock
-                ? waiting("(" + PATIENT_MILLIS + " + " + root("lock_timeout", lockTimeout) + ") || 'ms'")
+                ? waiting("(" + PATIENT_MILLIS + " + " + root(LOCK_TIMEOUT, lockTimeout) + ") || 'ms'")
                 : waiting("'" + PATIENT_MILLIS + "ms'");
         LastWrite write = text.write;
         return "with fenced as ("
@@ -316,9 +346,7 @@ final class PostgresqlDialect extends Dialect {
                 + " returning 1)"
                 + " select " + root("transaction_isolation", name(text.isolation))
                 + ", width_bucket(0, 0, 1, count(*)::int), "
-                + (text.comparesIdle
-                        ? "current_setting('idle_in_transaction_session_timeout') = '" + idleTimeout + "'"
-                        : "true")
+                + (text.comparesIdle ? asBefore(IDLE_TIMEOUT, idleTimeout) : "true")
                 + " from fenced" + (text.commits ? "; commit" : "");
     }
 
@@ -345,9 +373,7 @@ final class PostgresqlDialect extends Dialect {
                     isSteady = false;
                     return Fence.OTHER_SETTINGS;
                 }
-                // The data source bounds each statement, and the fence was waiting for the key's row.
-                case CANCELLED -> throw new SQLException(e.getMessage(), LOCK_TIMEOUT, e);
-                default -> throw e;
+                default -> throw waited(e);
             }
         }
     }
@@ -355,7 +381,7 @@ final class PostgresqlDialect extends Dialect {
     @Override
     Failure failure(SQLException sql) {
         return switch (Failure.state(sql)) {
-            case LOCK_TIMEOUT -> Failure.LOCKED;
+            case NOT_IN_TIME -> Failure.LOCKED;
             // An earlier error, which the stage swallowed, aborted the transaction.
             case "25P02" -> Failure.CONFLICT;
             // The server closed the connection, because its transaction was idle for too long.

@@ -353,6 +353,13 @@ final class StageAttempt implements Transactions.Work {
         return progress == Progress.STORED;
     }
 
+    /** Whether the last write, or the commit along with it, met a duplicate, which may be another row of the key. */
+    boolean mayHaveMetAnotherKey(StageCommit end) {
+        return progress == Progress.COMMITTING
+                && end.kind() == StageCommit.Kind.ROLLED_BACK
+                && dialect.failure(Objects.requireNonNull(end.cause())) == Failure.DUPLICATE;
+    }
+
     /** Whether the key was taken by writing its row, which is refused for a character that the database hasn't. */
     boolean isUnrepresentable() {
         return progress == Progress.WORKING

@@ -132,8 +132,12 @@ interface StageKey {
         @Override
         public Dialect.Fence last(Statements statements, Dialect.Stage promised, StoredProgress next, boolean commits)
                 throws SQLException {
-            return table.fence(
-                    statements, promised, taken.with(next), replaced == null ? null : replaced.revision(), commits);
+            StoredKey last = taken.with(next);
+            if (opens && replaced == null) {
+                table.insertAndCommit(statements, last);
+                return Dialect.Fence.MATCHED;
+            }
+            return table.fence(statements, promised, last, replaced == null ? null : replaced.revision(), commits);
         }
     }
 }

@@ -201,7 +201,7 @@ abstract class JpaConnectionContract {
             return switch (this) {
                 case OPENING -> locks ? "pg_try_advisory" : "insert into idempotency_key";
                 case WORK -> "insert into contract_row";
-                case LAST_WRITE -> locks ? "with fenced" : "update idempotency_key";
+                case LAST_WRITE -> locks ? "insert into idempotency_key" : "update idempotency_key";
                 case COMMIT -> "commit";
             };
         }

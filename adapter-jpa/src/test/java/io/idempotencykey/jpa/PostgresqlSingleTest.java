@@ -1,7 +1,87 @@
 package io.idempotencykey.jpa;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.EntityManager;
+import java.sql.Connection;
+import java.time.Duration;
+import java.util.Collections;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
 class PostgresqlSingleTest extends JpaSingleContract {
     PostgresqlSingleTest() {
         super(TestDatabase.POSTGRESQL);
+    }
+
+    /** The server tells of it as of another row of the key: by a duplicate, in the answer to the last message. */
+    @Test
+    void aConstraintThatTheCommitChecksFailsTheStage() throws Exception {
+        String url = database.create();
+        TestDatabase.execute(url, "alter table contract_row add unique (content) deferrable initially deferred");
+        with(url, (store, factory, pool) -> {
+            StoredKey key = sample("scope");
+            assertThat(nameOf(end(store, key, false, em -> em.persist(new ContractRow("first", "1")))))
+                    .isEqualTo("committed");
+            StoredKey other = sample("another-scope");
+
+            assertThat(nameOf(end(store, other, false, em -> em.persist(new ContractRow("second", "1")))))
+                    .isEqualTo("rolled back");
+            assertThat(store.find(other.id())).isEmpty();
+            assertThat(nameOf(end(store, other, false, em -> {
+                        em.persist(new ContractRow("second", "1"));
+                        assertThat(store.insert(other)).isTrue();
+                    })))
+                    .isEqualTo("fenced off");
+            assertThat(rows(store, Isolation.SERIALIZABLE)).containsExactly("first");
+        });
+    }
+
+    @Test
+    void aKeyThatWasStoredMeanwhileAndHasExpiredIsReplacedByTheNextTry() throws Exception {
+        with((store, factory, pool) -> {
+            StoredKey expired = expired("scope");
+            StoredKey next = next(expired);
+
+            assertThat(nameOf(end(
+                            store,
+                            next,
+                            true,
+                            em -> assertThat(store.insert(expired)).isTrue())))
+                    .isEqualTo("transiently rolled back");
+            assertThat(nameOf(end(store, next, true, em -> {}))).isEqualTo("committed");
+            assertThat(store.find(next.id())).contains(next);
+        });
+    }
+
+    /** The lease is ten minutes, and a stage's own statements wait as long. */
+    @Test
+    @Timeout(value = 5, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+    void theLastWriteWaitsOnlyBrieflyForARowOfTheKey() throws Exception {
+        with((store, factory, pool) -> {
+            StoredKey key = sample("scope");
+            try (Connection other = pool.getConnection()) {
+                other.setAutoCommit(false);
+                KeyTable table = new KeyTable(Dialect.of(other), "idempotency_key");
+                assertThat(table.insert(new Statements(other), key, false)).isTrue();
+
+                assertThat(nameOf(end(store, key, false, em -> {}))).isEqualTo("transiently rolled back");
+                other.rollback();
+            }
+            assertThat(store.find(key.id())).isEmpty();
+        });
+    }
+
+    private static StageCommit end(JpaKeyStore store, StoredKey key, boolean replaces, Consumer<EntityManager> work) {
+        return store.commitSingle(
+                key, Collections.max(store.isolations()), Duration.ofMinutes(10), single(stored -> replaces, em -> {
+                    work.accept(em);
+                    return key.progress();
+                }));
     }
 }

@@ -2,6 +2,7 @@ package io.idempotencykey.internal;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /** Checks of arguments, whose exceptions name the argument, show its value cut short, and say what is allowed. */
@@ -71,7 +72,7 @@ public final class Arguments {
     /** Returns the text if it is well-formed, not too long, and has no control character, which some stores refuse. */
     public static String line(int mostCharacters, String text, String argument) {
         required(text, argument);
-        if (text.length() > mostCharacters || text.chars().anyMatch(Character::isISOControl) || !isWellFormed(text)) {
+        if (text.length() > mostCharacters || !all(text, c -> !Character.isISOControl(c)) || !isWellFormed(text)) {
             throw refused(
                     argument, text, "at most " + mostCharacters + " characters, none of them a control character");
         }
@@ -80,7 +81,17 @@ public final class Arguments {
 
     /** Says whether the text isn't too long and all its characters are visible ones of ASCII. */
     public static boolean isVisible(int mostCharacters, String text) {
-        return text.length() <= mostCharacters && text.chars().allMatch(c -> c >= '!' && c <= '~');
+        return text.length() <= mostCharacters && all(text, c -> c >= '!' && c <= '~');
+    }
+
+    /** Says whether all characters are allowed. Every request's are checked, so this is a loop and not a stream. */
+    public static boolean all(CharSequence text, IntPredicate allowed) {
+        for (int i = 0; i < text.length(); i++) {
+            if (!allowed.test(text.charAt(i))) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Says whether every surrogate in the text has its partner. */
