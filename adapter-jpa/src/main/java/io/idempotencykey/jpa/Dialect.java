@@ -71,7 +71,9 @@ abstract class Dialect {
         /** The server has rolled the stage's transaction back, and begun another. */
         OTHER_TRANSACTION,
         /** The transaction hasn't what the data source gave before. From now on the dialect sets it itself. */
-        OTHER_SETTINGS
+        OTHER_SETTINGS,
+        /** A trigger or a rule of the table has dropped the key's row, and the rest is committed. */
+        DROPPED
     }
 
     /** A connection's dialect; reads the connection's settings. */
@@ -223,8 +225,8 @@ abstract class Dialect {
         throw new UnsupportedOperationException("keys are taken by writing their rows");
     }
 
-    /** Executes {@link #insertAndCommit(String, String, String)}. */
-    void insertAndCommit(PreparedStatement statement) throws SQLException {
+    /** Executes {@link #insertAndCommit(String, String, String)}, and says whether the row was inserted. */
+    boolean insertAndCommit(PreparedStatement statement) throws SQLException {
         throw new UnsupportedOperationException("keys are taken by writing their rows");
     }
 

@@ -255,13 +255,13 @@ final class KeyTable {
     }
 
     /** Inserts a key and commits, as the last write of a transaction that {@link #open} began. */
-    void insertAndCommit(Statements statements, StoredKey next) throws SQLException {
+    Dialect.Fence insertAndCommit(Statements statements, StoredKey next) throws SQLException {
         try (PreparedStatement statement = statements.prepare(insertAndCommit)) {
             KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
             row.identity(next.id());
             row.creation(next.key().creation());
             row.changing(next.progress());
-            dialect.insertAndCommit(statement);
+            return dialect.insertAndCommit(statement) ? Dialect.Fence.MATCHED : Dialect.Fence.DROPPED;
         }
     }
 

@@ -253,9 +253,11 @@ final class PostgresqlDialect extends Dialect {
     }
 
     @Override
-    void insertAndCommit(PreparedStatement statement) throws SQLException {
+    boolean insertAndCommit(PreparedStatement statement) throws SQLException {
         try {
             boolean unused = statement.execute();
+            unused = statement.getMoreResults();
+            return statement.getUpdateCount() == 1;
         } catch (SQLException e) {
             throw waited(e);
         }

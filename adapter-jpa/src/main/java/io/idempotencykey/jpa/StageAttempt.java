@@ -39,7 +39,9 @@ final class StageAttempt implements Transactions.Work {
         /** The fence matched, or it is sent with the commit. */
         FENCED,
         /** The commit may have been sent. */
-        COMMITTING
+        COMMITTING,
+        /** The commit was made without the key's row. */
+        DROPPED
     }
 
     /** How the transaction has ended, as its manager says. */
@@ -317,6 +319,7 @@ final class StageAttempt implements Transactions.Work {
                 progress = Progress.FENCED_OFF;
                 throw new NotCommitted("the key has another revision", null);
             }
+            case DROPPED -> progress = Progress.DROPPED;
             case OTHER_TRANSACTION -> throw refused(doomed(null));
             case OTHER_SETTINGS ->
                 throw refused(
@@ -345,6 +348,7 @@ final class StageAttempt implements Transactions.Work {
             case STORED, FENCED_OFF -> StageCommit.fencedOff();
             // JTA says "committed" even if only some of its resources are.
             case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : dialect.ofCommit(failure);
+            case DROPPED -> dropped();
         };
     }
 
@@ -391,6 +395,7 @@ final class StageAttempt implements Transactions.Work {
                         new IllegalStateException("the transaction manager didn't run the stage's work"));
             case HELD -> StageCommit.held();
             case STORED, FENCED_OFF -> StageCommit.fencedOff();
+            case DROPPED -> dropped();
             case FENCED, COMMITTING ->
                 switch (end) {
                     // Before Hibernate 7.4 no callback says how a transaction ended whose commit failed.
@@ -400,6 +405,15 @@ final class StageAttempt implements Transactions.Work {
                     case NOT_COMMITTED -> notCommitted();
                 };
         };
+    }
+
+    /** Not told as unknown: the stage would be run again, and its writes committed once more. */
+    private static StageCommit dropped() {
+        return StageCommit.rolledBack(new StoreFailure(
+                StoreFailure.Kind.REFUSED,
+                "a trigger or a rule of the keys' table dropped the key's row, so that the stage's writes were committed"
+                        + " without it and a retry does them once more; remove what drops rows of that table",
+                null));
     }
 
     /** Marks a transaction for rollback if it is still open, because it must not commit the stage's writes. */

@@ -134,8 +134,7 @@ interface StageKey {
                 throws SQLException {
             StoredKey last = taken.with(next);
             if (opens && replaced == null) {
-                table.insertAndCommit(statements, last);
-                return Dialect.Fence.MATCHED;
+                return table.insertAndCommit(statements, last);
             }
             return table.fence(statements, promised, last, replaced == null ? null : replaced.revision(), commits);
         }

@@ -1,15 +1,20 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import java.sql.Connection;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -74,6 +79,33 @@ class PostgresqlSingleTest extends JpaSingleContract {
                 other.rollback();
             }
             assertThat(store.find(key.id())).isEmpty();
+        });
+    }
+
+    /** The table is checked when the store is made. A trigger that comes later is noticed by its first victim. */
+    @Test
+    void aKeyThatATriggerDropsIsAnErrorAndNotRunAgain() throws Exception {
+        with((store, factory, pool) -> {
+            try (Connection connection = pool.getConnection()) {
+                Dialect.execute(
+                        connection,
+                        "create function drop_row() returns trigger language plpgsql as 'begin return null; end'");
+                Dialect.execute(
+                        connection,
+                        "create trigger drop_row before insert on idempotency_key for each row"
+                                + " execute function drop_row()");
+            }
+            AtomicInteger runs = new AtomicInteger();
+
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> new IdempotencyKeyService<>(store)
+                            .once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
+                                runs.incrementAndGet();
+                                return TestApplication.RESPONSE;
+                            }))
+                    .withMessageContaining("dropped the key's row");
+            assertThat(runs).hasValue(1);
+            assertThatIllegalArgumentException().isThrownBy(() -> new JpaKeyStore(factory));
         });
     }
 

@@ -1,6 +1,7 @@
 package io.idempotencykey.benchmarks;
 
 import com.zaxxer.hikari.HikariDataSource;
+import jakarta.persistence.EntityManagerFactory;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -13,6 +14,10 @@ import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import org.hibernate.Session;
+import org.hibernate.SessionFactory;
+import org.hibernate.Transaction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Hand-written JDBC on the same table that does the least of what the library's single way does: one transaction, in
@@ -38,11 +43,18 @@ final class HandWrittenSingle implements Side {
             commit""";
 
     private final HikariDataSource pool;
+    private final @Nullable EntityManagerFactory factory;
     private final String take;
     private final int settings;
 
-    HandWrittenSingle(String url, int connections, Server.Given given) {
+    /**
+     * Prepares the requests.
+     *
+     * @param withEntities whether the application's row is an entity, as on the library's side
+     */
+    HandWrittenSingle(String url, int connections, Server.Given given, boolean withEntities) {
         this.pool = Server.pool(url, connections, given);
+        this.factory = withEntities ? Library.factory(pool) : null;
         List<String> first = new ArrayList<>();
         if (given == Server.Given.NOTHING) {
             first.add("set transaction isolation level serializable");
@@ -62,9 +74,24 @@ final class HandWrittenSingle implements Side {
         String fingerprint = HandWritten.fingerprint();
         HandWritten.transaction(pool, connection -> {
             take(connection, key, digest);
-            HandWritten.book(connection, key, "placed");
+            if (factory == null) {
+                HandWritten.book(connection, key, "placed");
+            } else {
+                persist(factory, connection, key);
+            }
             finish(connection, key, fingerprint);
         });
+    }
+
+    private static void persist(EntityManagerFactory factory, Connection connection, String key) {
+        try (Session session = factory.unwrap(SessionFactory.class)
+                .withOptions()
+                .connection(connection)
+                .openSession()) {
+            Transaction unused = session.beginTransaction();
+            session.persist(new Booking(key, "placed"));
+            session.flush();
+        }
     }
 
     private void take(Connection connection, String key, long digest) throws SQLException {
@@ -128,6 +155,9 @@ final class HandWrittenSingle implements Side {
 
     @Override
     public void close() {
+        if (factory != null) {
+            factory.close();
+        }
         pool.close();
     }
 }

@@ -35,16 +35,20 @@ final class Library implements Side {
 
     Library(String url, int connections, Server.Given given) {
         this.pool = Server.pool(url, connections, given);
-        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("benchmark");
-        configuration.managedClass(Booking.class);
-        configuration.property("hibernate.connection.datasource", pool);
-        this.factory = configuration.createEntityManagerFactory();
+        this.factory = factory(pool);
         this.store = new JpaKeyStore(factory);
         this.service = new IdempotencyKeyService<>(store);
         this.staged = service.operation(OPERATION)
                 .respond(RecoveryPoint.STARTED, Library::place)
                 .staged()
                 .build();
+    }
+
+    static EntityManagerFactory factory(HikariDataSource pool) {
+        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("benchmark");
+        configuration.managedClass(Booking.class);
+        configuration.property("hibernate.connection.datasource", pool);
+        return configuration.createEntityManagerFactory();
     }
 
     IdempotencyKeyService<EntityManager> service() {

@@ -35,7 +35,8 @@ final class Single {
             throws Exception {
         try (Library single = new Library(server.database(), threads, given);
                 Library staged = new Library(server.database(), threads, given);
-                HandWrittenSingle handWritten = new HandWrittenSingle(server.database(), threads, given);
+                HandWrittenSingle handWritten = new HandWrittenSingle(server.database(), threads, given, false);
+                HandWrittenSingle entities = new HandWrittenSingle(server.database(), threads, given, true);
                 SpringIntegration springIntegration = new SpringIntegration(server.database(), threads, given);
                 ShedLock shedLock = new ShedLock(server.database(), threads, given);
                 Camel camel = new Camel(server.database(), threads, given)) {
@@ -43,6 +44,7 @@ final class Single {
             ways.put("single", (thread, n) -> single.once(Throughput.newKey()));
             ways.put("staged", (thread, n) -> staged.staged(Throughput.newKey()));
             ways.put("JDBC", (thread, n) -> handWritten.request(Throughput.newKey()));
+            ways.put("JDBC with entities", (thread, n) -> entities.request(Throughput.newKey()));
             ways.put("Spring Integration", (thread, n) -> springIntegration.request(Throughput.newKey()));
             ways.put("ShedLock", (thread, n) -> shedLock.request(Throughput.newKey()));
             ways.put("Camel", (thread, n) -> camel.request(Throughput.newKey()));

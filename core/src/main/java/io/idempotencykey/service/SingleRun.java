@@ -97,7 +97,7 @@ final class SingleRun<T> {
             case COMMITTED -> committed(Objects.requireNonNull(latest));
             case FENCED_OFF -> fencedOff();
             case HELD -> held();
-            case ROLLED_BACK -> begun ? failed(causeOf(end)) : refused(causeOf(end));
+            case ROLLED_BACK -> begun ? stageFailed(causeOf(end)) : storeFailed(causeOf(end));
             case TRANSIENTLY_ROLLED_BACK -> {
                 lingering = begun ? causeOf(end) : lingering;
                 yield again(causeOf(end));
@@ -114,7 +114,7 @@ final class SingleRun<T> {
         latest = null;
         standing = null;
         begun = false;
-        Duration timeout = timeLeft().compareTo(StageRun.SHORTEST_TIMEOUT) < 0 ? StageRun.SHORTEST_TIMEOUT : timeLeft();
+        Duration timeout = StageRun.timeout(timeLeft());
         try {
             return engine.store().commitSingle(fresh.stored(), engine.isolationOf(stage), timeout, new Work());
         } catch (RuntimeException e) {
@@ -253,7 +253,7 @@ final class SingleRun<T> {
     }
 
     /** The stage failed: that is its answer if its operation says so. */
-    private Optional<End> failed(Throwable failure) {
+    private Optional<End> stageFailed(Throwable failure) {
         Optional<Proposal> answer;
         try {
             answer = StageRun.answer(plan, failure)
@@ -264,16 +264,16 @@ final class SingleRun<T> {
                             engine.clock().now()));
         } catch (Throwable e) {
             StageRun.suppress(e, failure);
-            return thrown(e);
+            return throwUnlessAnswered(e);
         }
-        return answer.isPresent() ? answered(remembered(answer.get()), failure) : thrown(failure);
+        return answer.isPresent() ? storeAnswer(remembered(answer.get()), failure) : throwUnlessAnswered(failure);
     }
 
     /**
      * Throws the stage's failure, unless the key has its answer: the failure may come from that, as a duplicate of what
      * an earlier try or another worker has committed.
      */
-    private Optional<End> thrown(Throwable failure) {
+    private Optional<End> throwUnlessAnswered(Throwable failure) {
         Optional<End> end = Optional.empty();
         try {
             end = look();
@@ -296,13 +296,13 @@ final class SingleRun<T> {
         }
         if (latest != null) {
             // The work had returned: it's the store that failed, at the last write or before it.
-            return refused(failure);
+            return storeFailed(failure);
         }
         throw StageRun.<RuntimeException>asItIs(failure);
     }
 
     /** Stores an answer in one write; no answer is given before it is stored. */
-    private Optional<End> answered(Proposal answer, Throwable failure) {
+    private Optional<End> storeAnswer(Proposal answer, Throwable failure) {
         answered.put(answer.revision(), failure);
         StoredKey stored;
         try {
@@ -334,7 +334,7 @@ final class SingleRun<T> {
     }
 
     /** The store didn't run the stage, or didn't store its key. */
-    private Optional<End> refused(Throwable cause) {
+    private Optional<End> storeFailed(Throwable cause) {
         if (cause instanceof StoreFailure failure) {
             switch (failure.kind()) {
                 case FULL -> throw new IdempotencyException.StoreFull(fresh.id(), failure);

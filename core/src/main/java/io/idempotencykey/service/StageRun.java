@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * store means that this try did commit, however late, and what it stored is the outcome.
  */
 final class StageRun<T> {
-    /** How long a transaction may live at least: nobody may have taken over yet where a lease has run out. */
-    static final Duration SHORTEST_TIMEOUT = Duration.ofSeconds(1);
+    /** Nobody may have taken over yet where a lease has run out. */
+    private static final Duration SHORTEST_TIMEOUT = Duration.ofSeconds(1);
 
     private final Engine<T> engine;
     private final Plan plan;
@@ -59,7 +59,7 @@ final class StageRun<T> {
             try {
                 work = stage.preparation().prepare(seen);
             } catch (Throwable e) {
-                return failed(e);
+                return stageFailed(e);
             }
             return run(work);
         } catch (IdempotencyException.StoreUnavailable | IdempotencyException.StoreFull e) {
@@ -77,7 +77,7 @@ final class StageRun<T> {
             StageCommit end = attempt(work);
             Optional<StageResult> result = switch (end.kind()) {
                 case COMMITTED -> Optional.of(committed(Objects.requireNonNull(latest)));
-                case ROLLED_BACK -> Optional.of(begun ? failed(causeOf(end)) : giveUp(causeOf(end)));
+                case ROLLED_BACK -> Optional.of(begun ? stageFailed(causeOf(end)) : giveUp(causeOf(end)));
                 case HELD, TRANSIENTLY_ROLLED_BACK -> again(causeOf(end));
                 case FENCED_OFF, UNKNOWN -> settle(end);
             };
@@ -95,7 +95,7 @@ final class StageRun<T> {
 
     /** Rule 2: one try, whose commit is fenced by the revision that this worker holds. */
     private StageCommit attempt(WorkStage<T> work) {
-        Duration timeout = transactionTimeout();
+        Duration timeout = timeout(timeLeft());
         try {
             return engine.store().commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
                 begun = true;
@@ -191,7 +191,7 @@ final class StageRun<T> {
     }
 
     /** The application failed: that is its answer if its operation says so, and else the end of this attempt. */
-    private StageResult failed(Throwable failure) {
+    private StageResult stageFailed(Throwable failure) {
         Optional<Proposal> answer;
         try {
             answer = answer(plan, failure)
@@ -210,7 +210,7 @@ final class StageRun<T> {
         // An answer is stored also by a thread that is told to stop: it is final, and its caller gets it.
         boolean interrupted = Thread.interrupted();
         try {
-            return answered(remembered(answer.get()), failure);
+            return storeAnswer(remembered(answer.get()), failure);
         } finally {
             if (interrupted) {
                 Thread.currentThread().interrupt();
@@ -219,7 +219,7 @@ final class StageRun<T> {
     }
 
     /** Rule 16: stores an answer in one write that is fenced as a commit is; no answer is given before it is stored. */
-    private StageResult answered(Proposal answer, Throwable failure) {
+    private StageResult storeAnswer(Proposal answer, Throwable failure) {
         StoreAccess.Write write;
         try {
             write = write(answer.stored());
@@ -301,9 +301,8 @@ final class StageRun<T> {
         return held.failed(then, plan.describe(failure), now, revision);
     }
 
-    /** The rest of the lease, and a second where that has run out: nobody may have taken over yet. */
-    private Duration transactionTimeout() {
-        Duration timeLeft = timeLeft();
+    /** How long a transaction may live: the rest of the lease, or a second where that has run out. */
+    static Duration timeout(Duration timeLeft) {
         return timeLeft.compareTo(SHORTEST_TIMEOUT) < 0 ? SHORTEST_TIMEOUT : timeLeft;
     }
 
