@@ -411,8 +411,8 @@ final class StageAttempt implements Transactions.Work {
     private static StageCommit dropped() {
         return StageCommit.rolledBack(new StoreFailure(
                 StoreFailure.Kind.REFUSED,
-                "a trigger or a rule of the keys' table dropped the key's row, so that the stage's writes were committed"
-                        + " without it and a retry does them once more; remove what drops rows of that table",
+                "a trigger or a rule of the keys' table dropped the key's row, so that the stage's writes were"
+                        + " committed without it and a retry does them once more; remove what drops rows of that table",
                 null));
     }
 
