@@ -393,13 +393,16 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         if (found != null && !stage.replaces(found)) {
             return StageCommit.fencedOff();
         }
-        StageKey key = new StageKey.Locked(table, taken, stage::replaces, found, opens);
+        StageKey.Locked key = new StageKey.Locked(table, taken, stage::replaces, found, opens);
         StageAttempt attempt = attempt(key, isolation, lease, stage::work);
         StageCommit end = attempt.in(transactions);
-        return attempt.mayHaveMetAnotherKey(end) ? met(taken.id(), stage, end) : end;
+        return key.insertsBlindly() && attempt.hasMetDuplicate(end) ? met(taken.id(), stage, end) : end;
     }
 
-    /** Tells another row of the key from a duplicate of the application's, by a constraint that the commit checks. */
+    /**
+     * Tells another row of the key from a duplicate of the application's, by a constraint that the commit checks. A row
+     * that is gone by now, because it was to live for less time than the stage took, is taken for the latter.
+     */
     private StageCommit met(KeyId id, SingleStage<EntityManager> stage, StageCommit end) {
         StoredKey found = find(id).orElse(null);
         if (found == null) {

@@ -254,7 +254,7 @@ final class KeyTable {
         }
     }
 
-    /** Inserts a key and commits, as the last write of a transaction that {@link #open} began. */
+    /** Inserts a key and commits, as the last write of a transaction that {@link #open} began and found no row in. */
     Dialect.Fence insertAndCommit(Statements statements, StoredKey next) throws SQLException {
         try (PreparedStatement statement = statements.prepare(insertAndCommit)) {
             KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
@@ -266,7 +266,8 @@ final class KeyTable {
     }
 
     /**
-     * Inserts a key, or replaces one that has expired, as a single stage's last write, where the key is locked.
+     * Inserts a key, or replaces one that has expired, as a single stage's last write, where the key is locked. An
+     * insert is done so only where {@link #open} hasn't begun the transaction.
      *
      * @param replaced the revision of the one that has expired, if there is one
      * @param commits whether the statement also commits if it has written

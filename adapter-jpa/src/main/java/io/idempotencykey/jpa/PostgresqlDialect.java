@@ -245,7 +245,10 @@ final class PostgresqlDialect extends Dialect {
                 "the data source gave a connection with other settings than before", "40000");
     }
 
-    /** The opening has compared the settings, and nothing changes them since, so the insert need not. */
+    /**
+     * It compares nothing: the opening has begun the transaction in its isolation, and has compared or set its
+     * time-outs. A stage that changes those does so for itself.
+     */
     @Override
     String insertAndCommit(String table, String columns, String values) {
         return "set local lock_timeout = '" + PATIENT_MILLIS + "ms'; insert into " + table + " (" + columns

@@ -357,8 +357,8 @@ final class StageAttempt implements Transactions.Work {
         return progress == Progress.STORED;
     }
 
-    /** Whether the last write, or the commit along with it, met a duplicate, which may be another row of the key. */
-    boolean mayHaveMetAnotherKey(StageCommit end) {
+    /** Whether the last write or the commit, which are one message, was refused because of a duplicate. */
+    boolean hasMetDuplicate(StageCommit end) {
         return progress == Progress.COMMITTING
                 && end.kind() == StageCommit.Kind.ROLLED_BACK
                 && dialect.failure(Objects.requireNonNull(end.cause())) == Failure.DUPLICATE;

@@ -124,6 +124,11 @@ interface StageKey {
             return opening.isLocked() ? Taking.TAKEN : Taking.HELD;
         }
 
+        /** Whether the last write is an insert that a row of the key refuses as a duplicate. */
+        boolean insertsBlindly() {
+            return opens && replaced == null;
+        }
+
         @Override
         public Taking take(StageConnection on) throws SQLException {
             return opens || on.first(statements -> table.lock(statements, taken.id())) ? Taking.TAKEN : Taking.HELD;
@@ -133,7 +138,7 @@ interface StageKey {
         public Dialect.Fence last(Statements statements, Dialect.Stage promised, StoredProgress next, boolean commits)
                 throws SQLException {
             StoredKey last = taken.with(next);
-            if (opens && replaced == null) {
+            if (insertsBlindly()) {
                 return table.insertAndCommit(statements, last);
             }
             return table.fence(statements, promised, last, replaced == null ? null : replaced.revision(), commits);

@@ -162,18 +162,34 @@ class HeldRowTest {
 
     static void waitsInVain(String url, IdempotencyKeyService<EntityManager> keys) throws Exception {
         HeldKey held = keys.lock(keys.create("", "key", TestApplication.REQUEST).id());
+        waitsInVain(
+                url,
+                () -> keys.workStage(held, stage -> {
+                    update(stage.transaction());
+                    return StageOutcome.respond(TestApplication.RESPONSE);
+                }));
+        waitsInVain(
+                url,
+                () -> keys.once("order", KeyId.of("single"), TestApplication.REQUEST, stage -> {
+                    update(stage.transaction());
+                    return TestApplication.RESPONSE;
+                }));
+    }
+
+    private static void update(EntityManager transaction) {
+        int unused = transaction
+                .createNativeQuery("update contract_row set content = 'stage'")
+                .executeUpdate();
+    }
+
+    private static void waitsInVain(String url, Runnable request) throws Exception {
         try (Connection outer = DriverManager.getConnection(url)) {
             outer.setAutoCommit(false);
             TestDatabase.execute(outer, "update contract_row set content = 'outer'");
 
             CompletableFuture<String> stage = TestApplication.elsewhere(() -> {
                 try {
-                    keys.workStage(held, context -> {
-                        context.transaction()
-                                .createNativeQuery("update contract_row set content = 'stage'")
-                                .executeUpdate();
-                        return StageOutcome.respond(TestApplication.RESPONSE);
-                    });
+                    request.run();
                     return "done";
                 } catch (IdempotencyException e) {
                     return e.getClass().getSimpleName();

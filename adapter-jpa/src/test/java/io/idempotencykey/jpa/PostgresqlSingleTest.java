@@ -18,6 +18,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class PostgresqlSingleTest extends JpaSingleContract {
     PostgresqlSingleTest() {
@@ -47,6 +49,22 @@ class PostgresqlSingleTest extends JpaSingleContract {
         });
     }
 
+    /** The last write then isn't one that a row of the key could refuse. */
+    @Test
+    void aConstraintThatTheCommitChecksFailsTheStageWhoseKeyReplacesAnExpiredOne() throws Exception {
+        String url = database.create();
+        TestDatabase.execute(url, "alter table contract_row add unique (content) deferrable initially deferred");
+        TestDatabase.execute(url, "insert into contract_row values ('first', '1')");
+        with(url, (store, factory, pool) -> {
+            StoredKey expired = expired("scope");
+            assertThat(store.insert(expired)).isTrue();
+
+            assertThat(nameOf(end(store, next(expired), true, em -> em.persist(new ContractRow("second", "1")))))
+                    .isEqualTo("rolled back");
+            assertThat(store.find(expired.id())).contains(expired);
+        });
+    }
+
     @Test
     void aKeyThatWasStoredMeanwhileAndHasExpiredIsReplacedByTheNextTry() throws Exception {
         with((store, factory, pool) -> {
@@ -65,10 +83,11 @@ class PostgresqlSingleTest extends JpaSingleContract {
     }
 
     /** The lease is ten minutes, and a stage's own statements wait as long. */
-    @Test
+    @ParameterizedTest
+    @ValueSource(strings = {"", "&options=-c%20statement_timeout=300"})
     @Timeout(value = 5, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
-    void theLastWriteWaitsOnlyBrieflyForARowOfTheKey() throws Exception {
-        with((store, factory, pool) -> {
+    void theLastWriteWaitsOnlyBrieflyForARowOfTheKey(String options) throws Exception {
+        with(database.create() + options, (store, factory, pool) -> {
             StoredKey key = sample("scope");
             try (Connection other = pool.getConnection()) {
                 other.setAutoCommit(false);
