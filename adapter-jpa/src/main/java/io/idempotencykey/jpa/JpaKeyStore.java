@@ -51,8 +51,8 @@ import org.jspecify.annotations.Nullable;
  *   <tr><td>READ_COMMITTED</td><td>as it says</td><td>as it says</td><td>as it says</td></tr>
  * </table>
  *
- * <p>An isolation costs nothing if the data source's connections come with it, which each stage's fence compares.
- * Otherwise it is set for the transaction, and the connection goes back as it came.
+ * <p>An isolation costs nothing if the data source's connections come with it, which each stage compares; otherwise it
+ * is set for the transaction. The connection goes back as it came.
  *
  * <table>
  *   <caption>What a database's error means, anywhere among the causes and suppressed exceptions</caption>
