@@ -250,6 +250,11 @@ abstract class Dialect {
     /** Sets what can only be set on the adapter's own connection before its transaction begins. */
     void prepare(Connection connection, Stage stage) throws SQLException {}
 
+    /** Whether whoever begins the transaction has to set its isolation, because its first statements can't. */
+    boolean needsIsolation(Isolation isolation) {
+        return false;
+    }
+
     /**
      * The transaction's first statements, each sent in a round trip of its own. What they set ends with the transaction
      * or is restored by {@link #restore}.

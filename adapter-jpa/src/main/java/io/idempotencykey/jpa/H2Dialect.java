@@ -112,6 +112,11 @@ final class H2Dialect extends Dialect {
     }
 
     @Override
+    boolean needsIsolation(Isolation promised) {
+        return isolation != level(promised);
+    }
+
+    @Override
     List<String> begin(Stage stage) {
         // H2 doesn't report a lost savepoint, but this row is gone with the transaction that has inserted it.
         return stage.ownsConnection()

@@ -4,19 +4,13 @@ import io.idempotencykey.Isolation;
 import jakarta.persistence.EntityManager;
 import java.time.Duration;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs work in a new transaction of a transaction manager that Jakarta Persistence doesn't know, such as Spring's.
  *
- * <p>With Spring, where {@code entityManager} is the injected, shared one:
- *
- * <pre>{@code
- * NewTransaction transaction = (isolation, timeout, work) -> {
- *     TransactionTemplate template = new TransactionTemplate(transactionManager);
- *     template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
- *     template.executeWithoutResult(status -> work.accept(entityManager));
- * };
- * }</pre>
+ * <p>For Spring's managers there is {@code io.idempotencykey.spring.SpringJpaTransactions}, in the module {@code
+ * idempotencykey-spring}.
  *
  * <p>Safe for many threads.
  */
@@ -32,11 +26,22 @@ public interface NewTransaction {
      * <p>An implementation that does otherwise loses errors, but no stage. After the work has thrown, its transaction
      * is marked for rollback. A commit whose error was swallowed is looked up. A second call of the work is refused.
      *
-     * @param isolation what the transaction was promised. On PostgreSQL, MySQL and MariaDB the work's first statement
-     *     sets it if the connection comes with another; on H2 the manager has to set it, or the data source to give it
+     * @param isolation what the manager has to set for the transaction; {@code null} if it has to set none, because the
+     *     connection comes with the promised one or the work's first statement sets it, as on PostgreSQL, MySQL and
+     *     MariaDB, where setting it once more would cost round trips
      * @param timeout the lease: how long the transaction may last if its owner disappears. A manager may set it as the
      *     transaction's time-out, or ignore it
      * @param work what to call, once
      */
-    void run(Isolation isolation, Duration timeout, Consumer<EntityManager> work);
+    void run(@Nullable Isolation isolation, Duration timeout, Consumer<EntityManager> work);
+
+    /**
+     * Says why the application has marked for rollback what {@link #run} began on this thread. Asked for when the work
+     * finds the mark, for the cause of the exception that tells of it.
+     *
+     * @return what the implementation knows; {@code null} if nothing
+     */
+    default @Nullable Throwable rollbackCause() {
+        return null;
+    }
 }

@@ -64,6 +64,7 @@ final class StageAttempt implements Transactions.Work {
     /** Whether an error without an SQL state is the stage's own. */
     private boolean isOwn;
 
+    private @Nullable Transactions transactions;
     private @Nullable TransactionCoordinator committing;
 
     private final Last last = new Last();
@@ -122,9 +123,10 @@ final class StageAttempt implements Transactions.Work {
     }
 
     /** Runs the stage in a transaction, and returns what became of it. */
-    StageCommit in(Transactions transactions) {
+    StageCommit in(Transactions itsTransactions) {
+        transactions = itsTransactions;
         try {
-            transactions.run(isolation, lease, this);
+            itsTransactions.run(isolation, lease, this);
         } catch (Throwable e) {
             return failed(e);
         }
@@ -308,8 +310,10 @@ final class StageAttempt implements Transactions.Work {
                 }
             }
         }
-        throw new IllegalStateException("the application marked the stage's transaction for rollback, or let it time"
-                + " out, and returned from the stage all the same; everything is rolled back");
+        throw new IllegalStateException(
+                "the application marked the stage's transaction for rollback, or let it time out, and returned from the"
+                        + " stage all the same; everything is rolled back",
+                transactions == null ? null : transactions.rollbackCause());
     }
 
     private void fence(Dialect.Fence found) {

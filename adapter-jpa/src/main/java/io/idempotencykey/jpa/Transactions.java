@@ -12,6 +12,7 @@ import java.util.function.Supplier;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
 import org.hibernate.engine.spi.SessionFactoryImplementor;
+import org.jspecify.annotations.Nullable;
 
 /** Where a stage's transaction comes from. */
 sealed interface Transactions {
@@ -37,6 +38,11 @@ sealed interface Transactions {
 
     /** Runs the stage itself, and fails if what Spring has bound to the thread wrote apart from the transaction. */
     <R> R stage(Supplier<R> stage);
+
+    /** Why the application has marked the thread's transaction for rollback, as far as that is known. */
+    default @Nullable Throwable rollbackCause() {
+        return null;
+    }
 
     /**
      * Resource-local transactions, each in a session of its own on a connection of its own.
@@ -175,7 +181,7 @@ sealed interface Transactions {
             SpringThread.withoutSessionOf(
                     factory,
                     () -> transaction.run(
-                            isolation,
+                            dialect.needsIsolation(isolation) ? isolation : null,
                             lease,
                             entityManager -> StageConnection.OfSession.of(factory, entityManager, dialect, work)));
         }
@@ -188,6 +194,11 @@ sealed interface Transactions {
             return SpringThread.isInTransaction()
                     ? SpringThread.within(connections.provider(), stage)
                     : SpringThread.apart(factory, stage);
+        }
+
+        @Override
+        public @Nullable Throwable rollbackCause() {
+            return transaction.rollbackCause();
         }
     }
 }

@@ -17,6 +17,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -111,11 +112,11 @@ class NewTransactionIsolationTest {
     }
 
     @OnH2AndPostgresql
-    void theManagerIsToldTheIsolationAndTheLease(TestDatabase database) {
+    void theManagerIsToldTheLeaseAndTheIsolationThatItHasToSet(TestDatabase database) {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool, AS_SPRING_SETS)) {
             NewTransaction springs = SpringTransactions.of(factory).isolated();
-            List<Isolation> told = new ArrayList<>();
+            List<@Nullable Isolation> told = new ArrayList<>();
             Duration lease = Duration.ofSeconds(17);
             JpaKeyStore store = new JpaKeyStore(
                     factory,
@@ -131,7 +132,12 @@ class NewTransactionIsolationTest {
                 store.commitStage(
                         held, isolation, lease, em -> JpaStoreFixture.next(held).progress());
             }
-            assertThat(told).containsExactlyElementsOf(store.isolations());
+            boolean setsItself = database == TestDatabase.POSTGRESQL;
+            assertThat(told)
+                    .containsExactlyElementsOf(store.isolations().stream()
+                            // H2's connections come in READ COMMITTED.
+                            .map(each -> setsItself || each == Isolation.READ_COMMITTED ? null : each)
+                            .toList());
         }
     }
 

@@ -26,12 +26,14 @@ record SpringTransactions(JpaTransactionManager manager, EntityManager shared) {
         return new SpringTransactions(manager, SharedEntityManagerCreator.createSharedEntityManager(factory));
     }
 
-    /** A new transaction for each stage, in the isolation that it asks for. */
+    /** A new transaction for each stage, in the isolation that the store asks for. */
     NewTransaction isolated() {
         return (isolation, timeout, work) -> {
             TransactionTemplate template = new TransactionTemplate(manager);
             template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
-            template.setIsolationLevel(level(isolation));
+            if (isolation != null) {
+                template.setIsolationLevel(level(isolation));
+            }
             template.setTimeout((int) Math.max(1, timeout.toSeconds()));
             template.executeWithoutResult(status -> work.accept(shared));
         };
