@@ -10,8 +10,10 @@ module io.idempotencykey.spring {
     requires transitive spring.context;
     requires spring.core;
     requires transitive spring.tx;
+    requires static java.sql;
     requires static transitive jakarta.servlet;
     requires static spring.data.mongodb;
+    requires static spring.jdbc;
     requires static spring.orm;
     requires static transitive spring.web;
     requires static transitive spring.webmvc;

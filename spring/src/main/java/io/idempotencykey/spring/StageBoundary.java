@@ -1,33 +1,68 @@
 package io.idempotencykey.spring;
 
+import io.idempotencykey.port.StoreFailure;
+import java.lang.StackWalker.StackFrame;
 import java.lang.System.Logger.Level;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.springframework.core.Ordered;
+import org.springframework.transaction.interceptor.TransactionAspectSupport;
 import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 
 /**
- * Notices code that leaves a stage's transaction: Spring asks whoever takes part in a transaction to stand back first.
+ * Notices code that leaves a stage's transaction: Spring asks whoever takes part in a transaction to stand back first,
+ * also when another transaction manager begins one.
  *
  * <p>Registered with the stage's transaction. It comes before all others, so that none of them has stood back if it
  * refuses.
  */
-final class StageBoundary implements TransactionSynchronization, Ordered {
+final class StageBoundary implements TransactionSynchronization {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
     private static final Set<String> NAMED = ConcurrentHashMap.newKeySet();
-    private static final StackWalker STACK = StackWalker.getInstance();
+    private static final StackWalker STACK = StackWalker.getInstance(StackWalker.Option.RETAIN_CLASS_REFERENCE);
 
     private final InnerTransactions inner;
     private @Nullable IllegalStateException refusal;
+    private @Nullable IllegalStateException mark;
 
-    /** Once the stage's transaction has ended, or while the library itself begins another. */
+    /** Once the stage's transaction is committed, or while the library itself begins another. */
     private boolean isOpen;
 
     StageBoundary(InnerTransactions inner) {
         this.inner = inner;
+    }
+
+    /**
+     * Runs a stage in the transaction that was begun for it, which must be rolled back if this fails.
+     *
+     * @throws IllegalStateException if code has tried to leave the transaction and the stage has caught that; if it
+     *     happens in a callback before the commit, the commit fails so
+     */
+    void around(Runnable stage) {
+        TransactionSynchronizationManager.registerSynchronization(this);
+        try {
+            stage.run();
+        } catch (RuntimeException | Error e) {
+            if (refusal != null && !StoreFailure.chain(e).contains(refusal)) {
+                e.addSuppressed(refusal);
+            }
+            throw e;
+        }
+        check();
+        // Comes after the stage's own, because it is registered after them.
+        TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+            @Override
+            public void beforeCommit(boolean readOnly) {
+                check();
+            }
+        });
     }
 
     /**
@@ -39,6 +74,19 @@ final class StageBoundary implements TransactionSynchronization, Ordered {
         if (refusal != null) {
             throw refusal;
         }
+    }
+
+    /** Remembers which method is marking the stage's transaction for rollback. */
+    void mark() {
+        if (mark == null) {
+            mark = new IllegalStateException(method() + " marked the stage's transaction for rollback");
+        }
+    }
+
+    /** Why the stage's transaction is marked for rollback, as far as that is known. */
+    @Nullable
+    Throwable rollbackCause() {
+        return refusal == null ? mark : refusal;
     }
 
     /** Runs what the library itself does apart from the thread's stage, such as another request's stage. */
@@ -56,7 +104,8 @@ final class StageBoundary implements TransactionSynchronization, Ordered {
         }
     }
 
-    private static @Nullable StageBoundary current() {
+    /** That of the thread's stage. */
+    static @Nullable StageBoundary current() {
         if (TransactionSynchronizationManager.isSynchronizationActive()) {
             for (TransactionSynchronization each : TransactionSynchronizationManager.getSynchronizations()) {
                 if (each instanceof StageBoundary boundary) {
@@ -80,41 +129,70 @@ final class StageBoundary implements TransactionSynchronization, Ordered {
         String method = method();
         switch (inner) {
             case REFUSED -> {
-                refusal = new IllegalStateException(method + " leaves the stage's transaction (REQUIRES_NEW or"
-                        + " NOT_SUPPORTED): what it writes would be neither fenced nor rolled back with the stage, and"
-                        + " a retry would write it again. Let it join the transaction (REQUIRED), call it outside the"
-                        + " stage, or allow it with InnerTransactions.LOGGED");
+                refusal = new IllegalStateException(method + " leaves the stage's transaction (REQUIRES_NEW,"
+                        + " NOT_SUPPORTED, or another transaction manager): what it writes would be neither fenced nor"
+                        + " rolled back with the stage, and a retry would write it again. Let it join the transaction"
+                        + " (REQUIRED), call it outside the stage, or allow it with InnerTransactions.LOGGED");
                 throw refusal;
             }
             case LOGGED -> {
                 if (NAMED.add(method)) {
                     LOGGER.log(
                             Level.WARNING,
-                            "{0} leaves the stage''s transaction (REQUIRES_NEW or NOT_SUPPORTED): what it writes is"
-                                    + " neither fenced nor rolled back with the stage",
+                            "{0} leaves the stage''s transaction (REQUIRES_NEW, NOT_SUPPORTED, or another transaction"
+                                    + " manager): what it writes is neither fenced nor rolled back with the stage",
                             method);
                 }
             }
         }
     }
 
-    /** The method that leaves: the one that Spring's interceptor runs for, or the one that uses a template. */
+    /**
+     * The application's method that has Spring do this: the one that Spring's interceptor runs for, as its proxy shows
+     * it, or else the one that called Spring.
+     */
     private static String method() {
-        return STACK.walk(frames -> frames.filter(frame -> !isSpringsOrJavas(frame.getClassName()))
+        List<StackFrame> stack =
+                STACK.walk(frames -> frames.dropWhile(frame -> !isSpringsOrJavas(frame.getDeclaringClass()))
+                        .toList());
+        boolean isIntercepted = stack.stream()
+                .takeWhile(frame -> isSpringsOrJavas(frame.getDeclaringClass()))
+                .anyMatch(frame -> TransactionAspectSupport.class.isAssignableFrom(frame.getDeclaringClass()));
+        return stack.stream()
+                .filter(frame -> isIntercepted
+                        ? isProxy(frame.getDeclaringClass())
+                        : !isSpringsOrJavas(frame.getDeclaringClass()))
                 .findFirst()
-                .map(frame -> frame.getClassName().replaceFirst("\\$\\$.*", "") + "." + frame.getMethodName())
-                .orElse("code"));
+                .map(StageBoundary::name)
+                .orElse("code");
     }
 
-    private static boolean isSpringsOrJavas(String type) {
-        return type.startsWith("org.springframework.")
-                || type.startsWith("java.")
-                || type.startsWith("jdk.internal.")
-                || type.equals(StageBoundary.class.getName());
+    private static boolean isSpringsOrJavas(Class<?> type) {
+        String name = type.getName();
+        return name.startsWith("org.springframework.") || name.startsWith("java.") || name.startsWith("jdk.internal.");
+    }
+
+    private static boolean isProxy(Class<?> type) {
+        return Proxy.isProxyClass(type) || type.getName().contains("$$");
+    }
+
+    /** The name in the source: of a proxy's class or interface, and of the method that a lambda stands in. */
+    private static String name(StackFrame frame) {
+        String method = frame.getMethodName().replaceFirst("^lambda\\$(.+)\\$\\d+$", "$1");
+        Class<?> type = frame.getDeclaringClass();
+        if (Proxy.isProxyClass(type)) {
+            type = Arrays.stream(type.getInterfaces())
+                    .filter(each -> Arrays.stream(each.getMethods())
+                            .map(Method::getName)
+                            .anyMatch(method::equals))
+                    .findFirst()
+                    .orElse(type);
+        }
+        return type.getName().replaceFirst("\\$\\$.*", "") + "." + method;
     }
 
     @Override
-    public void beforeCompletion() {
+    public void afterCommit() {
         isOpen = true;
     }
 }
