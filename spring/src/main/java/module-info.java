@@ -12,7 +12,7 @@ module io.idempotencykey.spring {
     requires transitive spring.tx;
     requires static java.sql;
     requires static transitive jakarta.servlet;
-    requires static spring.data.mongodb;
+    requires static transitive spring.data.mongodb;
     requires static spring.jdbc;
     requires static spring.orm;
     requires static transitive spring.web;
