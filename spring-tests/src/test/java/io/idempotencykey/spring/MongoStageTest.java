@@ -1,35 +1,63 @@
 package io.idempotencykey.spring;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.model.Filters;
+import com.mongodb.client.model.Updates;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.mongo.MongoKeyStore;
+import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.service.Execution;
+import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+import java.util.logging.SimpleFormatter;
 import org.bson.Document;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.dao.DataAccessException;
 import org.springframework.data.mongodb.MongoDatabaseFactory;
+import org.springframework.data.mongodb.MongoTransactionManager;
 import org.springframework.data.mongodb.core.MongoTemplate;
+import org.springframework.data.mongodb.core.SimpleMongoClientDatabaseFactory;
+import org.springframework.data.mongodb.core.query.Criteria;
+import org.springframework.data.mongodb.core.query.Query;
+import org.springframework.transaction.IllegalTransactionStateException;
+import org.springframework.transaction.UnexpectedRollbackException;
+import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
+import org.springframework.transaction.support.TransactionTemplate;
 
 /** The usual code of an application with Spring Data, in stages of either kind. */
 class MongoStageTest {
@@ -167,5 +195,605 @@ class MongoStageTest {
         assertThat(retry.response()).isEqualTo(first.response());
         assertThat(isCommitted(row + "-again")).isFalse();
         assertThat(runs).hasValue(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "SINGLE, REQUIRED",
+        "SINGLE, SUPPORTS",
+        "SINGLE, MANDATORY",
+        "SINGLE, TEMPLATE",
+        "SINGLE, REPOSITORY",
+        "STAGED, REQUIRED",
+        "STAGED, SUPPORTS",
+        "STAGED, MANDATORY",
+        "STAGED, TEMPLATE",
+        "STAGED, REPOSITORY"
+    })
+    void whatJoinsATransactionIsRolledBackWithTheStage(Kind kind, Joining joining) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run(kind, session -> {
+                    join(joining, row);
+                    throw new IllegalArgumentException("the stage fails");
+                }))
+                .withMessage("the stage fails");
+
+        nothingIsBound();
+        assertThat(isCommitted(row)).isFalse();
+        assertThat(run(kind, session -> join(joining, row)).replayed()).isFalse();
+        assertThat(isCommitted(row)).isTrue();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aStageReadsItsOwnWrites(Kind kind) {
+        run(kind, session -> {
+            orders.required(row);
+            committed(session, row + "-driver");
+
+            assertThat(rows.findById(row)).contains(new MongoShop.Row(row, "required"));
+            assertThat(rows.existsById(row + "-driver")).isTrue();
+            assertThat(rows.findByValue(row + "-value")).hasSize(1);
+            assertThat(template.findById(row, MongoShop.Row.class)).isNotNull();
+            assertThat(template.count(Query.query(Criteria.where("id").is(row)), MongoShop.Row.class))
+                    .isEqualTo(1);
+        });
+    }
+
+    /** Writes with the stage's own session, by the driver. */
+    private void committed(ClientSession session, String row) {
+        factory.getMongoDatabase()
+                .getCollection("rows")
+                .insertOne(session, new Document("_id", row).append("value", this.row + "-value"));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aConflictRunsTheStageAgain(Kind kind) {
+        committed.insertOne(new Document("_id", row).append("value", "first"));
+
+        run(kind, session -> {
+            orders.required(row + "-new");
+            withFirstRunConflicting(() -> orders.change(row));
+        });
+
+        assertThat(runs).hasValue(2);
+        assertThat(isCommitted(row + "-new")).isTrue();
+        assertThat(rows.findById(row)).contains(new MongoShop.Row(row, "changed"));
+    }
+
+    /** Does something to this test's row while the transaction of another client holds it, in the first run only. */
+    private void withFirstRunConflicting(Runnable change) {
+        if (runs.get() > 1) {
+            change.run();
+            return;
+        }
+        try (ClientSession other = outside.startSession()) {
+            other.startTransaction();
+            committed.updateOne(other, Filters.eq(row), Updates.set("value", "other"));
+            change.run();
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aConflictThatMarkedTheStageAndWasSwallowedRunsItAgain(Kind kind) {
+        committed.insertOne(new Document("_id", row).append("value", "first"));
+
+        run(kind, session -> {
+            try {
+                withFirstRunConflicting(() -> orders.change(row));
+            } catch (DataAccessException e) {
+                assertThat(runs).hasValue(1);
+            }
+        });
+
+        assertThat(runs).hasValue(2);
+        assertThat(rows.findById(row)).contains(new MongoShop.Row(row, "changed"));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void codeThatMustNotHaveATransactionFails(Kind kind) {
+        assertThatExceptionOfType(IllegalTransactionStateException.class)
+                .isThrownBy(() -> run(kind, session -> {
+                    orders.required(row);
+                    orders.never(row + "-never");
+                }));
+
+        assertThat(isCommitted(row)).isFalse();
+        assertThat(isCommitted(row + "-never")).isFalse();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"SINGLE, requiresNew", "SINGLE, notSupported", "STAGED, requiresNew", "STAGED, notSupported"})
+    void codeThatLeavesTheStageIsRefusedAlsoIfTheStageCatchesThat(Kind kind, String leaving) {
+        assertThatIllegalStateException()
+                .isThrownBy(() -> run(kind, session -> {
+                    orders.required(row);
+                    assertThatIllegalStateException().isThrownBy(() -> leave(leaving, row + "-left"));
+                }))
+                .withMessageContaining("MongoShop$Orders." + leaving + " leaves the stage's transaction");
+
+        nothingIsBound();
+        assertThat(runs).hasValue(1);
+        assertThat(isCommitted(row)).isFalse();
+        assertThat(isCommitted(row + "-left")).isFalse();
+    }
+
+    private void leave(String leaving, String row) {
+        if (leaving.equals("requiresNew")) {
+            orders.requiresNew(row);
+        } else {
+            orders.notSupported(row);
+        }
+    }
+
+    @Test
+    void codeThatLeavesTheStageBeforeItsCommitIsRefusedToo() {
+        assertThatIllegalStateException()
+                .isThrownBy(() -> run(Kind.SINGLE, session -> {
+                    orders.required(row);
+                    TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+                        @Override
+                        public void beforeCommit(boolean readOnly) {
+                            assertThatIllegalStateException().isThrownBy(() -> orders.requiresNew(row + "-left"));
+                        }
+                    });
+                }))
+                .withMessageContaining("MongoShop$Orders.requiresNew leaves the stage's transaction");
+
+        assertThat(isCommitted(row)).isFalse();
+        assertThat(isCommitted(row + "-left")).isFalse();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"SINGLE, requiresNew", "STAGED, notSupported"})
+    void codeThatLeavesTheStageIsNamedOnceWhereThatIsAllowed(Kind kind, String leaving) {
+        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(store, factory, InnerTransactions.LOGGED, false));
+
+        List<String> logged = logged(() -> {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> run(kind, session -> {
+                        leave(leaving, row + "-left");
+                        // The stage goes on where it was.
+                        orders.mandatory(row);
+                        template.insert(new MongoShop.Row(row + "-template", "template"));
+                        throw new IllegalArgumentException("the stage fails");
+                    }));
+            assertThat(isCommitted(row + "-left")).isTrue();
+            assertThat(isCommitted(row)).isFalse();
+            assertThat(isCommitted(row + "-template")).isFalse();
+            run(kind, session -> {
+                leave(leaving, row + "-left again");
+                orders.mandatory(row);
+            });
+        });
+
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(logged)
+                .singleElement()
+                .asString()
+                .contains("MongoShop$Orders." + leaving + " leaves the stage's transaction");
+    }
+
+    /** What the library logs meanwhile. */
+    private static List<String> logged(Runnable action) {
+        List<String> logged = new ArrayList<>();
+        Handler handler = new Handler() {
+            @Override
+            public void publish(LogRecord line) {
+                logged.add(new SimpleFormatter().formatMessage(line));
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void close() {}
+        };
+        Logger logger = Logger.getLogger("io.idempotencykey");
+        Level level = logger.getLevel();
+        logger.addHandler(handler);
+        logger.setLevel(Level.WARNING);
+        logger.setUseParentHandlers(false);
+        try {
+            action.run();
+        } finally {
+            logger.removeHandler(handler);
+            logger.setLevel(level);
+            logger.setUseParentHandlers(true);
+        }
+        return logged;
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aMarkForRollbackFailsTheStageOnce(Kind kind) {
+        assertThatExceptionOfType(UnexpectedRollbackException.class)
+                .isThrownBy(() -> run(kind, session -> {
+                    orders.required(row);
+                    assertThatIllegalArgumentException().isThrownBy(() -> orders.failing(row + "-failing"));
+                }));
+
+        nothingIsBound();
+        assertThat(runs).hasValue(1);
+        assertThat(isCommitted(row)).isFalse();
+        assertThat(isCommitted(row + "-failing")).isFalse();
+        assertThatExceptionOfType(UnexpectedRollbackException.class)
+                .isThrownBy(() -> run(kind, session -> orders.marking(row)));
+        assertThat(isCommitted(row)).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void whatAMethodThrewIsTheStagesFailureUnlessItIsCaught(Kind kind) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run(kind, session -> orders.failing(row)))
+                .withMessage("failing " + row);
+
+        assertThat(runs).hasValue(1);
+        assertThat(isCommitted(row)).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void listenersHearOfACommitOnceAndWhenItIsMade(Kind kind) {
+        run(kind, session -> {
+            orders.place(row);
+            assertThat(listeners.seen).isEmpty();
+        });
+
+        assertThat(listeners.seen)
+                .containsExactlyInAnyOrder(
+                        "before commit of " + row, "after commit of " + row, "after completion of " + row);
+        assertThat(isCommitted(row + "-before")).isTrue();
+        assertThat(isCommitted(row + "-after")).isTrue();
+        listeners.seen.clear();
+        assertThat(run(kind, session -> orders.place(row + "-again")).replayed())
+                .isTrue();
+        assertThat(listeners.seen).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void listenersHearOfARollback(Kind kind) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run(kind, session -> {
+                    orders.place(row);
+                    throw new IllegalArgumentException("the stage fails");
+                }));
+
+        assertThat(listeners.seen).containsExactlyInAnyOrder("after rollback of " + row, "after completion of " + row);
+        assertThat(isCommitted(row + "-after")).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void listenersHearOfEachRunOfAStage(Kind kind) {
+        committed.insertOne(new Document("_id", row).append("value", "first"));
+
+        run(kind, session -> {
+            orders.place(row + "-" + runs);
+            withFirstRunConflicting(() -> orders.change(row));
+        });
+
+        assertThat(listeners.seen)
+                .containsExactlyInAnyOrder(
+                        "after rollback of " + row + "-1",
+                        "after completion of " + row + "-1",
+                        "before commit of " + row + "-2",
+                        "after commit of " + row + "-2",
+                        "after completion of " + row + "-2");
+        assertThat(isCommitted(row + "-1")).isFalse();
+        assertThat(isCommitted(row + "-2-before")).isTrue();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aListenerThatFailsBeforeTheCommitFailsTheStage(Kind kind) {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run(kind, session -> orders.doubt(row)))
+                .withMessage("doubted " + row);
+
+        assertThat(runs).hasValue(1);
+        assertThat(isCommitted(row)).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aCallbackThatFailsAfterTheCommitChangesNothing(Kind kind) {
+        List<String> logged = logged(() -> {
+            Execution execution = run(kind, session -> {
+                orders.place(row);
+                TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+                    @Override
+                    public void afterCommit() {
+                        throw new IllegalArgumentException("the callback fails");
+                    }
+                });
+            });
+            assertThat(execution.response().status()).isEqualTo(201);
+        });
+
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(listeners.seen).contains("after commit of " + row);
+        assertThat(logged).singleElement().asString().contains("a callback failed after the stage was committed");
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aCallbackMayRunAnotherRequest(Kind kind) {
+        run(kind, session -> {
+            orders.required(row);
+            TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+                @Override
+                public void afterCommit() {
+                    keys.once("next", KeyId.of("shop", row), request(), stage -> {
+                        orders.required(row + "-next");
+                        return Response.of(204, new byte[0]);
+                    });
+                }
+            });
+        });
+
+        assertThat(isCommitted(row + "-next")).isTrue();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void listenersOfACommitDontHearOfOneWhoseAnswerIsLost(Kind kind) {
+        AtomicInteger lost = new AtomicInteger();
+        keys = new IdempotencyKeyService<>(
+                new SpringMongoKeyStore(losing(lost), factory, InnerTransactions.REFUSED, false));
+
+        Execution execution = run(kind, session -> orders.place(row));
+
+        assertThat(lost).hasPositiveValue();
+        assertThat(runs).hasValue(1);
+        assertThat(execution.replayed()).isFalse();
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(listeners.seen).containsExactlyInAnyOrder("before commit of " + row, "after completion of " + row);
+    }
+
+    /** The store, where the answer to the first commit is lost. */
+    @SuppressWarnings("unchecked")
+    private KeyStore<ClientSession> losing(AtomicInteger lost) {
+        return (KeyStore<ClientSession>) Proxy.newProxyInstance(
+                MongoStageTest.class.getClassLoader(), new Class<?>[] {KeyStore.class}, (proxy, method, arguments) -> {
+                    Object answer;
+                    try {
+                        answer = method.invoke(store, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                    return answer instanceof StageCommit && lost.getAndIncrement() == 0
+                            ? StageCommit.unknown(new IllegalStateException("the answer is lost"))
+                            : answer;
+                });
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aCommitThatDidntArriveIsHeardOfOnce(Kind kind) {
+        Execution execution = run(kind, session -> {
+            orders.place(row + "-" + runs);
+            if (runs.get() == 1) {
+                // The store sends a commit three times, and the driver each of them twice.
+                Document unused = outside.getDatabase("admin")
+                        .runCommand(new Document("configureFailPoint", "failCommand")
+                                .append("mode", new Document("times", 6))
+                                .append(
+                                        "data",
+                                        new Document("failCommands", List.of("commitTransaction"))
+                                                .append("closeConnection", true)
+                                                .append("appName", DATABASE)));
+            }
+        });
+
+        assertThat(runs).hasValue(2);
+        assertThat(execution.replayed()).isFalse();
+        assertThat(isCommitted(row + "-1")).isFalse();
+        assertThat(isCommitted(row + "-2")).isTrue();
+        assertThat(listeners.seen)
+                .containsExactlyInAnyOrder(
+                        "before commit of " + row + "-1",
+                        "after completion of " + row + "-1",
+                        "before commit of " + row + "-2",
+                        "after commit of " + row + "-2",
+                        "after completion of " + row + "-2");
+    }
+
+    @Test
+    void aStageThatIsFencedOffIsRolledBack() {
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> run(Kind.STAGED, session -> {
+                    orders.place(row);
+                    outside.getDatabase(DATABASE).getCollection("keys").deleteMany(new Document());
+                }));
+
+        nothingIsBound();
+        assertThat(isCommitted(row)).isFalse();
+        assertThat(listeners.seen).contains("after rollback of " + row).doesNotContain("after commit of " + row);
+    }
+
+    private TransactionTemplate transaction() {
+        return new TransactionTemplate(shop.getBean(MongoTransactionManager.class));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aRequestWithinATransactionIsRefused(Kind kind) {
+        transaction().executeWithoutResult(status -> {
+            rows.insert(new MongoShop.Row(row, "outer"));
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> keys.once("place", id, request(), stage -> {
+                        throw new AssertionError();
+                    }))
+                    .withMessageContaining("make the SpringMongoKeyStore with allowsOuterTransactions");
+            assertThatIllegalStateException().isThrownBy(() -> keys.retrieve(id));
+            assertThatIllegalStateException().isThrownBy(() -> keys.create("shop", null, request()));
+            assertThat(status.isRollbackOnly()).isFalse();
+        });
+
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(store.find(id)).isEmpty();
+        run(kind, session -> orders.required(row + "-after"));
+        assertThat(isCommitted(row + "-after")).isTrue();
+    }
+
+    @Test
+    void aStageWithinATransactionIsRefused() {
+        HeldKey held = keys.lock(keys.create("shop", id.value(), request()).id());
+
+        transaction()
+                .executeWithoutResult(status -> assertThatIllegalStateException()
+                        .isThrownBy(() -> keys.workStage(held, stage -> {
+                            throw new AssertionError();
+                        }))
+                        .withMessageContaining("the thread has an open transaction of Spring's"));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aStageWithinAStageIsRefused(Kind kind) {
+        run(kind, session -> {
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> keys.once("inner", KeyId.of("shop", row), request(), stage -> {
+                        throw new AssertionError();
+                    }))
+                    .withMessageContaining("or is in a stage");
+            orders.mandatory(row);
+        });
+
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(store.find(KeyId.of("shop", row))).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aStageWithinATransactionIsApartFromItWhereThatIsAllowed(Kind kind) {
+        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(store, factory, InnerTransactions.REFUSED, true));
+
+        transaction().executeWithoutResult(status -> {
+            rows.insert(new MongoShop.Row(row + "-outer", "outer"));
+            runWithin(kind, () -> {
+                orders.place(row);
+                assertThat(rows.existsById(row + "-outer")).isFalse();
+            });
+            assertThat(isCommitted(row)).isTrue();
+            assertThat(isCommitted(row + "-after")).isTrue();
+            orders.mandatory(row + "-outer too");
+            status.setRollbackOnly();
+        });
+
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(isCommitted(row + "-outer")).isFalse();
+        assertThat(isCommitted(row + "-outer too")).isFalse();
+        assertThat(listeners.seen).contains("after commit of " + row).doesNotContain("after rollback of " + row);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aStageWithinAStageIsApartFromItWhereThatIsAllowed(Kind kind) {
+        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(store, factory, InnerTransactions.REFUSED, true));
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> run(kind, session -> {
+                    orders.required(row + "-outer");
+                    keys.once("inner", KeyId.of("shop", row), request(), stage -> {
+                        orders.place(row);
+                        return Response.of(204, new byte[0]);
+                    });
+                    orders.mandatory(row + "-outer too");
+                    throw new IllegalArgumentException("the stage fails");
+                }));
+
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(isCommitted(row + "-after")).isTrue();
+        assertThat(isCommitted(row + "-outer")).isFalse();
+        assertThat(isCommitted(row + "-outer too")).isFalse();
+    }
+
+    private void runWithin(Kind kind, Runnable work) {
+        if (kind == Kind.SINGLE) {
+            keys.once("place", id, request(), stage -> {
+                work.run();
+                return Response.of(204, new byte[0]);
+            });
+        } else {
+            keys.run(
+                    keys.operation("place")
+                            .stage(RecoveryPoint.STARTED, stage -> work.run())
+                            .respond(WRITTEN, stage -> Response.of(204, new byte[0]))
+                            .build(),
+                    id,
+                    request());
+        }
+    }
+
+    @Test
+    void outsideAStageTransactionsAreAsBefore() {
+        orders.place(row);
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(listeners.seen)
+                .contains("before commit of " + row, "after completion of " + row)
+                .doesNotContain("after rollback of " + row);
+
+        assertThatIllegalArgumentException().isThrownBy(() -> orders.failing(row + "-failing"));
+        assertThat(isCommitted(row + "-failing")).isFalse();
+        orders.notSupported(row + "-alone");
+        assertThat(isCommitted(row + "-alone")).isTrue();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aStoreOfAnotherClientFailsAtTheFirstWrite(Kind kind) {
+        try (MongoClient other = MongoClients.create(MongoServer.url(DATABASE))) {
+            keys = new IdempotencyKeyService<>(
+                    new SpringMongoKeyStore(new MongoKeyStore(other, DATABASE, "keys"), factory));
+
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> run(kind, session -> orders.required(row)))
+                    .withMessageContaining("same MongoClient");
+        }
+        nothingIsBound();
+        assertThat(isCommitted(row)).isFalse();
+    }
+
+    @Test
+    void whatIsBuiltOverAnotherFactoryIsFound() {
+        SpringMongoKeyStore springStore = shop.getBean(SpringMongoKeyStore.class);
+        MongoDatabaseFactory other = new SimpleMongoClientDatabaseFactory(outside, DATABASE);
+
+        assertThat(springStore.covers(template)).isTrue();
+        assertThat(springStore.covers(new MongoTemplate(factory))).isTrue();
+        assertThat(springStore.covers(new MongoTemplate(other))).isFalse();
+        assertThat(springStore.covers(shop.getBean(MongoTransactionManager.class)))
+                .isTrue();
+        assertThat(springStore.covers(new MongoTransactionManager(other))).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void repositoriesNeedNoTransactionManager(Kind kind) {
+        String database = MongoServer.newDatabase();
+        try (ConfigurableApplicationContext plain = MongoShop.start(MongoShop.WithoutTransactions.class, database)) {
+            rows = plain.getBean(MongoShop.Rows.class);
+            keys = new IdempotencyKeyService<>(plain.getBean(SpringMongoKeyStore.class));
+            assertThat(plain.getBeanNamesForType(MongoTransactionManager.class)).isEmpty();
+
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> run(kind, session -> {
+                        rows.insert(new MongoShop.Row(row, "lost"));
+                        throw new IllegalArgumentException("the stage fails");
+                    }));
+            assertThat(rows.existsById(row)).isFalse();
+
+            run(kind, session -> rows.insert(new MongoShop.Row(row, "kept")));
+            assertThat(rows.findById(row)).contains(new MongoShop.Row(row, "kept"));
+        } finally {
+            outside.getDatabase(database).drop();
+        }
     }
 }
