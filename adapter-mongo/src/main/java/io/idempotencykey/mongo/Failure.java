@@ -3,6 +3,7 @@ package io.idempotencykey.mongo;
 import com.mongodb.MongoConnectionPoolClearedException;
 import com.mongodb.MongoException;
 import com.mongodb.MongoExecutionTimeoutException;
+import com.mongodb.MongoInterruptedException;
 import com.mongodb.MongoNodeIsRecoveringException;
 import com.mongodb.MongoNotPrimaryException;
 import com.mongodb.MongoOperationTimeoutException;
@@ -166,6 +167,11 @@ enum Failure {
     /** Whether the server's answer to a commit says that the transaction is rolled back. */
     static boolean saysRolledBack(RuntimeException thrown) {
         return of(thrown) == CONFLICT && !isUnknownCommit(thrown);
+    }
+
+    /** Whether the thread was interrupted while the driver waited, whatever had been sent by then. */
+    static boolean isInterruption(RuntimeException thrown) {
+        return StoreFailure.chain(thrown).stream().anyMatch(MongoInterruptedException.class::isInstance);
     }
 
     /** Whether sending the commit once more may tell what became of it. */

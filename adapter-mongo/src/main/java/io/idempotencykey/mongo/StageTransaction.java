@@ -57,14 +57,29 @@ record StageTransaction(
         } catch (Throwable e) {
             // Classified before the rollback, because the rollback's own failure says nothing about the stage's.
             StageCommit failed = Failure.beforeCommit(e);
-            rollBack(stage, e);
+            uninterrupted(() -> rollBack(stage, e));
             return failed;
         }
         if (end.isPresent()) {
-            rollBack(stage, null);
+            uninterrupted(() -> rollBack(stage, null));
             return end.get();
         }
         return commit();
+    }
+
+    /**
+     * Makes a call while the thread isn't interrupted, and interrupts it again if it was: the driver sends nothing for
+     * an interrupted thread, and the transaction would stay open.
+     */
+    private static void uninterrupted(Runnable call) {
+        boolean interrupted = Thread.interrupted();
+        try {
+            call.run();
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
     }
 
     private static TransactionOptions options(Duration lease) {
@@ -117,7 +132,7 @@ record StageTransaction(
         RuntimeException lost = null;
         for (int sent = 0; sent < COMMITS; sent++) {
             try {
-                session.commitTransaction();
+                uninterrupted(session::commitTransaction);
                 return StageCommit.committed();
             } catch (RuntimeException e) {
                 if (lost == null) {
@@ -128,7 +143,7 @@ record StageTransaction(
                 } else {
                     suppress(lost, e);
                 }
-                if (!Failure.isUnknownCommit(e)) {
+                if (!Failure.isUnknownCommit(e) && !Failure.isInterruption(e)) {
                     break;
                 }
             }

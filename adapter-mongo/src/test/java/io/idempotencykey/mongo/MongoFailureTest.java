@@ -127,6 +127,7 @@ class MongoFailureTest {
     @AfterEach
     void disarm() {
         commands.before(name -> {});
+        commands.after(name -> {});
         new FailPoint(steady, APPLICATION).off();
     }
 
@@ -747,6 +748,41 @@ class MongoFailureTest {
     }
 
     /** An earlier sending, whose answer was lost, may have committed. */
+    /** The driver refuses the commands of an interrupted thread, and the transaction would stay open for a minute. */
+    @Test
+    void aTransactionThatIsInterruptedAtItsEndIsCommittedOrAborted() {
+        StoredKey held = held();
+        StoredKey missed = key(LOCKED);
+        List<String> names =
+                List.of(UUID.randomUUID().toString(), UUID.randomUUID().toString());
+
+        List<Boolean> interrupted = get(elsewhere(() -> {
+            commands.forget();
+            commands.after(name -> {
+                if (name.equals("update")) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+            StageCommit made = commit(held, session -> {
+                rows.insertOne(session, new Document("_id", names.get(0)));
+                return next(held, FINISHED);
+            });
+            boolean afterCommit = Thread.interrupted();
+            StageCommit fencedOff = commit(missed, session -> {
+                rows.insertOne(session, new Document("_id", names.get(1)));
+                return next(missed, FINISHED);
+            });
+            assertThat(made).isEqualTo(StageCommit.committed());
+            assertThat(fencedOff).isEqualTo(StageCommit.fencedOff());
+            return List.of(afterCommit, Thread.interrupted());
+        }));
+
+        assertThat(interrupted).containsExactly(true, true);
+        assertThat(commands.names())
+                .containsExactly("insert", "update", "commitTransaction", "insert", "update", "abortTransaction");
+        assertThat(rows.find(in("_id", names)).map(row -> row.getString("_id"))).containsExactly(names.get(0));
+    }
+
     @Test
     void aCommitThatConflictsAfterALostAnswerIsUnknown() {
         StoredKey held = held();

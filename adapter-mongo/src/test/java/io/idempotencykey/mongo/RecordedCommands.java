@@ -2,6 +2,7 @@ package io.idempotencykey.mongo;
 
 import com.mongodb.event.CommandListener;
 import com.mongodb.event.CommandStartedEvent;
+import com.mongodb.event.CommandSucceededEvent;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
@@ -15,6 +16,7 @@ final class RecordedCommands implements CommandListener {
 
     private final Queue<Command> commands = new ConcurrentLinkedQueue<>();
     private volatile Consumer<String> before = name -> {};
+    private volatile Consumer<String> after = name -> {};
 
     @Override
     public void commandStarted(CommandStartedEvent event) {
@@ -22,6 +24,16 @@ final class RecordedCommands implements CommandListener {
         if (!event.getCommandName().equals("hello")) {
             commands.add(new Command(event.getCommandName(), event.getCommand().clone()));
         }
+    }
+
+    @Override
+    public void commandSucceeded(CommandSucceededEvent event) {
+        after.accept(event.getCommandName());
+    }
+
+    /** What to do when a command is answered, with its name, on the thread that has sent it. */
+    void after(Consumer<String> action) {
+        after = action;
     }
 
     /** What to do before each command, with its name, on the thread that sends it. */

@@ -82,6 +82,9 @@ public interface KeyStore<T> {
      * progress if the key has the held revision, and commits. Whatever goes wrong rolls back, and is told as a result;
      * nothing that the work throws leaves this method. The work may throw anything, checked exceptions too.
      *
+     * <p>Core's work leaves its thread uninterrupted, and interrupts it again when this method has returned: drivers
+     * that refuse to work on an interrupted thread end the transaction all the same.
+     *
      * @param held the key as it is held; its revision is the fence
      * @param isolation one of {@link #isolations()}
      * @param lease how long the transaction may live if its owner disappears; at least a second

@@ -33,6 +33,7 @@ final class Engine<T> {
     private final KeyStore<T> store;
     private final Settings settings;
     private final StoreAccess<T> access;
+    private final StoreAccess<T> settling;
     private final StoreClock clock;
     private final Plan undeclared;
     private final FinishedKeys finishedKeys = new FinishedKeys();
@@ -41,6 +42,7 @@ final class Engine<T> {
         this.store = store;
         this.settings = settings;
         this.access = new StoreAccess<>(store, settings);
+        this.settling = access.settling();
         this.clock = new StoreClock(store, access, settings);
         this.undeclared = new UndeclaredPlan(settings.lease());
     }
@@ -55,6 +57,11 @@ final class Engine<T> {
 
     StoreAccess<T> access() {
         return access;
+    }
+
+    /** The access of whoever settles what a stage has left, which an interrupted thread does like any other one. */
+    StoreAccess<T> settling() {
+        return settling;
     }
 
     StoreClock clock() {
@@ -116,7 +123,15 @@ final class Engine<T> {
 
     /** The fresh key if it is stored now, be it in place of an expired one; else the key that stands there. */
     StoredKey insertOrFind(StoredKey fresh) {
-        Tries tries = new Tries(settings);
+        return insertOrFind(fresh, access, new Tries(settings));
+    }
+
+    /** The same for an answer, which is stored also by a thread that is told to stop: it is final. */
+    StoredKey settle(StoredKey answer) {
+        return Interruption.without(interruption -> insertOrFind(answer, settling, new Tries(settings, interruption)));
+    }
+
+    private StoredKey insertOrFind(StoredKey fresh, StoreAccess<T> access, Tries tries) {
         boolean isLikelyThere = isLikelyFinished(fresh.id());
         while (true) {
             StoreAccess.Write write = isLikelyThere ? StoreAccess.Write.LOST : access.insert(fresh);
@@ -364,8 +379,9 @@ final class Engine<T> {
         });
     }
 
+    /** A change by the holder, who is done with the key as it was, also if its thread is told to stop. */
     private StoredKey write(HeldKey held, StoredKey next) {
-        return switch (access.replace(held.revision(), next)) {
+        return switch (settling.replace(held.revision(), next)) {
             case DONE -> next;
             case LOST -> throw new IdempotencyException.StaleKey(held.id(), null);
             case BUSY -> throw busy(held.id());

@@ -115,14 +115,24 @@ final class SingleRun<T> {
         standing = null;
         begun = false;
         Duration timeout = StageRun.timeout(timeLeft());
+        // Begins when the work has ended, so that an interrupted thread ends the transaction as any other one does.
+        Interruption ending = new Interruption();
         try {
-            return engine.store().commitSingle(fresh.stored(), engine.isolationOf(stage), timeout, new Work());
+            return engine.store().commitSingle(fresh.stored(), engine.isolationOf(stage), timeout, new Work(ending));
         } catch (RuntimeException e) {
             return StageCommit.unknown(e);
+        } finally {
+            ending.giveBack();
         }
     }
 
     private final class Work implements SingleStage<T> {
+        private final Interruption ending;
+
+        Work(Interruption ending) {
+            this.ending = ending;
+        }
+
         @Override
         public boolean replaces(StoredKey stored) {
             standing = stored;
@@ -132,16 +142,23 @@ final class SingleRun<T> {
         @Override
         public StoredProgress work(T transaction) {
             begun = true;
-            WorkStage<T> work;
             try {
-                work = stage.preparation().prepare(seen);
+                StageOutcome outcome = StageRun.work(plan, seen, prepared(), transaction);
+                Proposal next =
+                        engine.propose(plan, fresh, outcome, engine.clock().carried());
+                latest = remembered(next);
+                return next.stored().progress();
+            } finally {
+                ending.take();
+            }
+        }
+
+        private WorkStage<T> prepared() {
+            try {
+                return stage.preparation().prepare(seen);
             } catch (Exception e) {
                 throw StageRun.<RuntimeException>asItIs(e);
             }
-            StageOutcome outcome = StageRun.work(plan, seen, work, transaction);
-            Proposal next = engine.propose(plan, fresh, outcome, engine.clock().carried());
-            latest = remembered(next);
-            return next.stored().progress();
         }
     }
 
@@ -249,7 +266,7 @@ final class SingleRun<T> {
 
     /** Reads the key. Not finding it says nothing of a commit that may still be under way. */
     private Optional<End> look() {
-        return engine.access().find(fresh.id()).flatMap(this::settle);
+        return engine.settling().find(fresh.id()).flatMap(this::settle);
     }
 
     /** The stage failed: that is its answer if its operation says so. */
@@ -306,7 +323,7 @@ final class SingleRun<T> {
         answered.put(answer.revision(), failure);
         StoredKey stored;
         try {
-            stored = insertOrFind(answer);
+            stored = engine.settle(answer.stored());
             if (!stored.revision().equals(answer.revision())) {
                 return settle(stored);
             }
@@ -319,18 +336,6 @@ final class SingleRun<T> {
         }
         events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
         return finished(answer);
-    }
-
-    /** An answer is stored also by a thread that is told to stop: it is final, and its caller gets it. */
-    private StoredKey insertOrFind(Proposal answer) {
-        boolean interrupted = Thread.interrupted();
-        try {
-            return engine.insertOrFind(answer.stored());
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
     }
 
     /** The store didn't run the stage, or didn't store its key. */

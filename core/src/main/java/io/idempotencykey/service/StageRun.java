@@ -96,17 +96,25 @@ final class StageRun<T> {
     /** Rule 2: one try, whose commit is fenced by the revision that this worker holds. */
     private StageCommit attempt(WorkStage<T> work) {
         Duration timeout = timeout(timeLeft());
+        // Begins when the work has ended, so that an interrupted thread ends the transaction as any other one does.
+        Interruption ending = new Interruption();
         try {
             return engine.store().commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
                 begun = true;
-                StageOutcome outcome = work(plan, seen, work, transaction);
-                Proposal next =
-                        engine.propose(plan, held, outcome, engine.clock().carried());
-                latest = remembered(next);
-                return next.stored().progress();
+                try {
+                    StageOutcome outcome = work(plan, seen, work, transaction);
+                    Proposal next =
+                            engine.propose(plan, held, outcome, engine.clock().carried());
+                    latest = remembered(next);
+                    return next.stored().progress();
+                } finally {
+                    ending.take();
+                }
             });
         } catch (RuntimeException e) {
             return StageCommit.unknown(e);
+        } finally {
+            ending.giveBack();
         }
     }
 
@@ -166,7 +174,7 @@ final class StageRun<T> {
     private Optional<StageResult> look(Throwable cause) {
         Optional<Revision> found;
         try {
-            found = engine.access().find(held.id()).map(StoredKey::revision);
+            found = engine.settling().find(held.id()).map(StoredKey::revision);
         } catch (IdempotencyException.StoreUnavailable e) {
             e.addSuppressed(cause);
             throw e;
@@ -207,15 +215,7 @@ final class StageRun<T> {
         if (answer.isEmpty()) {
             return giveUp(failure);
         }
-        // An answer is stored also by a thread that is told to stop: it is final, and its caller gets it.
-        boolean interrupted = Thread.interrupted();
-        try {
-            return storeAnswer(remembered(answer.get()), failure);
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
+        return storeAnswer(remembered(answer.get()), failure);
     }
 
     /** Rule 16: stores an answer in one write that is fenced as a commit is; no answer is given before it is stored. */
@@ -239,13 +239,15 @@ final class StageRun<T> {
 
     /** Writes as the holder; while an earlier try's transaction holds the row, writes again. */
     private StoreAccess.Write write(StoredKey next) {
-        Tries writes = new Tries(engine.settings());
-        while (true) {
-            StoreAccess.Write write = engine.access().replace(held.revision(), next);
-            if (write != StoreAccess.Write.BUSY || !writes.another(timeLeft())) {
-                return write;
+        return Interruption.without(interruption -> {
+            Tries writes = new Tries(engine.settings(), interruption);
+            while (true) {
+                StoreAccess.Write write = engine.settling().replace(held.revision(), next);
+                if (write != StoreAccess.Write.BUSY || !writes.another(timeLeft())) {
+                    return write;
+                }
             }
-        }
+        });
     }
 
     private IdempotencyException outcomeUnknown(Throwable cause) {

@@ -8,6 +8,7 @@ import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -30,10 +31,30 @@ final class StoreAccess<T> {
 
     private final KeyStore<T> store;
     private final Settings settings;
+    private final boolean settles;
 
     StoreAccess(KeyStore<T> store, Settings settings) {
+        this(store, settings, false);
+    }
+
+    private StoreAccess(KeyStore<T> store, Settings settings, boolean settles) {
         this.store = store;
         this.settings = settings;
+        this.settles = settles;
+    }
+
+    /**
+     * The same calls, as they settle what a stage or a holder has left: an interrupted thread makes them like any other
+     * one, and is interrupted again when they have ended.
+     */
+    StoreAccess<T> settling() {
+        return new StoreAccess<>(store, settings, true);
+    }
+
+    private <R> R inTries(Function<Tries, R> calls) {
+        return settles
+                ? Interruption.without(interruption -> calls.apply(new Tries(settings, interruption)))
+                : calls.apply(new Tries(settings));
     }
 
     /** Finds a key, or throws {@link IdempotencyException.StoreUnavailable}. */
@@ -43,7 +64,10 @@ final class StoreAccess<T> {
 
     /** Makes a call that may be repeated at will, or throws {@link IdempotencyException.StoreUnavailable}. */
     <R> R repeatable(@Nullable KeyId id, Supplier<R> call) {
-        Tries tries = new Tries(settings);
+        return inTries(tries -> repeatable(id, call, tries));
+    }
+
+    private static <R> R repeatable(@Nullable KeyId id, Supplier<R> call, Tries tries) {
         while (true) {
             try {
                 return call.get();
@@ -68,7 +92,10 @@ final class StoreAccess<T> {
     }
 
     private Write write(StoredKey next, BooleanSupplier statement) {
-        Tries tries = new Tries(settings);
+        return inTries(tries -> write(next, statement, tries));
+    }
+
+    private Write write(StoredKey next, BooleanSupplier statement, Tries tries) {
         boolean unresolved = false;
         while (true) {
             try {

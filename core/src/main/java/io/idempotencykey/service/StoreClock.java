@@ -29,7 +29,7 @@ final class StoreClock {
      */
     Instant now() {
         if (holds.isZero()) {
-            return access.repeatable(null, store::time).truncatedTo(ChronoUnit.MILLIS);
+            return access.repeatable(null, this::time).truncatedTo(ChronoUnit.MILLIS);
         }
         Reading reading = last.get();
         long nanos = environment.nanoTime();
@@ -57,13 +57,18 @@ final class StoreClock {
         return reading == null ? now() : reading.at(environment.nanoTime()).truncatedTo(ChronoUnit.MILLIS);
     }
 
+    /** The store's time, which is also wanted to settle what an interrupted thread has left. */
+    private Instant time() {
+        return Interruption.without(store::time);
+    }
+
     private Reading firstReading() {
         return access.repeatable(null, this::read);
     }
 
     private Reading read() {
         long before = environment.nanoTime();
-        Instant time = store.time();
+        Instant time = time();
         long after = environment.nanoTime();
         return new Reading(time, before + (after - before) / 2);
     }

@@ -22,6 +22,7 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
@@ -39,8 +40,10 @@ class HolderWritesTest {
     private final Queue<RuntimeException> replacing = new ArrayDeque<>();
     private final Queue<StageCommit> committing = new ArrayDeque<>();
     private boolean busy;
+    private boolean interrupting;
     private int replacements;
     private boolean timeUnreadable;
+    private boolean endsInterrupted;
     private final MapKeyStore store = new MapKeyStore() {
         @Override
         public Instant time() {
@@ -60,6 +63,9 @@ class HolderWritesTest {
                 throw BUSY;
             }
             if (!replacing.isEmpty()) {
+                if (interrupting) {
+                    Thread.currentThread().interrupt();
+                }
                 throw replacing.remove();
             }
             return super.replace(expected, next);
@@ -73,7 +79,15 @@ class HolderWritesTest {
                 timeUnreadable = end.kind() == StageCommit.Kind.UNKNOWN;
                 return end;
             }
-            return super.commitStage(held, isolation, lease, work);
+            StageCommit made = super.commitStage(held, isolation, lease, transaction -> {
+                StoredProgress next = work.apply(transaction);
+                endsInterrupted = Thread.currentThread().isInterrupted();
+                if (!committing.isEmpty()) {
+                    throw failure(StoreFailure.Kind.TRANSIENT);
+                }
+                return next;
+            });
+            return committing.isEmpty() ? made : committing.remove();
         }
     };
     private final IdempotencyKeyService<List<String>> keys = IdempotencyKeyService.builder(store)
@@ -89,7 +103,10 @@ class HolderWritesTest {
                 }
 
                 @Override
-                public void pause(Duration duration) {
+                public void pause(Duration duration) throws InterruptedException {
+                    if (Thread.interrupted()) {
+                        throw new InterruptedException();
+                    }
                     store.pass(duration);
                 }
             })
@@ -188,6 +205,94 @@ class HolderWritesTest {
         assertThat(keys.run(answering, ID, REQUEST).response()).isEqualTo(DONE);
 
         assertThat(Thread.interrupted()).isTrue();
+    }
+
+    private Operation<List<String>> interrupted(IllegalStateException thrown) {
+        return keys.operation("op")
+                .staged()
+                .respond(STARTED, stage -> {
+                    Thread.currentThread().interrupt();
+                    throw thrown;
+                })
+                .build();
+    }
+
+    @Test
+    void aKeyIsGivenBackOnAThreadThatIsNotInterruptedMeanwhile() {
+        IllegalStateException thrown = new IllegalStateException("told to stop");
+
+        Throwable told = catchThrowable(() -> keys.run(interrupted(thrown), ID, REQUEST));
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(told).isSameAs(thrown).hasNoSuppressedExceptions();
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    /** The interruption may come in the middle of the release, and again. */
+    @ParameterizedTest
+    @EnumSource(
+            value = StoreFailure.Kind.class,
+            names = {"BUSY", "UNKNOWN", "TRANSIENT"})
+    void aReleaseThatIsInterruptedIsTriedAgain(StoreFailure.Kind kind) {
+        IllegalStateException thrown = new IllegalStateException("told to stop");
+        interrupting = true;
+        replacing.addAll(List.of(failure(kind), failure(kind)));
+
+        Throwable told = catchThrowable(() -> keys.run(interrupted(thrown), ID, REQUEST));
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(told).isSameAs(thrown).hasNoSuppressedExceptions();
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    @Test
+    void aStageIsCommittedOnAThreadThatIsNotInterruptedMeanwhile() {
+        Operation<List<String>> interrupting = keys.operation("op")
+                .staged()
+                .respond(STARTED, stage -> {
+                    Thread.currentThread().interrupt();
+                    return DONE;
+                })
+                .build();
+        endsInterrupted = true;
+
+        assertThat(keys.run(interrupting, ID, REQUEST).response()).isEqualTo(DONE);
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(endsInterrupted).isFalse();
+    }
+
+    /** No other try begins on a thread that is told to stop, and yet the key is given back. */
+    @Test
+    void aStageThatIsInterruptedAndRolledBackIsNotRunAgain() {
+        AtomicInteger runs = new AtomicInteger();
+        Operation<List<String>> conflicting = keys.operation("op")
+                .staged()
+                .respond(STARTED, stage -> {
+                    runs.incrementAndGet();
+                    Thread.currentThread().interrupt();
+                    committing.add(StageCommit.transientlyRolledBack(failure(StoreFailure.Kind.TRANSIENT)));
+                    return DONE;
+                })
+                .build();
+
+        assertThatExceptionOfType(IdempotencyException.RetriesExhausted.class)
+                .isThrownBy(() -> keys.run(conflicting, ID, REQUEST));
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(runs).hasValue(1);
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    @Test
+    void aHolderGivesItsKeyBackOnAnInterruptedThread() {
+        HeldKey held = held();
+        Thread.currentThread().interrupt();
+
+        keys.unlock(held);
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(store.key(ID).state()).isInstanceOf(KeyState.Open.class);
     }
 
     @Test

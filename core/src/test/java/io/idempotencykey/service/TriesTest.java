@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 
 class TriesTest {
     private final List<Duration> pauses = new ArrayList<>();
+    private boolean interruptsPause;
 
     @AfterEach
     void clearInterrupt() {
@@ -71,6 +72,36 @@ class TriesTest {
     }
 
     @Test
+    void anInterruptThatIsTakenAwayEndsNoTriesAndIsGivenBack() {
+        Interruption interruption = new Interruption();
+        Tries tries = new Tries(settings(3, bound -> 0), interruption);
+        Thread.currentThread().interrupt();
+
+        assertThat(tries.another()).isTrue();
+        assertThat(Thread.currentThread().isInterrupted()).isFalse();
+        assertThat(tries.another()).isTrue();
+        assertThat(tries.another()).isFalse();
+        assertThat(pauses).hasSize(2);
+
+        interruption.giveBack();
+        assertThat(Thread.currentThread().isInterrupted()).isTrue();
+    }
+
+    /** The interrupt that comes during a pause. */
+    @Test
+    void aPauseThatIsInterruptedIsFollowedByAnotherTry() {
+        Interruption interruption = new Interruption();
+        Tries tries = new Tries(settings(3, bound -> 0), interruption);
+        interruptsPause = true;
+
+        assertThat(tries.another()).isTrue();
+        assertThat(Thread.currentThread().isInterrupted()).isFalse();
+
+        interruption.giveBack();
+        assertThat(Thread.currentThread().isInterrupted()).isTrue();
+    }
+
+    @Test
     void theThousandthPauseIsTheLongestToo() {
         Tries tries = tries(1000, bound -> bound - 1);
 
@@ -84,6 +115,10 @@ class TriesTest {
     }
 
     private Tries tries(int most, Draw draw) {
+        return new Tries(settings(most, draw));
+    }
+
+    private Settings settings(int most, Draw draw) {
         Environment environment = new Environment() {
             @Override
             public RandomGenerator random() {
@@ -104,13 +139,13 @@ class TriesTest {
 
             @Override
             public void pause(Duration duration) throws InterruptedException {
-                if (Thread.interrupted()) {
+                if (Thread.interrupted() || interruptsPause) {
                     throw new InterruptedException();
                 }
                 pauses.add(duration);
             }
         };
-        return new Tries(new Settings(
+        return new Settings(
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(1),
                 0,
@@ -119,6 +154,6 @@ class TriesTest {
                 Duration.ofMillis(1),
                 Duration.ofMillis(20),
                 environment,
-                new Events(List.of())));
+                new Events(List.of()));
     }
 }
