@@ -15,6 +15,9 @@ public record KeyId(String scope, String value) {
     /** The most characters that a scope or a value may have. */
     public static final int MAX_LENGTH = 255;
 
+    /** What doesn't stand in a key without quotes. */
+    private static final String SEPARATORS = ",;\"\\ \t";
+
     private static final String VISIBLE_ASCII = " visible ASCII characters ('!' to '~')";
 
     /**
@@ -62,14 +65,18 @@ public record KeyId(String scope, String value) {
      * Reads the value of an {@code Idempotency-Key} header.
      *
      * <p>The value is a quoted string as in the IETF's draft-ietf-httpapi-idempotency-key-header (a Structured Field
-     * String of RFC 9651, section 3.3.3, without parameters), or the same key without quotes, as common clients send
-     * it. A quote in a key without quotes is refused: what lost its opening quote would be another key, and its request
-     * would run twice.
+     * String of RFC 9651, section 3.3.3), or the same key without quotes, as common clients send it.
+     *
+     * <p>It holds one key. Whatever follows the closing quote is refused, be it parameters or a second key. A key
+     * without quotes has no comma and no semicolon, which would begin such, no blank, no double quote and no backslash;
+     * any other visible ASCII character is legal, such as those of Base64 and the colon. So two header lines that a
+     * proxy has joined ({@code K,K}) are not taken for another key, and neither is a key that lost its opening quote:
+     * its request would run twice.
      *
      * @param scope 0 to 255 visible ASCII characters
      * @param header the header's value as received; {@code null} if the request has no such header
      * @return the key's identity
-     * @throws IdempotencyException.InvalidKey if there is no header, or it holds no legal key
+     * @throws IdempotencyException.InvalidKey if there is no header, or it holds no legal key or more than one
      */
     public static KeyId fromHeader(String scope, @Nullable String header) {
         if (header == null) {
@@ -80,8 +87,8 @@ public record KeyId(String scope, String value) {
         if (field.startsWith("\"")) {
             return new KeyId(scope, unquote(field));
         }
-        if (field.indexOf('"') >= 0) {
-            throw badQuoting(field);
+        if (!Arguments.all(field, c -> SEPARATORS.indexOf(c) < 0)) {
+            throw badHeader(field);
         }
         return new KeyId(scope, field);
     }
@@ -109,21 +116,24 @@ public record KeyId(String scope, String value) {
             char c = field.charAt(i++);
             if (c == '\\') {
                 if (i == field.length() || (field.charAt(i) != '"' && field.charAt(i) != '\\')) {
-                    throw badQuoting(field);
+                    throw badHeader(field);
                 }
                 c = field.charAt(i++);
             }
             value.append(c);
         }
         if (i != field.length() - 1) {
-            throw badQuoting(field);
+            throw badHeader(field);
         }
         return value.toString();
     }
 
-    private static IdempotencyException.InvalidKey badQuoting(String field) {
+    private static IdempotencyException.InvalidKey badHeader(String field) {
         return new IdempotencyException.InvalidKey(Arguments.refusal(
-                "Idempotency-Key", field, "one quoted string in which only '\\\"' and '\\\\' are escaped"));
+                "Idempotency-Key",
+                field,
+                "one key: a quoted string in which only '\\\"' and '\\\\' are escaped, with nothing after it, or, without"
+                        + " quotes, visible ASCII characters other than ',', ';', '\"' and '\\'"));
     }
 
     /** Returns scope and value, the value cut to eight characters since it may be a secret. */

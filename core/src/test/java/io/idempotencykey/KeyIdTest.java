@@ -83,7 +83,9 @@ class KeyIdTest {
                 "` \t\"abc\" `, `abc`",
                 "` abc\t`, `abc`",
                 "`\"a\\\"b\\\\c\"`, `a\"b\\c`",
-                "`a,b;c=d`, `a,b;c=d`",
+                "`\"a,b;c=d\"`, `a,b;c=d`",
+                "`Zm9v+/8=:1`, `Zm9v+/8=:1`",
+                "`!#$%&'()*+-./:<=>?@[]^_{|}~`, `!#$%&'()*+-./:<=>?@[]^_{|}~`",
                 "`8e03978e-40d5-43dd-bc93-6894a57f9324`, `8e03978e-40d5-43dd-bc93-6894a57f9324`"
             })
     void aHeaderHoldsAQuotedStringOrTheBareKey(String header, String value) {
@@ -103,6 +105,17 @@ class KeyIdTest {
                 "a\"b",
                 "\"abc\" x",
                 "\"abc\";p=1",
+                "\"abc\" ;p=1",
+                "\"abc\",\"abc\"",
+                "\"abc\",abc",
+                "abc,\"abc\"",
+                "abc,abc",
+                "abc, abc",
+                ",abc",
+                "abc,",
+                "abc;p=1",
+                "a\\bc",
+                "a\tb",
                 "\"a\\bc\"",
                 "\"abc\\\"",
                 "\"abc\\",

@@ -122,7 +122,7 @@ class CreateTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "\"\"", " ", "\"a", "\"a\"b", "\"a\\b\"", "\"a\";p=1"})
+    @ValueSource(strings = {"", "\"\"", " ", "\"a", "\"a\"b", "\"a\\b\"", "\"a\";p=1", "a,a"})
     void anIllegalHeaderIsRefusedBeforeAnythingIsReadOrWritten(String header) {
         World world = new World();
 
@@ -197,8 +197,8 @@ class CreateTest {
     void aQuotedHeaderAndABareOneNameTheSameKey() {
         World world = new World();
 
-        IdempotencyKey quoted = world.service.initializeRequest(world.scope, " \"a\\\\b\" ", World.REQUEST);
-        IdempotencyKey bare = world.service.initializeRequest(world.scope, "a\\b", World.REQUEST);
+        IdempotencyKey quoted = world.service.initializeRequest(world.scope, " \"a/b=\" ", World.REQUEST);
+        IdempotencyKey bare = world.service.initializeRequest(world.scope, "a/b=", World.REQUEST);
 
         assertThat(bare).isEqualTo(quoted);
     }
