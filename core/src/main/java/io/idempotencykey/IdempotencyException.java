@@ -10,8 +10,7 @@ import org.jspecify.annotations.Nullable;
  * Why the library refused or could not do what it was asked to.
  *
  * <p>Each kind has the HTTP status that suits it, the key concerned and, where trying again makes sense, how long to
- * wait first. Messages say what to do, and show a key's value cut to eight characters, since it may be a secret; only a
- * value that was refused for its form is shown up to 64 characters.
+ * wait first. Messages say what to do, and show a key's value cut to eight characters, since it may be a secret.
  */
 public abstract sealed class IdempotencyException extends RuntimeException {
     private static final long serialVersionUID = 1L;

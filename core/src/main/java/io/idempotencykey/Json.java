@@ -95,21 +95,21 @@ final class Json {
     /** Only the beginning, since a value that is refused may never come to an end. */
     private static String beginning(Map<?, ?> map) {
         StringBuilder json = new StringBuilder();
-        write(map, json, Arguments.SHOWN_CHARACTERS);
-        return json.substring(0, Math.min(json.length(), Arguments.SHOWN_CHARACTERS - 3)) + "...";
+        write(map, json, Arguments.SHOWN_OF_SECRETS);
+        return json.substring(0, Math.min(json.length(), Arguments.SHOWN_OF_SECRETS - 3)) + "...";
     }
 
     private static IllegalArgumentException tooLong(String argument, CharSequence value) {
-        return Arguments.refused(argument, value, "at most " + MAX_LENGTH + " characters when written as JSON");
+        return Arguments.refusedSecret(argument, value, "at most " + MAX_LENGTH + " characters when written as JSON");
     }
 
     private static IllegalArgumentException tooDeep(String argument, CharSequence value) {
-        return Arguments.refused(argument, value, "at most " + MAX_DEPTH + " levels of lists and maps");
+        return Arguments.refusedSecret(argument, value, "at most " + MAX_DEPTH + " levels of lists and maps");
     }
 
     private static String wellFormed(String text, String argument) {
         if (!Arguments.isWellFormed(text)) {
-            throw Arguments.refused(argument, text, "text without unpaired surrogates");
+            throw Arguments.refusedSecret(argument, text, "text without unpaired surrogates");
         }
         return text;
     }
@@ -160,7 +160,7 @@ final class Json {
 
     private static void checkExponent(BigDecimal number, String argument) {
         if (Math.abs((long) number.scale()) > MAX_EXPONENT) {
-            throw Arguments.refused(argument, number, EXPONENTS);
+            throw Arguments.refusedSecret(argument, number, EXPONENTS);
         }
     }
 
@@ -268,7 +268,7 @@ final class Json {
                     String name = string();
                     expect(':');
                     if (object.containsKey(name)) {
-                        throw Arguments.refused(argument, name, "every name once per object");
+                        throw Arguments.refusedSecret(argument, name, "every name once per object");
                     }
                     object.put(name, value(depth));
                 } while (skips(','));
@@ -333,13 +333,13 @@ final class Json {
                 digits();
             }
             if (position - start > MAX_DIGITS + 20) {
-                throw Arguments.refused(
+                throw Arguments.refusedSecret(
                         argument, text.substring(start, position), "numbers of at most " + MAX_DIGITS + " digits");
             }
             try {
                 return normalizeNumber(new BigDecimal(text.substring(start, position)), argument);
             } catch (NumberFormatException e) {
-                throw Arguments.refused(argument, text.substring(start, position), EXPONENTS);
+                throw Arguments.refusedSecret(argument, text.substring(start, position), EXPONENTS);
             }
         }
 
@@ -427,7 +427,7 @@ final class Json {
         }
 
         IllegalArgumentException malformed() {
-            return Arguments.refused(argument, text, "a JSON object; malformed at character " + position);
+            return Arguments.refusedSecret(argument, text, "a JSON object; malformed at character " + position);
         }
     }
 }

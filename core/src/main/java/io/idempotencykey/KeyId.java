@@ -34,7 +34,7 @@ public record KeyId(String scope, String value) {
         }
         if (value.isEmpty() || !Arguments.isVisible(MAX_LENGTH, value)) {
             throw new IdempotencyException.InvalidKey(
-                    Arguments.refusal("value", value, "1 to " + MAX_LENGTH + VISIBLE_ASCII));
+                    Arguments.refusalOfSecret("value", value, "1 to " + MAX_LENGTH + VISIBLE_ASCII));
         }
     }
 
@@ -129,7 +129,7 @@ public record KeyId(String scope, String value) {
     }
 
     private static IdempotencyException.InvalidKey badHeader(String field) {
-        return new IdempotencyException.InvalidKey(Arguments.refusal(
+        return new IdempotencyException.InvalidKey(Arguments.refusalOfSecret(
                 "Idempotency-Key",
                 field,
                 "one key: a quoted string in which only '\\\"' and '\\\\' are escaped, with nothing after it, or, without"
@@ -139,7 +139,8 @@ public record KeyId(String scope, String value) {
     /** Returns scope and value, the value cut to eight characters since it may be a secret. */
     @Override
     public String toString() {
-        String shown = value.length() > 8 ? value.substring(0, 8) + "…" : value;
+        int most = Arguments.SHOWN_OF_SECRETS;
+        String shown = value.length() > most ? value.substring(0, most) + "…" : value;
         return scope.isEmpty() ? shown : scope + "/" + shown;
     }
 }

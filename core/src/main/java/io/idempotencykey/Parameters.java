@@ -170,7 +170,7 @@ public final class Parameters {
     }
 
     private static Invalid invalid(String name, @Nullable Object value, String kind) {
-        String found = value == null ? "missing or null" : Arguments.shown(value);
+        String found = value == null ? "missing or null" : Arguments.shownSecret(value);
         return new Invalid(name, "parameter '" + name + "' is " + found + "; it has to be " + kind);
     }
 

@@ -58,7 +58,7 @@ public final class Response {
         Arguments.between(100, 599, status, "status");
         headerValue(contentType, "contentType");
         if (!Arguments.isWellFormed(Arguments.required(body, "body"))) {
-            throw Arguments.refused("body", body, "text without unpaired surrogates");
+            throw Arguments.refusedSecret("body", body, "text without unpaired surrogates");
         }
         return new Response(status, Map.of(), body.getBytes(StandardCharsets.UTF_8))
                 .withHeader("Content-Type", contentType);
@@ -92,7 +92,7 @@ public final class Response {
     }
 
     private static IllegalArgumentException notAList(String headersJson) {
-        return Arguments.refused("headersJson", headersJson, "a list of strings for each name");
+        return Arguments.refusedSecret("headersJson", headersJson, "a list of strings for each name");
     }
 
     /**
@@ -115,7 +115,7 @@ public final class Response {
         values.add(value);
         more.put(name, List.copyOf(values));
         if (characters(more) > MAX_HEADER_CHARACTERS) {
-            throw Arguments.refused(
+            throw Arguments.refusedSecret(
                     "value", value, "headers of together at most " + MAX_HEADER_CHARACTERS + " characters");
         }
         return new Response(status, Collections.unmodifiableMap(more), body);
@@ -134,7 +134,7 @@ public final class Response {
     private static void headerValue(String value, String argument) {
         Arguments.required(value, argument);
         if (!Arguments.all(value, c -> c == '\t' || (c >= ' ' && c <= '~'))) {
-            throw Arguments.refused(argument, value, "visible ASCII characters, spaces and tabs");
+            throw Arguments.refusedSecret(argument, value, "visible ASCII characters, spaces and tabs");
         }
     }
 

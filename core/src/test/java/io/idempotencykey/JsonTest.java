@@ -250,7 +250,7 @@ class JsonTest {
     void whatSaysThatItIsEndlessIsRefused() {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", Collections.nCopies(Integer.MAX_VALUE, "x"))))
-                .withMessageStartingWith("argument 'parameters' is '{\"v\":[\"x\",")
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":...'; allowed: ")
                 .withMessageContaining("at most 2097152 characters");
     }
 
@@ -299,15 +299,14 @@ class JsonTest {
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", inItself)))
-                .withMessage("argument 'parameters' is '{\"v\":" + "[\"ada\",".repeat(8) + "...';"
-                        + " allowed: at most 100 levels of lists and maps");
+                .withMessage("argument 'parameters' is '{\"v\":...'; allowed: at most 100 levels of lists and maps");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(tooMany))
-                .withMessageStartingWith("argument 'parameters' is '{\"v\":[[[[")
-                .withMessageContaining("...'; allowed: at most 2097152 characters when written as JSON");
+                .withMessage(
+                        "argument 'parameters' is '{\"v\":...'; allowed: at most 2097152 characters when written as JSON");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", endless)))
-                .withMessageStartingWith("argument 'parameters' is '{\"v\":[true,true,");
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":...'; allowed: ");
     }
 
     @Test
@@ -316,24 +315,40 @@ class JsonTest {
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", "x".repeat(Json.MAX_LENGTH))))
-                .withMessageStartingWith("argument 'parameters' is '{\"v\":\"xxx");
+                .withMessageStartingWith("argument 'parameters' is '{\"v\":\"xx…' (");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> written(Map.of("v", new BigInteger(digits))))
                 .withMessage(
                         "argument 'parameters' is 'a number of 3326 bits'; allowed: numbers of at most 1000 digits");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Json.read("{\"v\":" + digits + digits + "}", "json"))
-                .withMessageStartingWith("argument 'json' is '999");
+                .withMessageStartingWith("argument 'json' is '99999999…' (2002 characters); allowed: ");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Json.read("{\"v\":1e99999999999}", "json"))
-                .withMessage("argument 'json' is '1e99999999999'; allowed: numbers with exponents of at most 1000000");
+                .withMessage(
+                        "argument 'json' is '1e999999…' (13 characters); allowed: numbers with exponents of at most 1000000");
+    }
+
+    /** What a client sends may be a secret. */
+    @Test
+    void noMoreThanEightCharactersOfAParameterAreShown() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", "password\ud800")))
+                .withMessageStartingWith("argument 'parameters' is 'password…' (9 characters); allowed: ");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Json.read("{\"password1\":1,\"password1\":2}", "json"))
+                .withMessageStartingWith("argument 'json' is 'password…' (9 characters); allowed: ");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> written(Map.of("v", new BigDecimal("123456789e1000001"))))
+                .withMessageStartingWith("argument 'parameters' is '1.234567…' (");
     }
 
     @Test
     void malformedTextIsShownWithThePlace() {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Json.read("{\"v\":[1 2]}", "json"))
-                .withMessage("argument 'json' is '{\"v\":[1 2]}'; allowed: a JSON object; malformed at character 8");
+                .withMessage(
+                        "argument 'json' is '{\"v\":[1 …' (11 characters); allowed: a JSON object; malformed at character 8");
     }
 
     @Test

@@ -47,15 +47,33 @@ class KeyIdTest {
     }
 
     @Test
-    void aRefusedValueIsShownCutTo64CharactersAndWithoutControlCharacters() {
+    void aRefusedValueIsShownCutToEightCharactersAndWithoutControlCharacters() {
         assertThatExceptionOfType(InvalidKey.class)
                 .isThrownBy(() -> KeyId.of("a\n" + "b".repeat(300)))
-                .withMessageContaining("'a\\u000a" + "b".repeat(62) + "…' (302 characters)")
-                .withMessageNotContaining("b".repeat(63))
+                .withMessageContaining("'a\\u000abbbbbb…' (302 characters)")
+                .withMessageNotContaining("bbbbbbb")
                 .withMessageNotContaining("\n");
         assertThatExceptionOfType(InvalidKey.class)
-                .isThrownBy(() -> KeyId.of(" " + "b".repeat(63)))
-                .withMessageContaining("' " + "b".repeat(63) + "'; allowed");
+                .isThrownBy(() -> KeyId.of(" bbbbbbb"))
+                .withMessageContaining("' bbbbbbb'; allowed");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"secret key of a client", "\"secret key of a client", "secretkey,ofaclient", "\"secret\\key\""})
+    void aRefusedHeaderIsShownCutToEightCharacters(String header) {
+        assertThatExceptionOfType(InvalidKey.class)
+                .isThrownBy(() -> KeyId.fromHeader("", header))
+                .withMessageContaining("is '" + header.substring(0, 8) + "…'")
+                .withMessageNotContaining(header.substring(0, 9));
+    }
+
+    /** It names a tenant, a user or an endpoint, and is shown wherever a key is. */
+    @Test
+    void aRefusedScopeIsShownCutTo64Characters() {
+        assertThatExceptionOfType(InvalidKey.class)
+                .isThrownBy(() -> KeyId.of("s".repeat(300), "key"))
+                .withMessageContaining("'" + "s".repeat(64) + "…' (300 characters)");
     }
 
     @Test

@@ -65,7 +65,10 @@ class ParametersTest {
                 row(p -> p.text("coupon"), "coupon", "parameter 'coupon' is missing or null; it has to be a string"),
                 row(p -> p.text("note"), "note", "parameter 'note' is missing or null; it has to be a string"),
                 row(p -> p.text("gift"), "gift", "parameter 'gift' is 'true'; it has to be a string"),
-                row(p -> p.flag("email"), "email", "parameter 'email' is 'a@example.org'; it has to be true or false"),
+                row(
+                        p -> p.flag("email"),
+                        "email",
+                        "parameter 'email' is 'a@exampl…' (13 characters); it has to be true or false"),
                 row(p -> p.decimal("email"), "email", "it has to be a number"),
                 row(p -> p.integer("price"), "price", "parameter 'price' is '19.9'; it has to be a whole number"),
                 row(p -> p.integer("huge"), "huge", "it has to be a whole number of at most 64 bits"),

@@ -131,7 +131,11 @@ class ResponseTest {
     void headersThatTheStoreGarbledAreRefused(String json) {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Response.restored(200, json, BODY))
-                .withMessageStartingWith("argument 'headersJson' is '" + json + "'; allowed: ");
+                .withMessageStartingWith("argument 'headersJson' is '" + shown(json) + "; allowed: ");
+    }
+
+    private static String shown(String secret) {
+        return secret.length() > 8 ? secret.substring(0, 8) + "…' (" + secret.length() + " characters)" : secret + "'";
     }
 
     @Test
@@ -152,7 +156,18 @@ class ResponseTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Response.of(200, "text/plain\n", ""))
                 .withMessage(
-                        "argument 'contentType' is 'text/plain\\u000a'; allowed: visible ASCII characters, spaces and tabs");
+                        "argument 'contentType' is 'text/pla…' (11 characters); allowed: visible ASCII characters, spaces and tabs");
+    }
+
+    /** A cookie is one, and a body may hold one. */
+    @Test
+    void whatMayBeASecretIsShownCutToEightCharacters() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, BODY).withHeader("Set-Cookie", "password1\n"))
+                .withMessageStartingWith("argument 'value' is 'password…' (10 characters); allowed: ");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, "text/plain", "password1\ud800"))
+                .withMessageStartingWith("argument 'body' is 'password…' (10 characters); allowed: ");
     }
 
     @Test

@@ -7,8 +7,11 @@ import org.jspecify.annotations.Nullable;
 
 /** Checks of arguments, whose exceptions name the argument, show its value cut short, and say what is allowed. */
 public final class Arguments {
-    /** How many characters of a refused value a message shows. */
-    public static final int SHOWN_CHARACTERS = 64;
+    /** How many characters of a value that may be a secret a text shows. */
+    public static final int SHOWN_OF_SECRETS = 8;
+
+    /** How many characters of any other refused value a message shows. */
+    private static final int SHOWN_CHARACTERS = 64;
 
     private Arguments() {}
 
@@ -35,7 +38,21 @@ public final class Arguments {
 
     /** The message for a refused value. */
     public static String refusal(String argument, @Nullable Object value, String allowed) {
-        return "argument '" + argument + "' is " + shown(value) + "; allowed: " + allowed;
+        return refusalOfShown(argument, shown(value, SHOWN_CHARACTERS), allowed);
+    }
+
+    /** The exception for a refused value that may be a secret, such as what a client sent; to be thrown by the caller. */
+    public static IllegalArgumentException refusedSecret(String argument, @Nullable Object value, String allowed) {
+        return new IllegalArgumentException(refusalOfSecret(argument, value, allowed));
+    }
+
+    /** The message for a refused value that may be a secret. */
+    public static String refusalOfSecret(String argument, @Nullable Object value, String allowed) {
+        return refusalOfShown(argument, shownSecret(value), allowed);
+    }
+
+    private static String refusalOfShown(String argument, String shown, String allowed) {
+        return "argument '" + argument + "' is " + shown + "; allowed: " + allowed;
     }
 
     /** Returns the duration if it lies between the two bounds, both included. */
@@ -107,14 +124,18 @@ public final class Arguments {
         return true;
     }
 
-    /** The value as a message may show it: cut short, and on one line. */
-    public static String shown(@Nullable Object value) {
+    /** A value that may be a secret as a message may show it: cut to eight characters, and on one line. */
+    public static String shownSecret(@Nullable Object value) {
+        return shown(value, SHOWN_OF_SECRETS);
+    }
+
+    private static String shown(@Nullable Object value, int most) {
         if (value == null) {
             return "null";
         }
         String text = value.toString();
         StringBuilder shown = new StringBuilder("'");
-        for (int i = 0; i < text.length() && i < SHOWN_CHARACTERS; i++) {
+        for (int i = 0; i < text.length() && i < most; i++) {
             char c = text.charAt(i);
             // A refused value must not be able to forge lines of a log.
             if (c < ' ' || c >= 0x7f) {
@@ -123,7 +144,7 @@ public final class Arguments {
                 shown.append(c);
             }
         }
-        shown.append(text.length() > SHOWN_CHARACTERS ? "…' (" + text.length() + " characters)" : "'");
+        shown.append(text.length() > most ? "…' (" + text.length() + " characters)" : "'");
         return shown.toString();
     }
 }
