@@ -9,18 +9,22 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a caller gets: status, headers and body; a replay gets the same, byte for byte.
  *
- * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 100 to 599; header names are HTTP tokens
+ * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 200 to 599, since one below 200 ends no
+ * request; the statuses 204, 205 and 304 have no body (RFC 9110, section 15); header names are HTTP tokens
  * of at most 256 characters and are compared without regard to case; header values are visible ASCII characters, spaces
  * and tabs; all headers together have at most 65,536 characters. The service limits the length of a body.
  */
 public final class Response {
     private static final int MAX_HEADER_CHARACTERS = 65_536;
+
+    private static final Set<Integer> WITHOUT_BODY = Set.of(204, 205, 304);
 
     private final int status;
     private final Map<String, List<String>> headers;
@@ -35,46 +39,62 @@ public final class Response {
     /**
      * A response with a body and no headers.
      *
-     * @param status 100 to 599
-     * @param body copied; may be empty
+     * @param status 200 to 599
+     * @param body copied; may be empty, and has to be with the statuses 204, 205 and 304
      * @return the response
-     * @throws IllegalArgumentException if the status is out of bounds
+     * @throws IllegalArgumentException if the status is out of bounds, or the body isn't empty where it has to be
      */
     public static Response of(int status, byte[] body) {
-        Arguments.between(100, 599, status, "status");
-        return new Response(status, Map.of(), Arguments.required(body, "body").clone());
+        Arguments.between(200, 599, status, "status");
+        return new Response(
+                status,
+                Map.of(),
+                checkBody(status, Arguments.required(body, "body").clone()));
     }
 
     /**
      * A response with a text in UTF-8 as its body and a {@code Content-Type}.
      *
-     * @param status 100 to 599
+     * @param status 200 to 599
      * @param contentType such as {@code application/json}
-     * @param body the text, without unpaired surrogates; may be empty
+     * @param body the text, without unpaired surrogates; may be empty, and has to be with the statuses 204, 205 and 304
      * @return the response
      * @throws IllegalArgumentException if one of them is illegal
      */
     public static Response of(int status, String contentType, String body) {
-        Arguments.between(100, 599, status, "status");
+        Arguments.between(200, 599, status, "status");
         headerValue(contentType, "contentType");
         if (!Arguments.isWellFormed(Arguments.required(body, "body"))) {
             throw Arguments.refusedSecret("body", body, "text without unpaired surrogates");
         }
-        return new Response(status, Map.of(), body.getBytes(StandardCharsets.UTF_8))
+        return new Response(status, Map.of(), checkBody(status, body.getBytes(StandardCharsets.UTF_8)))
                 .withHeader("Content-Type", contentType);
     }
 
+    /** A body with such a status would be taken for the beginning of the next response. */
+    private static byte[] checkBody(int status, byte[] body) {
+        if (body.length > 0 && WITHOUT_BODY.contains(status)) {
+            throw Arguments.refused("body", body.length + " bytes", "none with the status " + status);
+        }
+        return body;
+    }
+
     /**
-     * Restores a response that a store kept; for storage adapters.
+     * Restores a response that a store kept; for storage adapters. Takes what an earlier version stored, too: a status
+     * of 100 to 199, and a body with any status.
      *
      * @param status as it was stored
      * @param headersJson what {@link #headersJson()} gave, in this or another spelling of the same JSON
      * @param body as it was stored
      * @return the response
-     * @throws IllegalArgumentException if the headers aren't what {@link #headersJson()} gives
+     * @throws IllegalArgumentException if the headers aren't what {@link #headersJson()} gives, or the status is less
+     *     than 100 or more than 599
      */
     public static Response restored(int status, String headersJson, byte[] body) {
-        Response response = of(status, body);
+        // Not by of, whose checks came later than the first keys that were stored.
+        Arguments.between(100, 599, status, "status");
+        Response response =
+                new Response(status, Map.of(), Arguments.required(body, "body").clone());
         for (Map.Entry<String, @Nullable Object> header : Json.read(
                         Arguments.required(headersJson, "headersJson"), "headersJson")
                 .entrySet()) {
@@ -149,7 +169,7 @@ public final class Response {
     /**
      * The status.
      *
-     * @return 100 to 599
+     * @return 200 to 599; less only if an earlier version stored it
      */
     public int status() {
         return status;

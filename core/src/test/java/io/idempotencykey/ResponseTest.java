@@ -73,19 +73,50 @@ class ResponseTest {
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {-1, 0, 99, 600, Integer.MAX_VALUE})
+    @ValueSource(ints = {-1, 0, 99, 100, 101, 103, 199, 600, Integer.MAX_VALUE})
     void anIllegalStatusIsRefused(int status) {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Response.of(status, BODY))
-                .withMessage("argument 'status' is '" + status + "'; allowed: 100 to 599");
+                .withMessage("argument 'status' is '" + status + "'; allowed: 200 to 599");
         assertThatIllegalArgumentException().isThrownBy(() -> Response.of(status, "text/plain", ""));
     }
 
     @Test
     void theOutermostStatusesAreLegal() {
         assertThat(List.of(
-                        Response.of(100, BODY).status(), Response.of(599, BODY).status()))
-                .containsExactly(100, 599);
+                        Response.of(200, BODY).status(), Response.of(599, BODY).status()))
+                .containsExactly(200, 599);
+    }
+
+    /** A client would take the body for the beginning of the next response. */
+    @ParameterizedTest
+    @ValueSource(ints = {204, 205, 304})
+    void aStatusWithoutContentHasNoBody(int status) {
+        assertThat(Response.of(status, new byte[0]).bodyLength()).isZero();
+        assertThat(Response.of(status, "text/plain", "").bodyLength()).isZero();
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(status, BODY))
+                .withMessage("argument 'body' is '" + BODY.length + " bytes'; allowed: none with the status " + status);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(status, "text/plain", "\u00e9"))
+                .withMessage("argument 'body' is '2 bytes'; allowed: none with the status " + status);
+    }
+
+    /** The first version took them. */
+    @ParameterizedTest
+    @ValueSource(ints = {100, 103, 199, 204, 205, 304})
+    void whatAnEarlierVersionStoredIsRestored(int status) {
+        Response restored = Response.restored(status, "{\"A\":[\"1\"]}", BODY).withHeader("B", "2");
+
+        assertThat(restored.status()).isEqualTo(status);
+        assertThat(restored.body()).isEqualTo(BODY);
+        assertThat(restored.header("B")).isEqualTo("2");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {-1, 0, 99, 600})
+    void aStatusThatWasNeverLegalIsNotRestored(int status) {
+        assertThatIllegalArgumentException().isThrownBy(() -> Response.restored(status, "{}", BODY));
     }
 
     @ParameterizedTest

@@ -188,7 +188,9 @@ final class Samples {
                 named("1 MiB", Response.of(200, big)),
                 named("text", Response.of(201, "text/plain; charset=utf-8", "gr\u00fc\u00df dich \ud83d\ude00")),
                 named("an error", Response.of(402, "application/problem+json", "{\"status\":402}")),
-                named("the lowest status", Response.of(100, new byte[0])),
+                named("the lowest status", Response.of(200, new byte[0])),
+                named("a status that was once legal", Response.restored(100, "{}", new byte[0])),
+                named("a body that was once legal", Response.restored(204, "{}", new byte[1])),
                 named("the highest status", Response.of(599, new byte[0])),
                 named(
                         "headers with many values",
