@@ -242,11 +242,16 @@ final class Json {
     static Map<String, @Nullable Object> read(String text, String argument) {
         Reader reader = new Reader(text, argument);
         Map<String, @Nullable Object> object = reader.object(0);
-        reader.skipBlanks();
-        if (reader.position != text.length()) {
-            throw reader.malformed();
-        }
+        reader.end();
         return object;
+    }
+
+    /** Reads any JSON value, as strictly. */
+    static @Nullable Object readValue(String text, String argument) {
+        Reader reader = new Reader(text, argument);
+        Object value = reader.value(0);
+        reader.end();
+        return value;
     }
 
     private static final class Reader {
@@ -289,7 +294,8 @@ final class Json {
             return Collections.unmodifiableList(array);
         }
 
-        private @Nullable Object value(int depth) {
+        @Nullable
+        Object value(int depth) {
             skipBlanks();
             return switch (position < text.length() ? text.charAt(position) : 0) {
                 case '{' -> object(deeper(depth));
@@ -420,14 +426,21 @@ final class Json {
             return false;
         }
 
-        void skipBlanks() {
+        void end() {
+            skipBlanks();
+            if (position != text.length()) {
+                throw malformed();
+            }
+        }
+
+        private void skipBlanks() {
             while (position < text.length() && " \t\r\n".indexOf(text.charAt(position)) >= 0) {
                 position++;
             }
         }
 
-        IllegalArgumentException malformed() {
-            return Arguments.refusedSecret(argument, text, "a JSON object; malformed at character " + position);
+        private IllegalArgumentException malformed() {
+            return Arguments.refusedSecret(argument, text, "JSON; malformed at character " + position);
         }
     }
 }

@@ -22,6 +22,9 @@ public final class Request {
     /** How many levels of lists and maps the parameters may have. */
     public static final int MAX_DEPTH = Json.MAX_DEPTH;
 
+    /** How many characters a path may have. */
+    public static final int MAX_PATH_LENGTH = 2048;
+
     private final String method;
     private final String path;
     private final String json;
@@ -61,7 +64,7 @@ public final class Request {
             throw Arguments.refused("method", method, "1 to 32 visible ASCII characters");
         }
         if (path.isEmpty()
-                || path.length() > 2048
+                || path.length() > MAX_PATH_LENGTH
                 || !Arguments.all(path, c -> !Character.isISOControl(c))
                 || !Arguments.isWellFormed(path)) {
             throw Arguments.refused("path", path, "1 to 2048 characters, none of them a control character");
@@ -80,6 +83,19 @@ public final class Request {
      */
     public static Request ofMessage(String source, Map<String, ? extends @Nullable Object> parameters) {
         return of("MESSAGE", Arguments.required(source, "source"), parameters);
+    }
+
+    /**
+     * Reads a JSON text, such as a request's body, as a value of parameters. Numbers keep their exact value.
+     *
+     * @param json one JSON value, which may have blanks around it
+     * @return a {@link String}, {@link Boolean}, {@link java.math.BigDecimal}, {@link java.util.List}, {@link Map} or
+     *     {@code null}
+     * @throws IllegalArgumentException if the text isn't JSON, an object has two members of one name, or a limit of
+     *     this class is passed
+     */
+    public static @Nullable Object jsonValue(String json) {
+        return Json.readValue(Arguments.required(json, "json"), "json");
     }
 
     /**

@@ -348,7 +348,7 @@ class JsonTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Json.read("{\"v\":[1 2]}", "json"))
                 .withMessage(
-                        "argument 'json' is '{\"v\":[1 …' (11 characters); allowed: a JSON object; malformed at character 8");
+                        "argument 'json' is '{\"v\":[1 …' (11 characters); allowed: JSON; malformed at character 8");
     }
 
     @Test

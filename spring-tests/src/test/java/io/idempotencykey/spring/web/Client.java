@@ -1,0 +1,37 @@
+package io.idempotencykey.spring.web;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.function.Consumer;
+
+/** A client of an application on this machine. */
+record Client(int port) {
+    private static final HttpClient HTTP = HttpClient.newHttpClient();
+
+    /** Sends a JSON body with a key. */
+    HttpResponse<String> post(String path, String key, String json) {
+        return post(
+                path,
+                json,
+                request -> request.header("Idempotency-Key", key).header("Content-Type", "application/json"));
+    }
+
+    HttpResponse<String> post(String path, String body, Consumer<HttpRequest.Builder> headers) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
+                .timeout(Duration.ofMinutes(2))
+                .POST(HttpRequest.BodyPublishers.ofString(body));
+        headers.accept(request);
+        try {
+            return HTTP.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
