@@ -102,6 +102,9 @@ class Shop {
         /** What a call does before it sells. */
         final AtomicReference<Runnable> before = new AtomicReference<>(() -> {});
 
+        /** What a call does after it has sold. */
+        final AtomicReference<Runnable> after = new AtomicReference<>(() -> {});
+
         private final Selling selling;
 
         Controller(Selling selling) {
@@ -111,7 +114,9 @@ class Shop {
         private Purchase sell(NewPurchase purchase) {
             calls.incrementAndGet();
             before.get().run();
-            return selling.sell(purchase);
+            Purchase sold = selling.sell(purchase);
+            after.get().run();
+            return sold;
         }
 
         @PostMapping("/purchases")

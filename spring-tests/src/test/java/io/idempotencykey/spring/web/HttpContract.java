@@ -3,52 +3,52 @@ package io.idempotencykey.spring.web;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.net.http.HttpResponse;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.springframework.boot.builder.SpringApplicationBuilder;
-import org.springframework.context.ConfigurableApplicationContext;
 
 /** Requests to an application whose controller is annotated, and which is otherwise as it was. */
-class HttpTest {
-    private static ConfigurableApplicationContext application;
-    private static Client client;
-    private static Shop.Controller controller;
-    private static Shop.Purchases purchases;
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+abstract class HttpContract {
+    private final Started application;
+    private final Client client;
+    private final Shop.Controller controller;
+    private final Shop.Purchases purchases;
 
-    private final String key = UUID.randomUUID().toString();
+    private String key = "";
     private int callsBefore;
 
-    @BeforeAll
-    static void start() {
-        application = new SpringApplicationBuilder(Shop.class)
-                .run(
-                        "--server.port=0",
-                        "--spring.datasource.url=jdbc:h2:mem:http;DB_CLOSE_DELAY=-1",
-                        "--spring.jpa.hibernate.ddl-auto=create",
-                        "--spring.autoconfigure.exclude=" + String.join(",", Applications.MONGO));
-        client = new Client(Integer.parseInt(application.getEnvironment().getRequiredProperty("local.server.port")));
-        controller = application.getBean(Shop.Controller.class);
-        purchases = application.getBean(Shop.Purchases.class);
+    HttpContract(String... properties) {
+        this.application = Started.of(Shop.class, properties);
+        this.client = application.client();
+        this.controller = application.bean(Shop.Controller.class);
+        this.purchases = application.bean(Shop.Purchases.class);
     }
 
     @AfterAll
-    static void stop() {
+    void stop() {
         application.close();
     }
 
     @BeforeEach
-    void count() {
+    void begin() {
+        key = UUID.randomUUID().toString();
         controller.before.set(() -> {});
+        controller.after.set(() -> {});
         callsBefore = controller.calls.get();
     }
 
@@ -375,5 +375,61 @@ class HttpTest {
 
         assertThat(second.statusCode()).isEqualTo(200);
         assertThat(calls()).isEqualTo(2);
+    }
+
+    @Test
+    void manyCopiesOfARequestRunOnceAndGetTheSameBytesOrAreToldToComeBack() throws Exception {
+        int copies = 12;
+        CyclicBarrier together = new CyclicBarrier(copies);
+        ExecutorService executor = Executors.newFixedThreadPool(copies);
+        List<HttpResponse<String>> responses = new ArrayList<>();
+        String item = "race of " + key;
+        try {
+            List<Future<HttpResponse<String>>> sent = new ArrayList<>();
+            for (int i = 0; i < copies; i++) {
+                sent.add(executor.submit(() -> {
+                    together.await(1, TimeUnit.MINUTES);
+                    return client.post("/purchases", key, json(item));
+                }));
+            }
+            for (Future<HttpResponse<String>> each : sent) {
+                responses.add(each.get(2, TimeUnit.MINUTES));
+            }
+        } finally {
+            executor.shutdownNow();
+        }
+        HttpResponse<String> last = client.post("/purchases", key, json(item));
+
+        assertThat(responses)
+                .allSatisfy(response -> assertThat(response.statusCode()).isIn(201, 409));
+        assertThat(responses.stream()
+                        .filter(response -> response.statusCode() == 201)
+                        .map(HttpResponse::body)
+                        .distinct())
+                .containsExactly(last.body());
+        assertThat(purchases.findByItem(item)).hasSize(1);
+    }
+
+    /** The first try fails as a database's conflict does, after the body has been read and a row written. */
+    @Test
+    void aConflictRunsTheMethodAgainWithTheSameBody() {
+        AtomicBoolean isFirst = new AtomicBoolean(true);
+        controller.after.set(() -> {
+            if (isFirst.getAndSet(false)) {
+                throw new IllegalStateException("conflict", new SQLException("could not serialize", "40001"));
+            }
+        });
+        String item = "conflict of " + key;
+
+        HttpResponse<String> response = client.post("/purchases", key, json(item));
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(conflictsAreRunAgain() ? 201 : 500);
+        assertThat(calls()).isEqualTo(conflictsAreRunAgain() ? 2 : 1);
+        assertThat(purchases.findByItem(item)).hasSize(conflictsAreRunAgain() ? 1 : 0);
+    }
+
+    /** Whether the store knows errors of the application's database. */
+    boolean conflictsAreRunAgain() {
+        return true;
     }
 }
