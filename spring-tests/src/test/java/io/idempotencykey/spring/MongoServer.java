@@ -11,7 +11,7 @@ import java.util.concurrent.atomic.AtomicInteger;
  * The server that all tests share: that of {@code MONGODB_URI}, or else one of {@code tools/mongo-server}. It ends with
  * this JVM, however that ends, because its standard input is a pipe from here.
  */
-final class MongoServer {
+public final class MongoServer {
     private static final AtomicInteger NUMBER = new AtomicInteger();
 
     private MongoServer() {}
@@ -39,13 +39,14 @@ final class MongoServer {
         }
     }
 
-    static String newDatabase() {
+    /** The name of a database that nobody has used. */
+    public static String newDatabase() {
         return "spring" + ProcessHandle.current().pid() + "_" + System.currentTimeMillis() + "_"
                 + NUMBER.incrementAndGet();
     }
 
     /** The URL of a database. Its client asks for a lost primary at once, instead of waiting for news of it. */
-    static String url(String database) {
+    public static String url(String database) {
         String[] parts = Shared.URL.split("\\?", 2);
         String options = parts.length < 2 ? "" : "&" + parts[1];
         String host = parts[0].replaceFirst("(?<=[^/])/[^/]*$", "");

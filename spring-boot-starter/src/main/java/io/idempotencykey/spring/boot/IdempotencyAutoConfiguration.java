@@ -35,7 +35,12 @@ import org.springframework.context.annotation.Import;
             "org.springframework.boot.webmvc.autoconfigure.WebMvcAutoConfiguration"
         })
 @EnableConfigurationProperties(IdempotencyProperties.class)
-@Import({JpaStoreConfiguration.class, InMemoryStoreConfiguration.class, HttpConfiguration.class})
+@Import({
+    JpaStoreConfiguration.class,
+    MongoStoreConfiguration.class,
+    InMemoryStoreConfiguration.class,
+    HttpConfiguration.class
+})
 public class IdempotencyAutoConfiguration {
     IdempotencyAutoConfiguration() {}
 
