@@ -40,8 +40,6 @@ import org.springframework.transaction.support.TransactionTemplate;
  * <p>Safe for many threads.
  */
 public final class SpringJpaTransactions implements NewTransaction {
-    private static final String NAME = "idempotencykey.stage";
-
     private final PlatformTransactionManager manager;
     private final EntityManager shared;
     private final InnerTransactions inner;
@@ -96,7 +94,7 @@ public final class SpringJpaTransactions implements NewTransaction {
     @Override
     public void run(@Nullable Isolation isolation, Duration timeout, Consumer<EntityManager> work) {
         TransactionTemplate template = new TransactionTemplate(manager);
-        template.setName(NAME);
+        template.setName(StageBoundary.TRANSACTION);
         template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
         template.setTimeout((int)
                 Math.min(Integer.MAX_VALUE, timeout.plusSeconds(1).minusNanos(1).toSeconds()));

@@ -24,6 +24,9 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
  * refuses.
  */
 final class StageBoundary implements TransactionSynchronization {
+    /** The name of each stage's transaction, for logs and monitoring. */
+    static final String TRANSACTION = "idempotencykey.stage";
+
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
     private static final Set<String> NAMED = ConcurrentHashMap.newKeySet();
     private static final StackWalker STACK = StackWalker.getInstance(StackWalker.Option.RETAIN_CLASS_REFERENCE);
@@ -39,30 +42,9 @@ final class StageBoundary implements TransactionSynchronization {
         this.inner = inner;
     }
 
-    /**
-     * Runs a stage in the transaction that was begun for it, which must be rolled back if this fails.
-     *
-     * @throws IllegalStateException if code has tried to leave the transaction and the stage has caught that; if it
-     *     happens in a callback before the commit, the commit fails so
-     */
-    void around(Runnable stage) {
+    /** Begins to notice what leaves the thread's transaction, which has just begun. */
+    void register() {
         TransactionSynchronizationManager.registerSynchronization(this);
-        try {
-            stage.run();
-        } catch (RuntimeException | Error e) {
-            if (refusal != null && !StoreFailure.chain(e).contains(refusal)) {
-                e.addSuppressed(refusal);
-            }
-            throw e;
-        }
-        check();
-        // Comes after the stage's own, because it is registered after them.
-        TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
-            @Override
-            public void beforeCommit(boolean readOnly) {
-                check();
-            }
-        });
     }
 
     /**
@@ -74,6 +56,40 @@ final class StageBoundary implements TransactionSynchronization {
         if (refusal != null) {
             throw refusal;
         }
+    }
+
+    /**
+     * Ends a stage whose transaction is about to be committed; a commit fails if a callback before it tries to leave.
+     *
+     * @throws IllegalStateException if the stage has
+     */
+    void end() {
+        check();
+        // Comes after the stage's own, because it is registered after them.
+        TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+            @Override
+            public void beforeCommit(boolean readOnly) {
+                check();
+            }
+        });
+    }
+
+    /**
+     * Runs a stage in the transaction that was begun for it, which must be rolled back if this fails.
+     *
+     * @throws IllegalStateException if code has tried to leave the transaction and the stage has caught that
+     */
+    void around(Runnable stage) {
+        register();
+        try {
+            stage.run();
+        } catch (RuntimeException | Error e) {
+            if (refusal != null && !StoreFailure.chain(e).contains(refusal)) {
+                e.addSuppressed(refusal);
+            }
+            throw e;
+        }
+        end();
     }
 
     /** Remembers which method is marking the stage's transaction for rollback. */

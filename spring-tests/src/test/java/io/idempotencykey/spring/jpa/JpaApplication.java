@@ -12,6 +12,7 @@ import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
@@ -24,7 +25,7 @@ import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.orm.jpa.JpaTransactionManager;
 
 /** An application of Spring Boot, with the transaction manager and the repositories that Boot makes. */
-final class JpaApplication {
+final class JpaApplication implements AutoCloseable {
     static final Request REQUEST = Request.of("POST", "/orders", Map.of());
     static final Response RESPONSE = Response.of(201, "text/plain", "placed");
 
@@ -44,14 +45,14 @@ final class JpaApplication {
             @Override
             String url() {
                 String url = "jdbc:h2:mem:" + UUID.randomUUID() + ";DB_CLOSE_DELAY=-1;USER=sa";
-                PostgresqlServer.execute(url, PostgresqlServer.schema("h2.sql"), PlacedOrder.TABLE);
+                PostgresqlServer.execute(url, PostgresqlServer.schema("h2.sql"), PlacedOrder.TABLE, Stock.TABLE);
                 return url;
             }
         },
         POSTGRESQL {
             @Override
             String url() {
-                return PostgresqlServer.newDatabase(PlacedOrder.TABLE);
+                return PostgresqlServer.newDatabase(PlacedOrder.TABLE, Stock.TABLE);
             }
         };
 
@@ -60,27 +61,33 @@ final class JpaApplication {
         /** Makes a database with all tables. */
         abstract String url();
 
-        /** The application, without any order. */
+        /** The application, without any order or key. */
         synchronized JpaApplication application() {
             if (application == null) {
                 application = start(url());
             }
-            application.jdbc().execute("delete from placed_order");
+            application.jdbc().update("delete from placed_order");
+            application.jdbc().update("delete from idempotency_key");
             return application;
         }
     }
 
-    static JpaApplication start(String url, String... properties) {
+    static JpaApplication start(String url, Class<?>... more) {
+        return start(url, WebApplicationType.NONE, more);
+    }
+
+    static JpaApplication start(String url, WebApplicationType web, Class<?>... more) {
         return new JpaApplication(new SpringApplicationBuilder(Beans.class)
-                .web(WebApplicationType.NONE)
+                .sources(more)
+                .web(web)
                 .properties(
+                        "server.port=0",
                         "spring.datasource.url=" + url,
                         "spring.jpa.hibernate.ddl-auto=none",
                         "spring.main.banner-mode=off",
                         // Names of Boot 3.5 and of 4.
                         "spring.autoconfigure.exclude=org.springframework.boot.autoconfigure.mongo.MongoAutoConfiguration,"
                                 + "org.springframework.boot.mongodb.autoconfigure.MongoAutoConfiguration")
-                .properties(properties)
                 .run());
     }
 
@@ -125,7 +132,21 @@ final class JpaApplication {
         return id;
     }
 
-    void close() {
+    /** Changes a row that another transaction changes meanwhile, if this is the stage's first try. */
+    void conflict(EntityManager entityManager, int attempt) {
+        Stock stock = entityManager.find(Stock.class, 1);
+        if (attempt == 1) {
+            PostgresqlServer.execute(property("spring.datasource.url"), Stock.CHANGE);
+        }
+        stock.amount++;
+    }
+
+    String property(String name) {
+        return Objects.requireNonNull(context.getEnvironment().getProperty(name));
+    }
+
+    @Override
+    public void close() {
         context.close();
     }
 }

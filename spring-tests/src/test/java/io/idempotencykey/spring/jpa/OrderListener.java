@@ -10,8 +10,12 @@ import org.springframework.transaction.event.TransactionalEventListener;
 public class OrderListener {
     /** An event, and how its listeners were called. */
     public record Placed(List<TransactionPhase> phases, Consumer<TransactionPhase> action) {
-        Placed(Consumer<TransactionPhase> action) {
-            this(new CopyOnWriteArrayList<>(), action);
+        static Placed inPhase(TransactionPhase phase, Runnable action) {
+            return new Placed(new CopyOnWriteArrayList<>(), each -> {
+                if (each == phase) {
+                    action.run();
+                }
+            });
         }
 
         private void in(TransactionPhase phase) {
