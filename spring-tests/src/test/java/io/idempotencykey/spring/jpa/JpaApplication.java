@@ -23,6 +23,7 @@ import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.context.annotation.Import;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.orm.jpa.SharedEntityManagerCreator;
 
 /** An application of Spring Boot, with the transaction manager and the repositories that Boot makes. */
 final class JpaApplication implements AutoCloseable {
@@ -107,6 +108,11 @@ final class JpaApplication implements AutoCloseable {
         return bean(JpaTransactionManager.class);
     }
 
+    /** The entity manager that an application injects. */
+    EntityManager injected() {
+        return SharedEntityManagerCreator.createSharedEntityManager(bean(EntityManagerFactory.class));
+    }
+
     List<String> orders() {
         return jdbc().queryForList("select name from placed_order order by name", String.class);
     }
@@ -123,7 +129,7 @@ final class JpaApplication implements AutoCloseable {
     }
 
     /** Handles a request of one stage under a new key; returns that. */
-    static KeyId once(IdempotencyKeyService<EntityManager> keys, Consumer<EntityManager> stage) {
+    static <T> KeyId once(IdempotencyKeyService<T> keys, Consumer<T> stage) {
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         keys.once("place-order", id, REQUEST, held -> {
             stage.accept(held.transaction());
