@@ -194,21 +194,23 @@ final class MongoShop {
 
         @TransactionalEventListener
         public void afterCommit(Placed event) {
-            boolean isBound = TransactionSynchronizationManager.isActualTransactionActive()
-                    || !TransactionSynchronizationManager.getResourceMap().isEmpty();
-            seen.add("after commit of " + event.id() + (isBound ? ", in a transaction" : "")
+            seen.add("after commit of " + event.id() + bound()
                     + (rows.existsById(event.id()) ? "" : ", which isn't there"));
             orders.requiresNew(event.id() + "-after");
         }
 
         @TransactionalEventListener(phase = TransactionPhase.AFTER_ROLLBACK)
         public void afterRollback(Placed event) {
-            seen.add("after rollback of " + event.id());
+            seen.add("after rollback of " + event.id() + bound());
         }
 
         @TransactionalEventListener(phase = TransactionPhase.AFTER_COMPLETION)
         public void afterCompletion(Placed event) {
             seen.add("after completion of " + event.id());
+        }
+
+        private static String bound() {
+            return TransactionSynchronizationManager.isActualTransactionActive() ? ", in a transaction" : "";
         }
 
         @TransactionalEventListener(phase = TransactionPhase.BEFORE_COMMIT)

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatNoException;
 
 import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoClient;
@@ -19,12 +20,15 @@ import io.idempotencykey.Response;
 import io.idempotencykey.mongo.MongoKeyStore;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -49,11 +53,13 @@ import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.dao.DataAccessException;
 import org.springframework.data.mongodb.MongoDatabaseFactory;
 import org.springframework.data.mongodb.MongoTransactionManager;
+import org.springframework.data.mongodb.SessionSynchronization;
 import org.springframework.data.mongodb.core.MongoTemplate;
 import org.springframework.data.mongodb.core.SimpleMongoClientDatabaseFactory;
 import org.springframework.data.mongodb.core.query.Criteria;
 import org.springframework.data.mongodb.core.query.Query;
 import org.springframework.transaction.IllegalTransactionStateException;
+import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.UnexpectedRollbackException;
 import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
@@ -541,11 +547,10 @@ class MongoStageTest {
     }
 
     @ParameterizedTest
-    @EnumSource
-    void listenersOfACommitDontHearOfOneWhoseAnswerIsLost(Kind kind) {
+    @CsvSource({"SINGLE, false", "SINGLE, true", "STAGED, false", "STAGED, true"})
+    void listenersOfACommitDontHearOfOneWhoseAnswerIsLost(Kind kind, boolean isThrown) {
         AtomicInteger lost = new AtomicInteger();
-        keys = new IdempotencyKeyService<>(
-                new SpringMongoKeyStore(losing(lost), factory, InnerTransactions.REFUSED, false));
+        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(losing(lost, isThrown), factory));
 
         Execution execution = run(kind, session -> orders.place(row));
 
@@ -558,7 +563,7 @@ class MongoStageTest {
 
     /** The store, where the answer to the first commit is lost. */
     @SuppressWarnings("unchecked")
-    private KeyStore<ClientSession> losing(AtomicInteger lost) {
+    private KeyStore<ClientSession> losing(AtomicInteger lost, boolean isThrown) {
         return (KeyStore<ClientSession>) Proxy.newProxyInstance(
                 MongoStageTest.class.getClassLoader(), new Class<?>[] {KeyStore.class}, (proxy, method, arguments) -> {
                     Object answer;
@@ -567,9 +572,14 @@ class MongoStageTest {
                     } catch (InvocationTargetException e) {
                         throw e.getCause();
                     }
-                    return answer instanceof StageCommit && lost.getAndIncrement() == 0
-                            ? StageCommit.unknown(new IllegalStateException("the answer is lost"))
-                            : answer;
+                    if (!(answer instanceof StageCommit) || lost.getAndIncrement() > 0) {
+                        return answer;
+                    }
+                    IllegalStateException failure = new IllegalStateException("the answer is lost");
+                    if (isThrown) {
+                        throw failure;
+                    }
+                    return StageCommit.unknown(failure);
                 });
     }
 
@@ -652,6 +662,70 @@ class MongoStageTest {
                             throw new AssertionError();
                         }))
                         .withMessageContaining("the thread has an open transaction of Spring's"));
+    }
+
+    @Test
+    void everyCallWithinATransactionIsRefused() {
+        keys.create("shop", id.value(), request());
+        StoredKey stored = store.find(id).orElseThrow();
+        KeyStore<ClientSession> refusing = shop.getBean(SpringMongoKeyStore.class);
+        Map<String, Runnable> calls = Map.of(
+                "time", refusing::time,
+                "find", () -> refusing.find(id),
+                "insert", () -> refusing.insert(stored),
+                "replace", () -> refusing.replace(stored.revision(), stored),
+                "findResumable", () -> refusing.findResumable(Map.of(), null, Instant.EPOCH, 1),
+                "findQuarantined", () -> refusing.findQuarantined(null, 1),
+                "deleteExpired", () -> refusing.deleteExpired(Instant.EPOCH, 1));
+
+        transaction()
+                .executeWithoutResult(status ->
+                        calls.forEach((name, call) -> assertThatExceptionOfType(StoreFailure.class)
+                                .as(name)
+                                .isThrownBy(call::run)
+                                .matches(failure -> failure.kind() == StoreFailure.Kind.REFUSED)));
+        assertThatNoException().isThrownBy(() -> calls.values().forEach(Runnable::run));
+    }
+
+    @Test
+    void aRequestWithinATransactionOfAnotherFactoryIsRefused() {
+        MongoDatabaseFactory other = new SimpleMongoClientDatabaseFactory(outside, DATABASE);
+
+        new TransactionTemplate(new MongoTransactionManager(other))
+                .executeWithoutResult(
+                        status -> assertThatIllegalStateException().isThrownBy(() -> keys.retrieve(id)));
+    }
+
+    @Test
+    void aRequestIsRefusedWhileATemplateKeepsATransactionOfItsOwn() {
+        MongoTemplate always = new MongoTemplate(factory);
+        always.setSessionSynchronization(SessionSynchronization.ALWAYS);
+
+        supporting().executeWithoutResult(status -> {
+            always.insert(new MongoShop.Row(row, "always"));
+            assertThatIllegalStateException().isThrownBy(() -> run(Kind.SINGLE, session -> orders.required(row)));
+        });
+
+        assertThat(runs).hasValue(0);
+        assertThat(rows.findById(row)).contains(new MongoShop.Row(row, "always"));
+    }
+
+    private TransactionTemplate supporting() {
+        TransactionTemplate supporting = transaction();
+        supporting.setPropagationBehavior(TransactionDefinition.PROPAGATION_SUPPORTS);
+        return supporting;
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aRequestRunsWhereATransactionWouldOnlyBeSupported(Kind kind) {
+        supporting().executeWithoutResult(status -> {
+            runWithin(kind, () -> orders.place(row));
+            assertThat(isCommitted(row)).isTrue();
+            assertThat(listeners.seen).contains("after commit of " + row);
+            assertThat(TransactionSynchronizationManager.isSynchronizationActive())
+                    .isTrue();
+        });
     }
 
     @ParameterizedTest
