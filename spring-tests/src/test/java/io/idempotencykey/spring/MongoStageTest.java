@@ -59,6 +59,7 @@ import org.springframework.data.mongodb.core.SimpleMongoClientDatabaseFactory;
 import org.springframework.data.mongodb.core.query.Criteria;
 import org.springframework.data.mongodb.core.query.Query;
 import org.springframework.transaction.IllegalTransactionStateException;
+import org.springframework.transaction.NestedTransactionNotSupportedException;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.UnexpectedRollbackException;
 import org.springframework.transaction.support.TransactionSynchronization;
@@ -309,6 +310,34 @@ class MongoStageTest {
 
         assertThat(isCommitted(row)).isFalse();
         assertThat(isCommitted(row + "-never")).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aNestedTransactionFails(Kind kind) {
+        TransactionTemplate nested = transaction();
+        nested.setPropagationBehavior(TransactionDefinition.PROPAGATION_NESTED);
+
+        assertThatExceptionOfType(NestedTransactionNotSupportedException.class)
+                .isThrownBy(() -> run(kind, session -> nested.executeWithoutResult(status -> orders.required(row))));
+
+        assertThat(isCommitted(row)).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aTransactionOfAnotherFactoryIsRefused(Kind kind) {
+        MongoDatabaseFactory other = new SimpleMongoClientDatabaseFactory(outside, DATABASE);
+        TransactionTemplate transaction = new TransactionTemplate(new MongoTransactionManager(other));
+
+        assertThatIllegalStateException()
+                .isThrownBy(() -> run(
+                        kind,
+                        session -> transaction.executeWithoutResult(
+                                status -> new MongoTemplate(other).insert(new MongoShop.Row(row, "other")))))
+                .withMessageContaining("leaves the stage's transaction");
+
+        assertThat(isCommitted(row)).isFalse();
     }
 
     @ParameterizedTest
