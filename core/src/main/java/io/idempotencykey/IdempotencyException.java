@@ -441,6 +441,31 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
+     * What is stored of the key can't be read, because a newer version of the library or another program wrote it: 500.
+     * It is left as it is. Trying again doesn't help; a version that knows what is stored can read it, or an operator
+     * has to mend or to remove it.
+     */
+    public static final class UnreadableKey extends IdempotencyException {
+        private static final long serialVersionUID = 1L;
+
+        /**
+         * Made by the service.
+         *
+         * @param keyId the key
+         * @param cause the store's failure, which says what can't be read
+         */
+        public UnreadableKey(KeyId keyId, @Nullable Throwable cause) {
+            super(
+                    keyId,
+                    500,
+                    null,
+                    "what is stored of key " + keyId
+                            + " can't be read, and trying again won't help; an operator has to look at it",
+                    cause);
+        }
+    }
+
+    /**
      * The answer to a write was lost, and the store couldn't be asked since whether it was made: 503. The change was
      * made as a whole or not at all; sending the request again finds out which and goes on from there.
      */

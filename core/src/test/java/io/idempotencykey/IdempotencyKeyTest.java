@@ -116,6 +116,7 @@ class IdempotencyKeyTest {
                 Map.entry(new IdempotencyException.RetriesExhausted(id, 3, null), 503),
                 Map.entry(new IdempotencyException.StoreFull(id, null), 503),
                 Map.entry(new IdempotencyException.StoreUnavailable(id, null), 503),
+                Map.entry(new IdempotencyException.UnreadableKey(id, null), 500),
                 Map.entry(new IdempotencyException.OutcomeUnknown(id, null), 503));
 
         assertThat(statuses).hasSize(IdempotencyException.class.getPermittedSubclasses().length);

@@ -380,7 +380,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         } catch (StoreFailure e) {
             return switch (e.kind()) {
                 case TRANSIENT, UNKNOWN, BUSY -> StageCommit.transientlyRolledBack(e);
-                case FULL, UNAVAILABLE, REFUSED -> StageCommit.rolledBack(e);
+                case FULL, UNAVAILABLE, UNREADABLE, REFUSED -> StageCommit.rolledBack(e);
             };
         }
     }

@@ -12,6 +12,7 @@ import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.sql.PreparedStatement;
@@ -130,7 +131,24 @@ final class KeyRow {
         }
     }
 
+    /**
+     * Reads a row that this library wrote.
+     *
+     * @throws StoreFailure if no version, or a newer one, writes such a row
+     */
     static StoredKey read(Dialect dialect, ResultSet result) throws SQLException {
+        try {
+            return readKnown(dialect, result);
+        } catch (RuntimeException e) {
+            throw new StoreFailure(
+                    StoreFailure.Kind.UNREADABLE,
+                    "a stored key can't be read, and is left as it is: " + e.getMessage()
+                            + "; a newer version of the library or another program wrote it",
+                    e);
+        }
+    }
+
+    private static StoredKey readKnown(Dialect dialect, ResultSet result) throws SQLException {
         KeyCreation creation = new KeyCreation(
                 new KeyId(text(result, "scope"), text(result, "key_value")),
                 dialect.uuid(result, "creation_id"),

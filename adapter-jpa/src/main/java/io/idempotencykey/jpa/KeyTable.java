@@ -3,6 +3,7 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.lang.System.Logger.Level;
@@ -391,14 +392,16 @@ final class KeyTable {
             while (result.next()) {
                 try {
                     keys.add(KeyRow.read(dialect, result));
-                } catch (RuntimeException e) {
+                } catch (StoreFailure e) {
                     String scope = KeyRow.text(result, "scope");
+                    String value = KeyRow.text(result, "key_value");
                     unreadableScopes.add(scope);
                     LOGGER.log(
                             Level.WARNING,
-                            "a key of scope ''{0}'' can''t be read, and is left out: {1}",
+                            "the key ''{0}/{1}…'' can''t be read, and is left out: {2}",
                             scope,
-                            e.getClass().getName());
+                            value.substring(0, Math.min(value.length(), 8)),
+                            String.valueOf(e.getCause()));
                 }
             }
         }

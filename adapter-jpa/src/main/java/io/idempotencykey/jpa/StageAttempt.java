@@ -248,7 +248,9 @@ final class StageAttempt implements Transactions.Work {
 
     /** The work wasn't called, so this is the store's failure and not the stage's. */
     private StoreFailure notTaken(Exception cause) {
-        return dialect.failure(cause).ofStatement(cause);
+        return cause instanceof StoreFailure known
+                ? known
+                : dialect.failure(cause).ofStatement(cause);
     }
 
     /** The failure of a transaction that the server has rolled back by itself. */

@@ -2,18 +2,24 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
-import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The keys' table, and rows and servers that can't be had. */
 abstract class JpaStoreContract extends JpaStoreFixture {
@@ -85,9 +91,38 @@ abstract class JpaStoreContract extends JpaStoreFixture {
             }
 
             assertThat(store.findResumable(Map.of(), null, LATER, 9)).containsExactly(good);
-            assertThatIllegalArgumentException()
+        });
+    }
+
+    /** As MongoDB's adapter does. */
+    @ParameterizedTest
+    @ValueSource(strings = {"attempts = -1", "operation = 'a b'", "fingerprint = 'none'", "recovery_point = '?'"})
+    void aRowThatCannotBeReadIsAnErrorThatNoTryMends(String damage) throws Exception {
+        with((store, factory, pool) -> {
+            StoredKey bad = held(store);
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(
+                        connection,
+                        "update idempotency_key set " + damage + " where key_value = '"
+                                + bad.id().value() + "'");
+            }
+            IdempotencyKeyService<EntityManager> service = new IdempotencyKeyService<>(store);
+            Request request = bad.key().request();
+
+            assertThatExceptionOfType(StoreFailure.class)
                     .isThrownBy(() -> store.find(bad.id()))
-                    .withMessageContaining("'attempts'");
+                    .withMessageContaining("is left as it is")
+                    .withMessageNotContaining(bad.id().value())
+                    .satisfies(e -> assertThat(e.kind()).isEqualTo(StoreFailure.Kind.UNREADABLE));
+            for (int again = 0; again < 2; again++) {
+                assertThatExceptionOfType(IdempotencyException.UnreadableKey.class)
+                        .isThrownBy(() -> service.claim(bad.id(), request))
+                        .satisfies(e -> assertThat(e.keyId()).contains(bad.id()));
+                assertThatExceptionOfType(IdempotencyException.UnreadableKey.class)
+                        .isThrownBy(() -> service.once(
+                                "complete-cart", bad.id(), request, stage -> Response.of(200, new byte[0])))
+                        .satisfies(e -> assertThat(e.keyId()).contains(bad.id()));
+            }
         });
     }
 

@@ -281,11 +281,22 @@ final class KeyDocument {
             return key;
         } catch (RuntimeException e) {
             throw new StoreFailure(
-                    StoreFailure.Kind.UNAVAILABLE,
+                    StoreFailure.Kind.UNREADABLE,
                     "a stored key can't be read, and is left as it is: " + e.getMessage()
                             + "; a newer version of the library or another program wrote it",
                     e);
         }
+    }
+
+    /** Which document it is, with the key's value cut to eight characters, since it may be a secret. */
+    static String shownId(BsonDocument document) {
+        BsonValue id = document.get(ID);
+        if (!(id instanceof BsonString text)) {
+            return "an _id that isn't a string";
+        }
+        int value = text.getValue().indexOf(' ') + 1;
+        int end = Math.min(value + 8, text.getValue().length());
+        return text.getValue().substring(0, end) + "…";
     }
 
     private static StoredKey read(Fields fields) {

@@ -581,12 +581,12 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             for (BsonDocument document : documents) {
                 try {
                     found.add(KeyDocument.read(document));
-                } catch (RuntimeException e) {
+                } catch (StoreFailure e) {
                     LOGGER.log(
                             Level.WARNING,
-                            "a key of scope ''{0}'' can''t be read, and is left out: {1}",
-                            document.get(KeyDocument.SCOPE),
-                            e.getClass().getName());
+                            "the key ''{0}'' can''t be read, and is left out: {1}",
+                            KeyDocument.shownId(document),
+                            String.valueOf(e.getCause()));
                 }
             }
             last = documents.size();

@@ -466,11 +466,16 @@ class MongoStoreTest {
         assertThatExceptionOfType(StoreFailure.class)
                 .isThrownBy(() -> store.find(key.id()))
                 .withMessageContaining("is left as it is")
-                .satisfies(e -> assertThat(e.kind()).isEqualTo(StoreFailure.Kind.UNAVAILABLE))
+                .satisfies(e -> assertThat(e.kind()).isEqualTo(StoreFailure.Kind.UNREADABLE))
                 .satisfies(
                         e -> assertThat(e.getMessage()).doesNotContain(key.id().value()));
-        assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
-                .isThrownBy(() -> new IdempotencyKeyService<>(store).claim(key.id(), REQUEST));
+        assertThatExceptionOfType(IdempotencyException.UnreadableKey.class)
+                .isThrownBy(() -> new IdempotencyKeyService<>(store).claim(key.id(), REQUEST))
+                .satisfies(e -> assertThat(e.keyId()).contains(key.id()));
+        assertThatExceptionOfType(IdempotencyException.UnreadableKey.class)
+                .isThrownBy(() ->
+                        new IdempotencyKeyService<>(store).once("complete-cart", key.id(), REQUEST, stage -> RESPONSE))
+                .satisfies(e -> assertThat(e.keyId()).contains(key.id()));
 
         assertThat(document(key.id())).isEqualTo(strange);
         documents.deleteOne(eq(strange.get("_id")));

@@ -34,6 +34,11 @@ public final class StoreFailure extends RuntimeException {
         /** Nothing was changed for certain, and trying again at once won't help: no connection, no table. */
         UNAVAILABLE,
         /**
+         * Nothing was changed for certain: what is stored of the key can't be read, because a newer version of the
+         * library or another program wrote it. No try mends that.
+         */
+        UNREADABLE,
+        /**
          * Nothing was changed for certain: the application may not call the store here, such as within a transaction of
          * its own. Core throws it on as an {@link IllegalStateException} with this message.
          */

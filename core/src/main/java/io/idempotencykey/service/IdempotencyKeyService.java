@@ -22,8 +22,14 @@ import org.jspecify.annotations.Nullable;
  * come between. Transient failures of the store are retried inside, and a write whose answer was lost is looked up.
  *
  * <p>Methods block while the store works. Safe for many threads. Besides the exceptions that a method names, every one
- * may throw {@link IdempotencyException.StoreUnavailable} (its change was not made) or {@link
- * IdempotencyException.OutcomeUnknown} (the same call with the same key finds out).
+ * may throw {@link IdempotencyException.StoreUnavailable} (its change was not made), {@link
+ * IdempotencyException.OutcomeUnknown} (the same call with the same key finds out) or {@link
+ * IdempotencyException.UnreadableKey} (nothing was changed).
+ *
+ * <p>On an interrupted thread no stage is run again, and nobody waits for another worker. What a stage has left is
+ * settled all the same, and its key is given back; {@link #update}, {@link #renew} and {@link #unlock} do their work. The
+ * thread is still interrupted afterwards. Whether another call works on such a thread is the store's: MongoDB's driver
+ * refuses.
  *
  * @param <T> the handle that a stage writes with in its transaction
  */

@@ -243,7 +243,7 @@ final class SingleRun<T> {
         Optional<End> end;
         try {
             end = look();
-        } catch (IdempotencyException.StoreUnavailable e) {
+        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.UnreadableKey e) {
             StageRun.suppress(e, cause);
             throw e;
         }
@@ -294,7 +294,7 @@ final class SingleRun<T> {
         Optional<End> end = Optional.empty();
         try {
             end = look();
-        } catch (IdempotencyException.StoreUnavailable e) {
+        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.UnreadableKey e) {
             if (unresolved) {
                 StageRun.suppress(e, failure);
                 throw e;
@@ -344,6 +344,7 @@ final class SingleRun<T> {
             switch (failure.kind()) {
                 case FULL -> throw new IdempotencyException.StoreFull(fresh.id(), failure);
                 case REFUSED -> throw new IllegalStateException(failure.getMessage(), failure);
+                case UNREADABLE -> throw new IdempotencyException.UnreadableKey(fresh.id(), failure);
                 case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE ->
                     throw new IdempotencyException.StoreUnavailable(fresh.id(), failure);
             }

@@ -175,7 +175,7 @@ final class StageRun<T> {
         Optional<Revision> found;
         try {
             found = engine.settling().find(held.id()).map(StoredKey::revision);
-        } catch (IdempotencyException.StoreUnavailable e) {
+        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.UnreadableKey e) {
             e.addSuppressed(cause);
             throw e;
         }

@@ -57,7 +57,10 @@ final class StoreAccess<T> {
                 : calls.apply(new Tries(settings));
     }
 
-    /** Finds a key, or throws {@link IdempotencyException.StoreUnavailable}. */
+    /**
+     * Finds a key, or throws {@link IdempotencyException.StoreUnavailable}, or {@link
+     * IdempotencyException.UnreadableKey}.
+     */
     Optional<StoredKey> find(KeyId id) {
         return repeatable(id, () -> store.find(id));
     }
@@ -74,6 +77,9 @@ final class StoreAccess<T> {
             } catch (RuntimeException e) {
                 if (StoreFailure.kindOf(e) == StoreFailure.Kind.REFUSED) {
                     throw refused(e);
+                }
+                if (id != null && StoreFailure.kindOf(e) == StoreFailure.Kind.UNREADABLE) {
+                    throw new IdempotencyException.UnreadableKey(id, e);
                 }
                 if (StoreFailure.kindOf(e) == StoreFailure.Kind.UNAVAILABLE || !tries.another()) {
                     throw new IdempotencyException.StoreUnavailable(id, e);
@@ -123,6 +129,10 @@ final class StoreAccess<T> {
                                 ? failure(next.id(), true, e)
                                 : new IdempotencyException.StoreFull(next.id(), e);
                     case UNAVAILABLE -> throw failure(next.id(), unresolved, e);
+                    case UNREADABLE ->
+                        throw unresolved
+                                ? failure(next.id(), true, e)
+                                : new IdempotencyException.UnreadableKey(next.id(), e);
                     case REFUSED -> throw refused(e);
                     case UNKNOWN, TRANSIENT -> unresolved |= kind == StoreFailure.Kind.UNKNOWN;
                 }

@@ -600,6 +600,7 @@ class SingleFaultTest {
                         switch (kind) {
                             case FULL -> IdempotencyException.StoreFull.class;
                             case REFUSED -> IllegalStateException.class;
+                            case UNREADABLE -> IdempotencyException.UnreadableKey.class;
                             case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE -> IdempotencyException.StoreUnavailable.class;
                         })
                 .cause()
