@@ -83,6 +83,10 @@ enum Failure {
             166, // CommandNotSupportedOnView
             10334); // BSONObjectTooLarge
 
+    private static final Set<Integer> INDEX_CONFLICTS = Set.of(
+            85, // IndexOptionsConflict
+            86); // IndexKeySpecsConflict
+
     private static final int DUPLICATE_KEY = 11000;
 
     private static final int WRITE_CONFLICT = 112;
@@ -167,6 +171,11 @@ enum Failure {
     /** Whether the server's answer to a commit says that the transaction is rolled back. */
     static boolean saysRolledBack(RuntimeException thrown) {
         return of(thrown) == CONFLICT && !isUnknownCommit(thrown);
+    }
+
+    /** Whether an index is to be made where there is another one. */
+    static boolean isIndexConflict(MongoException thrown) {
+        return INDEX_CONFLICTS.contains(thrown.getCode());
     }
 
     /** Whether the thread was interrupted while the driver waited, whatever had been sent by then. */

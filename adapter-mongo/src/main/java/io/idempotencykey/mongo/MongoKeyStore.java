@@ -51,6 +51,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.bson.BsonArray;
 import org.bson.BsonDocument;
 import org.bson.BsonInt32;
@@ -160,10 +161,11 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      *
      * @param client the application's, which this store doesn't close
      * @param databaseName the name of a database, best the one that holds the stages' own documents
-     * @param collectionName the name of an ordinary collection for keys only, without a default collation and without
-     *     unique indexes other than that of {@code _id}
+     * @param collectionName the name of an ordinary collection for keys only, without a default collation, without
+     *     unique indexes other than that of {@code _id}, and without TTL indexes other than that of {@link
+     *     #createIndexesWithTimeToLive}
      * @throws IllegalArgumentException if the server is a standalone one, or the collection isn't ordinary; the message
-     *     says what to change
+     *     says what to change, and which index to drop
      * @throws StoreFailure if the server can't be reached
      */
     public MongoKeyStore(MongoClient client, String databaseName, String collectionName) {
@@ -203,28 +205,44 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         boolean ordinary = "collection".equals(found.get("type"))
                 && !options.containsKey("collation")
                 && !options.containsKey("capped");
-        // The driver doesn't say which unique index a duplicate violates.
-        if (!ordinary || read(() -> unique(keys.listIndexes()))) {
-            throw new IllegalArgumentException("argument 'collectionName' is '" + name
-                    + "', which is a view or capped, or has a default collation or a unique index of its own;"
-                    + " allowed: an ordinary collection for keys only, or none yet");
+        if (!ordinary) {
+            throw refused(name, "is a view or capped, or has a default collation", "");
+        }
+        for (BsonDocument text : read(this::indexes)) {
+            KeyIndex index = new KeyIndex(text);
+            if (index.isUniqueItself()) {
+                throw refused(
+                        name,
+                        "has a unique index of its own, on " + index.key().toJson(),
+                        ". Drop it: " + index.drop(name));
+            }
+            if (index.deletesKeys()) {
+                throw refused(
+                        name,
+                        "has a TTL index on " + index.key().toJson()
+                                + ", by which the server would delete keys that are still needed",
+                        ". Drop it: " + index.drop(name));
+            }
         }
     }
 
-    private static boolean unique(Iterable<Document> indexes) {
-        for (Document index : indexes) {
-            if (index.getBoolean("unique", false) && !new Document(KeyDocument.ID, 1).equals(index.get("key"))) {
-                return true;
-            }
-        }
-        return false;
+    private List<BsonDocument> indexes() {
+        return keys.listIndexes(BsonDocument.class).into(new ArrayList<>());
+    }
+
+    private static IllegalArgumentException refused(String collection, String why, String whatToDo) {
+        return new IllegalArgumentException("argument 'collectionName' is '" + collection + "', which " + why
+                + "; allowed: an ordinary collection for keys only, or none yet" + whatToDo);
     }
 
     /**
      * Creates the indexes that completing, listing and reaping need. Safe to repeat, also by many processes at once.
      *
+     * <p>After {@link #createIndexesWithTimeToLive}, drop the index {@code expiresAt_1} first. Until it is made anew, a
+     * reaper's runs fail, and nothing else does.
+     *
      * @throws StoreFailure if they can't be created, for instance because the user lacks the right, or because other
-     *     indexes exist on the same fields
+     *     indexes exist on the same fields; then the message says which to drop. Those that exist stay as they are
      */
     public void createIndexes() {
         createIndexes(new IndexOptions());
@@ -235,9 +253,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
      * expired keys by itself, within a minute or so of their expiry, and no reaper is needed. Keys that don't expire
      * don't have the field.
      *
-     * <p>Safe to repeat. After {@link #createIndexes}, drop the index {@code expiresAt_1} first.
+     * <p>Safe to repeat, also by many processes at once. After {@link #createIndexes}, drop the index {@code
+     * expiresAt_1} first. Let all processes call the same of the two methods.
      *
-     * @throws StoreFailure if they can't be created
+     * @throws StoreFailure as {@link #createIndexes}
      */
     public void createIndexesWithTimeToLive() {
         createIndexes(new IndexOptions().expireAfter(0L, TimeUnit.SECONDS));
@@ -251,7 +270,25 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                         BY_QUARANTINE,
                         new IndexOptions().partialFilterExpression(eq(KeyDocument.STATE, KeyDocument.QUARANTINED))),
                 new IndexModel(BY_EXPIRY, expiry.partialFilterExpression(exists(KeyDocument.EXPIRES_AT))));
-        command(() -> keys.createIndexes(indexes));
+        try {
+            List<String> unused = keys.createIndexes(indexes);
+        } catch (MongoException e) {
+            throw Failure.isIndexConflict(e) ? inTheWay(indexes, e) : Failure.ofCommand(e);
+        }
+    }
+
+    private StoreFailure inTheWay(List<IndexModel> wanted, MongoException failure) {
+        String collection = keys.getNamespace().getCollectionName();
+        String drops = KeyIndex.inTheWay(read(this::indexes), wanted).stream()
+                .map(index -> index.drop(collection))
+                .collect(Collectors.joining("; "));
+        return drops.isEmpty()
+                ? Failure.ofCommand(failure)
+                : new StoreFailure(
+                        StoreFailure.Kind.UNAVAILABLE,
+                        "the collection '" + collection + "' has an index with other options in the place of one that"
+                                + " is needed; drop it, and create the indexes again: " + drops,
+                        failure);
     }
 
     @Override

@@ -582,6 +582,79 @@ class MongoStoreTest {
         assertThat(kindOf(expiring::createIndexes)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
     }
 
+    /** The server would delete keys by it, unfinished ones, too. */
+    @Test
+    void aTtlIndexOnAnotherFieldIsRefused() {
+        MongoCollection<Document> collection = database.getCollection("deleting");
+        collection.createIndex(
+                Indexes.ascending("updatedAt"),
+                new IndexOptions().name("old keys").expireAfter(30L, TimeUnit.DAYS));
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new MongoKeyStore(client, database.getName(), "deleting"))
+                .withMessageContaining("'deleting'")
+                .withMessageContaining("updatedAt")
+                .withMessageContaining("db.getCollection(\"deleting\").dropIndex(\"old keys\")");
+
+        collection.dropIndex("old keys");
+        new MongoKeyStore(client, database.getName(), "deleting").createIndexesWithTimeToLive();
+        assertThat(new MongoKeyStore(client, database.getName(), "deleting")
+                        .find(key(OPEN).id()))
+                .isEmpty();
+    }
+
+    @Test
+    void aUniqueIndexThatIsRefusedIsNamed() {
+        database.getCollection("narrow").createIndex(Indexes.ascending("scope"), new IndexOptions().unique(true));
+
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new MongoKeyStore(client, database.getName(), "narrow"))
+                .withMessageContaining("db.getCollection(\"narrow\").dropIndex(\"scope_1\")");
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void anotherKindOfIndexByExpiryIsNamedAndMadeOnceTheFormerIsDropped(boolean toTimeToLive) {
+        String name = toTimeToLive ? "to-time-to-live" : "from-time-to-live";
+        MongoKeyStore changing = new MongoKeyStore(client, database.getName(), name);
+        Runnable before = toTimeToLive ? changing::createIndexes : changing::createIndexesWithTimeToLive;
+        Runnable after = toTimeToLive ? changing::createIndexesWithTimeToLive : changing::createIndexes;
+        before.run();
+
+        assertThatExceptionOfType(StoreFailure.class)
+                .isThrownBy(after::run)
+                .withMessageContaining("db.getCollection(\"" + name + "\").dropIndex(\"expiresAt_1\")")
+                .withMessageNotContaining("scope_1")
+                .satisfies(e -> assertThat(e.kind()).isEqualTo(StoreFailure.Kind.UNAVAILABLE));
+
+        before.run();
+        database.getCollection(name).dropIndex("expiresAt_1");
+        after.run();
+        assertThat(database.getCollection(name).listIndexes())
+                .filteredOn(index -> index.containsKey("expireAfterSeconds"))
+                .hasSize(toTimeToLive ? 1 : 0);
+        assertThat(changing.deleteExpired(Keys.AT, 1)).isZero();
+    }
+
+    /** Such as one that was made by hand without its filter. */
+    @Test
+    void anIndexWithOtherOptionsIsNamed() {
+        MongoCollection<Document> collection = database.getCollection("by-hand");
+        collection.createIndex(Indexes.ascending("scope", "resumableFrom"));
+        collection.createIndex(Indexes.ascending("state", "_id"), new IndexOptions().name("by hand"));
+        MongoKeyStore byHand = new MongoKeyStore(client, database.getName(), "by-hand");
+
+        assertThatExceptionOfType(StoreFailure.class)
+                .isThrownBy(byHand::createIndexes)
+                .withMessageContaining("dropIndex(\"scope_1_resumableFrom_1\")")
+                .withMessageContaining("dropIndex(\"by hand\")")
+                .withMessageNotContaining("expiresAt");
+
+        collection.dropIndex("scope_1_resumableFrom_1");
+        collection.dropIndex("by hand");
+        byHand.createIndexes();
+    }
+
     // A stage's session
 
     static Stream<Named<Consumer<ClientSession>>> ends() {
