@@ -132,8 +132,8 @@ public record KeyId(String scope, String value) {
         return new IdempotencyException.InvalidKey(Arguments.refusalOfSecret(
                 "Idempotency-Key",
                 field,
-                "one key: a quoted string in which only '\\\"' and '\\\\' are escaped, with nothing after it, or, without"
-                        + " quotes, visible ASCII characters other than ',', ';', '\"' and '\\'"));
+                "one key: a quoted string in which only '\\\"' and '\\\\' are escaped, with nothing after it, or,"
+                        + " without quotes, visible ASCII characters other than ',', ';', '\"' and '\\'"));
     }
 
     /** Returns scope and value, the value cut to eight characters since it may be a secret. */

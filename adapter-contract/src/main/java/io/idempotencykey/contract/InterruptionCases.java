@@ -9,6 +9,7 @@ import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.WorkStage;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -97,8 +98,7 @@ interface InterruptionCases<T> extends StoreFixture<T> {
                 world.service.workStage(held, interrupting(world, "a", StageOutcome.advanceTo(World.TAXED)))));
 
         assertThat(end.interrupted()).isTrue();
-        HeldKey next = end.result();
-        assertThat(next).isNotNull();
+        HeldKey next = Objects.requireNonNull(end.result());
         world.service.workStage(next, world.inserting("b", World.respond()));
         assertThat(world.read("a")).contains("written");
         assertThat(world.read("b")).contains("written");

@@ -27,9 +27,9 @@ import org.jspecify.annotations.Nullable;
  * IdempotencyException.UnreadableKey} (nothing was changed).
  *
  * <p>On an interrupted thread no stage is run again, and nobody waits for another worker. What a stage has left is
- * settled all the same, and its key is given back; {@link #update}, {@link #renew} and {@link #unlock} do their work. The
- * thread is still interrupted afterwards. Whether another call works on such a thread is the store's: MongoDB's driver
- * refuses.
+ * settled all the same, and its key is given back; {@link #update}, {@link #renew} and {@link #unlock} do their work.
+ * The thread is still interrupted afterwards. Whether another call works on such a thread is the store's: MongoDB's
+ * driver refuses.
  *
  * @param <T> the handle that a stage writes with in its transaction
  */

@@ -2,7 +2,10 @@ package io.idempotencykey.spring;
 
 import io.idempotencykey.inmemory.InMemoryTransactions;
 import io.idempotencykey.port.StoreFailure;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Objects;
+import java.util.function.Supplier;
 import org.springframework.dao.TransientDataAccessException;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.TransactionDefinition;
@@ -13,28 +16,36 @@ import org.springframework.transaction.support.DefaultTransactionDefinition;
  * Runs each stage of an {@link io.idempotencykey.inmemory.InMemoryKeyStore} in a new transaction of the application's
  * transaction manager, for tests of an application without its database's keys.
  *
- * <p>Repositories and {@code @Transactional} methods join the transaction, whose handle is its status; its isolation and
- * its time-out are the manager's defaults. The keys are in memory, so a crash loses them and keeps what was committed.
+ * <p>Repositories and {@code @Transactional} methods join the transaction; its isolation and its time-out are the
+ * manager's defaults. A stage's handle is whatever the application's code expects, such as the injected entity manager. The keys are in memory, so a crash loses them and keeps what was committed.
  *
  * <p>A commit that fails for a reason that may pass, by Spring's {@link TransientDataAccessException}, is tried again
  * with its stage. The same exception out of the stage itself is the stage's own failure. Code that leaves the transaction
  * is refused or logged; see {@link InnerTransactions}.
  *
  * <p>Safe for many threads.
+ *
+ * @param <T> the handle that a stage writes with
  */
-public final class SpringInMemoryTransactions implements InMemoryTransactions<TransactionStatus> {
+public final class SpringInMemoryTransactions<T> implements InMemoryTransactions<T> {
     private final PlatformTransactionManager manager;
+    private final Supplier<T> handle;
     private final InnerTransactions inner;
+
+    /** The thread's open transactions, the latest first; more than one if a stage may run within another. */
+    private final ThreadLocal<Deque<TransactionStatus>> open = ThreadLocal.withInitial(ArrayDeque::new);
 
     /**
      * Stages in transactions of a manager.
      *
      * @param manager the one that begins the transactions of the application's {@code @Transactional} methods
+     * @param handle gives a stage its handle, which follows the thread's transaction
      * @param inner what happens when code in a stage leaves the stage's transaction
      */
-    public SpringInMemoryTransactions(PlatformTransactionManager manager, InnerTransactions inner) {
+    public SpringInMemoryTransactions(PlatformTransactionManager manager, Supplier<T> handle, InnerTransactions inner) {
         this.manager = Objects.requireNonNull(
                 manager, "argument 'manager' is null; the application's transaction manager is required");
+        this.handle = Objects.requireNonNull(handle, "argument 'handle' is null; a supplier is required");
         this.inner = Objects.requireNonNull(inner, "argument 'inner' is null; REFUSED or LOGGED is required");
     }
 
@@ -46,18 +57,24 @@ public final class SpringInMemoryTransactions implements InMemoryTransactions<Tr
      * @throws org.springframework.transaction.TransactionException if it can't be begun; nothing has happened
      */
     @Override
-    public TransactionStatus begin() {
+    public T begin() {
         DefaultTransactionDefinition definition =
                 new DefaultTransactionDefinition(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
         definition.setName(StageBoundary.TRANSACTION);
         TransactionStatus status = StageBoundary.across(() -> manager.getTransaction(definition));
         try {
             new StageBoundary(inner).register();
+            T begun = handle.get();
+            open.get().push(status);
+            return begun;
         } catch (RuntimeException e) {
             manager.rollback(status);
             throw e;
         }
-        return status;
+    }
+
+    private TransactionStatus latest() {
+        return Objects.requireNonNull(open.get().peek(), "no transaction was begun on this thread");
     }
 
     /**
@@ -70,13 +87,14 @@ public final class SpringInMemoryTransactions implements InMemoryTransactions<Tr
      *     lost meanwhile; such as if a method has marked the transaction for rollback
      */
     @Override
-    public void commit(TransactionStatus transaction) {
+    public void commit(T transaction) {
         try {
             StageBoundary boundary = StageBoundary.current();
             if (boundary != null) {
                 boundary.end();
             }
-            manager.commit(transaction);
+            manager.commit(latest());
+            open.get().pop();
         } catch (RuntimeException e) {
             if (StoreFailure.chain(e).stream().anyMatch(TransientDataAccessException.class::isInstance)) {
                 throw new StoreFailure(StoreFailure.Kind.TRANSIENT, "the commit failed, and may work again", e);
@@ -92,9 +110,11 @@ public final class SpringInMemoryTransactions implements InMemoryTransactions<Tr
      *     transaction
      */
     @Override
-    public void rollback(TransactionStatus transaction) {
-        if (!transaction.isCompleted()) {
-            manager.rollback(transaction);
+    public void rollback(T transaction) {
+        TransactionStatus latest = latest();
+        open.get().pop();
+        if (!latest.isCompleted()) {
+            manager.rollback(latest);
         }
     }
 }

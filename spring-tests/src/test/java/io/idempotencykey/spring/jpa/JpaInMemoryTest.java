@@ -13,7 +13,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.orm.jpa.JpaTransactionManager;
-import org.springframework.transaction.TransactionStatus;
 import org.springframework.transaction.UnexpectedRollbackException;
 import org.springframework.transaction.support.AbstractPlatformTransactionManager;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
@@ -21,11 +20,11 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
 /** Keys in memory, in an application whose stages write through Spring. */
 class JpaInMemoryTest {
     private final JpaApplication application = JpaApplication.Database.H2.application();
-    private final IdempotencyKeyService<TransactionStatus> keys = keys(InnerTransactions.REFUSED);
+    private final IdempotencyKeyService<Object> keys = keys(InnerTransactions.REFUSED);
 
-    private IdempotencyKeyService<TransactionStatus> keys(InnerTransactions inner) {
+    private IdempotencyKeyService<Object> keys(InnerTransactions inner) {
         return new IdempotencyKeyService<>(
-                new InMemoryKeyStore<>(new SpringInMemoryTransactions(application.manager(), inner)));
+                new InMemoryKeyStore<>(new SpringInMemoryTransactions<>(application.manager(), Object::new, inner)));
     }
 
     @AfterEach
@@ -37,13 +36,12 @@ class JpaInMemoryTest {
     @Test
     void whatJoinsIsCommittedAndRolledBackWithTheStage() {
         List<String> names = new CopyOnWriteArrayList<>();
-        JpaApplication.once(keys, status -> {
+        JpaApplication.once(keys, handle -> {
             names.add(TransactionSynchronizationManager.getCurrentTransactionName());
-            assertThat(status.isNewTransaction()).isTrue();
             application.service().required("kept");
         });
         assertThatIllegalStateException()
-                .isThrownBy(() -> JpaApplication.once(keys, status -> {
+                .isThrownBy(() -> JpaApplication.once(keys, handle -> {
                     application.service().required("failed");
                     throw new IllegalStateException("thrown by the stage");
                 }))
@@ -58,7 +56,7 @@ class JpaInMemoryTest {
     void aCommitThatConflictsIsRunAgain() {
         int[] runs = new int[1];
 
-        JpaApplication.once(keys, status -> {
+        JpaApplication.once(keys, handle -> {
             application.service().required("order");
             application.conflict(application.injected(), ++runs[0]);
         });
@@ -72,7 +70,7 @@ class JpaInMemoryTest {
         int[] runs = new int[1];
 
         assertThatExceptionOfType(UnexpectedRollbackException.class)
-                .isThrownBy(() -> JpaApplication.once(keys, status -> {
+                .isThrownBy(() -> JpaApplication.once(keys, handle -> {
                     runs[0]++;
                     application.service().marking("marked");
                 }));
@@ -84,7 +82,7 @@ class JpaInMemoryTest {
     @Test
     void whatLeavesIsRefusedAlsoIfTheStageCatchesThat() {
         assertThatIllegalStateException()
-                .isThrownBy(() -> JpaApplication.once(keys, status -> {
+                .isThrownBy(() -> JpaApplication.once(keys, handle -> {
                     application.service().required("stage");
                     assertThatIllegalStateException()
                             .isThrownBy(() -> application.service().requiresNew("left"));
@@ -115,8 +113,8 @@ class JpaInMemoryTest {
         JpaTransactionManager manager =
                 new JpaTransactionManager(application.manager().getEntityManagerFactory());
         manager.setTransactionSynchronization(AbstractPlatformTransactionManager.SYNCHRONIZATION_NEVER);
-        IdempotencyKeyService<TransactionStatus> its = new IdempotencyKeyService<>(
-                new InMemoryKeyStore<>(new SpringInMemoryTransactions(manager, InnerTransactions.REFUSED)));
+        IdempotencyKeyService<Object> its = new IdempotencyKeyService<>(new InMemoryKeyStore<>(
+                new SpringInMemoryTransactions<>(manager, Object::new, InnerTransactions.REFUSED)));
 
         assertThatIllegalStateException()
                 .isThrownBy(() -> JpaApplication.once(its, status -> {}))
