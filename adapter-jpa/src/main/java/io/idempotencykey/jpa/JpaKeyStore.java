@@ -117,7 +117,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     /**
-     * A store whose stages run in transactions of another manager, such as Spring's.
+     * A store whose stages run in transactions of another manager, such as Spring's, for which the module {@code
+     * idempotencykey-spring} has {@code SpringJpaTransactions}.
      *
      * @param factory the application's
      * @param transaction how to run in a new transaction; {@code null} for those of the factory's own kind
@@ -221,7 +222,8 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         }
 
         /**
-         * Runs stages in transactions of another manager, such as Spring's.
+         * Runs stages in transactions of another manager, such as Spring's, for which the module {@code
+         * idempotencykey-spring} has {@code SpringJpaTransactions}.
          *
          * @param newTransaction how to run in a new transaction; {@code null} for those of the factory's own kind
          * @return this

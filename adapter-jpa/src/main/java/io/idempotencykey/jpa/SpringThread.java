@@ -13,8 +13,8 @@ import org.hibernate.engine.jdbc.connections.spi.ConnectionProvider;
 final class SpringThread {
     private static final boolean IS_PRESENT = isPresent();
 
-    static final String REMEDY = "Give JpaKeyStore a NewTransaction over Spring's transaction manager:"
-            + " new JpaKeyStore(factory, newTransaction, isolation)";
+    static final String REMEDY = "Give JpaKeyStore a NewTransaction over Spring's transaction manager, such as"
+            + " SpringJpaTransactions of idempotencykey-spring, by JpaKeyStore.builder(factory).transactions";
 
     private SpringThread() {}
 

@@ -4,7 +4,6 @@ import static io.idempotencykey.RecoveryPoint.STARTED;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
@@ -16,13 +15,8 @@ import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.Id;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
-import org.springframework.orm.jpa.JpaTransactionManager;
-import org.springframework.orm.jpa.SharedEntityManagerCreator;
-import org.springframework.transaction.PlatformTransactionManager;
-import org.springframework.transaction.TransactionDefinition;
-import org.springframework.transaction.support.TransactionTemplate;
 
-/** What stands in docs/JPA.md. */
+/** What stands in docs/JPA.md; its part with Spring is in the module spring-tests. */
 class JpaPageTest {
     @Entity
     static class PlacedOrder {
@@ -37,7 +31,7 @@ class JpaPageTest {
     }
 
     @Test
-    void anOrderIsPlacedOnceWithOrWithoutSpring() {
+    void anOrderIsPlacedOnce() {
         try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 5);
                 EntityManagerFactory entityManagerFactory =
                         TestDatabase.factory("shop", pool, Map.of("hibernate.hbm2ddl.auto", "update"))) {
@@ -51,22 +45,8 @@ class JpaPageTest {
                     .build();
 
             assertThat(run(keys, placeOrder)).isFalse();
-
-            IdempotencyKeyService<EntityManager> withSpring = new IdempotencyKeyService<>(spring(entityManagerFactory));
-            assertThat(run(withSpring, placeOrder)).isTrue();
+            assertThat(run(keys, placeOrder)).isTrue();
         }
-    }
-
-    private static JpaKeyStore spring(EntityManagerFactory entityManagerFactory) {
-        PlatformTransactionManager transactionManager = new JpaTransactionManager(entityManagerFactory);
-        EntityManager entityManager = SharedEntityManagerCreator.createSharedEntityManager(entityManagerFactory);
-        NewTransaction transaction = (isolation, timeout, work) -> {
-            TransactionTemplate template = new TransactionTemplate(transactionManager);
-            template.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
-            template.executeWithoutResult(status -> work.accept(entityManager));
-        };
-        JpaKeyStore store = new JpaKeyStore(entityManagerFactory, transaction, Isolation.READ_COMMITTED);
-        return store;
     }
 
     private static boolean run(IdempotencyKeyService<EntityManager> keys, Operation<EntityManager> operation) {

@@ -14,16 +14,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Import;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
+import org.springframework.transaction.PlatformTransactionManager;
 
 /** An application of Spring Boot, with the transaction manager and the repositories that Boot makes. */
 final class JpaApplication implements AutoCloseable {
@@ -31,6 +34,7 @@ final class JpaApplication implements AutoCloseable {
     static final Response RESPONSE = Response.of(201, "text/plain", "placed");
 
     private final ConfigurableApplicationContext context;
+    private final Map<InnerTransactions, IdempotencyKeyService<EntityManager>> keys = new ConcurrentHashMap<>();
 
     private JpaApplication(ConfigurableApplicationContext context) {
         this.context = context;
@@ -38,7 +42,16 @@ final class JpaApplication implements AutoCloseable {
 
     @EnableAutoConfiguration
     @Import({OrderService.class, OrderListener.class})
-    static class Beans {}
+    static class Beans {
+        /** As in docs/JPA.md. */
+        @Bean
+        JpaKeyStore keyStore(EntityManagerFactory entityManagerFactory, PlatformTransactionManager transactionManager) {
+            return JpaKeyStore.builder(entityManagerFactory)
+                    .transactions(new SpringJpaTransactions(
+                            transactionManager, entityManagerFactory, InnerTransactions.REFUSED))
+                    .build();
+        }
+    }
 
     /** A database, and the application on it, which lives as long as the JVM. */
     enum Database {
@@ -125,7 +138,13 @@ final class JpaApplication implements AutoCloseable {
     }
 
     IdempotencyKeyService<EntityManager> keys(InnerTransactions inner) {
-        return new IdempotencyKeyService<>(store(inner, builder -> builder));
+        return keys.computeIfAbsent(
+                inner,
+                each -> new IdempotencyKeyService<>(
+                        switch (each) {
+                            case REFUSED -> bean(JpaKeyStore.class);
+                            case LOGGED -> store(each, builder -> builder);
+                        }));
     }
 
     /** Handles a request of one stage under a new key; returns that. */

@@ -2,6 +2,7 @@ package io.idempotencykey.spring.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.spring.InnerTransactions;
@@ -76,6 +77,24 @@ class JpaListenerTest {
                         List.of(TransactionPhase.AFTER_ROLLBACK),
                         List.of(TransactionPhase.BEFORE_COMMIT, TransactionPhase.AFTER_COMMIT));
         assertThat(application.orders()).containsExactly("order");
+    }
+
+    /** By a constraint that is checked by the commit. */
+    @ParameterizedTest
+    @EnumSource(names = "POSTGRESQL")
+    void aListenerRunsAfterACommitThatFails(JpaApplication.Database database) {
+        JpaApplication application = database.application();
+        application.jdbc().execute("create table checked_late (name text unique deferrable initially deferred)");
+        OrderListener.Placed event = OrderListener.Placed.inPhase(TransactionPhase.AFTER_COMMIT, () -> {});
+
+        assertThatThrownBy(() -> JpaApplication.once(keys(application), entityManager -> {
+                    application.service().publishing("order", event);
+                    application.jdbc().update("insert into checked_late values ('same'), ('same')");
+                }))
+                .hasStackTraceContaining("checked_late");
+
+        assertThat(event.phases()).containsExactly(TransactionPhase.BEFORE_COMMIT, TransactionPhase.AFTER_ROLLBACK);
+        assertThat(application.orders()).isEmpty();
     }
 
     /** The stage is committed, and nothing tells the caller. */

@@ -72,6 +72,15 @@ class JpaManagerTest {
         }
     }
 
+    @Test
+    void onH2AStageHasAnyIsolationThatSpringHas() {
+        JpaApplication application = JpaApplication.Database.H2.application();
+
+        assertThat(store(application.manager(), application.bean(EntityManagerFactory.class))
+                        .isolations())
+                .containsExactlyInAnyOrder(Isolation.READ_COMMITTED, Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE);
+    }
+
     private static void assertRefused(PlatformTransactionManager manager, EntityManagerFactory factory) {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> transactions(manager, factory))
