@@ -15,28 +15,32 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** A real PostgreSQL, once per JVM, with which it ends. */
 public final class PostgresqlServer {
     private static final AtomicInteger DATABASES = new AtomicInteger();
-    private static final EmbeddedPostgres SERVER = start();
 
     private PostgresqlServer() {}
 
-    private static EmbeddedPostgres start() {
-        try {
-            return EmbeddedPostgres.builder()
-                    .setServerConfig("fsync", "on")
-                    .setServerConfig("synchronous_commit", "on")
-                    .setServerConfig("full_page_writes", "on")
-                    .setServerConfig("max_connections", "200")
-                    .start();
-        } catch (IOException e) {
-            throw new IllegalStateException("PostgreSQL doesn't start", e);
+    /** Starts when it is first asked for. */
+    private static final class Running {
+        static final EmbeddedPostgres SERVER = start();
+
+        private static EmbeddedPostgres start() {
+            try {
+                return EmbeddedPostgres.builder()
+                        .setServerConfig("fsync", "on")
+                        .setServerConfig("synchronous_commit", "on")
+                        .setServerConfig("full_page_writes", "on")
+                        .setServerConfig("max_connections", "200")
+                        .start();
+            } catch (IOException e) {
+                throw new IllegalStateException("PostgreSQL doesn't start", e);
+            }
         }
     }
 
     /** Makes a database with the keys' table and what the scripts make; returns its URL, which names the user, too. */
     public static String newDatabase(String... scripts) {
         String name = "test" + DATABASES.incrementAndGet();
-        execute(SERVER.getJdbcUrl("postgres", "postgres"), "create database " + name);
-        String url = SERVER.getJdbcUrl("postgres", name);
+        execute(Running.SERVER.getJdbcUrl("postgres", "postgres"), "create database " + name);
+        String url = Running.SERVER.getJdbcUrl("postgres", name);
         execute(url, schema("postgresql.sql"));
         execute(url, scripts);
         return url;

@@ -140,19 +140,16 @@ public final class SpringJpaTransactions implements NewTransaction {
                 && holder.getConnectionHandle() != null) {
             TransactionSynchronizationManager.unbindResource(dataSource);
             TransactionSynchronizationManager.bindResource(
-                    dataSource, new WatchedHolder(holder, holder.getConnectionHandle(), boundary));
+                    dataSource, new WatchedHolder(holder.getConnectionHandle(), holder, boundary));
         }
     }
 
     private static final class WatchedHolder extends ConnectionHolder {
-        private final ConnectionHolder watched;
         private final StageBoundary boundary;
 
-        WatchedHolder(ConnectionHolder watched, ConnectionHandle handle, StageBoundary boundary) {
+        WatchedHolder(ConnectionHandle handle, ConnectionHolder watched, StageBoundary boundary) {
             super(handle);
-            this.watched = watched;
             this.boundary = boundary;
-            setSynchronizedWithTransaction(watched.isSynchronizedWithTransaction());
             if (watched.hasTimeout()) {
                 setTimeoutInMillis(watched.getTimeToLiveInMillis());
             }
@@ -161,7 +158,6 @@ public final class SpringJpaTransactions implements NewTransaction {
         @Override
         public void setRollbackOnly() {
             super.setRollbackOnly();
-            watched.setRollbackOnly();
             boundary.mark();
         }
     }

@@ -73,7 +73,8 @@ class JpaInMemoryTest {
                 .isThrownBy(() -> JpaApplication.once(keys, handle -> {
                     runs[0]++;
                     application.service().marking("marked");
-                }));
+                }))
+                .satisfies(thrown -> assertThat(thrown).hasNoSuppressedExceptions());
 
         assertThat(runs[0]).isEqualTo(1);
         assertThat(application.orders()).isEmpty();
@@ -90,6 +91,19 @@ class JpaInMemoryTest {
                 .withMessageContaining("OrderService.requiresNew leaves the stage's transaction");
 
         assertThat(application.orders()).isEmpty();
+    }
+
+    /** The method between joins, so that Spring marks the transaction. */
+    @Test
+    void aRefusalThatPassesAMethodIsTheStagesFailure() {
+        assertThatIllegalStateException()
+                .isThrownBy(() -> JpaApplication.once(
+                        keys,
+                        status -> assertThatIllegalStateException()
+                                .isThrownBy(() -> application
+                                        .service()
+                                        .with(() -> application.service().requiresNew("left")))))
+                .withMessageContaining("OrderService.requiresNew leaves the stage's transaction");
     }
 
     @Test

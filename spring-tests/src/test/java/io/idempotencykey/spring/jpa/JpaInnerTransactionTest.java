@@ -14,6 +14,8 @@ import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import java.util.logging.SimpleFormatter;
+import org.aopalliance.intercept.MethodInterceptor;
+import org.aopalliance.intercept.MethodInvocation;
 import org.junit.jupiter.api.Test;
 import org.springframework.aop.framework.ProxyFactory;
 import org.springframework.jdbc.core.JdbcTemplate;
@@ -23,6 +25,8 @@ import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.interceptor.DefaultTransactionAttribute;
 import org.springframework.transaction.interceptor.MatchAlwaysTransactionAttributeSource;
 import org.springframework.transaction.interceptor.TransactionInterceptor;
+import org.springframework.transaction.support.TransactionSynchronization;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /** Code that leaves a stage's transaction is named, and runs only where that is allowed. */
@@ -85,25 +89,49 @@ class JpaInnerTransactionTest {
 
     @Test
     void aServiceBehindAnInterfaceIsNamed() {
-        DefaultTransactionAttribute apart =
-                new DefaultTransactionAttribute(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
-        MatchAlwaysTransactionAttributeSource always = new MatchAlwaysTransactionAttributeSource();
-        always.setTransactionAttribute(apart);
-        Audit audit = ProxyFactory.getProxy(Audit.class, new TransactionInterceptor(application.manager(), always));
+        Audit audit = ProxyFactory.getProxy(Audit.class, apart());
 
         assertRefused(Audit.class.getName() + ".write", audit::write);
     }
 
-    /** An aspect of the application's stands between the proxy and Spring's interceptor. */
+    /** It stands between the service's proxy and Spring's interceptor. */
     @Test
     void aServiceWithAnAspectIsNamed() {
-        ProxyFactory proxy = new ProxyFactory(application.service());
-        proxy.setProxyTargetClass(true);
-        proxy.addAdvice((org.aopalliance.intercept.MethodInterceptor) invocation -> invocation.proceed());
+        ProxyFactory proxy = new ProxyFactory(Audit.class, (MethodInterceptor) MethodInvocation::proceed);
+        proxy.addAdvice(apart());
 
-        assertRefused(
-                OrderService.class.getName() + ".requiresNew",
-                () -> ((OrderService) proxy.getProxy()).requiresNew("left"));
+        assertRefused(Audit.class.getName() + ".write", () -> ((Audit) proxy.getProxy()).write());
+    }
+
+    /** Spring's own, for methods with REQUIRES_NEW. */
+    private TransactionInterceptor apart() {
+        MatchAlwaysTransactionAttributeSource always = new MatchAlwaysTransactionAttributeSource();
+        always.setTransactionAttribute(new DefaultTransactionAttribute(TransactionDefinition.PROPAGATION_REQUIRES_NEW));
+        return new TransactionInterceptor(application.manager(), always);
+    }
+
+    /** It would have to be resumed otherwise. */
+    @Test
+    void nothingElseHasStoodBackWhenItIsRefused() {
+        List<String> stoodBack = new CopyOnWriteArrayList<>();
+        TransactionSynchronization early = new TransactionSynchronization() {
+            @Override
+            public int getOrder() {
+                return 0;
+            }
+
+            @Override
+            public void suspend() {
+                stoodBack.add("early");
+            }
+        };
+
+        assertRefused(OrderService.class.getName() + ".requiresNew", () -> {
+            TransactionSynchronizationManager.registerSynchronization(early);
+            application.service().requiresNew("left");
+        });
+
+        assertThat(stoodBack).isEmpty();
     }
 
     @Test
