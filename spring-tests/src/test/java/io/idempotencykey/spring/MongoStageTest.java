@@ -26,6 +26,7 @@ import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
+import io.idempotencykey.service.StageOutcome;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.time.Instant;
@@ -49,6 +50,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.dao.DataAccessException;
 import org.springframework.data.mongodb.MongoDatabaseFactory;
@@ -236,6 +238,8 @@ class MongoStageTest {
     void aStageReadsItsOwnWrites(Kind kind) {
         run(kind, session -> {
             orders.required(row);
+            assertThat(TransactionSynchronizationManager.getCurrentTransactionName())
+                    .isEqualTo("idempotencykey.stage");
             committed(session, row + "-driver");
 
             assertThat(rows.findById(row)).contains(new MongoShop.Row(row, "required"));
@@ -364,14 +368,28 @@ class MongoStageTest {
         }
     }
 
-    @Test
-    void codeThatLeavesTheStageBeforeItsCommitIsRefusedToo() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void codeThatLeavesTheStageInACallbackIsRefusedToo(boolean atCompletion) {
         assertThatIllegalStateException()
                 .isThrownBy(() -> run(Kind.SINGLE, session -> {
                     orders.required(row);
                     TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
                         @Override
                         public void beforeCommit(boolean readOnly) {
+                            if (!atCompletion) {
+                                leave();
+                            }
+                        }
+
+                        @Override
+                        public void beforeCompletion() {
+                            if (atCompletion) {
+                                leave();
+                            }
+                        }
+
+                        private void leave() {
                             assertThatIllegalStateException().isThrownBy(() -> orders.requiresNew(row + "-left"));
                         }
                     });
@@ -663,18 +681,19 @@ class MongoStageTest {
     @ParameterizedTest
     @EnumSource
     void aRequestWithinATransactionIsRefused(Kind kind) {
+        // The service reads the time now, and so doesn't fail by that.
+        keys.create("shop", null, request());
         transaction().executeWithoutResult(status -> {
             rows.insert(new MongoShop.Row(row, "outer"));
             assertThatIllegalStateException()
-                    .isThrownBy(() -> keys.once("place", id, request(), stage -> {
-                        throw new AssertionError();
-                    }))
+                    .isThrownBy(() -> runWithin(kind, runs::incrementAndGet))
                     .withMessageContaining("make the SpringMongoKeyStore with allowsOuterTransactions");
             assertThatIllegalStateException().isThrownBy(() -> keys.retrieve(id));
             assertThatIllegalStateException().isThrownBy(() -> keys.create("shop", null, request()));
             assertThat(status.isRollbackOnly()).isFalse();
         });
 
+        assertThat(runs).hasValue(0);
         assertThat(isCommitted(row)).isTrue();
         assertThat(store.find(id)).isEmpty();
         run(kind, session -> orders.required(row + "-after"));
@@ -688,9 +707,12 @@ class MongoStageTest {
         transaction()
                 .executeWithoutResult(status -> assertThatIllegalStateException()
                         .isThrownBy(() -> keys.workStage(held, stage -> {
-                            throw new AssertionError();
+                            runs.incrementAndGet();
+                            return StageOutcome.respond(Response.of(204, new byte[0]));
                         }))
                         .withMessageContaining("the thread has an open transaction of Spring's"));
+
+        assertThat(runs).hasValue(0);
     }
 
     @Test
@@ -760,15 +782,18 @@ class MongoStageTest {
     @ParameterizedTest
     @EnumSource
     void aStageWithinAStageIsRefused(Kind kind) {
+        AtomicInteger inner = new AtomicInteger();
         run(kind, session -> {
             assertThatIllegalStateException()
                     .isThrownBy(() -> keys.once("inner", KeyId.of("shop", row), request(), stage -> {
-                        throw new AssertionError();
+                        inner.incrementAndGet();
+                        return Response.of(204, new byte[0]);
                     }))
                     .withMessageContaining("or is in a stage");
             orders.mandatory(row);
         });
 
+        assertThat(inner).hasValue(0);
         assertThat(isCommitted(row)).isTrue();
         assertThat(store.find(KeyId.of("shop", row))).isEmpty();
     }

@@ -13,6 +13,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +42,7 @@ final class MongoStage extends MongoTransactionManager {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
     private static final TransactionDefinition OUTSIDE =
             new DefaultTransactionDefinition(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
+    private static final TransactionDefinition INSIDE = inside();
 
     private final StageSessions sessions;
     private final StageBoundary boundary;
@@ -55,6 +57,12 @@ final class MongoStage extends MongoTransactionManager {
         this.sessions = sessions;
         this.boundary = new StageBoundary(inner);
         setTransactionSynchronization(SYNCHRONIZATION_ON_ACTUAL_TRANSACTION);
+    }
+
+    private static TransactionDefinition inside() {
+        DefaultTransactionDefinition inside = new DefaultTransactionDefinition();
+        inside.setName(StageBoundary.TRANSACTION);
+        return inside;
     }
 
     /** Runs a commit apart from the thread's transaction, if it has one, and then the stage's callbacks. */
@@ -99,12 +107,10 @@ final class MongoStage extends MongoTransactionManager {
     /** Does the stage's work and whatever is to be done before the commit. */
     StoredProgress work(ClientSession session, Function<ClientSession, StoredProgress> work) {
         StageView view = sessions.begin(session);
-        TransactionStatus transaction = getTransaction(TransactionDefinition.withDefaults());
-        TransactionSynchronizationManager.registerSynchronization(boundary);
-        StoredProgress next;
+        TransactionStatus transaction = getTransaction(INSIDE);
+        AtomicReference<StoredProgress> next = new AtomicReference<>();
         try {
-            next = work.apply(session);
-            boundary.check();
+            boundary.around(() -> next.set(work.apply(session)));
         } catch (Throwable e) {
             rollback(transaction);
             throw e;
@@ -114,8 +120,9 @@ final class MongoStage extends MongoTransactionManager {
         } catch (UnexpectedRollbackException e) {
             throw view.isEnded ? new UnexpectedRollbackException("the stage is marked for rollback", ended()) : e;
         }
+        // Spring ignores the errors of callbacks before the completion.
         boundary.check();
-        return next;
+        return Objects.requireNonNull(next.get());
     }
 
     /** Code that marks a stage for rollback because of a conflict doesn't make the conflict the stage's own failure. */
