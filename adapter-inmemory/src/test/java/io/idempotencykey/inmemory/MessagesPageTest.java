@@ -228,6 +228,7 @@ class MessagesPageTest {
                 new IdempotencyException.InvalidKey("too long"),
                 new IdempotencyException.ResponseTooLarge(id, 2, 1),
                 new IdempotencyException.Quarantined(id, "100 failed attempts"),
+                new IdempotencyException.UnreadableKey(id, null),
                 new IdempotencyException.UnknownRecoveryPoint(id, RecoveryPoint.named("new"), Set.of(STARTED)));
         // A consumer doesn't call retrieve, create and lock, which throw these.
         List<Class<?>> others = List.of(
