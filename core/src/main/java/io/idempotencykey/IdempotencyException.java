@@ -314,37 +314,61 @@ public abstract sealed class IdempotencyException extends RuntimeException {
         }
     }
 
-    /** A response's body is longer than the service stores: 500. The stage was rolled back and the key released. */
+    /**
+     * A response's body, or its headers together, are longer than the service stores: 500. The stage was rolled back and
+     * the key released; an update's or an operator's key is as it was.
+     */
     public static final class ResponseTooLarge extends IdempotencyException {
         private static final long serialVersionUID = 1L;
 
-        /** The refused body's length in bytes. */
+        /** The length of what was refused, in bytes. */
         private final int length;
 
-        /** The longest body that is stored, in bytes. */
+        /** The longest of its kind that is stored, in bytes. */
         private final int limit;
 
         /**
-         * Made by the service.
+         * Made by the service for a body.
          *
          * @param keyId the key
          * @param length the body's length in bytes
          * @param limit the longest that is stored, in bytes
          */
         public ResponseTooLarge(KeyId keyId, int length, int limit) {
-            super(
+            this(
                     keyId,
-                    500,
-                    null,
-                    "the response of key " + keyId + " has " + length + " bytes, and at most " + limit
-                            + " are stored; store a reference to it instead, or raise the service's limit",
-                    null);
+                    length,
+                    limit,
+                    "the body of the response of key " + keyId + " has " + length + " bytes, and at most " + limit
+                            + " are stored; store a reference to it instead, or raise the service's maxResponseBytes");
+        }
+
+        private ResponseTooLarge(KeyId keyId, int length, int limit, String message) {
+            super(keyId, 500, null, message, null);
             this.length = length;
             this.limit = limit;
         }
 
         /**
-         * The refused body's length.
+         * Made by the service for headers.
+         *
+         * @param keyId the key
+         * @param length the length of all headers together in bytes, as HTTP/1.1 writes them
+         * @param limit the longest that are stored, in bytes
+         * @return to be thrown
+         */
+        public static ResponseTooLarge ofHeaders(KeyId keyId, int length, int limit) {
+            return new ResponseTooLarge(
+                    keyId,
+                    length,
+                    limit,
+                    "the headers of the response of key " + keyId + " have " + length + " bytes, and at most " + limit
+                            + " are stored, since a server may be unable to send more; shorten them, or raise the"
+                            + " service's maxHeaderBytes together with the server's limit");
+        }
+
+        /**
+         * The length of the refused body, or of the refused headers together.
          *
          * @return in bytes
          */
@@ -353,7 +377,7 @@ public abstract sealed class IdempotencyException extends RuntimeException {
         }
 
         /**
-         * The longest body that is stored.
+         * The longest body that is stored, or the longest headers.
          *
          * @return in bytes
          */

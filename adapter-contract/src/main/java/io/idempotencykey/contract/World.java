@@ -105,6 +105,7 @@ final class World<T> {
         return IdempotencyKeyService.builder(at)
                 .lease(LEASE)
                 .timeToLive(TIME_TO_LIVE)
+                .maxHeaderBytes(65_536)
                 .environment(new Environment() {
                     @Override
                     public RandomGenerator random() {

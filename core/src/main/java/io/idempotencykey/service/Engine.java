@@ -373,7 +373,7 @@ final class Engine<T> {
 
             @Override
             public Proposal respond(Response response) {
-                Transitions.checkLength(held.id(), response, settings.maxResponseBytes());
+                Transitions.checkLength(held.id(), response, settings);
                 return Proposal.of(held.responded(response, now, settings.timeToLive(), newRevision()), response);
             }
         });

@@ -108,7 +108,7 @@ public final class OperatorActions {
      */
     public IdempotencyKey finish(KeyId id, Response response, String by) {
         Settings settings = engine.settings();
-        Transitions.checkLength(id, Arguments.required(response, "response"), settings.maxResponseBytes());
+        Transitions.checkLength(id, Arguments.required(response, "response"), settings);
         return engine.operate(
                 Arguments.required(id, "id"),
                 "finish",

@@ -24,6 +24,9 @@ public final class ServiceBuilder<T> {
     /** The longest body that is stored, in bytes. */
     public static final int DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024;
 
+    /** The longest headers that are stored, all together: 6 KiB, which common servers have room to send. */
+    public static final int DEFAULT_MAX_HEADER_BYTES = 6 * 1024;
+
     /** How many times a stage or a statement is tried while its failures are transient. */
     public static final int DEFAULT_MAX_TRIES = 20;
 
@@ -37,6 +40,7 @@ public final class ServiceBuilder<T> {
     private Duration lease = DEFAULT_LEASE;
     private Duration timeToLive = DEFAULT_TIME_TO_LIVE;
     private int maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES;
+    private int maxHeaderBytes = DEFAULT_MAX_HEADER_BYTES;
     private int maxTries = DEFAULT_MAX_TRIES;
     private Duration firstPause = DEFAULT_FIRST_PAUSE;
     private Duration longestPause = DEFAULT_LONGEST_PAUSE;
@@ -83,6 +87,23 @@ public final class ServiceBuilder<T> {
      */
     public ServiceBuilder<T> maxResponseBytes(int maxResponseBytes) {
         this.maxResponseBytes = Arguments.between(0, 8 * 1024 * 1024, maxResponseBytes, "maxResponseBytes");
+        return this;
+    }
+
+    /**
+     * The longest headers that are stored, all together: for each value the name, the value and four more, as HTTP/1.1
+     * writes them. Default: {@link #DEFAULT_MAX_HEADER_BYTES}.
+     *
+     * <p>What a server can't send must not be stored, because every replay would fail. Common servers have a buffer of
+     * 8 KiB for the headers of a response (Tomcat, Jetty, and proxies before them), in which the status and what the
+     * server and the application add to a replay have to find room, too. Raise the limit only together with theirs.
+     *
+     * @param maxHeaderBytes 0 to 327,680, which is as much as a {@link io.idempotencykey.Response} can hold
+     * @return this
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public ServiceBuilder<T> maxHeaderBytes(int maxHeaderBytes) {
+        this.maxHeaderBytes = Arguments.between(0, 327_680, maxHeaderBytes, "maxHeaderBytes");
         return this;
     }
 
@@ -165,6 +186,7 @@ public final class ServiceBuilder<T> {
                 lease,
                 timeToLive,
                 maxResponseBytes,
+                maxHeaderBytes,
                 isolation == null ? Collections.max(store.isolations()) : isolation,
                 maxTries,
                 firstPause,

@@ -8,6 +8,7 @@ record Settings(
         Duration lease,
         Duration timeToLive,
         int maxResponseBytes,
+        int maxHeaderBytes,
         Isolation isolation,
         int maxTries,
         Duration firstPause,

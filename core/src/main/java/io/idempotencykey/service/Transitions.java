@@ -16,6 +16,8 @@ import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -212,10 +214,25 @@ final class Transitions {
     }
 
     /** Refuses a response that is longer than what is stored. */
-    static void checkLength(KeyId id, Response response, int maxResponseBytes) {
-        if (response.bodyLength() > maxResponseBytes) {
-            throw new IdempotencyException.ResponseTooLarge(id, response.bodyLength(), maxResponseBytes);
+    static void checkLength(KeyId id, Response response, Settings settings) {
+        if (response.bodyLength() > settings.maxResponseBytes()) {
+            throw new IdempotencyException.ResponseTooLarge(id, response.bodyLength(), settings.maxResponseBytes());
         }
+        int headers = headerBytes(response);
+        if (headers > settings.maxHeaderBytes()) {
+            throw IdempotencyException.ResponseTooLarge.ofHeaders(id, headers, settings.maxHeaderBytes());
+        }
+    }
+
+    /** As HTTP/1.1 writes them, each on a line of its own; they are of ASCII only. */
+    private static int headerBytes(Response response) {
+        int bytes = 0;
+        for (Map.Entry<String, List<String>> header : response.headers().entrySet()) {
+            for (String value : header.getValue()) {
+                bytes += header.getKey().length() + ": ".length() + value.length() + "\r\n".length();
+            }
+        }
+        return bytes;
     }
 
     /** An operator lets the request go on at its recovery point, with all its attempts. */

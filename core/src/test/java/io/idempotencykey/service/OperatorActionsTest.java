@@ -237,6 +237,12 @@ class OperatorActionsTest {
                 .isThrownBy(() -> actions.finish(
                         world.id, Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]), "a"));
 
+        assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
+                .isThrownBy(() -> actions.finish(world.id, Response.of(200, "x".repeat(30_000), ""), "a"))
+                .withMessageContaining("the headers of the response of key")
+                .withMessageContaining("30016 bytes")
+                .withMessageContaining("6144");
+
         assertThat(world.find()).isEqualTo(before);
     }
 }

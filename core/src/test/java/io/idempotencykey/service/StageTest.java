@@ -193,6 +193,55 @@ class StageTest {
         assertThat(world.state()).isEqualTo(new KeyState.Open(RecoveryPoint.STARTED, World.START));
     }
 
+    /** Common servers have 8 KiB for the headers of a response, and add some of their own. */
+    @Test
+    void headersThatNoServerCouldSendRollTheStageBack() {
+        World world = new World();
+        Response longest = Response.of(200, new byte[0])
+                .withHeader("A", "v".repeat(3_072 - 5))
+                .withHeader("A", "v".repeat(3_072 - 5));
+        Response tooLong = Response.of(200, new byte[0])
+                .withHeader("A", "v".repeat(3_072 - 5))
+                .withHeader("B", "v".repeat(3_072 - 4));
+        HeldKey held = world.hold();
+
+        assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
+                .isThrownBy(() -> world.service.workStage(held, world.inserting("a", StageOutcome.respond(tooLong))))
+                .withMessageContaining("headers")
+                .satisfies(e -> assertThat(e.length()).isEqualTo(6_145))
+                .satisfies(e -> assertThat(e.limit()).isEqualTo(ServiceBuilder.DEFAULT_MAX_HEADER_BYTES));
+        assertThat(world.read("a")).isEmpty();
+
+        world.service.workStage(world.service.lock(world.id), world.inserting("a", StageOutcome.respond(longest)));
+        assertThat(world.key().recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
+    }
+
+    @Test
+    void theLongestHeadersThatAResponseCanHoldAreStoredIfTheServiceIsToldTo() {
+        World world = new World();
+        Response longest = Response.of(200, new byte[0]).withHeader("A", "v".repeat(65_535));
+        IdempotencyKeyService<List<String>> wide =
+                world.builder(world.store).maxHeaderBytes(65_540).build();
+        IdempotencyKeyService<List<String>> narrow =
+                world.builder(world.store).maxHeaderBytes(65_539).build();
+
+        assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
+                .isThrownBy(() -> narrow.once("op", world.id, World.REQUEST, stage -> longest));
+        assertThat(wide.once("op", world.id, World.REQUEST, stage -> longest).response())
+                .isEqualTo(longest);
+        // What is stored is replayed, whatever the limit is by then.
+        assertThat(narrow.once("op", world.id, World.REQUEST, stage -> longest).response())
+                .isEqualTo(longest);
+    }
+
+    @Test
+    void aLimitOfHeadersOutOfBoundsIsRefused() {
+        ServiceBuilder<List<String>> builder = IdempotencyKeyService.builder(new MapKeyStore());
+
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.maxHeaderBytes(-1));
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.maxHeaderBytes(327_681));
+    }
+
     @Test
     void aStageWhoseLeaseRanOutBeforeItCommitsWhileNobodyTookOver() {
         World world = new World();

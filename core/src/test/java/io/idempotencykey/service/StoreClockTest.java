@@ -34,6 +34,7 @@ class StoreClockTest {
             Duration.ofSeconds(1),
             Duration.ofSeconds(1),
             0,
+            0,
             Isolation.SERIALIZABLE,
             3,
             Duration.ofMillis(1),

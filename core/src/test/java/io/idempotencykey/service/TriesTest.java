@@ -149,6 +149,7 @@ class TriesTest {
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(1),
                 0,
+                0,
                 Isolation.SERIALIZABLE,
                 most,
                 Duration.ofMillis(1),
