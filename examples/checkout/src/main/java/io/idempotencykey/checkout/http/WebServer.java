@@ -8,6 +8,7 @@ import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -181,6 +182,13 @@ public final class WebServer implements AutoCloseable {
             if (e instanceof HttpException known) {
                 return problem(known.getCode(), "The request can't be understood.")
                         .response();
+            }
+            if (e instanceof IOException && !server.isRunning()) {
+                // An idle connection is ended soon then, also in the middle of a body.
+                Response stopping = problem(
+                                503, "The server is being stopped. Send the request again with the same key.")
+                        .response();
+                return Problem.retryAfter(stopping, Duration.ofSeconds(1));
             }
             if (e instanceof IOException) {
                 return problem(400, "The request ended before its body did.").response();
