@@ -315,8 +315,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * A response's body, or its headers together, are longer than the service stores: 500. The stage was rolled back and
-     * the key released; an update's or an operator's key is as it was.
+     * A response's body, or its headers together, are longer than the service stores: 500. The stage was rolled back
+     * and the key released; an update's or an operator's key is as it was.
      */
     public static final class ResponseTooLarge extends IdempotencyException {
         private static final long serialVersionUID = 1L;

@@ -17,9 +17,9 @@ import org.jspecify.annotations.Nullable;
  * What a caller gets: status, headers and body; a replay gets the same, byte for byte.
  *
  * <p>Immutable; bodies are copied on the way in and out. Limits: a status of 200 to 599, since one below 200 ends no
- * request; the statuses 204, 205 and 304 have no body (RFC 9110, section 15); header names are HTTP tokens of at most 256
- * characters and are compared without regard to case; header values are visible ASCII characters, spaces and tabs; all
- * headers together have at most 65,536 characters. Of what is stored, the service limits the body and the headers
+ * request; the statuses 204, 205 and 304 have no body (RFC 9110, section 15); header names are HTTP tokens of at most
+ * 256 characters and are compared without regard to case; header values are visible ASCII characters, spaces and tabs;
+ * all headers together have at most 65,536 characters. Of what is stored, the service limits the body and the headers
  * further.
  */
 public final class Response {

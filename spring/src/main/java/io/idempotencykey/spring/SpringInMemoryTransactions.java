@@ -17,11 +17,12 @@ import org.springframework.transaction.support.DefaultTransactionDefinition;
  * transaction manager, for tests of an application without its database's keys.
  *
  * <p>Repositories and {@code @Transactional} methods join the transaction; its isolation and its time-out are the
- * manager's defaults. A stage's handle is whatever the application's code expects, such as the injected entity manager. The keys are in memory, so a crash loses them and keeps what was committed.
+ * manager's defaults. A stage's handle is whatever the application's code expects, such as the injected entity manager.
+ * The keys are in memory, so a crash loses them and keeps what was committed.
  *
  * <p>A commit that fails for a reason that may pass, by Spring's {@link TransientDataAccessException}, is tried again
- * with its stage. The same exception out of the stage itself is the stage's own failure. Code that leaves the transaction
- * is refused or logged; see {@link InnerTransactions}.
+ * with its stage. The same exception out of the stage itself is the stage's own failure. Code that leaves the
+ * transaction is refused or logged; see {@link InnerTransactions}.
  *
  * <p>Safe for many threads.
  *

@@ -17,7 +17,7 @@ import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
 import org.springframework.transaction.PlatformTransactionManager;
 
-/** Keys in memory, with stages in JPA's transactions and their handle: the application's operations are what they are. */
+/** Keys in memory, with stages in JPA's transactions and their handle, so that operations are as in production. */
 @Configuration(proxyBeanMethods = false)
 @ConditionalOnClass({EntityManagerFactory.class, JpaTransactionManager.class})
 @ConditionalOnSingleCandidate(EntityManagerFactory.class)

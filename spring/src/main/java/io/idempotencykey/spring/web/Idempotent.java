@@ -16,9 +16,9 @@ import java.lang.annotation.Target;
  * Order place(@RequestBody @Valid NewOrder order) { … }
  * }</pre>
  *
- * <p>The arguments' binding, the method, and the writing of the body are one stage in one transaction of the store, with
- * the key's own change. They may be run again after a conflict of the store. What the stage's code writes through Spring
- * is part of that transaction. The response goes to the client when it is stored.
+ * <p>The arguments' binding, the method, and the writing of the body are one stage in one transaction of the store,
+ * with the key's own change. They may be run again after a conflict of the store. What the stage's code writes through
+ * Spring is part of that transaction. The response goes to the client when it is stored.
  *
  * <p>What the method answers is stored if its status is final: below 500, and not 408, 409, 425 or 429. That goes for
  * exceptions, too, as far as the application's own exception handlers turn them into such a response; their writes are
