@@ -13,7 +13,7 @@ module io.idempotencykey.spring.boot {
     requires static spring.data.mongodb;
     requires static spring.jdbc;
     requires static spring.orm;
-    requires static spring.test;
+    requires static transitive spring.test;
     requires static spring.web;
     requires static spring.webmvc;
 

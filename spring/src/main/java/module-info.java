@@ -8,7 +8,7 @@ module io.idempotencykey.spring {
     requires static transitive org.jspecify;
     requires transitive spring.beans;
     requires transitive spring.context;
-    requires spring.core;
+    requires transitive spring.core;
     requires transitive spring.tx;
     requires static java.sql;
     requires static transitive jakarta.servlet;

@@ -42,9 +42,7 @@ import org.springframework.context.annotation.Import;
     InMemoryStoreConfiguration.class,
     HttpConfiguration.class
 })
-public class IdempotencyAutoConfiguration {
-    IdempotencyAutoConfiguration() {}
-
+class IdempotencyAutoConfiguration {
     /** The service over a store, as it is configured. */
     static <T> IdempotencyKeyService<T> service(
             KeyStore<T> store, IdempotencyProperties properties, ObjectProvider<KeyListener> listeners) {

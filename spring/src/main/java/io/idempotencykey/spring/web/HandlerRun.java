@@ -9,7 +9,6 @@ import io.idempotencykey.service.Operation;
 import jakarta.servlet.http.HttpServletResponse;
 import java.time.Duration;
 import java.util.IdentityHashMap;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -29,7 +28,7 @@ final class HandlerRun<T> {
     private final Set<String> storedHeaders;
 
     /** What each try has answered, with the headers and cookies that aren't stored. */
-    private final Map<Response, BufferedResponse> answers = new IdentityHashMap<>();
+    private final IdentityHashMap<Response, BufferedResponse> answers = new IdentityHashMap<>();
 
     private boolean isReached;
     private @Nullable Throwable failure;

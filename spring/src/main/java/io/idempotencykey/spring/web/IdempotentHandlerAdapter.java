@@ -96,7 +96,11 @@ public final class IdempotentHandlerAdapter<T>
         return new Builder<>(keys);
     }
 
-    /** Settings of an adapter, each with a default; not safe for many threads. */
+    /**
+     * Settings of an adapter, each with a default; not safe for many threads.
+     *
+     * @param <T> the store's transaction handle
+     */
     public static final class Builder<T> {
         private final IdempotencyKeyService<T> keys;
         private final Map<String, Operation<T>> operations = new HashMap<>();
