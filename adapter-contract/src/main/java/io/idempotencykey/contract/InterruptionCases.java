@@ -98,7 +98,7 @@ interface InterruptionCases<T> extends StoreFixture<T> {
                 world.service.workStage(held, interrupting(world, "a", StageOutcome.advanceTo(World.TAXED)))));
 
         assertThat(end.interrupted()).isTrue();
-        HeldKey next = Objects.requireNonNull(end.result());
+        HeldKey next = Objects.requireNonNull(end.result(), "the held key");
         world.service.workStage(next, world.inserting("b", World.respond()));
         assertThat(world.read("a")).contains("written");
         assertThat(world.read("b")).contains("written");

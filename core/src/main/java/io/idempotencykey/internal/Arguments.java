@@ -41,7 +41,7 @@ public final class Arguments {
         return refusalOfShown(argument, shown(value, SHOWN_CHARACTERS), allowed);
     }
 
-    /** The exception for a refused value that may be a secret, such as what a client sent; to be thrown by the caller. */
+    /** The exception for a refused value that may be a secret, such as a client's; to be thrown by the caller. */
     public static IllegalArgumentException refusedSecret(String argument, @Nullable Object value, String allowed) {
         return new IllegalArgumentException(refusalOfSecret(argument, value, allowed));
     }
