@@ -1,8 +1,8 @@
 package io.idempotencykey.spring;
 
 /**
- * What happens when code in a stage leaves the stage's transaction: by {@code REQUIRES_NEW}, or by {@code
- * NOT_SUPPORTED}. What it writes then is neither fenced nor rolled back with the stage, and a second run of the stage
+ * What happens when code in a stage leaves the stage's transaction: by {@code REQUIRES_NEW}, by {@code NOT_SUPPORTED},
+ * or by a transaction of another manager. What it writes then is neither fenced nor rolled back with the stage, and a second run of the stage
  * writes it again.
  */
 public enum InnerTransactions {

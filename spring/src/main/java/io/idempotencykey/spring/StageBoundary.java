@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.springframework.core.Ordered;
 import org.springframework.transaction.interceptor.TransactionAspectSupport;
@@ -174,10 +175,10 @@ final class StageBoundary implements TransactionSynchronization {
         boolean isIntercepted = stack.stream()
                 .takeWhile(frame -> isSpringsOrJavas(frame.getDeclaringClass()))
                 .anyMatch(frame -> TransactionAspectSupport.class.isAssignableFrom(frame.getDeclaringClass()));
-        return stack.stream()
-                .filter(frame -> isIntercepted
-                        ? isProxy(frame.getDeclaringClass())
-                        : !isSpringsOrJavas(frame.getDeclaringClass()))
+        Stream<StackFrame> proxies =
+                stack.stream().filter(frame -> isIntercepted && isProxy(frame.getDeclaringClass()));
+        Stream<StackFrame> callers = stack.stream().filter(frame -> !isSpringsOrJavas(frame.getDeclaringClass()));
+        return Stream.concat(proxies, callers)
                 .findFirst()
                 .map(StageBoundary::name)
                 .orElse("code");

@@ -10,21 +10,26 @@ import io.idempotencykey.spring.InnerTransactions;
 import io.idempotencykey.spring.SpringInMemoryTransactions;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.transaction.PlatformTransactionManager;
+import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.UnexpectedRollbackException;
 import org.springframework.transaction.support.AbstractPlatformTransactionManager;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
+import org.springframework.transaction.support.TransactionTemplate;
 
 /** Keys in memory, in an application whose stages write through Spring. */
 class JpaInMemoryTest {
     private final JpaApplication application = JpaApplication.Database.H2.application();
-    private final IdempotencyKeyService<Object> keys = keys(InnerTransactions.REFUSED);
+    private final IdempotencyKeyService<Object> keys = keys(application.manager());
 
-    private IdempotencyKeyService<Object> keys(InnerTransactions inner) {
-        return new IdempotencyKeyService<>(
-                new InMemoryKeyStore<>(new SpringInMemoryTransactions<>(application.manager(), Object::new, inner)));
+    private static IdempotencyKeyService<Object> keys(PlatformTransactionManager manager) {
+        return new IdempotencyKeyService<>(new InMemoryKeyStore<>(
+                new SpringInMemoryTransactions<>(manager, Object::new, InnerTransactions.REFUSED)));
     }
 
     @AfterEach
@@ -93,17 +98,21 @@ class JpaInMemoryTest {
         assertThat(application.orders()).isEmpty();
     }
 
-    /** The method between joins, so that Spring marks the transaction. */
+    /** Where the manager doesn't begin to commit what is marked for rollback. */
     @Test
-    void aRefusalThatPassesAMethodIsTheStagesFailure() {
+    void aRefusalThatPassesAMethodThatJoinsIsTheStagesFailure() {
+        PlatformTransactionManager manager = new JdbcTransactionManager(application.bean(DataSource.class));
+        TransactionTemplate joining = new TransactionTemplate(manager);
+        TransactionTemplate leaving = new TransactionTemplate(manager);
+        leaving.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
+
         assertThatIllegalStateException()
                 .isThrownBy(() -> JpaApplication.once(
-                        keys,
-                        status -> assertThatIllegalStateException()
-                                .isThrownBy(() -> application
-                                        .service()
-                                        .with(() -> application.service().requiresNew("left")))))
-                .withMessageContaining("OrderService.requiresNew leaves the stage's transaction");
+                        keys(manager),
+                        stage -> assertThatIllegalStateException()
+                                .isThrownBy(() -> joining.executeWithoutResult(
+                                        outer -> leaving.executeWithoutResult(inner -> {})))))
+                .withMessageContaining("leaves the stage's transaction");
     }
 
     @Test
@@ -127,11 +136,9 @@ class JpaInMemoryTest {
         JpaTransactionManager manager =
                 new JpaTransactionManager(application.manager().getEntityManagerFactory());
         manager.setTransactionSynchronization(AbstractPlatformTransactionManager.SYNCHRONIZATION_NEVER);
-        IdempotencyKeyService<Object> its = new IdempotencyKeyService<>(new InMemoryKeyStore<>(
-                new SpringInMemoryTransactions<>(manager, Object::new, InnerTransactions.REFUSED)));
 
         assertThatIllegalStateException()
-                .isThrownBy(() -> JpaApplication.once(its, status -> {}))
+                .isThrownBy(() -> JpaApplication.once(keys(manager), status -> {}))
                 .withMessageContaining("synchronization is not active");
     }
 }

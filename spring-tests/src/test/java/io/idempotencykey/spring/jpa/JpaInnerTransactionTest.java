@@ -97,10 +97,14 @@ class JpaInnerTransactionTest {
     /** It stands between the service's proxy and Spring's interceptor. */
     @Test
     void aServiceWithAnAspectIsNamed() {
-        ProxyFactory proxy = new ProxyFactory(Audit.class, (MethodInterceptor) MethodInvocation::proceed);
+        ProxyFactory proxy = new ProxyFactory(Audit.class, (MethodInterceptor) JpaInnerTransactionTest::around);
         proxy.addAdvice(apart());
 
         assertRefused(Audit.class.getName() + ".write", () -> ((Audit) proxy.getProxy()).write());
+    }
+
+    private static Object around(MethodInvocation method) throws Throwable {
+        return method.proceed();
     }
 
     /** Spring's own, for methods with REQUIRES_NEW. */

@@ -12,6 +12,8 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.transaction.event.TransactionPhase;
+import org.springframework.transaction.support.TransactionSynchronization;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
 
 /** Listeners of transactional events run with the stage in which the event was published. */
 class JpaListenerTest {
@@ -40,6 +42,25 @@ class JpaListenerTest {
                 keys(application), entityManager -> application.service().publishing("order", event));
 
         assertThat(application.orders()).containsExactly("after the commit", "order");
+    }
+
+    /** Spring still counts it as the transaction, unlike the listener. */
+    @ParameterizedTest
+    @EnumSource
+    void aCallbackAfterTheCommitMayWriteInATransactionOfItsOwn(JpaApplication.Database database) {
+        JpaApplication application = database.application();
+
+        JpaApplication.once(
+                keys(application),
+                entityManager ->
+                        TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+                            @Override
+                            public void afterCommit() {
+                                application.service().requiresNew("after the commit");
+                            }
+                        }));
+
+        assertThat(application.orders()).containsExactly("after the commit");
     }
 
     @ParameterizedTest
@@ -84,7 +105,9 @@ class JpaListenerTest {
     @EnumSource(names = "POSTGRESQL")
     void aListenerRunsAfterACommitThatFails(JpaApplication.Database database) {
         JpaApplication application = database.application();
-        application.jdbc().execute("create table checked_late (name text unique deferrable initially deferred)");
+        application
+                .jdbc()
+                .execute("create table if not exists checked_late (name text unique deferrable initially deferred)");
         OrderListener.Placed event = OrderListener.Placed.inPhase(TransactionPhase.AFTER_COMMIT, () -> {});
 
         assertThatThrownBy(() -> JpaApplication.once(keys(application), entityManager -> {

@@ -1,10 +1,13 @@
 package io.idempotencykey.spring.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.Operation;
 import io.idempotencykey.spring.InnerTransactions;
 import io.idempotencykey.spring.PostgresqlServer;
 import io.idempotencykey.spring.SpringJpaTransactions;
@@ -25,6 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.springframework.boot.WebApplicationType;
+import org.springframework.dao.QueryTimeoutException;
 import org.springframework.jdbc.datasource.ConnectionHolder;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 
@@ -81,6 +85,29 @@ class JpaStageTest {
         });
 
         assertThat(seen).containsExactly("idempotencykey.stage " + seconds);
+    }
+
+    /** By its lease, which is the transaction's time-out. */
+    @Test
+    void aStageThatTakesTooLongFailsOnce() {
+        JpaApplication application = JpaApplication.Database.POSTGRESQL.application();
+        IdempotencyKeyService<EntityManager> keys = application.keys(InnerTransactions.REFUSED);
+        int[] runs = new int[1];
+        Operation<EntityManager> slow = keys.operation("slow")
+                .lease(Duration.ofSeconds(1))
+                .respond(RecoveryPoint.STARTED, stage -> {
+                    runs[0]++;
+                    application.service().required("slow");
+                    application.jdbc().execute("select pg_sleep(60)");
+                    return JpaApplication.RESPONSE;
+                })
+                .build();
+
+        assertThatExceptionOfType(QueryTimeoutException.class)
+                .isThrownBy(() -> keys.run(slow, KeyId.of("slow"), JpaApplication.REQUEST));
+
+        assertThat(application.orders()).isEmpty();
+        assertThat(runs[0]).isEqualTo(1);
     }
 
     /** As Boot sets it up: the request's session has loaded the row before the stage. */
