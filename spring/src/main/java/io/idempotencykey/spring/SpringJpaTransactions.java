@@ -89,8 +89,9 @@ public final class SpringJpaTransactions implements NewTransaction {
      * @param work what to call, once
      * @throws IllegalStateException if code in the work has tried to leave the transaction, and that is refused;
      *     everything is rolled back
-     * @throws org.springframework.transaction.TransactionException if the transaction can't be begun, and nothing has
-     *     happened; or if it can't be committed, and its causes say what became of it
+     * @throws org.springframework.transaction.TransactionException if the transaction can't be begun, such as in an
+     *     isolation that Spring or the manager hasn't, and nothing has happened; or if it can't be committed, and the
+     *     causes say what became of it
      */
     @Override
     public void run(@Nullable Isolation isolation, Duration timeout, Consumer<EntityManager> work) {

@@ -1,6 +1,7 @@
 package io.idempotencykey.spring.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
@@ -20,6 +21,7 @@ import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.TransactionManager;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiConsumer;
@@ -40,6 +42,7 @@ import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
 import org.springframework.orm.jpa.vendor.HibernateJpaVendorAdapter;
+import org.springframework.transaction.InvalidIsolationLevelException;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.jta.JtaTransactionManager;
 import org.springframework.transaction.support.AbstractPlatformTransactionManager;
@@ -79,6 +82,9 @@ class JpaManagerTest {
         assertThat(store(application.manager(), application.bean(EntityManagerFactory.class))
                         .isolations())
                 .containsExactlyInAnyOrder(Isolation.READ_COMMITTED, Isolation.REPEATABLE_READ, Isolation.SERIALIZABLE);
+        assertThatExceptionOfType(InvalidIsolationLevelException.class)
+                .isThrownBy(() -> transactions(application.manager(), application.bean(EntityManagerFactory.class))
+                        .run(Isolation.SNAPSHOT, Duration.ofSeconds(1), entityManager -> {}));
     }
 
     private static void assertRefused(PlatformTransactionManager manager, EntityManagerFactory factory) {
