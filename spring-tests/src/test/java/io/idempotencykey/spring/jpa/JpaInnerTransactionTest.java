@@ -22,6 +22,7 @@ import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.TransactionManager;
 import org.springframework.transaction.interceptor.DefaultTransactionAttribute;
 import org.springframework.transaction.interceptor.MatchAlwaysTransactionAttributeSource;
 import org.springframework.transaction.interceptor.TransactionInterceptor;
@@ -111,7 +112,7 @@ class JpaInnerTransactionTest {
     private TransactionInterceptor apart() {
         MatchAlwaysTransactionAttributeSource always = new MatchAlwaysTransactionAttributeSource();
         always.setTransactionAttribute(new DefaultTransactionAttribute(TransactionDefinition.PROPAGATION_REQUIRES_NEW));
-        return new TransactionInterceptor(application.manager(), always);
+        return new TransactionInterceptor((TransactionManager) application.manager(), always);
     }
 
     /** It would have to be resumed otherwise. */
