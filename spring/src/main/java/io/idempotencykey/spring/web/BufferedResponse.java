@@ -156,9 +156,34 @@ final class BufferedResponse extends HttpServletResponseWrapper {
 
     @Override
     public void sendRedirect(String location) {
-        resetBuffer();
-        status = SC_FOUND;
+        sendRedirect(location, SC_FOUND, true);
+    }
+
+    // The next four are Servlet 6.1's. There, they would reach the client's response past this one, and before the
+    // commit; in Servlet 6.0, they override nothing.
+
+    /** Redirects with a status of the caller's. */
+    public void sendRedirect(String location, int status) {
+        sendRedirect(location, status, true);
+    }
+
+    /** Redirects with a body of the caller's, unless it is to be cleared. */
+    public void sendRedirect(String location, boolean clearBuffer) {
+        sendRedirect(location, SC_FOUND, clearBuffer);
+    }
+
+    /** Redirects with a status and a body of the caller's, unless it is to be cleared. */
+    public void sendRedirect(String location, int status, boolean clearBuffer) {
+        if (clearBuffer) {
+            resetBuffer();
+        }
+        this.status = status;
         setHeader("Location", location);
+    }
+
+    /** Sets the encoding; {@code null} for the default. */
+    public void setCharacterEncoding(@Nullable Charset encoding) {
+        setCharacterEncoding(encoding == null ? null : encoding.name());
     }
 
     @Override

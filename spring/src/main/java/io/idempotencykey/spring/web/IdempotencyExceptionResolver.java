@@ -53,16 +53,23 @@ public final class IdempotencyExceptionResolver implements HandlerExceptionResol
     @Override
     public @Nullable ModelAndView resolveException(
             HttpServletRequest request, HttpServletResponse response, @Nullable Object handler, Exception exception) {
+        if (exception instanceof RefusedRequest refused) {
+            return answered(problem(refused.getStatusCode(), refused.kind(), refused.getReason()), response);
+        }
         if (!(exception instanceof IdempotencyException refusal)) {
             return null;
         }
         if (refusal.httpStatus() >= 500) {
             LOGGER.log(System.Logger.Level.WARNING, "a request failed", exception);
         }
+        refusal.retryAfter().ifPresent(wait -> response.setHeader("Retry-After", String.valueOf(seconds(wait))));
+        return answered(problem(refusal), response);
+    }
+
+    private ModelAndView answered(ProblemDetail problem, HttpServletResponse response) {
         try {
-            response.setStatus(refusal.httpStatus());
-            refusal.retryAfter().ifPresent(wait -> response.setHeader("Retry-After", String.valueOf(seconds(wait))));
-            write(problem(refusal), response);
+            response.setStatus(problem.getStatus());
+            write(problem, response);
         } catch (IOException e) {
             LOGGER.log(System.Logger.Level.DEBUG, "the client is gone", e);
         }
@@ -78,12 +85,17 @@ public final class IdempotencyExceptionResolver implements HandlerExceptionResol
                 .getSimpleName()
                 .replaceAll("(?<=[a-z])(?=[A-Z])", "-")
                 .toLowerCase(Locale.ROOT);
-        ProblemDetail problem = ProblemDetail.forStatus(HttpStatusCode.valueOf(refusal.httpStatus()));
+        return problem(
+                HttpStatusCode.valueOf(refusal.httpStatus()),
+                kind,
+                refusal.httpStatus() < 500 ? refusal.getMessage() : null);
+    }
+
+    private static ProblemDetail problem(HttpStatusCode status, String kind, @Nullable String detail) {
+        ProblemDetail problem = ProblemDetail.forStatus(status);
         problem.setType(URI.create(TYPE_PREFIX + kind));
         problem.setTitle(kind.replace('-', ' '));
-        if (refusal.httpStatus() < 500) {
-            problem.setDetail(refusal.getMessage());
-        }
+        problem.setDetail(detail);
         return problem;
     }
 

@@ -1,5 +1,6 @@
 package io.idempotencykey.spring.web;
 
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.service.IdempotencyKeyService;
@@ -326,6 +327,10 @@ public final class IdempotentHandlerAdapter<T>
         String header = KeyHeader.of(request, settings.header);
         if (header == null && !endpoint.isKeyRequired(settings.keyRequired)) {
             return invoking.handle(request, response, method);
+        }
+        if (header == null) {
+            throw new IdempotencyException.InvalidKey(
+                    "the request has no idempotency key; send one in the " + settings.header + " header");
         }
         KeyId id = KeyId.fromHeader(settings.scope.of(request), header);
         RepeatableRequest repeatable = RepeatableRequest.of(request, settings.maxRequestBytes);

@@ -11,7 +11,6 @@ import jakarta.servlet.http.HttpServletRequestWrapper;
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -20,12 +19,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import org.springframework.http.HttpStatusCode;
 import org.springframework.http.InvalidMediaTypeException;
 import org.springframework.http.MediaType;
-import org.springframework.http.server.ServletServerHttpRequest;
 import org.springframework.web.HttpMediaTypeNotSupportedException;
-import org.springframework.web.server.ResponseStatusException;
 import org.springframework.web.servlet.HandlerMapping;
 
 /** A request whose body is kept, so that the handler can read it again. */
@@ -46,25 +42,28 @@ final class RepeatableRequest extends HttpServletRequestWrapper {
     /**
      * Reads a request's body.
      *
-     * @throws HttpMediaTypeNotSupportedException if the request is multipart, whose retries differ
-     * @throws ResponseStatusException if the body is too long
+     * @throws HttpMediaTypeNotSupportedException if its type isn't one
+     * @throws RefusedRequest if the request is multipart, whose retries differ, or the body is too long
      */
     static RepeatableRequest of(HttpServletRequest request, int mostBytes)
             throws IOException, HttpMediaTypeNotSupportedException {
         MediaType type = type(request);
         if (type != null && "multipart".equals(type.getType())) {
-            throw new HttpMediaTypeNotSupportedException(
+            throw new RefusedRequest(
+                    415,
+                    "multipart",
                     "multipart requests can't be idempotent, because every retry has another boundary");
         }
-        // Form fields are read by the container, and this gives them as a body again.
-        try (InputStream sent = new ServletServerHttpRequest(request).getBody()) {
-            byte[] body = sent.readNBytes(mostBytes + 1);
-            if (body.length > mostBytes) {
-                throw new ResponseStatusException(
-                        HttpStatusCode.valueOf(413), "the request's body has more than " + mostBytes + " bytes");
-            }
-            return new RepeatableRequest(request, body, type);
+        byte[] form = type != null && type.equalsTypeAndSubtype(MediaType.APPLICATION_FORM_URLENCODED)
+                ? FormBody.of(request)
+                : new byte[0];
+        // Its stream is empty if the container or a filter has read the form, as is a request's without a body.
+        byte[] body = form.length > 0 ? form : request.getInputStream().readNBytes(mostBytes + 1);
+        if (body.length > mostBytes) {
+            throw new RefusedRequest(
+                    413, "request-too-large", "the request's body has more than " + mostBytes + " bytes");
         }
+        return new RepeatableRequest(request, body, type);
     }
 
     private static @Nullable MediaType type(HttpServletRequest request) throws HttpMediaTypeNotSupportedException {
@@ -114,10 +113,10 @@ final class RepeatableRequest extends HttpServletRequestWrapper {
             try {
                 value = isJson() ? Request.jsonValue(text()) : null;
             } catch (IllegalArgumentException | CharacterCodingException e) {
-                throw new ResponseStatusException(HttpStatusCode.valueOf(400), "the body isn't readable JSON", e);
+                throw new RefusedRequest(400, "invalid-parameters", "the body isn't readable JSON", e);
             }
             if (!(value instanceof Map<?, ?> members)) {
-                throw new ResponseStatusException(HttpStatusCode.valueOf(400), "the body isn't a JSON object");
+                throw new RefusedRequest(400, "invalid-parameters", "the body isn't a JSON object");
             }
             members.forEach((name, member) -> parameters.put((String) name, member));
         }
@@ -130,23 +129,22 @@ final class RepeatableRequest extends HttpServletRequestWrapper {
         try {
             return described(parameters);
         } catch (IllegalArgumentException e) {
-            throw new ResponseStatusException(HttpStatusCode.valueOf(400), e.getMessage(), e);
+            throw new RefusedRequest(400, "invalid-parameters", e.getMessage(), e);
         }
     }
 
     private static void add(String name, String value, Map<String, @Nullable Object> parameters) {
         if (parameters.containsKey(name)) {
-            throw new ResponseStatusException(
-                    HttpStatusCode.valueOf(400),
-                    "the body has a member '" + name + "', which the path or the query has");
+            throw new RefusedRequest(
+                    400, "invalid-parameters", "the body has a member '" + name + "', which the path or the query has");
         }
         parameters.put(name, value);
     }
 
     private Request described(Map<String, @Nullable Object> parameters) {
         if (getRequestURI().length() > Request.MAX_PATH_LENGTH) {
-            throw new ResponseStatusException(
-                    HttpStatusCode.valueOf(414), "the path has more than " + Request.MAX_PATH_LENGTH + " characters");
+            throw new RefusedRequest(
+                    414, "path-too-long", "the path has more than " + Request.MAX_PATH_LENGTH + " characters");
         }
         return Request.of(getMethod(), getRequestURI(), parameters);
     }
