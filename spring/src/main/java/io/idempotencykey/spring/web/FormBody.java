@@ -36,7 +36,7 @@ final class FormBody {
     /** How often each name is in a query string, as far as it can be read. */
     private static Map<String, Integer> namesIn(@Nullable String query) {
         Map<String, Integer> names = new HashMap<>();
-        for (String field : (query == null ? "" : query).split("&")) {
+        for (String field : (query == null ? "" : query).split("&", -1)) {
             try {
                 names.merge(URLDecoder.decode(field.replaceFirst("=.*", ""), StandardCharsets.UTF_8), 1, Integer::sum);
             } catch (IllegalArgumentException e) {
