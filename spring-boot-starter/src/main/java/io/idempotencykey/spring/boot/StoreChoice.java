@@ -19,8 +19,8 @@ final class StoreChoice {
 
     static StoreSetupException open() {
         return new StoreSetupException(
-                "The application has JPA and MongoDB, and nothing says which of them its idempotent requests write to. In"
-                        + " the other one, their writes would be neither fenced nor rolled back.",
+                "The application has JPA and MongoDB, and nothing says which of them its idempotent requests write to."
+                        + " In the other one, their writes would be neither fenced nor rolled back.",
                 "Set 'idempotency.store' to 'jpa' or 'mongo'.",
                 null);
     }
