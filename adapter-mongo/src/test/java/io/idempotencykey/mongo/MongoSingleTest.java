@@ -391,7 +391,7 @@ class MongoSingleTest {
         documents.updateOne(eq("scope " + old.id().value()), set("format", 2));
         Document strange = document(old.id());
 
-        assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
+        assertThatExceptionOfType(IdempotencyException.UnreadableKey.class)
                 .isThrownBy(() -> service.once("pay", old.id(), REQUEST, stage -> RESPONSE));
 
         assertThat(document(old.id())).isEqualTo(strange);
