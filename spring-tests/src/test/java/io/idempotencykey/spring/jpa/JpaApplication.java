@@ -17,6 +17,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 import org.springframework.boot.WebApplicationType;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.boot.builder.SpringApplicationBuilder;
@@ -54,6 +55,7 @@ final class JpaApplication implements AutoCloseable {
     }
 
     /** A database, and the application on it, which lives as long as the JVM. */
+    @SuppressWarnings("ImmutableEnumChecker") // what has started stays for all tests
     enum Database {
         H2 {
             @Override
@@ -70,19 +72,21 @@ final class JpaApplication implements AutoCloseable {
             }
         };
 
-        private JpaApplication application;
+        private @Nullable JpaApplication application;
 
         /** Makes a database with all tables. */
         abstract String url();
 
         /** The application, without any order or key. */
-        synchronized JpaApplication application() {
-            if (application == null) {
-                application = start(url());
+        JpaApplication application() {
+            JpaApplication started = application;
+            if (started == null) {
+                started = start(url());
+                application = started;
             }
-            application.jdbc().update("delete from placed_order");
-            application.jdbc().update("delete from idempotency_key");
-            return application;
+            started.jdbc().update("delete from placed_order");
+            started.jdbc().update("delete from idempotency_key");
+            return started;
         }
     }
 

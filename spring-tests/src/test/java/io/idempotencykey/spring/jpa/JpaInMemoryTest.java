@@ -8,6 +8,7 @@ import io.idempotencykey.inmemory.InMemoryKeyStore;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.spring.InnerTransactions;
 import io.idempotencykey.spring.SpringInMemoryTransactions;
+import jakarta.persistence.EntityManagerFactory;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import javax.sql.DataSource;
@@ -133,8 +134,7 @@ class JpaInMemoryTest {
 
     @Test
     void aManagerThatDoesNotSynchronizeIsRefusedByEachStage() {
-        JpaTransactionManager manager =
-                new JpaTransactionManager(application.manager().getEntityManagerFactory());
+        JpaTransactionManager manager = new JpaTransactionManager(application.bean(EntityManagerFactory.class));
         manager.setTransactionSynchronization(AbstractPlatformTransactionManager.SYNCHRONIZATION_NEVER);
 
         assertThatIllegalStateException()

@@ -16,6 +16,7 @@ import java.util.logging.Logger;
 import java.util.logging.SimpleFormatter;
 import org.aopalliance.intercept.MethodInterceptor;
 import org.aopalliance.intercept.MethodInvocation;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.springframework.aop.framework.ProxyFactory;
 import org.springframework.jdbc.core.JdbcTemplate;
@@ -104,7 +105,7 @@ class JpaInnerTransactionTest {
         assertRefused(Audit.class.getName() + ".write", () -> ((Audit) proxy.getProxy()).write());
     }
 
-    private static Object around(MethodInvocation method) throws Throwable {
+    private static @Nullable Object around(MethodInvocation method) throws Throwable {
         return method.proceed();
     }
 

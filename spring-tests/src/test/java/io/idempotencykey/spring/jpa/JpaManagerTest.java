@@ -160,12 +160,12 @@ class JpaManagerTest {
     private static PlatformTransactionManager hibernates(SessionFactory factory) {
         for (String where : new String[] {"jpa.hibernate", "hibernate5"}) {
             try {
-                return (PlatformTransactionManager)
-                        Class.forName("org.springframework.orm." + where + ".HibernateTransactionManager")
-                                .getConstructor(SessionFactory.class)
-                                .newInstance(factory);
+                return Class.forName("org.springframework.orm." + where + ".HibernateTransactionManager")
+                        .asSubclass(PlatformTransactionManager.class)
+                        .getConstructor(SessionFactory.class)
+                        .newInstance(factory);
             } catch (ClassNotFoundException e) {
-                continue;
+                // The other Spring has it.
             } catch (ReflectiveOperationException e) {
                 throw new IllegalStateException(e);
             }

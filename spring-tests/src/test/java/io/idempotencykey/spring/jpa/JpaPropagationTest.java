@@ -133,6 +133,7 @@ class JpaPropagationTest {
         assertThat(application.orders()).isEmpty();
     }
 
+    @SuppressWarnings("ImmutableEnumChecker") // each is a reference to a method
     private enum Leaving {
         REQUIRES_NEW("requiresNew", OrderService::requiresNew),
         NOT_SUPPORTED("notSupported", OrderService::notSupported);

@@ -5,6 +5,7 @@ import jakarta.persistence.GeneratedValue;
 import jakarta.persistence.GenerationType;
 import jakarta.persistence.Id;
 import jakarta.persistence.Table;
+import org.jspecify.annotations.Nullable;
 
 /** What the application writes. */
 @Entity
@@ -15,9 +16,10 @@ public class PlacedOrder {
 
     @Id
     @GeneratedValue(strategy = GenerationType.IDENTITY)
+    @Nullable
     Long id;
 
-    String name;
+    String name = "";
 
     protected PlacedOrder() {}
 

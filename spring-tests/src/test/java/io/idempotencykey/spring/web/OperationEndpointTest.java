@@ -10,6 +10,7 @@ import io.idempotencykey.service.Operation;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.Min;
 import java.net.http.HttpResponse;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -120,7 +121,7 @@ class OperationEndpointTest {
     void theParametersAreTheBodysMembersThePathsVariablesAndTheQuery() {
         client.post("/carts/42/complete?express=1", key, "{\"amount\": 7, \"currency\": \"EUR\"}");
 
-        assertThat(carts.seen.get().parametersJson())
+        assertThat(Objects.requireNonNull(carts.seen.get()).parametersJson())
                 .isEqualTo("{\"?\":\"express=1\",\"amount\":7,\"currency\":\"EUR\",\"{cart}\":\"42\"}");
     }
 

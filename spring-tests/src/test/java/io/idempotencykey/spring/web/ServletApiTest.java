@@ -11,6 +11,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -70,10 +71,10 @@ class ServletApiTest {
     }
 
     /** Servlet 6.1's methods, which Spring Boot 3 doesn't have. */
-    private static final Method REDIRECT = ClassUtils.getMethodIfAvailable(
+    private static final @Nullable Method REDIRECT = ClassUtils.getMethodIfAvailable(
             HttpServletResponse.class, "sendRedirect", String.class, int.class, boolean.class);
 
-    private static final Method CHARSET =
+    private static final @Nullable Method CHARSET =
             ClassUtils.getMethodIfAvailable(HttpServletResponse.class, "setCharacterEncoding", Charset.class);
 
     private static void call(String name, HttpServletResponse response, Object... arguments)

@@ -8,6 +8,7 @@ import jakarta.validation.constraints.NotBlank;
 import java.net.URI;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
@@ -113,9 +114,9 @@ class Shop {
 
         private Purchase sell(NewPurchase purchase) {
             calls.incrementAndGet();
-            before.get().run();
+            Objects.requireNonNull(before.get()).run();
             Purchase sold = selling.sell(purchase);
-            after.get().run();
+            Objects.requireNonNull(after.get()).run();
             return sold;
         }
 
