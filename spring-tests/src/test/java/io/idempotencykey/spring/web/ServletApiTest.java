@@ -10,6 +10,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
+import java.util.Objects;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
@@ -79,7 +80,7 @@ class ServletApiTest {
 
     private static void call(String name, HttpServletResponse response, Object... arguments)
             throws ReflectiveOperationException {
-        (name.equals("sendRedirect") ? REDIRECT : CHARSET).invoke(response, arguments);
+        Objects.requireNonNull(name.equals("sendRedirect") ? REDIRECT : CHARSET).invoke(response, arguments);
     }
 
     @BeforeAll
