@@ -87,7 +87,8 @@ class HexagonTest {
         Pattern block = Pattern.compile("\\bsynchronized\\s*\\(");
         assertThat(block.matcher("synchronized (this) {").find()).isTrue();
         List<Path> sources = new ArrayList<>();
-        for (String module : List.of("core", "adapter-inmemory", "adapter-jpa", "adapter-mongo")) {
+        for (String module :
+                List.of("core", "adapter-inmemory", "adapter-jpa", "adapter-mongo", "spring", "spring-boot-starter")) {
             try (Stream<Path> files = Files.walk(Path.of("..", module, "src", "main", "java"))) {
                 files.filter(file -> file.toString().endsWith(".java")).forEach(sources::add);
             }
