@@ -6,6 +6,7 @@ module io.idempotencykey.spring {
     requires static transitive io.idempotencykey.jpa;
     requires static transitive io.idempotencykey.mongo;
     requires static transitive org.jspecify;
+    requires spring.aop;
     requires transitive spring.beans;
     requires transitive spring.context;
     requires transitive spring.core;

@@ -15,7 +15,7 @@ import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
-import org.springframework.context.ApplicationContext;
+import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Import;
 
@@ -110,7 +110,7 @@ class IdempotencyAutoConfiguration {
     /** Where nothing acts upon the annotation, as without Spring MVC, it is refused. */
     @Bean
     @ConditionalOnMissingBean(type = "io.idempotencykey.spring.web.IdempotentHandlerAdapter")
-    SmartInitializingSingleton idempotentMethodsCheck(ApplicationContext application) {
+    SmartInitializingSingleton idempotentMethodsCheck(ConfigurableApplicationContext application) {
         return () -> IdempotentMethods.checkAllAreAmong(Set.of(), application);
     }
 }

@@ -26,6 +26,7 @@ import org.springframework.context.annotation.Configuration;
 import org.springframework.http.ResponseEntity;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.stereotype.Controller;
+import org.springframework.transaction.annotation.Transactional;
 import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.multipart.MultipartFile;
@@ -41,6 +42,18 @@ class StartTest {
     static class Application {}
 
     static class OnAService {
+        @Idempotent
+        public void place() {}
+    }
+
+    interface Placing {
+        void place();
+    }
+
+    /** A proxy stands for it that knows the interface only. */
+    static class OnAProxiedService implements Placing {
+        @Override
+        @Transactional
         @Idempotent
         public void place() {}
     }
@@ -138,6 +151,7 @@ class StartTest {
     static List<Arguments> refused() {
         return List.of(
                 Arguments.of(OnAService.class, "isn't a handler method of Spring MVC"),
+                Arguments.of(OnAProxiedService.class, "isn't a handler method of Spring MVC"),
                 Arguments.of(WithAView.class, "return a body (@ResponseBody)"),
                 Arguments.of(WithAFuture.class, "return the value itself"),
                 Arguments.of(WithAStream.class, "return the value itself"),
@@ -152,7 +166,8 @@ class StartTest {
     @ParameterizedTest
     @MethodSource("refused")
     void anAnnotationThatCantHaveItsEffectIsRefused(Class<?> annotated, String says) {
-        assertThatThrownBy(() -> Started.of(List.of(Application.class, annotated), IN_MEMORY)
+        assertThatThrownBy(() -> Started.of(
+                                List.of(Application.class, annotated), IN_MEMORY, "spring.aop.proxy-target-class=false")
                         .close())
                 .hasStackTraceContaining(says);
     }

@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.ApplicationContextAware;
+import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.core.Ordered;
 import org.springframework.format.datetime.standard.DurationFormatterUtils;
 import org.springframework.web.method.HandlerMethod;
@@ -289,7 +290,9 @@ public final class IdempotentHandlerAdapter<T>
                 }
             }
         }
-        IdempotentMethods.checkAllAreAmong(handlers, application);
+        if (application instanceof ConfigurableApplicationContext configurable) {
+            IdempotentMethods.checkAllAreAmong(handlers, configurable);
+        }
     }
 
     @Override

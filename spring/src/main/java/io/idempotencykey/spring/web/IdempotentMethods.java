@@ -2,7 +2,8 @@ package io.idempotencykey.spring.web;
 
 import java.lang.reflect.Method;
 import java.util.Set;
-import org.springframework.context.ApplicationContext;
+import org.springframework.aop.framework.autoproxy.AutoProxyUtils;
+import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.core.MethodIntrospector;
 import org.springframework.core.MethodIntrospector.MetadataLookup;
 import org.springframework.core.annotation.AnnotatedElementUtils;
@@ -17,12 +18,12 @@ public final class IdempotentMethods {
      * Refuses annotations that nobody acts upon.
      *
      * @param handled the methods for which somebody does
-     * @param application whose beans are looked through
+     * @param application whose beans are looked through, behind their proxies
      * @throws IllegalStateException if another method of a bean has the annotation
      */
-    public static void checkAllAreAmong(Set<Method> handled, ApplicationContext application) {
+    public static void checkAllAreAmong(Set<Method> handled, ConfigurableApplicationContext application) {
         for (String name : application.getBeanDefinitionNames()) {
-            Class<?> found = application.getType(name, false);
+            Class<?> found = AutoProxyUtils.determineTargetClass(application.getBeanFactory(), name);
             Class<?> type = found == null ? Object.class : ClassUtils.getUserClass(found);
             if (AnnotationUtils.isCandidateClass(type, Idempotent.class)) {
                 MetadataLookup<Boolean> isAnnotated =
