@@ -42,10 +42,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Runs the program as a process, and checks its output, its exit codes, its end, and what is left after a kill. */
 @Execution(ExecutionMode.CONCURRENT)
 class ProcessTest {
-    /** MongoDB ends the transactions of a dead or paused process after a minute, and PostgreSQL never does. */
     /** With its name and four characters more, as much as the library stores of headers. */
     private static final String LONGEST_CONTENT_TYPE = "text/plain; a=" + "x".repeat(6_144 - 12 - 4 - 14);
 
+    /** MongoDB ends the transactions of a dead or paused process after a minute, and PostgreSQL never does. */
     private static final Duration LONG_BEFORE_A_DATABASE_WOULD_END_THEM = Duration.ofSeconds(40);
 
     private final HttpClient client =
