@@ -3,6 +3,7 @@ package io.idempotencykey.spring.web;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import jakarta.servlet.Filter;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.lang.reflect.Method;
@@ -10,6 +11,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Objects;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +19,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
+import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
@@ -43,6 +46,30 @@ class ServletApiTest {
         @Idempotent("redirect")
         void redirect(HttpServletResponse response) throws ReflectiveOperationException {
             call("sendRedirect", response, "/elsewhere", 303, false);
+        }
+
+        @PostMapping("/headers")
+        @Idempotent("headers")
+        void headers(HttpServletResponse response) {
+            response.setHeader("Cache-Control", "private");
+            response.addHeader("Vary", "Accept");
+            response.setStatus(response.containsHeader("Vary") ? 204 : 500);
+        }
+
+        @PostMapping("/no-content")
+        @Idempotent("no-content")
+        ResponseEntity<String> noContent() {
+            return ResponseEntity.status(204).body("which no client gets");
+        }
+
+        /** As security's and CORS's do. */
+        @Bean
+        Filter settingHeaders() {
+            return (request, response, chain) -> {
+                ((HttpServletResponse) response).setHeader("Cache-Control", "no-store");
+                ((HttpServletResponse) response).addHeader("Vary", "Origin");
+                chain.doFilter(request, response);
+            };
         }
 
         @PostMapping("/charset")
@@ -126,6 +153,28 @@ class ServletApiTest {
         assertThat(retry.headers().firstValue("Location"))
                 .hasValue("/elsewhere")
                 .isEqualTo(first.headers().firstValue("Location"));
+        assertThat(retry.headers().firstValue("Idempotency-Replayed")).hasValue("true");
+    }
+
+    @Test
+    void headersOfFiltersAreReplacedAndAddedToAsBefore() {
+        HttpResponse<String> first = post("/headers", "text/plain", "");
+        HttpResponse<String> retry = post("/headers", "text/plain", "");
+
+        assertThat(first.statusCode()).isEqualTo(204);
+        for (HttpResponse<String> response : List.of(first, retry)) {
+            assertThat(response.headers().allValues("Cache-Control")).containsExactly("private");
+            assertThat(response.headers().allValues("Vary")).containsExactly("Origin", "Accept");
+        }
+    }
+
+    @Test
+    void aBodyThatTheStatusDoesntAllowIsLeftOut() {
+        HttpResponse<String> first = post("/no-content", "text/plain", "");
+        HttpResponse<String> retry = post("/no-content", "text/plain", "");
+
+        assertThat(first.statusCode()).isEqualTo(204);
+        assertThat(retry.statusCode()).isEqualTo(204);
         assertThat(retry.headers().firstValue("Idempotency-Replayed")).hasValue("true");
     }
 

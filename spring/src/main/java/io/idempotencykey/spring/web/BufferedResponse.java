@@ -22,6 +22,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /** What a handler answers, kept apart from the client's response, which gets it once it is stored. */
@@ -31,7 +32,16 @@ final class BufferedResponse extends HttpServletResponseWrapper {
 
     private static final Set<Integer> RETRYABLE = Set.of(408, 409, 425, 429);
 
+    /** Whose bodies a container drops (RFC 9110, section 15). */
+    private static final Set<Integer> WITHOUT_BODY = Set.of(204, 205, 304);
+
+    /** Headers whose values of several writers belong together. */
+    private static final Set<String> COMBINED = Set.of("link", "vary");
+
     private final Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+    /** The headers that were set, and not added to what filters have set. */
+    private final Set<String> replacing = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
+
     private final List<Cookie> cookies = new ArrayList<>();
     private final Body body = new Body();
     private int status = SC_OK;
@@ -81,7 +91,7 @@ final class BufferedResponse extends HttpServletResponseWrapper {
 
     /** Gives the client everything, headers and cookies that aren't stored among it. */
     void writeTo(HttpServletResponse response) throws IOException {
-        headers.forEach((name, values) -> values.forEach(value -> response.addHeader(name, value)));
+        headers.forEach((name, values) -> write(name, values, replacing.contains(name), response));
         cookies.forEach(response::addCookie);
         if (isError) {
             if (error == null) {
@@ -101,10 +111,20 @@ final class BufferedResponse extends HttpServletResponseWrapper {
     static void write(Response stored, HttpServletResponse response) throws IOException {
         stored.headers().forEach((name, values) -> {
             if (!name.equalsIgnoreCase("Content-Type")) {
-                values.forEach(value -> response.addHeader(name, value));
+                write(name, values, !COMBINED.contains(name.toLowerCase(Locale.ROOT)), response);
             }
         });
         write(response, stored.status(), stored.header("Content-Type"), stored.body());
+    }
+
+    private static void write(String name, List<String> values, boolean replaces, HttpServletResponse response) {
+        for (int i = 0; i < values.size(); i++) {
+            if (i == 0 && replaces) {
+                response.setHeader(name, values.get(i));
+            } else {
+                response.addHeader(name, values.get(i));
+            }
+        }
     }
 
     private static void write(HttpServletResponse response, int status, @Nullable String contentType, byte[] body)
@@ -124,7 +144,7 @@ final class BufferedResponse extends HttpServletResponseWrapper {
         if (writer != null) {
             writer.flush();
         }
-        return body.bytes.toByteArray();
+        return WITHOUT_BODY.contains(status) ? new byte[0] : body.bytes.toByteArray();
     }
 
     @Override
@@ -193,7 +213,7 @@ final class BufferedResponse extends HttpServletResponseWrapper {
 
     @Override
     public boolean containsHeader(String name) {
-        return !getHeaders(name).isEmpty();
+        return !getHeaders(name).isEmpty() || super.containsHeader(name);
     }
 
     @Override
@@ -204,6 +224,7 @@ final class BufferedResponse extends HttpServletResponseWrapper {
             headers.remove(name);
         } else if (!name.equalsIgnoreCase("Content-Length")) {
             headers.put(name, new ArrayList<>(List.of(value)));
+            replacing.add(name);
         }
     }
 
@@ -359,6 +380,7 @@ final class BufferedResponse extends HttpServletResponseWrapper {
     public void reset() {
         resetBuffer();
         headers.clear();
+        replacing.clear();
         cookies.clear();
         status = SC_OK;
         isError = false;

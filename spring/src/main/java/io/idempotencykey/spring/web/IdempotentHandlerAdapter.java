@@ -197,9 +197,15 @@ public final class IdempotentHandlerAdapter<T>
          *
          * @param waitAtMost 0 to 24 hours
          * @return this
+         * @throws IllegalArgumentException if it is out of bounds
          */
         public Builder<T> waitAtMost(Duration waitAtMost) {
-            this.waitAtMost = Objects.requireNonNull(waitAtMost, "argument 'waitAtMost' is null; 0 is not to wait");
+            Objects.requireNonNull(waitAtMost, "argument 'waitAtMost' is null; 0 is not to wait");
+            if (waitAtMost.isNegative() || waitAtMost.compareTo(Duration.ofHours(24)) > 0) {
+                throw new IllegalArgumentException(
+                        "argument 'waitAtMost' is " + waitAtMost + "; allowed: 0 to 24 hours");
+            }
+            this.waitAtMost = waitAtMost;
             return this;
         }
 
