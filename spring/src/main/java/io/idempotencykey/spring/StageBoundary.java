@@ -146,7 +146,7 @@ final class StageBoundary implements TransactionSynchronization {
         String method = method();
         switch (inner) {
             case REFUSED -> {
-                refusal = new IllegalStateException(method + " leaves the stage's transaction (REQUIRES_NEW,"
+                refusal = new StageMisuseException(method + " leaves the stage's transaction (REQUIRES_NEW,"
                         + " NOT_SUPPORTED, or another transaction manager): what it writes would be neither fenced nor"
                         + " rolled back with the stage, and a retry would write it again. Let it join the transaction"
                         + " (REQUIRED), call it outside the stage, or allow it with InnerTransactions.LOGGED");

@@ -37,7 +37,7 @@ class HttpConfiguration {
         return adapter(
                 keys,
                 operations.orderedStream().toList(),
-                scope.getIfUnique(KeyScope::principal),
+                scope.getIfAvailable(KeyScope::principal),
                 properties,
                 errorPage(properties.http(), application));
     }
@@ -72,7 +72,10 @@ class HttpConfiguration {
             return http.errorPage();
         }
         Environment environment = application.getEnvironment();
-        return environment.getProperty("spring.web.error.path", environment.getProperty("server.error.path", "/error"));
+        String servlet = environment.getProperty("spring.mvc.servlet.path", "/");
+        return (servlet.endsWith("/") ? servlet.substring(0, servlet.length() - 1) : servlet)
+                + environment.getProperty(
+                        "spring.web.error.path", environment.getProperty("server.error.path", "/error"));
     }
 
     @Bean

@@ -38,6 +38,7 @@ import org.springframework.context.annotation.Import;
 @Import({
     JpaStoreConfiguration.class,
     MongoStoreConfiguration.class,
+    MongoStoreCheck.class,
     InMemoryJpaStoreConfiguration.class,
     InMemoryStoreConfiguration.class,
     HttpConfiguration.class

@@ -8,7 +8,6 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.KeyListener;
 import io.idempotencykey.spring.SpringMongoKeyStore;
 import org.springframework.beans.factory.ObjectProvider;
-import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
@@ -17,8 +16,6 @@ import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.data.mongodb.MongoDatabaseFactory;
-import org.springframework.data.mongodb.MongoTransactionManager;
-import org.springframework.data.mongodb.core.MongoOperations;
 
 /** The store of an application with Spring Data MongoDB. */
 @Configuration(proxyBeanMethods = false)
@@ -55,27 +52,6 @@ class MongoStoreConfiguration {
                             + " 'in-memory'.",
                     e);
         }
-    }
-
-    /** What is written with a template over another factory would be no part of a request's transaction. */
-    @Bean
-    SmartInitializingSingleton idempotencyMongoCheck(
-            SpringMongoKeyStore store,
-            ObjectProvider<MongoOperations> templates,
-            ObjectProvider<MongoTransactionManager> managers) {
-        return () -> {
-            boolean covers = templates.stream().allMatch(store::covers)
-                    && managers.stream().allMatch(store::covers);
-            if (!covers) {
-                throw new StoreSetupException(
-                        "The application has a MongoTemplate or a MongoTransactionManager over another"
-                                + " MongoDatabaseFactory than its idempotency keys. What it writes would be neither"
-                                + " fenced nor rolled back with a request.",
-                        "Make it over the MongoDatabaseFactory bean, or declare a SpringMongoKeyStore bean of your own"
-                                + " over the factory that requests write to.",
-                        null);
-            }
-        };
     }
 
     @Bean

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.mongodb.client.MongoClient;
+import io.idempotencykey.mongo.MongoKeyStore;
 import io.idempotencykey.spring.MongoServer;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
@@ -166,6 +167,20 @@ class HttpOnMongoTest {
         }
         assertThat(purchases.findByItem(item)).hasSize(1);
         assertThat(purchases.findByItem("receipt for " + item)).hasSize(1);
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    static class WithAPlainStore {
+        @Bean
+        MongoKeyStore store(MongoClient client) {
+            return new MongoKeyStore(client, MongoServer.newDatabase(), "keys");
+        }
+    }
+
+    @Test
+    void aStoreInWhoseTransactionsTemplatesHaveNoPartIsRefused() {
+        assertThatThrownBy(() -> run(Shop.class, WithAPlainStore.class).close())
+                .hasStackTraceContaining("is a MongoKeyStore, in whose transactions");
     }
 
     @Configuration(proxyBeanMethods = false)

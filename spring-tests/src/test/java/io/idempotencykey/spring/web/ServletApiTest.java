@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import jakarta.servlet.Filter;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+import java.io.IOException;
 import java.lang.reflect.Method;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -46,6 +47,37 @@ class ServletApiTest {
         @Idempotent("redirect")
         void redirect(HttpServletResponse response) throws ReflectiveOperationException {
             call("sendRedirect", response, "/elsewhere", 303, false);
+        }
+
+        private final HttpServletRequest injectedRequest;
+        private final HttpServletResponse injectedResponse;
+
+        Servlets(HttpServletRequest injectedRequest, HttpServletResponse injectedResponse) {
+            this.injectedRequest = injectedRequest;
+            this.injectedResponse = injectedResponse;
+        }
+
+        @PostMapping("/injected")
+        @Idempotent("injected")
+        void injected() throws IOException {
+            injectedResponse.setStatus(202);
+            injectedResponse.setContentType("text/plain");
+            injectedResponse
+                    .getWriter()
+                    .print("got "
+                            + new String(injectedRequest.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
+        }
+
+        @PostMapping("/injected-error")
+        @Idempotent("injected-error")
+        void injectedError() throws IOException {
+            injectedResponse.sendError(410, "gone");
+        }
+
+        @PostMapping("/umlaut")
+        @Idempotent("umlaut")
+        void umlaut(HttpServletResponse response) {
+            response.setHeader("Content-Disposition", "attachment; filename=\u00e4");
         }
 
         @PostMapping("/headers")
@@ -94,7 +126,8 @@ class ServletApiTest {
 
         @ExceptionHandler
         ResponseEntity<String> every(Exception exception) {
-            return ResponseEntity.internalServerError().body("every exception comes here");
+            int status = exception instanceof IllegalStateException ? 400 : 500;
+            return ResponseEntity.status(status).body("every exception comes here");
         }
     }
 
@@ -154,6 +187,39 @@ class ServletApiTest {
                 .hasValue("/elsewhere")
                 .isEqualTo(first.headers().firstValue("Location"));
         assertThat(retry.headers().firstValue("Idempotency-Replayed")).hasValue("true");
+    }
+
+    @Test
+    void whatIsInjectedIsTheRunsOwn() {
+        HttpResponse<String> first = post("/injected", "text/plain", "body");
+        HttpResponse<String> retry = post("/injected", "text/plain", "body");
+
+        for (HttpResponse<String> response : List.of(first, retry)) {
+            assertThat(response.statusCode()).isEqualTo(202);
+            assertThat(response.body()).isEqualTo("got body");
+        }
+        assertThat(retry.headers().firstValue("Idempotency-Replayed")).hasValue("true");
+    }
+
+    @Test
+    void anErrorThroughWhatIsInjectedIsStored() {
+        HttpResponse<String> first = post("/injected-error", "text/plain", "");
+        HttpResponse<String> retry = post("/injected-error", "text/plain", "");
+
+        assertThat(first.statusCode()).isEqualTo(410);
+        assertThat(retry.statusCode()).isEqualTo(410);
+        assertThat(retry.body()).isEqualTo(first.body()).contains("410");
+    }
+
+    /** Though the application's handler of every exception gives it a status. */
+    @Test
+    void whatCantBeStoredIsNoAnswer() {
+        HttpResponse<String> first = post("/umlaut", "text/plain", "");
+        HttpResponse<String> retry = post("/umlaut", "text/plain", "");
+
+        assertThat(first.statusCode()).isEqualTo(400);
+        assertThat(retry.statusCode()).isEqualTo(400);
+        assertThat(retry.headers().firstValue("Idempotency-Replayed")).isEmpty();
     }
 
     @Test

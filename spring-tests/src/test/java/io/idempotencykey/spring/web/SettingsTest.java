@@ -108,6 +108,15 @@ class SettingsTest {
     }
 
     @Test
+    void aRequestWithoutAScopeIsRefused() {
+        HttpResponse<String> response =
+                application.client().post("/echo", "text", request -> request.header("X-Request-Key", "scopeless"));
+
+        assertThat(response.statusCode()).isEqualTo(400);
+        assertThat(response.body()).contains("doesn't say whose key it has");
+    }
+
+    @Test
     void whatIsStoredDoesntHoldTheBodyButTheNameAndTheTimeToLive() {
         post("one", "stored", "secret");
         IdempotencyKey key = application.bean(IdempotencyKeyService.class).retrieve(KeyId.of("one", "stored"));

@@ -23,13 +23,17 @@ import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.core.Ordered;
 import org.springframework.http.ResponseEntity;
 import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.scheduling.annotation.Async;
 import org.springframework.stereotype.Controller;
 import org.springframework.transaction.annotation.Transactional;
 import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.multipart.MultipartFile;
+import org.springframework.web.servlet.mvc.method.annotation.RequestMappingHandlerAdapter;
 import org.springframework.web.servlet.mvc.method.annotation.StreamingResponseBody;
 
 /** An application that would be without the guarantee doesn't start, and says what to change. */
@@ -95,6 +99,81 @@ class StartTest {
     }
 
     @RestController
+    static class WithAThreadOfItsOwn {
+        @Async
+        @PostMapping("/orders")
+        @Idempotent
+        public void place() {}
+    }
+
+    @RequestMapping("/orders")
+    interface OrdersOverHttp {
+        @PostMapping
+        String place();
+    }
+
+    /** A proxy stands for it, whose only methods are the interface's. */
+    @RestController
+    static class BehindAnInterface implements OrdersOverHttp {
+        @Override
+        @Transactional
+        @Idempotent
+        public String place() {
+            return "";
+        }
+    }
+
+    @RestController
+    static class WithAnOperationBehindAdvice {
+        @PostMapping("/orders")
+        @Transactional
+        @Idempotent(operation = "place-order")
+        public void place() {}
+
+        @Bean
+        static Operation<?> placeOrder(IdempotencyKeyService<?> keys) {
+            return keys.operation("place-order")
+                    .respond(RecoveryPoint.STARTED, stage -> Response.of(204, new byte[0]))
+                    .build();
+        }
+    }
+
+    static class WithAnAdapterOfTheSamePrecedence {
+        @Bean
+        RequestMappingHandlerAdapter another() {
+            RequestMappingHandlerAdapter adapter = new RequestMappingHandlerAdapter();
+            adapter.setOrder(Ordered.HIGHEST_PRECEDENCE);
+            return adapter;
+        }
+
+        @Bean
+        WithAnIdempotentMethod controller() {
+            return new WithAnIdempotentMethod();
+        }
+    }
+
+    @RestController
+    static class WithAnIdempotentMethod {
+        @PostMapping("/orders")
+        @Idempotent
+        public String place() {
+            return "";
+        }
+    }
+
+    static class WithTwoScopes {
+        @Bean
+        KeyScope one() {
+            return request -> "one";
+        }
+
+        @Bean
+        KeyScope two() {
+            return request -> "two";
+        }
+    }
+
+    @RestController
     static class WithOneNameForTwo {
         @PostMapping("/orders")
         @Idempotent("order")
@@ -156,6 +235,11 @@ class StartTest {
                 Arguments.of(WithAFuture.class, "return the value itself"),
                 Arguments.of(WithAStream.class, "return the value itself"),
                 Arguments.of(WithAFile.class, "multipart"),
+                Arguments.of(WithAThreadOfItsOwn.class, "is @Async"),
+                Arguments.of(BehindAnInterface.class, "isn't a handler method of Spring MVC"),
+                Arguments.of(WithAnOperationBehindAdvice.class, "has advice, such as method security"),
+                Arguments.of(WithAnAdapterOfTheSamePrecedence.class, "has the highest precedence, too"),
+                Arguments.of(WithTwoScopes.class, "expected single matching bean but found 2: one,two"),
                 Arguments.of(WithOneNameForTwo.class, "another method has the name 'order'"),
                 Arguments.of(WithAnIllegalName.class, "place order"),
                 Arguments.of(WithAnIllegalLease.class, "lease"),

@@ -1,6 +1,7 @@
 package io.idempotencykey.spring.web;
 
 import io.idempotencykey.Response;
+import io.idempotencykey.spring.StageMisuseException;
 import jakarta.servlet.ServletOutputStream;
 import jakarta.servlet.WriteListener;
 import jakarta.servlet.http.Cookie;
@@ -82,11 +83,19 @@ final class BufferedResponse extends HttpServletResponseWrapper {
         for (String name : getHeaderNames()) {
             if (names.contains(name.toLowerCase(Locale.ROOT))) {
                 for (String value : getHeaders(name)) {
-                    stored = stored.withHeader(name, value);
+                    stored = withHeader(stored, name, value);
                 }
             }
         }
         return stored;
+    }
+
+    private static Response withHeader(Response response, String name, String value) {
+        try {
+            return response.withHeader(name, value);
+        } catch (IllegalArgumentException e) {
+            throw new StageMisuseException("the header " + name + " can't be stored: " + e.getMessage());
+        }
     }
 
     /** Gives the client everything, headers and cookies that aren't stored among it. */
@@ -330,6 +339,7 @@ final class BufferedResponse extends HttpServletResponseWrapper {
     @Override
     public void setLocale(Locale locale) {
         this.locale = locale;
+        setHeader("Content-Language", locale.toLanguageTag());
     }
 
     @Override
@@ -405,7 +415,7 @@ final class BufferedResponse extends HttpServletResponseWrapper {
 
         private int room(int more, int value) {
             if (bytes.size() + more > MOST_BYTES) {
-                throw new IllegalStateException("the response of an idempotent handler method has more than "
+                throw new StageMisuseException("the response of an idempotent handler method has more than "
                         + MOST_BYTES + " bytes, which is the most that can be stored");
             }
             return value;

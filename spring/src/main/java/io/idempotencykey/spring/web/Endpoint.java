@@ -19,11 +19,15 @@ import java.util.concurrent.Future;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.springframework.aop.framework.Advised;
+import org.springframework.aop.framework.DefaultAdvisorChainFactory;
+import org.springframework.aop.support.AopUtils;
 import org.springframework.core.MethodParameter;
 import org.springframework.core.ReactiveAdapterRegistry;
 import org.springframework.core.ResolvableType;
 import org.springframework.core.annotation.AnnotatedElementUtils;
 import org.springframework.http.HttpEntity;
+import org.springframework.scheduling.annotation.Async;
 import org.springframework.web.ErrorResponse;
 import org.springframework.web.bind.annotation.ResponseBody;
 import org.springframework.web.context.request.async.DeferredResult;
@@ -39,6 +43,7 @@ import org.springframework.web.servlet.mvc.method.annotation.StreamingResponseBo
  * @param <T> the store's transaction handle
  */
 final class Endpoint<T> {
+    private static final DefaultAdvisorChainFactory ADVICE = new DefaultAdvisorChainFactory();
     private static final List<Class<?>> ASYNCHRONOUS = List.of(
             Callable.class,
             CompletionStage.class,
@@ -73,6 +78,7 @@ final class Endpoint<T> {
         this.isolation = isolation;
         Method method = handler.getMethod();
         checkParameters(handler);
+        checkThread(handler);
         if (annotation.operation().isEmpty()) {
             this.operation = null;
             this.name = annotation.value().isEmpty()
@@ -99,6 +105,7 @@ final class Endpoint<T> {
                                 + operations.keySet());
             }
             this.name = annotation.operation();
+            checkAdvice(handler);
         }
     }
 
@@ -111,6 +118,26 @@ final class Endpoint<T> {
                         "takes a multipart request, whose retries differ in their boundary; let clients send the file"
                                 + " as the body");
             }
+        }
+    }
+
+    private static void checkThread(HandlerMethod handler) {
+        if (handler.hasMethodAnnotation(Async.class)
+                || AnnotatedElementUtils.hasAnnotation(handler.getBeanType(), Async.class)) {
+            throw refused(handler, "is @Async, and so runs outside of the transaction; let it run on its own thread");
+        }
+    }
+
+    /** What an operation runs in place of has no part in it, and neither has what guards it. */
+    private static void checkAdvice(HandlerMethod handler) {
+        if (handler.getBean() instanceof Advised advised
+                && !ADVICE.getInterceptorsAndDynamicInterceptionAdvice(
+                                advised, handler.getMethod(), AopUtils.getTargetClass(advised))
+                        .isEmpty()) {
+            throw refused(
+                    handler,
+                    "has advice, such as method security, which wouldn't run, because an operation runs in its place;"
+                            + " secure the path, or the operation's own code");
         }
     }
 
@@ -178,7 +205,7 @@ final class Endpoint<T> {
         return !isOneOf(annotation.releases(), failure) && (hasFinalStatus || isOneOf(annotation.answers(), failure));
     }
 
-    private static boolean isOneOf(Class<? extends Throwable>[] types, Throwable failure) {
+    private static boolean isOneOf(Class<? extends Exception>[] types, Throwable failure) {
         return Arrays.stream(types).anyMatch(type -> type.isInstance(failure));
     }
 }

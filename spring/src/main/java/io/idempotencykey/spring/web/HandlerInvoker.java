@@ -1,5 +1,6 @@
 package io.idempotencykey.spring.web;
 
+import io.idempotencykey.spring.StageMisuseException;
 import jakarta.servlet.RequestDispatcher;
 import jakarta.servlet.ServletException;
 import jakarta.servlet.http.HttpServletRequest;
@@ -12,6 +13,9 @@ import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.BeanFactoryUtils;
 import org.springframework.context.ApplicationContext;
 import org.springframework.core.annotation.AnnotationAwareOrderComparator;
+import org.springframework.web.context.request.RequestAttributes;
+import org.springframework.web.context.request.RequestContextHolder;
+import org.springframework.web.context.request.ServletRequestAttributes;
 import org.springframework.web.context.request.async.WebAsyncUtils;
 import org.springframework.web.method.HandlerMethod;
 import org.springframework.web.servlet.HandlerExceptionResolver;
@@ -68,13 +72,14 @@ final class HandlerInvoker extends RequestMappingHandlerAdapter {
      */
     void invoke(HttpServletRequest request, HttpServletResponse response, HandlerMethod method, Runnable reached)
             throws Exception {
-        ModelAndView view = handle(request, response, new WatchedMethod(method, reached));
+        ModelAndView view =
+                exposed(request, response, () -> handle(request, response, new WatchedMethod(method, reached)));
         if (view != null) {
-            throw new IllegalStateException(
+            throw new StageMisuseException(
                     method + " answers with a view, which is rendered after the transaction; return a body");
         }
         if (WebAsyncUtils.getAsyncManager(request).isConcurrentHandlingStarted()) {
-            throw new IllegalStateException(
+            throw new StageMisuseException(
                     method + " answers asynchronously, after the transaction; return the value itself");
         }
     }
@@ -83,13 +88,56 @@ final class HandlerInvoker extends RequestMappingHandlerAdapter {
     boolean resolves(HttpServletRequest request, BufferedResponse response, HandlerMethod method, Exception failure) {
         // What the method would have produced doesn't bind what its exception does.
         request.removeAttribute(HandlerMapping.PRODUCIBLE_MEDIA_TYPES_ATTRIBUTE);
-        for (HandlerExceptionResolver resolver : resolvers) {
-            ModelAndView view = resolver.resolveException(request, response, method, failure);
-            if (view != null) {
-                return view.isEmpty();
+        return exposed(request, response, () -> {
+            for (HandlerExceptionResolver resolver : resolvers) {
+                ModelAndView view = resolver.resolveException(request, response, method, failure);
+                if (view != null) {
+                    return view.isEmpty();
+                }
             }
+            return false;
+        });
+    }
+
+    private interface Work<R, X extends Exception> {
+        R run() throws X;
+    }
+
+    /** Lets requests and responses that are injected be those of this run, too. */
+    private static <R, X extends Exception> R exposed(
+            HttpServletRequest request, HttpServletResponse response, Work<R, X> work) throws X {
+        RequestAttributes outer = RequestContextHolder.getRequestAttributes();
+        if (!(outer instanceof ServletRequestAttributes)) {
+            return work.run();
         }
-        return false;
+        ExposedAttributes exposed = new ExposedAttributes(request, response, outer);
+        RequestContextHolder.setRequestAttributes(exposed);
+        try {
+            return work.run();
+        } finally {
+            RequestContextHolder.setRequestAttributes(outer);
+            exposed.updateAccessedSessionAttributes();
+        }
+    }
+
+    /** What a run's code is given by injection; what it leaves to be destroyed ends with the whole request. */
+    private static final class ExposedAttributes extends ServletRequestAttributes {
+        private final RequestAttributes outer;
+
+        ExposedAttributes(HttpServletRequest request, HttpServletResponse response, RequestAttributes outer) {
+            super(request, response);
+            this.outer = outer;
+        }
+
+        @Override
+        public void registerDestructionCallback(String name, Runnable callback, int scope) {
+            outer.registerDestructionCallback(name, callback, scope);
+        }
+
+        @Override
+        protected void updateAccessedSessionAttributes() {
+            super.updateAccessedSessionAttributes();
+        }
     }
 
     /** Lets the application's error page make the body of an error that has none, as the container would. */

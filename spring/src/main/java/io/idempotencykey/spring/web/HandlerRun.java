@@ -3,9 +3,11 @@ package io.idempotencykey.spring.web;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.Response;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
+import io.idempotencykey.spring.StageMisuseException;
 import jakarta.servlet.http.HttpServletResponse;
 import java.time.Duration;
 import java.util.IdentityHashMap;
@@ -125,7 +127,8 @@ final class HandlerRun<T> {
 
     /** What the application answers to an exception of the method, after the rollback; nothing if that isn't final. */
     private Optional<Response> answerTo(Throwable thrown) {
-        if (thrown instanceof NotStored || !(thrown instanceof Exception exception)) {
+        boolean isMisuse = StoreFailure.chain(thrown).stream().anyMatch(StageMisuseException.class::isInstance);
+        if (thrown instanceof NotStored || isMisuse || !(thrown instanceof Exception exception)) {
             return Optional.empty();
         }
         BufferedResponse buffer = new BufferedResponse(response);

@@ -82,14 +82,14 @@ public @interface Idempotent {
      *
      * @return classes, with their subclasses; default: none
      */
-    Class<? extends Throwable>[] answers() default {};
+    Class<? extends Exception>[] answers() default {};
 
     /**
      * Exceptions that aren't answers whatever status the application gives them, such as a 404 of what may still come.
      *
      * @return classes, with their subclasses; they win over {@link #answers}; default: none
      */
-    Class<? extends Throwable>[] releases() default {};
+    Class<? extends Exception>[] releases() default {};
 
     /** Whether clients have to send a key. */
     enum Key {

@@ -9,6 +9,7 @@ import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.lang.reflect.Method;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
@@ -21,11 +22,13 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.springframework.beans.factory.BeanFactoryUtils;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.ApplicationContextAware;
 import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.core.Ordered;
+import org.springframework.core.annotation.AnnotationAwareOrderComparator;
 import org.springframework.format.datetime.standard.DurationFormatterUtils;
 import org.springframework.web.method.HandlerMethod;
 import org.springframework.web.servlet.HandlerAdapter;
@@ -288,6 +291,7 @@ public final class IdempotentHandlerAdapter<T>
                 .values()) {
             for (HandlerMethod handler : mapping.getHandlerMethods().values()) {
                 if (supports(handler) && handlers.add(handler.getMethod())) {
+                    checkComesFirst(handler, application);
                     Endpoint<T> endpoint = endpoint(handler);
                     if (endpoint.operation().isEmpty() && byName.put(endpoint.name(), endpoint) != null) {
                         throw new IllegalStateException("@Idempotent on " + handler + ": another method has the name '"
@@ -301,6 +305,21 @@ public final class IdempotentHandlerAdapter<T>
         }
     }
 
+    private void checkComesFirst(HandlerMethod handler, ApplicationContext application) {
+        List<HandlerAdapter> adapters = new ArrayList<>(
+                BeanFactoryUtils.beansOfTypeIncludingAncestors(application, HandlerAdapter.class, true, false)
+                        .values());
+        AnnotationAwareOrderComparator.sort(adapters);
+        for (HandlerAdapter each : adapters) {
+            // Of two with one order, nothing says which comes first.
+            boolean mayComeFirst = each != this && each instanceof Ordered other && other.getOrder() <= getOrder();
+            if (mayComeFirst && each.supports(handler)) {
+                throw new IllegalStateException("@Idempotent on " + handler + " has no effect: "
+                        + each.getClass().getName() + " has the highest precedence, too; give it a lower one");
+            }
+        }
+    }
+
     @Override
     public boolean supports(Object handler) {
         return handler instanceof HandlerMethod method && method.hasMethodAnnotation(Idempotent.class);
@@ -309,8 +328,11 @@ public final class IdempotentHandlerAdapter<T>
     private Endpoint<T> endpoint(HandlerMethod handler) {
         return endpoints.computeIfAbsent(handler.getMethod(), method -> {
             Idempotent annotation = Objects.requireNonNull(handler.getMethodAnnotation(Idempotent.class));
+            boolean isKnown = handler.getBean() instanceof String name
+                    && Objects.requireNonNull(context).isSingleton(name);
+            HandlerMethod resolved = isKnown ? handler.createWithResolvedBean() : handler;
             return new Endpoint<>(
-                    keys, settings.operations, handler, annotation, lease(annotation), isolation(annotation));
+                    keys, settings.operations, resolved, annotation, lease(annotation), isolation(annotation));
         });
     }
 
@@ -341,7 +363,11 @@ public final class IdempotentHandlerAdapter<T>
             throw new IdempotencyException.InvalidKey(
                     "the request has no idempotency key; send one in the " + settings.header + " header");
         }
-        KeyId id = KeyId.fromHeader(settings.scope.of(request), header);
+        String scope = settings.scope.of(request);
+        if (scope == null) {
+            throw new IdempotencyException.InvalidKey("the request doesn't say whose key it has");
+        }
+        KeyId id = KeyId.fromHeader(scope, header);
         RepeatableRequest repeatable = RepeatableRequest.of(request, settings.maxRequestBytes);
         HandlerRun<T> run = new HandlerRun<>(
                 keys,

@@ -4,6 +4,7 @@ import io.idempotencykey.KeyId;
 import jakarta.servlet.http.HttpServletRequest;
 import java.nio.charset.StandardCharsets;
 import java.security.Principal;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Says whose keys a request's key is among, so that one client's key never meets another's.
@@ -16,8 +17,10 @@ public interface KeyScope {
      * Names the scope of a request.
      *
      * @param request before it is read
-     * @return 0 to 255 visible ASCII characters
+     * @return 0 to 255 visible ASCII characters; {@code null} if the request doesn't say whose it is, and then it is
+     *     refused with 400
      */
+    @Nullable
     String of(HttpServletRequest request);
 
     /**

@@ -1,6 +1,7 @@
 package io.idempotencykey.spring.web;
 
 import io.idempotencykey.Request;
+import io.idempotencykey.spring.StageMisuseException;
 import jakarta.servlet.AsyncContext;
 import jakarta.servlet.ReadListener;
 import jakarta.servlet.ServletInputStream;
@@ -179,7 +180,7 @@ final class RepeatableRequest extends HttpServletRequestWrapper {
 
     @Override
     public AsyncContext startAsync() {
-        throw new IllegalStateException("an idempotent handler method answers on its own thread, in its transaction;"
+        throw new StageMisuseException("an idempotent handler method answers on its own thread, in its transaction;"
                 + " an asynchronous or streamed result can't be stored");
     }
 
