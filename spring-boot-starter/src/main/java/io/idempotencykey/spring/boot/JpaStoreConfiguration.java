@@ -78,7 +78,8 @@ class JpaStoreConfiguration {
                 : "Do what the message says. If the table is missing, run classpath:io/idempotencykey/jpa/schema/"
                         + file
                         + " with your schema tool, or set 'idempotency.schema.initialize' to 'always'; if it has"
-                        + " another name, set 'idempotency.jpa.table'. For tests, set 'idempotency.store' to 'in-memory'.";
+                        + " another name, set 'idempotency.jpa.table'. For tests, set"
+                        + " 'idempotency.store' to 'in-memory'.";
     }
 
     /** The factory's own manager, be it among others. */
