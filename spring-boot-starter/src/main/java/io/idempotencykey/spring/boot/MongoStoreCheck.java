@@ -24,8 +24,9 @@ class MongoStoreCheck {
             ObjectProvider<MongoOperations> templates,
             ObjectProvider<MongoTransactionManager> managers) {
         return () -> {
-            if (plain.stream().findAny().isPresent()
-                    && factories.stream().findAny().isPresent()) {
+            boolean isPlain = plain.stream().findAny().isPresent()
+                    && stores.stream().findAny().isEmpty();
+            if (isPlain && factories.stream().findAny().isPresent()) {
                 throw new StoreSetupException(
                         "The application's KeyStore bean is a MongoKeyStore, in whose transactions MongoTemplates and"
                                 + " repositories have no part.",
