@@ -44,4 +44,16 @@ public interface NewTransaction {
     default @Nullable Throwable rollbackCause() {
         return null;
     }
+
+    /**
+     * Says what the application knows a failure as that shows when the work writes the entities that the stage has
+     * changed; a commit of the manager's own would have translated it.
+     *
+     * @param failure what the persistence provider threw
+     * @return the exception that the caller gets, with the failure itself among its causes; the failure if there is no
+     *     other
+     */
+    default RuntimeException translated(RuntimeException failure) {
+        return failure;
+    }
 }

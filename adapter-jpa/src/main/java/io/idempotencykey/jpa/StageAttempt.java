@@ -277,7 +277,7 @@ final class StageAttempt implements Transactions.Work {
         }
         // Checked before the flush, too, because a flush fails in a transaction that JTA ended after its time-out.
         checkActive(coordinator, on);
-        session.flush();
+        flush(session);
         checkActive(coordinator, on);
         on.fence((statements, commits) -> fence(key.last(statements, promised(on), next, commits)));
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
@@ -290,6 +290,14 @@ final class StageAttempt implements Transactions.Work {
         }
         committing = coordinator;
         progress = Progress.FENCED;
+    }
+
+    private void flush(SessionImplementor session) {
+        try {
+            session.flush();
+        } catch (RuntimeException e) {
+            throw transactions == null ? e : transactions.translated(e);
+        }
     }
 
     private void checkActive(TransactionCoordinator coordinator, StageConnection on) {

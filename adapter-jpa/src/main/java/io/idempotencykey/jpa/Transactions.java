@@ -44,6 +44,11 @@ sealed interface Transactions {
         return null;
     }
 
+    /** What the application knows a failure of the library's own flush as. */
+    default RuntimeException translated(RuntimeException failure) {
+        return failure;
+    }
+
     /**
      * Resource-local transactions, each in a session of its own on a connection of its own.
      *
@@ -199,6 +204,11 @@ sealed interface Transactions {
         @Override
         public @Nullable Throwable rollbackCause() {
             return transaction.rollbackCause();
+        }
+
+        @Override
+        public RuntimeException translated(RuntimeException failure) {
+            return transaction.translated(failure);
         }
     }
 }

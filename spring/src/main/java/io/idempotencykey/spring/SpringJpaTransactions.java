@@ -9,8 +9,11 @@ import java.util.Objects;
 import java.util.function.Consumer;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
+import org.springframework.dao.support.DataAccessUtils;
+import org.springframework.dao.support.PersistenceExceptionTranslator;
 import org.springframework.jdbc.datasource.ConnectionHandle;
 import org.springframework.jdbc.datasource.ConnectionHolder;
+import org.springframework.orm.jpa.EntityManagerFactoryInfo;
 import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.SharedEntityManagerCreator;
 import org.springframework.transaction.InvalidIsolationLevelException;
@@ -44,6 +47,7 @@ public final class SpringJpaTransactions implements NewTransaction {
     private final PlatformTransactionManager manager;
     private final EntityManager shared;
     private final InnerTransactions inner;
+    private final @Nullable PersistenceExceptionTranslator translator;
 
     /**
      * Stages in transactions of a manager.
@@ -62,6 +66,16 @@ public final class SpringJpaTransactions implements NewTransaction {
         this.inner = Objects.requireNonNull(inner, "argument 'inner' is null; REFUSED or LOGGED is required");
         this.shared = SharedEntityManagerCreator.createSharedEntityManager(
                 manager instanceof ResourceTransactionManager its ? ofManager(its, factory) : factory);
+        this.translator = translator(manager, factory);
+    }
+
+    /** What the manager's own commit would translate errors by. */
+    private static @Nullable PersistenceExceptionTranslator translator(
+            PlatformTransactionManager manager, EntityManagerFactory factory) {
+        if (manager instanceof JpaTransactionManager jpa) {
+            return jpa.getJpaDialect();
+        }
+        return factory instanceof EntityManagerFactoryInfo its ? its.getJpaDialect() : null;
     }
 
     /** The factory as the manager has it, because Spring binds to the thread what belongs to this very object. */
@@ -121,6 +135,18 @@ public final class SpringJpaTransactions implements NewTransaction {
     public @Nullable Throwable rollbackCause() {
         StageBoundary boundary = StageBoundary.current();
         return boundary == null ? null : boundary.rollbackCause();
+    }
+
+    /**
+     * Translates a failure as a commit of Spring's {@code JpaTransactionManager} does, so that the application finds,
+     * for instance, a {@code DataIntegrityViolationException} where a constraint is violated.
+     *
+     * @param failure what Hibernate threw
+     * @return Spring's exception with the failure as its cause; the failure if Spring has none for it
+     */
+    @Override
+    public RuntimeException translated(RuntimeException failure) {
+        return translator == null ? failure : DataAccessUtils.translateIfNecessary(failure, translator);
     }
 
     private static int level(Isolation isolation) {

@@ -1,6 +1,7 @@
 package io.idempotencykey.spring.web;
 
 import jakarta.persistence.Entity;
+import jakarta.persistence.EntityManager;
 import jakarta.persistence.GeneratedValue;
 import jakarta.persistence.Id;
 import jakarta.validation.Valid;
@@ -13,6 +14,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.data.jpa.repository.JpaRepository;
 import org.springframework.data.jpa.repository.config.EnableJpaRepositories;
 import org.springframework.http.HttpStatus;
@@ -63,6 +65,19 @@ class Shop {
         List<Purchase> findByItem(String item);
     }
 
+    /** It can be spent once. */
+    @Entity
+    static class Voucher {
+        @Id
+        String code = "";
+
+        protected Voucher() {}
+
+        Voucher(String code) {
+            this.code = code;
+        }
+    }
+
     record NewPurchase(@NotBlank String item, int quantity) {}
 
     /** What there isn't, which no retry changes. */
@@ -78,9 +93,17 @@ class Shop {
     @Service
     static class Selling {
         private final Purchases purchases;
+        private final EntityManager entityManager;
 
-        Selling(Purchases purchases) {
+        Selling(Purchases purchases, EntityManager entityManager) {
             this.purchases = purchases;
+            this.entityManager = entityManager;
+        }
+
+        /** The row is written, and refused if there is one, when the transaction is about to commit. */
+        @Transactional
+        public void spend(String code) {
+            entityManager.persist(new Voucher(code));
         }
 
         @Transactional
@@ -175,6 +198,14 @@ class Shop {
             return "x".repeat(bytes);
         }
 
+        @PostMapping("/vouchers/{code}")
+        @Idempotent("spend")
+        String spend(@PathVariable("code") String code) {
+            calls.incrementAndGet();
+            selling.spend(code);
+            return "spent";
+        }
+
         @PostMapping("/plain")
         Purchase plain(@RequestBody NewPurchase purchase) {
             return sell(purchase);
@@ -192,6 +223,11 @@ class Shop {
         @ExceptionHandler
         ResponseEntity<Map<String, String>> soldOut(SoldOut exception) {
             return ResponseEntity.status(HttpStatus.CONFLICT).body(Map.of("error", "sold out"));
+        }
+
+        @ExceptionHandler
+        ResponseEntity<Map<String, String>> spent(DataIntegrityViolationException exception) {
+            return ResponseEntity.status(HttpStatus.UNPROCESSABLE_ENTITY).body(Map.of("error", "spent before"));
         }
 
         @ExceptionHandler
