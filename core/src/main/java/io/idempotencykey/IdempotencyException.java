@@ -2,6 +2,7 @@ package io.idempotencykey;
 
 import io.idempotencykey.internal.Arguments;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -42,6 +43,15 @@ public abstract sealed class IdempotencyException extends RuntimeException {
      */
     public final Optional<KeyId> keyId() {
         return Optional.ofNullable(keyId);
+    }
+
+    /**
+     * The kind's name, as it stands in the types of problems and in metrics.
+     *
+     * @return the class's simple name in lower case with hyphens, such as {@code invalid-key}
+     */
+    public final String kind() {
+        return getClass().getSimpleName().replaceAll("(?<=[a-z])(?=[A-Z])", "-").toLowerCase(Locale.ROOT);
     }
 
     /**

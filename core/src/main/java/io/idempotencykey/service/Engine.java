@@ -91,7 +91,7 @@ final class Engine<T> {
 
     IdempotencyKey create(KeyId id, Request request) {
         StoredKey fresh = open(id, request);
-        return observed(() -> {
+        return observed(id, () -> {
             if (!insertOrFind(fresh).revision().equals(fresh.revision())) {
                 throw new IdempotencyException.KeyExists(fresh.id());
             }
@@ -102,11 +102,12 @@ final class Engine<T> {
     IdempotencyKey findOrCreate(KeyId id, Request request) {
         StoredKey fresh = open(id, request);
         Fingerprint fingerprint = fresh.key().fingerprint();
-        return observed(() -> Transitions.checkFingerprint(insertOrFind(fresh).key(), fingerprint));
+        return observed(
+                id, () -> Transitions.checkFingerprint(insertOrFind(fresh).key(), fingerprint));
     }
 
     IdempotencyKey retrieve(KeyId id) {
-        return observed(() -> current(id).key());
+        return observed(id, () -> current(id).key());
     }
 
     /** The key as it is stored, unless it counts as absent. */
@@ -180,7 +181,7 @@ final class Engine<T> {
 
     /** Presents a request; while another worker holds the key, looks again as long as there is time to wait. */
     Claim claim(Plan plan, KeyId id, Request request, Waiting waiting) {
-        return observed(() -> {
+        return observed(id, () -> {
             while (true) {
                 Claim claim;
                 try {
@@ -236,7 +237,7 @@ final class Engine<T> {
     /** Takes a key that stands at any recovery point for a lease of its own. */
     HeldKey lock(KeyId id, Duration lease) {
         Plan plan = new UndeclaredPlan(lease);
-        return observed(() -> {
+        return observed(id, () -> {
             Tries tries = new Tries(settings);
             while (true) {
                 StoredKey stored = current(id);
@@ -327,22 +328,22 @@ final class Engine<T> {
     void checkRequest(HeldKey held, Request request) {
         IdempotencyKey key = held.key();
         Fingerprint actual = Fingerprint.of(key.operation(), request);
-        observed(() -> Transitions.checkFingerprint(key, actual));
+        observed(key.id(), () -> Transitions.checkFingerprint(key, actual));
     }
 
     /** Runs a request of one stage in one transaction; empty if its key is to be resumed stage by stage. */
     Optional<Execution> runSingle(DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {
-        return observed(() -> new SingleRun<>(this, plan, id, request, waiting).run());
+        return observed(id, () -> new SingleRun<>(this, plan, id, request, waiting).run());
     }
 
     /** Runs a stage, and returns the key as it is then. */
     StageResult run(Plan plan, HeldKey held, IdempotencyKey seen, StageDefinition<T> stage) {
-        return observed(() -> finished(new StageRun<>(this, plan, held, seen, stage).run()));
+        return observed(held.id(), () -> finished(new StageRun<>(this, plan, held, seen, stage).run()));
     }
 
     /** Moves a held key on without a stage. */
     StageResult update(HeldKey held, StageOutcome outcome) {
-        return observed(() -> {
+        return observed(held.id(), () -> {
             Proposal next = propose(undeclared, held, outcome, clock.now());
             write(held, next.stored());
             return finished(next.result());
@@ -350,7 +351,7 @@ final class Engine<T> {
     }
 
     HeldKey renew(HeldKey held, Duration lease) {
-        return observed(() -> {
+        return observed(held.id(), () -> {
             HeldKey next = held.renewed(clock.now(), lease, newRevision());
             write(held, next.stored());
             return next;
@@ -359,6 +360,7 @@ final class Engine<T> {
 
     IdempotencyKey unlock(HeldKey held) {
         return observed(
+                held.id(),
                 () -> write(held, held.released(clock.now(), newRevision())).key());
     }
 
@@ -401,7 +403,7 @@ final class Engine<T> {
 
     /** A person's change of an unfinished key that nobody holds: a compare-and-set like any other. */
     IdempotencyKey operate(KeyId id, String action, String by, OperatorChange change) {
-        return observed(() -> {
+        return observed(id, () -> {
             Tries tries = new Tries(settings);
             while (true) {
                 StoredKey stored = current(id);
@@ -500,12 +502,15 @@ final class Engine<T> {
 
     // Observation
 
-    /** Tells the listeners of what is refused, and throws it on. */
-    <R> R observed(Supplier<R> call) {
+    /** Tells the listeners of what is refused, and throws it on; what a stage met of another key has been told. */
+    private <R> R observed(KeyId id, Supplier<R> call) {
         try {
             return call.get();
         } catch (IdempotencyException e) {
-            throw events().refused(e);
+            if (e.keyId().map(id::equals).orElse(true)) {
+                events().refused(e);
+            }
+            throw e;
         }
     }
 

@@ -1,14 +1,20 @@
 package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.port.StoredKey;
 import java.lang.System.Logger.Level;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 
 /** Hands every event to the listeners and the log; neither can harm the work. */
 final class Events {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
+
+    /** For what nobody observes. */
+    static final StageObservation UNOBSERVED = failure -> {};
 
     private final List<KeyListener> listeners;
 
@@ -32,6 +38,30 @@ final class Events {
                 tell(e);
             }
         }
+    }
+
+    /** Tells that a stage begins; what is returned tells of its end. */
+    StageObservation stageBegins(IdempotencyKey key) {
+        if (listeners.isEmpty()) {
+            return UNOBSERVED;
+        }
+        Deque<StageObservation> observations = new ArrayDeque<>();
+        for (KeyListener listener : listeners) {
+            try {
+                observations.push(listener.stageBegins(key));
+            } catch (Throwable e) {
+                tell(e);
+            }
+        }
+        return failure -> {
+            for (StageObservation observation : observations) {
+                try {
+                    observation.stageEnded(failure);
+                } catch (Throwable e) {
+                    tell(e);
+                }
+            }
+        };
     }
 
     private static void tell(Throwable failure) {

@@ -2,6 +2,7 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
@@ -61,6 +62,55 @@ public sealed interface KeyEvent {
         public String toString() {
             return "Refused[" + why.getClass().getSimpleName()
                     + why.keyId().map(id -> ", " + id).orElse("") + "]";
+        }
+    }
+
+    /**
+     * A call of {@code run} or {@code once} has returned; told last of all that it did.
+     *
+     * @param execution what it returned
+     * @param duration how long it took, waiting for another worker included
+     */
+    record Answered(Execution execution, Duration duration) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
+     * A call of {@code run} or {@code once} ended with an exception; told last of all that it did.
+     *
+     * @param operation the operation's name
+     * @param id the request's key
+     * @param cause what reaches the caller: an {@link IdempotencyException} of this key if the request was refused or
+     *     the library failed, anything else if the application did
+     * @param duration how long it took, waiting for another worker included
+     */
+    record NotAnswered(String operation, KeyId id, Throwable cause, Duration duration) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+
+        /**
+         * Says why: the kind of the library's exception, or {@code failed} for one of the application's, be it one that
+         * the library threw for another key.
+         *
+         * @return such as {@code locked} or {@code mismatch}
+         */
+        public String reason() {
+            return cause instanceof IdempotencyException refused
+                            && refused.keyId().map(id::equals).orElse(true)
+                    ? refused.kind()
+                    : "failed";
+        }
+
+        /** Returns the event without the cause's message, which may hold anything. */
+        @Override
+        public String toString() {
+            return "NotAnswered[" + operation + ", " + id + ", "
+                    + cause.getClass().getName() + ", " + duration + "]";
         }
     }
 

@@ -1,5 +1,7 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.IdempotencyKey;
+
 /** Is told what happens to keys; called on the worker's thread, so it should be quick. */
 @FunctionalInterface
 public interface KeyListener {
@@ -11,4 +13,19 @@ public interface KeyListener {
      * @param event what happened
      */
     void onEvent(KeyEvent event);
+
+    /**
+     * Takes note that a stage begins, to have something about it for as long as it lasts: a span, a logging context.
+     *
+     * <p>The stage lasts from before its outside call to after its commit, with all its tries and the pauses between
+     * them, and all of it is on this thread. Where a request's only stage runs in one transaction, it begins when the
+     * transaction has taken the key. Several listeners are told of the end in the opposite order. What this method
+     * throws is logged and goes no further.
+     *
+     * @param key as it is held; its recovery point is where the stage begins
+     * @return what is told of the end
+     */
+    default StageObservation stageBegins(IdempotencyKey key) {
+        return Events.UNOBSERVED;
+    }
 }

@@ -20,10 +20,21 @@ final class Runner<T> {
     /** Brings a request to its end; while another worker holds its key, waits for that worker's answer. */
     Execution run(Operation<T> operation, KeyId id, Request request, Duration waitAtMost) {
         DeclaredPlan<T> plan = engine.planOf(engine.checked(operation));
-        Waiting waiting = engine.waiting(waitAtMost);
-        Optional<Execution> single =
-                operation.isSingle() ? engine.runSingle(plan, id, request, waiting) : Optional.empty();
-        return single.orElseGet(() -> runStaged(plan, id, request, waiting));
+        Environment environment = engine.settings().environment();
+        long begin = environment.nanoTime();
+        Execution execution;
+        try {
+            Waiting waiting = engine.waiting(waitAtMost);
+            Optional<Execution> single =
+                    operation.isSingle() ? engine.runSingle(plan, id, request, waiting) : Optional.empty();
+            execution = single.orElseGet(() -> runStaged(plan, id, request, waiting));
+        } catch (Throwable e) {
+            Duration duration = Duration.ofNanos(environment.nanoTime() - begin);
+            engine.events().emit(new KeyEvent.NotAnswered(operation.name(), id, e, duration));
+            throw e;
+        }
+        engine.events().emit(new KeyEvent.Answered(execution, Duration.ofNanos(environment.nanoTime() - begin)));
+        return execution;
     }
 
     private Execution runStaged(DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {

@@ -52,6 +52,7 @@ final class SingleRun<T> {
     private final Map<Revision, Throwable> answered = new HashMap<>();
 
     private long begin;
+    private StageObservation observation = Events.UNOBSERVED;
 
     // What the try at hand has met.
     private @Nullable Proposal latest;
@@ -79,6 +80,18 @@ final class SingleRun<T> {
 
     /** Runs the stage or finds its answer; empty if the key is to be resumed stage by stage. */
     Optional<Execution> run() {
+        Throwable failure = null;
+        try {
+            return observed();
+        } catch (Throwable e) {
+            failure = e;
+            throw e;
+        } finally {
+            observation.stageEnded(failure);
+        }
+    }
+
+    private Optional<Execution> observed() {
         try {
             Optional<End> end = engine.isLikelyFinished(fresh.id()) ? look() : Optional.empty();
             while (end.isEmpty()) {
@@ -142,6 +155,9 @@ final class SingleRun<T> {
         @Override
         public StoredProgress work(T transaction) {
             begun = true;
+            if (observation == Events.UNOBSERVED) {
+                observation = events().stageBegins(fresh.key());
+            }
             try {
                 StageOutcome outcome = StageRun.work(plan, seen, prepared(), transaction);
                 Proposal next =

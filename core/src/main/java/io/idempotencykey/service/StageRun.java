@@ -54,6 +54,19 @@ final class StageRun<T> {
 
     /** Makes the outside call, if any, and runs the stage until it is committed, it is answered, or this throws. */
     StageResult run() {
+        StageObservation observation = events().stageBegins(held.key());
+        Throwable failure = null;
+        try {
+            return observed();
+        } catch (Throwable e) {
+            failure = e;
+            throw e;
+        } finally {
+            observation.stageEnded(failure);
+        }
+    }
+
+    private StageResult observed() {
         try {
             WorkStage<T> work;
             try {

@@ -56,7 +56,8 @@ class ListenerTest {
         world.pass(DAY);
         Completer.builder(service).operation(operation).build().runOnce();
 
-        assertThat(kinds(events)).containsExactly("Created", "Quarantined", "StageRolledBack", "Quarantined");
+        assertThat(kinds(events))
+                .containsExactly("Created", "Quarantined", "StageRolledBack", "NotAnswered", "Quarantined");
     }
 
     @Test
@@ -80,8 +81,11 @@ class ListenerTest {
                         "StageCommitted",
                         "StageCommitted",
                         "Finished",
+                        "Answered",
                         "Replayed",
-                        "Refused");
+                        "Answered",
+                        "Refused",
+                        "NotAnswered");
         assertThat(events)
                 .filteredOn(event -> event instanceof KeyEvent.StageCommitted)
                 .extracting(event -> ((KeyEvent.StageCommitted) event).tries())

@@ -11,8 +11,10 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.KeyEvent.Answered;
 import io.idempotencykey.service.KeyEvent.Created;
 import io.idempotencykey.service.KeyEvent.Finished;
+import io.idempotencykey.service.KeyEvent.NotAnswered;
 import io.idempotencykey.service.KeyEvent.Refused;
 import io.idempotencykey.service.KeyEvent.Replayed;
 import io.idempotencykey.service.KeyEvent.StageCommitted;
@@ -22,6 +24,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -65,7 +68,13 @@ class SingleEventsTest {
         service.run(operation(), world.id, REQUEST);
 
         assertThat(events)
-                .hasExactlyElementsOfTypes(Created.class, StageCommitted.class, Finished.class, Replayed.class);
+                .hasExactlyElementsOfTypes(
+                        Created.class,
+                        StageCommitted.class,
+                        Finished.class,
+                        Answered.class,
+                        Replayed.class,
+                        Answered.class);
         assertThat(event(0, Created.class).key().creation())
                 .isEqualTo(world.key().creation());
         StageCommitted committed = event(1, StageCommitted.class);
@@ -76,7 +85,10 @@ class SingleEventsTest {
         Finished finished = event(2, Finished.class);
         assertThat(finished.key()).isEqualTo(world.key());
         assertThat(finished.age()).isEqualTo(WORK);
-        assertThat(event(3, Replayed.class).key()).isEqualTo(world.key());
+        assertThat(event(3, Answered.class).duration()).isEqualTo(WORK);
+        assertThat(event(4, Replayed.class).key()).isEqualTo(world.key());
+        assertThat(event(5, Answered.class).execution().replayed()).isTrue();
+        assertThat(event(5, Answered.class).duration()).isZero();
     }
 
     @Test
@@ -98,7 +110,12 @@ class SingleEventsTest {
 
         assertThat(events)
                 .hasExactlyElementsOfTypes(
-                        StageRetried.class, StageRetried.class, Created.class, StageCommitted.class, Finished.class);
+                        StageRetried.class,
+                        StageRetried.class,
+                        Created.class,
+                        StageCommitted.class,
+                        Finished.class,
+                        Answered.class);
         for (int i = 0; i < 2; i++) {
             StageRetried retried = event(i, StageRetried.class);
             assertThat(retried.tries()).isEqualTo(i + 1);
@@ -116,7 +133,8 @@ class SingleEventsTest {
 
         service.run(operation(), world.id, REQUEST);
 
-        assertThat(events).hasExactlyElementsOfTypes(Created.class, StageCommitted.class, Finished.class);
+        assertThat(events)
+                .hasExactlyElementsOfTypes(Created.class, StageCommitted.class, Finished.class, Answered.class);
     }
 
     @Test
@@ -126,7 +144,13 @@ class SingleEventsTest {
         assertThat(catchThrowable(() -> service.run(failing(failure).build(), world.id, REQUEST)))
                 .isSameAs(failure);
 
-        assertThat(events).hasExactlyElementsOfTypes(StageRolledBack.class);
+        assertThat(events).hasExactlyElementsOfTypes(StageRolledBack.class, NotAnswered.class);
+        NotAnswered notAnswered = event(1, NotAnswered.class);
+        assertThat(notAnswered.operation()).isEqualTo(NAME);
+        assertThat(notAnswered.id()).isEqualTo(world.id);
+        assertThat(notAnswered.cause()).isSameAs(failure);
+        assertThat(notAnswered.reason()).isEqualTo("failed");
+        assertThat(notAnswered.duration()).isEqualTo(WORK);
         StageRolledBack rolledBack = event(0, StageRolledBack.class);
         assertThat(rolledBack.cause()).isSameAs(failure);
         assertThat(rolledBack.duration()).isEqualTo(WORK);
@@ -140,7 +164,8 @@ class SingleEventsTest {
 
         service.run(failing(failure).answering(IOException.class, e -> RESPONSE).build(), world.id, REQUEST);
 
-        assertThat(events).hasExactlyElementsOfTypes(Created.class, StageRolledBack.class, Finished.class);
+        assertThat(events)
+                .hasExactlyElementsOfTypes(Created.class, StageRolledBack.class, Finished.class, Answered.class);
         assertThat(event(0, Created.class).key()).isEqualTo(world.key());
         assertThat(event(1, StageRolledBack.class).cause()).isSameAs(failure);
         assertThat(event(1, StageRolledBack.class).duration()).isEqualTo(WORK);
@@ -170,7 +195,8 @@ class SingleEventsTest {
         assertThat(late).hasSize(2);
         assertThat(execution.key()).isEqualTo(late.get(0).key());
         assertThat(events).filteredOn(StageCommitted.class::isInstance).isEmpty();
-        assertThat(events).last().isInstanceOf(Finished.class);
+        assertThat(events.subList(events.size() - 2, events.size()))
+                .hasExactlyElementsOfTypes(Finished.class, Answered.class);
         assertThat(events)
                 .filteredOn(StageRolledBack.class::isInstance)
                 .hasSize(1)
@@ -185,8 +211,24 @@ class SingleEventsTest {
 
         Throwable thrown = catchThrowable(() -> service.run(operation(), world.id, REQUEST));
 
-        assertThat(events).hasExactlyElementsOfTypes(Refused.class);
+        assertThat(events).hasExactlyElementsOfTypes(Refused.class, NotAnswered.class);
         assertThat(event(0, Refused.class).why()).isSameAs(thrown);
+        assertThat(event(1, NotAnswered.class).reason()).isEqualTo(state.name().toLowerCase(Locale.ROOT));
+    }
+
+    /** What another key's holder is told is no refusal of this request: it is the stage that fails. */
+    @Test
+    void whatAStageMeetsOfAnotherKeyIsToldOnce() {
+        world.put(world.id("other"), State.LOCKED, "", STARTED);
+
+        Throwable thrown = catchThrowable(() -> service.once(NAME, world.id, REQUEST, stage -> {
+            service.lock(world.id("other"));
+            return RESPONSE;
+        }));
+
+        assertThat(thrown).isInstanceOf(IdempotencyException.Locked.class);
+        assertThat(events).hasExactlyElementsOfTypes(Refused.class, StageRolledBack.class, NotAnswered.class);
+        assertThat(event(2, NotAnswered.class).reason()).isEqualTo("failed");
     }
 
     @Test
@@ -195,7 +237,7 @@ class SingleEventsTest {
 
         Throwable thrown = catchThrowable(() -> service.run(operation(), world.id, World.OTHER_REQUEST));
 
-        assertThat(events).hasExactlyElementsOfTypes(Refused.class);
+        assertThat(events).hasExactlyElementsOfTypes(Refused.class, NotAnswered.class);
         assertThat(event(0, Refused.class).why()).isSameAs(thrown).isInstanceOf(IdempotencyException.Mismatch.class);
     }
 
@@ -211,9 +253,11 @@ class SingleEventsTest {
                         StageRetried.class,
                         StageRetried.class,
                         StageRolledBack.class,
-                        Refused.class);
+                        Refused.class,
+                        NotAnswered.class);
         assertThat(event(3, StageRolledBack.class).cause()).isSameAs(thrown);
         assertThat(event(4, Refused.class).why()).isSameAs(thrown);
+        assertThat(event(5, NotAnswered.class).reason()).isEqualTo("retries-exhausted");
     }
 
     @Test
@@ -222,7 +266,9 @@ class SingleEventsTest {
 
         service.run(operation(), world.id, REQUEST);
 
-        assertThat(events).hasExactlyElementsOfTypes(KeyEvent.TakenOver.class, StageCommitted.class, Finished.class);
+        assertThat(events)
+                .hasExactlyElementsOfTypes(
+                        KeyEvent.TakenOver.class, StageCommitted.class, Finished.class, Answered.class);
     }
 
     @Test
@@ -243,6 +289,12 @@ class SingleEventsTest {
         assertThat(world.read("order")).contains("written");
         assertThat(events)
                 .hasExactlyElementsOfTypes(
-                        StageRetried.class, Created.class, StageCommitted.class, Finished.class, Replayed.class);
+                        StageRetried.class,
+                        Created.class,
+                        StageCommitted.class,
+                        Finished.class,
+                        Answered.class,
+                        Replayed.class,
+                        Answered.class);
     }
 }

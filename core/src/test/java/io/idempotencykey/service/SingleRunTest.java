@@ -783,6 +783,9 @@ class SingleRunTest {
         if (event instanceof KeyEvent.Replayed replayed) {
             return replayed.key();
         }
+        if (event instanceof KeyEvent.Answered answered) {
+            return answered.execution().key();
+        }
         throw new AssertionError("unexpected " + event);
     }
 }

@@ -95,7 +95,8 @@ class WaitingTest {
         assertThatExceptionOfType(IdempotencyException.Locked.class).isThrownBy(() -> keys.run(operation, ID, REQUEST));
 
         assertThat(pauses).isEmpty();
-        assertThat(events).last().isInstanceOf(KeyEvent.Refused.class);
+        assertThat(events.subList(events.size() - 2, events.size()))
+                .hasExactlyElementsOfTypes(KeyEvent.Refused.class, KeyEvent.NotAnswered.class);
     }
 
     @Test
@@ -155,7 +156,7 @@ class WaitingTest {
                 .isThrownBy(() -> keys.run(staged, ID, REQUEST, Duration.ofSeconds(10)));
 
         assertThat(pauses).hasSizeGreaterThan(10);
-        assertThat(events).hasSize(1).first().isInstanceOf(KeyEvent.Refused.class);
+        assertThat(events).hasExactlyElementsOfTypes(KeyEvent.Refused.class, KeyEvent.NotAnswered.class);
     }
 
     @Test
@@ -177,7 +178,8 @@ class WaitingTest {
 
         assertThat(pauses).hasSizeGreaterThan(10);
         assertThat(pauses.stream().reduce(Duration.ZERO, Duration::plus)).isEqualTo(Duration.ofSeconds(10));
-        assertThat(events).hasSize(1).first().isInstanceOf(KeyEvent.Refused.class);
+        assertThat(((KeyEvent.NotAnswered) events.get(1)).duration()).isEqualTo(Duration.ofSeconds(10));
+        assertThat(events).hasExactlyElementsOfTypes(KeyEvent.Refused.class, KeyEvent.NotAnswered.class);
     }
 
     @Test
@@ -189,7 +191,7 @@ class WaitingTest {
                 .satisfies(locked -> assertThat(locked.retryAfter()).contains(Duration.ofSeconds(1)));
 
         assertThat(pauses).isEmpty();
-        assertThat(events).hasSize(1).first().isInstanceOf(KeyEvent.Refused.class);
+        assertThat(events).hasExactlyElementsOfTypes(KeyEvent.Refused.class, KeyEvent.NotAnswered.class);
     }
 
     @Test

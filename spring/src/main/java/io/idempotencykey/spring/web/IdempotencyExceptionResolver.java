@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.springframework.core.Ordered;
@@ -81,13 +80,9 @@ public final class IdempotencyExceptionResolver implements HandlerExceptionResol
     }
 
     private static ProblemDetail problem(IdempotencyException refusal) {
-        String kind = refusal.getClass()
-                .getSimpleName()
-                .replaceAll("(?<=[a-z])(?=[A-Z])", "-")
-                .toLowerCase(Locale.ROOT);
         return problem(
                 HttpStatusCode.valueOf(refusal.httpStatus()),
-                kind,
+                refusal.kind(),
                 refusal.httpStatus() < 500 ? refusal.getMessage() : null);
     }
 
