@@ -1,5 +1,6 @@
 package io.idempotencykey.contract;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
@@ -131,6 +132,11 @@ final class DisturbedStore<T> implements KeyStore<T> {
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return store.findQuarantined(after, limit);
+    }
+
+    @Override
+    public Backlog backlog(Instant before) {
+        return store.backlog(before);
     }
 
     @Override

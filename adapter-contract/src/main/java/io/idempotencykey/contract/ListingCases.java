@@ -2,11 +2,14 @@ package io.idempotencykey.contract;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.OperatorActions;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -135,6 +138,94 @@ interface ListingCases<T> extends StoreFixture<T> {
         assertThat(store().findQuarantined(keys.get(2).id(), 2)).isEqualTo(keys.subList(3, 5));
         assertThat(store().findQuarantined(new KeyId("A", "b"), 10)).isEqualTo(keys.subList(3, 7));
         assertThat(store().findQuarantined(keys.get(6).id(), 10)).isEmpty();
+    }
+
+    @Test
+    default void anEmptyStoreHasNoBacklog() {
+        World<T> world = World.emptyOf(this);
+
+        assertThat(store().backlog(World.START)).isEqualTo(new Backlog(World.START, 0, Optional.empty(), 0));
+        assertThat(world.find()).isEmpty();
+    }
+
+    @Test
+    default void theBacklogIsWhatNobodyWorksOnInAllScopes() {
+        World<T> world = World.emptyOf(this);
+        Instant before = World.START;
+        insert(new KeyId("a", "v"), World.NAME, new KeyState.Open(World.TAXED, before.minusMillis(2)));
+        insert(
+                new KeyId("b", "v"),
+                "of-another-version",
+                new KeyState.Locked(World.TAXED, before.minusMillis(9), before.minusMillis(3)));
+        insert(KeyId.of("v"), World.NAME, new KeyState.Open(World.TAXED, before.minusMillis(1)));
+        insert(world, "open at the instant", new KeyState.Open(World.TAXED, before));
+        insert(new KeyId("c", "v"), World.NAME, new KeyState.Open(World.TAXED, before));
+        insert(world, "held", new KeyState.Locked(World.TAXED, before.minusMillis(9), before.plusMillis(9)));
+        insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, before.plusMillis(9)));
+        insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
+        insert(world, "failed", new KeyState.Failed(Instant.EPOCH));
+        insert(world, "quarantined", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+        insert(new KeyId("a", "w"), "", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+
+        Backlog backlog = store().backlog(before);
+
+        assertThat(backlog).isEqualTo(new Backlog(before, 3, Optional.of(before.minusMillis(3)), 2));
+        assertThat(backlog.longestWait()).hasMillis(3);
+        assertThat(store().backlog(before.minusMillis(3)))
+                .isEqualTo(new Backlog(before.minusMillis(3), 0, Optional.empty(), 2));
+    }
+
+    @Test
+    default void whatAnOperatorEndsLeavesTheBacklog() {
+        World<T> world = World.emptyOf(this);
+        OperatorActions actions = new OperatorActions(world.service);
+        insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH));
+        insert(world, "aside", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+        assertThat(actions.backlog().waiting()).isEqualTo(1);
+        assertThat(actions.backlog().quarantined()).isEqualTo(1);
+
+        actions.finish(world.id("open"), World.RESPONSE, "alice");
+        actions.discard(world.id("aside"), "alice");
+
+        assertThat(actions.backlog().waiting()).isZero();
+        assertThat(actions.backlog().waitingSince()).isEmpty();
+        assertThat(actions.backlog().quarantined()).isZero();
+    }
+
+    @Test
+    default void anOperatorSeesTheKeysOfOneScope() {
+        World<T> world = World.emptyOf(this);
+        OperatorActions actions = new OperatorActions(world.service);
+        String longest = "~".repeat(KeyId.MAX_LENGTH);
+        List<String> scopes =
+                List.of("", "!", "!!", "A", "A!", "AA", "A" + "~".repeat(KeyId.MAX_LENGTH - 1), "B", "a", longest);
+        for (String scope : scopes) {
+            for (String value : List.of("!", "v", longest)) {
+                insert(
+                        new KeyId(scope, value),
+                        World.NAME,
+                        new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+            }
+            insert(new KeyId(scope, "w"), World.NAME, new KeyState.Open(World.TAXED, Instant.EPOCH.plusMillis(1)));
+            insert(new KeyId(scope, "x"), World.NAME, new KeyState.Open(World.TAXED, Instant.EPOCH));
+        }
+
+        for (String scope : scopes) {
+            assertThat(actions.listQuarantinedIn(scope, null, 10))
+                    .as("scope '%s'", scope)
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "!"), new KeyId(scope, "v"), new KeyId(scope, longest));
+            assertThat(actions.listQuarantinedIn(scope, "!", 1))
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "v"));
+            assertThat(actions.listQuarantinedIn(scope, longest, 10)).isEmpty();
+            assertThat(actions.listUnfinishedIn(scope, 10))
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "x"), new KeyId(scope, "w"));
+            assertThat(actions.listUnfinishedIn(scope, 1)).hasSize(1);
+        }
+        assertThat(actions.listQuarantinedIn("AB", null, 10)).isEmpty();
+        assertThat(actions.listUnfinishedIn("AB", 10)).isEmpty();
     }
 
     @Test

@@ -1,5 +1,6 @@
 package io.idempotencykey.inmemory;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
@@ -355,6 +356,22 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return locked(() -> (after == null ? quarantined : quarantined.tailMap(after, false))
                 .values().stream().limit(limit).toList());
+    }
+
+    @Override
+    public Backlog backlog(Instant before) {
+        return locked(() -> {
+            long waiting = 0;
+            Optional<Instant> since = Optional.empty();
+            for (NavigableMap<Due, StoredKey> scope : resumable.values()) {
+                waiting += scope.headMap(new Due(before, FIRST)).size();
+                Instant first = scope.firstKey().at();
+                if (first.isBefore(since.orElse(before))) {
+                    since = Optional.of(first);
+                }
+            }
+            return new Backlog(before, waiting, since, quarantined.size());
+        });
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
@@ -482,6 +483,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return alone(statements -> table.findQuarantined(statements, after, limit));
+    }
+
+    @Override
+    public Backlog backlog(Instant before) {
+        return alone(statements -> table.backlog(statements, before));
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
@@ -369,6 +370,21 @@ final class KeyTable {
             }
             row.integer(limit);
             return readable(statements, statement, new HashSet<>());
+        }
+    }
+
+    Backlog backlog(Statements statements, Instant before) throws SQLException {
+        String sql = "select waiting.number, waiting.since, aside.number from"
+                + " (select count(*) as number, min(due_at) as since from " + dialect.unfinishedIn(table)
+                + " where state in ('open', 'locked') and due_at < ?) waiting,"
+                + " (select count(*) as number from " + table + " where state = 'quarantined') aside";
+        try (PreparedStatement statement = statements.prepare(sql)) {
+            new KeyRow(dialect, statement, false).instant(before);
+            try (ResultSet result = statements.query(statement)) {
+                result.next();
+                return new Backlog(
+                        before, result.getLong(1), Optional.ofNullable(dialect.instant(result, 2)), result.getLong(3));
+            }
         }
     }
 

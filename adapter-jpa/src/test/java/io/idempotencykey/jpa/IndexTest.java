@@ -74,9 +74,12 @@ class IndexTest {
                     "resumable, next", s -> table.findResumable(s, known, "scope-5", now, 100),
                     "quarantined", s -> table.findQuarantined(s, null, 100),
                     "quarantined, next", s -> table.findQuarantined(s, after, 100));
+            Map<String, Statements.Work<?>> counting = Map.of("backlog", s -> table.backlog(s, now));
 
             // MySQL counts each row of the reaper's once more for each table of its join.
             check(database, world, single, database == TestDatabase.MYSQL ? 3 * MOST_ROWS_TOUCHED : MOST_ROWS_TOUCHED);
+            // All that wait, and no finished key.
+            check(database, world, counting, 2 * UNFINISHED);
             // Only PostgreSQL's indexes find the first scope without reading all unfinished keys.
             check(database, world, listing, database == TestDatabase.POSTGRESQL ? MOST_ROWS_TOUCHED : UNFINISHED);
         }
@@ -100,7 +103,8 @@ class IndexTest {
     private static String scan(TestDatabase database) {
         return switch (database) {
             case POSTGRESQL -> "Seq Scan";
-            case MARIADB -> "\"access_type\": \"(ALL|index)\"";
+            // A subquery's result is read as a whole.
+            case MARIADB -> "\"table_name\": \"(?!<derived)[^\"]*\",\\s+\"access_type\": \"(ALL|index)\"";
             case MYSQL -> "no plan is read, as the rows are counted";
             case H2 -> "tableScan";
         };

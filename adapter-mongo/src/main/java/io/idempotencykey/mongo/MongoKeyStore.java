@@ -26,8 +26,11 @@ import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.MongoDatabase;
+import com.mongodb.client.model.Accumulators;
+import com.mongodb.client.model.Aggregates;
 import com.mongodb.client.model.IndexModel;
 import com.mongodb.client.model.IndexOptions;
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
@@ -56,6 +59,7 @@ import org.bson.BsonArray;
 import org.bson.BsonDocument;
 import org.bson.BsonInt32;
 import org.bson.BsonInt64;
+import org.bson.BsonNull;
 import org.bson.BsonString;
 import org.bson.BsonValue;
 import org.bson.Document;
@@ -595,6 +599,32 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 ascending(KeyDocument.ID),
                 BY_QUARANTINE,
                 limit);
+    }
+
+    @Override
+    public Backlog backlog(Instant before) {
+        BsonDocument waiting = counted(lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before)), BY_RESUMPTION);
+        BsonDocument quarantined = counted(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), BY_QUARANTINE);
+        return new Backlog(
+                before,
+                waiting.getNumber("number").longValue(),
+                Optional.of(waiting.get("since"))
+                        .filter(BsonValue::isDateTime)
+                        .map(since -> Instant.ofEpochMilli(since.asDateTime().getValue())),
+                quarantined.getNumber("number").longValue());
+    }
+
+    /** Counts keys by a named index, and finds since when the first of them is resumable. */
+    private BsonDocument counted(Bson filter, Bson index) {
+        BsonDocument found = read(() -> keys.aggregate(List.of(
+                        Aggregates.match(filter),
+                        Aggregates.group(
+                                null,
+                                Accumulators.sum("number", 1),
+                                Accumulators.min("since", "$" + KeyDocument.RESUMABLE_FROM))))
+                .hint(index)
+                .first());
+        return found == null ? new BsonDocument("number", new BsonInt32(0)).append("since", BsonNull.VALUE) : found;
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.idempotencykey.port;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
@@ -149,6 +150,19 @@ public interface KeyStore<T> {
      * @throws StoreFailure if they could not be read
      */
     List<StoredKey> findQuarantined(@Nullable KeyId after, int limit);
+
+    /**
+     * Counts the keys that wait for somebody, by index: the cost grows with the unfinished and the quarantined keys, and
+     * not with the finished ones.
+     *
+     * <p>The waiting ones are those that {@link #findResumable} would list at the same instant, of every operation and
+     * scope. Keys that can't be read are counted, too. The two counts may be of two moments.
+     *
+     * @param before the instant
+     * @return the counts, with the instant as their time
+     * @throws StoreFailure if they could not be counted
+     */
+    Backlog backlog(Instant before);
 
     /**
      * Deletes finished and failed keys that have expired, each only if it is still expired at its deletion.

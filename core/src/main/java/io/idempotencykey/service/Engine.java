@@ -1,5 +1,6 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
@@ -449,6 +450,10 @@ final class Engine<T> {
 
     List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return access.repeatable(null, () -> store.findQuarantined(after, limit));
+    }
+
+    Backlog backlog() {
+        return access.repeatable(null, () -> store.backlog(clock.now()));
     }
 
     int deleteExpired(int limit) {

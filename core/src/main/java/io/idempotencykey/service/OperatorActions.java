@@ -1,5 +1,6 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
@@ -10,6 +11,7 @@ import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,6 +25,12 @@ public final class OperatorActions {
     /** Longer than any lease or rest of a key, so that every unfinished key is found. */
     private static final Duration LONGEST_WAIT = Duration.ofDays(366);
 
+    /** The first character that scopes and values may have. */
+    private static final char FIRST = '!';
+
+    /** The last of all legal scopes and values. */
+    private static final String LAST = "~".repeat(KeyId.MAX_LENGTH);
+
     private final Engine<?> engine;
 
     /**
@@ -32,6 +40,16 @@ public final class OperatorActions {
      */
     public OperatorActions(IdempotencyKeyService<?> service) {
         this.engine = Arguments.required(service, "service").engine();
+    }
+
+    /**
+     * Counts the keys that wait for somebody, over all scopes; one query, by index.
+     *
+     * @return the counts as they are now
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public Backlog backlog() {
+        return engine.backlog();
     }
 
     /**
@@ -63,14 +81,71 @@ public final class OperatorActions {
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public List<IdempotencyKey> listUnfinished(@Nullable String afterScope, int limit) {
-        if (afterScope != null && !Arguments.isVisible(KeyId.MAX_LENGTH, afterScope)) {
-            throw Arguments.refused(
-                    "afterScope", afterScope, "0 to " + KeyId.MAX_LENGTH + " visible ASCII characters ('!' to '~')");
+        if (afterScope != null) {
+            checkScope(afterScope, "afterScope");
         }
         Arguments.between(1, 10_000, limit, "limit");
         return engine.findResumable(Map.of(), afterScope, engine.clock().now().plus(LONGEST_WAIT), limit).stream()
                 .map(StoredKey::key)
                 .toList();
+    }
+
+    /**
+     * Lists the quarantined keys of one scope, by value.
+     *
+     * @param scope 0 to 255 visible ASCII characters
+     * @param afterValue keys up to this one, of 1 to 255 such characters, are left out; {@code null} leaves out none
+     * @param limit the most keys to return, 1 to 10,000
+     * @return what is known of them
+     * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
+     * @throws IdempotencyException.InvalidKey if the value is no legal one
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public List<IdempotencyKey> listQuarantinedIn(String scope, @Nullable String afterValue, int limit) {
+        checkScope(scope, "scope");
+        KeyId after = afterValue != null
+                ? new KeyId(scope, afterValue)
+                : before(scope).map(last -> new KeyId(last, LAST)).orElse(null);
+        return listQuarantined(after, limit).stream()
+                .takeWhile(key -> key.id().scope().equals(scope))
+                .toList();
+    }
+
+    /**
+     * Lists the unfinished keys of one scope, as {@link #listUnfinished} does.
+     *
+     * @param scope 0 to 255 visible ASCII characters
+     * @param limit the most keys to return, 1 to 10,000; further ones can't be listed until these are done
+     * @return what is known of them, the longest waiting first
+     * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public List<IdempotencyKey> listUnfinishedIn(String scope, int limit) {
+        checkScope(scope, "scope");
+        return listUnfinished(before(scope).orElse(null), limit).stream()
+                .filter(key -> key.id().scope().equals(scope))
+                .toList();
+    }
+
+    /**
+     * The last scope before another one, by the order of their characters; the empty one has none before it. Stores
+     * list what comes after a scope, so what comes after this one begins with the other.
+     */
+    private static Optional<String> before(String scope) {
+        if (scope.isEmpty()) {
+            return Optional.empty();
+        }
+        String start = scope.substring(0, scope.length() - 1);
+        char last = scope.charAt(scope.length() - 1);
+        // Nothing stands between "a" and "a!"; but between "a" and "b" stands all that begins with "a".
+        return Optional.of(last == FIRST ? start : (start + (char) (last - 1) + LAST).substring(0, KeyId.MAX_LENGTH));
+    }
+
+    private static void checkScope(String scope, String argument) {
+        if (!Arguments.isVisible(KeyId.MAX_LENGTH, Arguments.required(scope, argument))) {
+            throw Arguments.refused(
+                    argument, scope, "0 to " + KeyId.MAX_LENGTH + " visible ASCII characters ('!' to '~')");
+        }
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
@@ -158,6 +159,11 @@ final class DisturbedStore implements KeyStore<List<String>> {
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return store.findQuarantined(after, limit);
+    }
+
+    @Override
+    public Backlog backlog(Instant before) {
+        return store.backlog(before);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
@@ -168,6 +169,20 @@ class MapKeyStore implements KeyStore<List<String>> {
             return open.resumableFrom();
         }
         return state instanceof KeyState.Locked locked ? locked.leaseEnds() : Instant.MAX;
+    }
+
+    @Override
+    public Backlog backlog(Instant before) {
+        List<Instant> since = keys.values().stream()
+                .map(MapKeyStore::dueAt)
+                .filter(from -> from.isBefore(before))
+                .sorted()
+                .toList();
+        return new Backlog(
+                before,
+                since.size(),
+                since.stream().findFirst(),
+                findQuarantined(null, Integer.MAX_VALUE).size());
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
@@ -573,6 +574,11 @@ final class SimulatedWorld {
 
         @Override
         public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Backlog backlog(Instant before) {
             throw new UnsupportedOperationException();
         }
 

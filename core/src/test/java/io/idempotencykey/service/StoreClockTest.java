@@ -3,6 +3,7 @@ package io.idempotencykey.service;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
@@ -178,6 +179,11 @@ class StoreClockTest {
 
         @Override
         public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Backlog backlog(Instant before) {
             throw new UnsupportedOperationException();
         }
 

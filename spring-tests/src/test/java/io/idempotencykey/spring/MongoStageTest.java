@@ -727,6 +727,7 @@ class MongoStageTest {
                 "replace", () -> refusing.replace(stored.revision(), stored),
                 "findResumable", () -> refusing.findResumable(Map.of(), null, Instant.EPOCH, 1),
                 "findQuarantined", () -> refusing.findQuarantined(null, 1),
+                "backlog", () -> refusing.backlog(Instant.EPOCH),
                 "deleteExpired", () -> refusing.deleteExpired(Instant.EPOCH, 1));
 
         transaction()

@@ -1,6 +1,7 @@
 package io.idempotencykey.spring;
 
 import com.mongodb.client.ClientSession;
+import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
@@ -210,6 +211,12 @@ public final class SpringMongoKeyStore implements KeyStore<ClientSession> {
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         refuseOuterTransaction();
         return store.findQuarantined(after, limit);
+    }
+
+    @Override
+    public Backlog backlog(Instant before) {
+        refuseOuterTransaction();
+        return store.backlog(before);
     }
 
     @Override

@@ -1,0 +1,32 @@
+package io.idempotencykey;
+
+import io.idempotencykey.internal.Arguments;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+
+/**
+ * How many keys of a store wait for somebody.
+ *
+ * @param at the store's time at which it was so
+ * @param waiting how many unfinished keys nobody works on: open ones whose rest is over, and locked ones whose lease is.
+ *     Failed keys, which wait for their client only, are not among them
+ * @param waitingSince since when the one of them has waited that waits longest; empty if none waits
+ * @param quarantined how many keys wait for an operator
+ */
+public record Backlog(Instant at, long waiting, Optional<Instant> waitingSince, long quarantined) {
+    /** Checks that nothing is missing. */
+    public Backlog {
+        Arguments.required(at, "at");
+        Arguments.required(waitingSince, "waitingSince");
+    }
+
+    /**
+     * How long the key has waited that waits longest.
+     *
+     * @return zero if none waits
+     */
+    public Duration longestWait() {
+        return waitingSince.map(since -> Duration.between(since, at)).orElse(Duration.ZERO);
+    }
+}

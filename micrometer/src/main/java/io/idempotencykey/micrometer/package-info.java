@@ -1,0 +1,5 @@
+/** Metrics and observations with Micrometer, from the listeners of a service. */
+@NullMarked
+package io.idempotencykey.micrometer;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.idempotencykey.micrometer;
+
+import org.jspecify.annotations.NullMarked;
