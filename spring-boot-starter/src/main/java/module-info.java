@@ -3,6 +3,7 @@
 module io.idempotencykey.spring.boot {
     requires transitive io.idempotencykey.spring;
     requires java.sql;
+    requires io.idempotencykey.micrometer;
     requires static jakarta.persistence;
     requires static jakarta.servlet;
     requires static org.mongodb.driver.sync.client;
@@ -10,6 +11,9 @@ module io.idempotencykey.spring.boot {
     requires spring.boot;
     requires transitive spring.boot.autoconfigure;
     requires spring.core;
+    requires static spring.boot.actuator;
+    requires static spring.boot.actuator.autoconfigure;
+    requires static spring.boot.health;
     requires static spring.data.mongodb;
     requires static spring.jdbc;
     requires static spring.orm;

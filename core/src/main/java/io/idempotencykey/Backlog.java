@@ -9,8 +9,8 @@ import java.util.Optional;
  * How many keys of a store wait for somebody.
  *
  * @param at the store's time at which it was so
- * @param waiting how many unfinished keys nobody works on: open ones whose rest is over, and locked ones whose lease is.
- *     Failed keys, which wait for their client only, are not among them
+ * @param waiting how many unfinished keys nobody works on: open ones whose rest is over, and locked ones whose lease
+ *     is. Failed keys, which wait for their client only, are not among them
  * @param waitingSince since when the one of them has waited that waits longest; empty if none waits
  * @param quarantined how many keys wait for an operator
  */

@@ -608,7 +608,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return new Backlog(
                 before,
                 waiting.getNumber("number").longValue(),
-                Optional.of(waiting.get("since"))
+                Optional.ofNullable(waiting.get("since"))
                         .filter(BsonValue::isDateTime)
                         .map(since -> Instant.ofEpochMilli(since.asDateTime().getValue())),
                 quarantined.getNumber("number").longValue());

@@ -152,8 +152,8 @@ public interface KeyStore<T> {
     List<StoredKey> findQuarantined(@Nullable KeyId after, int limit);
 
     /**
-     * Counts the keys that wait for somebody, by index: the cost grows with the unfinished and the quarantined keys, and
-     * not with the finished ones.
+     * Counts the keys that wait for somebody, by index: the cost grows with the unfinished and the quarantined keys,
+     * and not with the finished ones.
      *
      * <p>The waiting ones are those that {@link #findResumable} would list at the same instant, of every operation and
      * scope. Keys that can't be read are counted, too. The two counts may be of two moments.

@@ -25,12 +25,16 @@ import org.springframework.context.annotation.Import;
  */
 @AutoConfiguration(
         afterName = {
+            "org.springframework.boot.actuate.autoconfigure.metrics.CompositeMeterRegistryAutoConfiguration",
+            "org.springframework.boot.actuate.autoconfigure.observation.ObservationAutoConfiguration",
             "org.springframework.boot.autoconfigure.data.mongo.MongoDataAutoConfiguration",
             "org.springframework.boot.autoconfigure.orm.jpa.HibernateJpaAutoConfiguration",
             "org.springframework.boot.autoconfigure.transaction.TransactionAutoConfiguration",
             "org.springframework.boot.autoconfigure.web.servlet.WebMvcAutoConfiguration",
             "org.springframework.boot.data.mongodb.autoconfigure.DataMongoAutoConfiguration",
             "org.springframework.boot.hibernate.autoconfigure.HibernateJpaAutoConfiguration",
+            "org.springframework.boot.micrometer.metrics.autoconfigure.CompositeMeterRegistryAutoConfiguration",
+            "org.springframework.boot.micrometer.observation.autoconfigure.ObservationAutoConfiguration",
             "org.springframework.boot.transaction.autoconfigure.TransactionAutoConfiguration",
             "org.springframework.boot.webmvc.autoconfigure.WebMvcAutoConfiguration"
         })
@@ -41,7 +45,11 @@ import org.springframework.context.annotation.Import;
     MongoStoreCheck.class,
     InMemoryJpaStoreConfiguration.class,
     InMemoryStoreConfiguration.class,
-    HttpConfiguration.class
+    HttpConfiguration.class,
+    MetricsConfiguration.class,
+    EndpointConfiguration.class,
+    HealthInBoot3Configuration.class,
+    HealthInBoot4Configuration.class
 })
 class IdempotencyAutoConfiguration {
     /** The service over a store, as it is configured. */

@@ -26,6 +26,7 @@ class PropertiesTest {
     private static Map<String, String> properties() {
         Map<String, String> properties = new TreeMap<>();
         add("idempotency", IdempotencyProperties.class, properties);
+        add("management.endpoint.idempotency", IdempotencyEndpointProperties.class, properties);
         return properties;
     }
 
@@ -43,7 +44,7 @@ class PropertiesTest {
                 add(name, types[i], properties);
             } else {
                 DefaultValue value = defaultOf(type, types, i);
-                properties.put(name, value == null ? "" : value.value()[0]);
+                properties.put(name, value == null || value.value().length == 0 ? "" : value.value()[0]);
             }
         }
     }
@@ -95,7 +96,8 @@ class PropertiesTest {
         Set<String> missing = new TreeSet<>();
         for (String name : properties().keySet()) {
             String last = name.substring(name.lastIndexOf('.') + 1);
-            if (!page.contains("`" + name.substring("idempotency.".length()) + "`")
+            if (!page.contains("`" + name + "`")
+                    && !page.contains("`" + name.substring("idempotency.".length()) + "`")
                     && !page.contains("`." + last + "`")) {
                 missing.add(name);
             }

@@ -227,7 +227,7 @@ class Shop {
 
         @ExceptionHandler
         ResponseEntity<Map<String, String>> spent(DataIntegrityViolationException exception) {
-            return ResponseEntity.status(HttpStatus.UNPROCESSABLE_ENTITY).body(Map.of("error", "spent before"));
+            return ResponseEntity.status(422).body(Map.of("error", "spent before"));
         }
 
         @ExceptionHandler

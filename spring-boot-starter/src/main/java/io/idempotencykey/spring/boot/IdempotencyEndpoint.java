@@ -1,0 +1,181 @@
+package io.idempotencykey.spring.boot;
+
+import io.idempotencykey.Backlog;
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.OperatorActions;
+import java.security.Principal;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.springframework.boot.actuate.endpoint.Access;
+import org.springframework.boot.actuate.endpoint.InvalidEndpointRequestException;
+import org.springframework.boot.actuate.endpoint.SecurityContext;
+import org.springframework.boot.actuate.endpoint.annotation.ReadOperation;
+import org.springframework.boot.actuate.endpoint.annotation.WriteOperation;
+import org.springframework.boot.actuate.endpoint.web.WebEndpointResponse;
+import org.springframework.boot.actuate.endpoint.web.annotation.WebEndpoint;
+import org.springframework.lang.Nullable;
+
+/**
+ * Lets an operator see the keys that wait for somebody, and bring them to an end.
+ *
+ * <p>Optional parameters have Spring's annotation, because Spring Boot 3 knows no other.
+ */
+@WebEndpoint(id = "idempotency", defaultAccess = Access.READ_ONLY)
+class IdempotencyEndpoint {
+    private static final int DEFAULT_LIMIT = 100;
+
+    /** Which keys are listed. */
+    enum State {
+        QUARANTINED,
+        UNFINISHED
+    }
+
+    /** What an operator can do with a key. */
+    enum Action {
+        RETRY,
+        FINISH,
+        DISCARD
+    }
+
+    private final IdempotencyKeyService<?> keys;
+    private final OperatorActions actions;
+    private final IdempotencyEndpointProperties properties;
+
+    IdempotencyEndpoint(IdempotencyKeyService<?> keys, IdempotencyEndpointProperties properties) {
+        this.keys = keys;
+        this.actions = new OperatorActions(keys);
+        this.properties = properties;
+    }
+
+    /** One key, if a value is given; else the backlog and keys of a state, in all scopes or in one. */
+    @ReadOperation
+    public WebEndpointResponse<Map<String, Object>> read(
+            SecurityContext security,
+            @Nullable State state,
+            @Nullable String scope,
+            @Nullable String value,
+            @Nullable String afterScope,
+            @Nullable String afterValue,
+            @Nullable Integer limit) {
+        KeyView view = new KeyView(properties.showValues().isShown(security, properties.roles()));
+        return answered(() -> {
+            if (value != null) {
+                return view.of(keys.retrieve(new KeyId(scope == null ? "" : scope, value)));
+            }
+            int most = limit == null ? DEFAULT_LIMIT : limit;
+            List<IdempotencyKey> listed = state == State.UNFINISHED
+                    ? unfinished(scope, afterScope, most)
+                    : quarantined(scope, afterScope, afterValue, most);
+            Map<String, Object> answer = new LinkedHashMap<>();
+            answer.put("backlog", of(actions.backlog()));
+            answer.put("keys", listed.stream().map(view::of).toList());
+            return answer;
+        });
+    }
+
+    private static Map<String, Object> of(Backlog backlog) {
+        Map<String, Object> counts = new LinkedHashMap<>();
+        counts.put("waiting", backlog.waiting());
+        counts.put("longestWait", backlog.longestWait().toString());
+        counts.put("quarantined", backlog.quarantined());
+        return counts;
+    }
+
+    private List<IdempotencyKey> unfinished(@Nullable String scope, @Nullable String afterScope, int limit) {
+        if (scope != null) {
+            return actions.listUnfinishedIn(scope, limit);
+        }
+        List<IdempotencyKey> listed = new ArrayList<>(actions.listUnfinished(afterScope, limit));
+        while (!listed.isEmpty() && listed.size() < limit) {
+            String last = listed.get(listed.size() - 1).id().scope();
+            List<IdempotencyKey> next = actions.listUnfinished(last, limit - listed.size());
+            if (next.isEmpty()) {
+                break;
+            }
+            listed.addAll(next);
+        }
+        return listed;
+    }
+
+    private List<IdempotencyKey> quarantined(
+            @Nullable String scope, @Nullable String afterScope, @Nullable String afterValue, int limit) {
+        if (scope != null) {
+            return actions.listQuarantinedIn(scope, afterValue, limit);
+        }
+        KeyId after = afterValue == null ? null : new KeyId(afterScope == null ? "" : afterScope, afterValue);
+        return actions.listQuarantined(after, limit);
+    }
+
+    /** Acts on a key in the name of the authenticated user, or of whoever {@code by} names if there is none. */
+    @WriteOperation
+    public WebEndpointResponse<Map<String, Object>> act(
+            SecurityContext security,
+            Action action,
+            @Nullable String scope,
+            String value,
+            @Nullable String by,
+            @Nullable Integer status,
+            @Nullable String contentType,
+            @Nullable String body) {
+        KeyView view = new KeyView(properties.showValues().isShown(security, properties.roles()));
+        return answered(() -> {
+            KeyId id = new KeyId(scope == null ? "" : scope, value);
+            String who = who(security.getPrincipal(), by);
+            return view.of(
+                    switch (action) {
+                        case RETRY -> actions.retry(id, who);
+                        case FINISH -> actions.finish(id, response(status, contentType, body), who);
+                        case DISCARD -> actions.discard(id, who);
+                    });
+        });
+    }
+
+    private static String who(@Nullable Principal user, @Nullable String by) {
+        if (user != null) {
+            if (by != null && !by.equals(user.getName())) {
+                throw refused("'by' is another name than that of the authenticated user; leave it out");
+            }
+            return user.getName();
+        }
+        if (by == null) {
+            throw refused("'by' is missing; there is no authenticated user, so it has to say who acts");
+        }
+        return by;
+    }
+
+    private static Response response(@Nullable Integer status, @Nullable String contentType, @Nullable String body) {
+        if (status == null) {
+            throw refused("'status' is missing; it is the status that every retry gets");
+        }
+        return body == null
+                ? Response.of(status, new byte[0])
+                : Response.of(status, contentType == null ? "application/json" : contentType, body);
+    }
+
+    private static InvalidEndpointRequestException refused(String reason) {
+        return new InvalidEndpointRequestException(reason, reason);
+    }
+
+    private interface Answer {
+        Map<String, Object> get();
+    }
+
+    private static WebEndpointResponse<Map<String, Object>> answered(Answer answer) {
+        try {
+            return new WebEndpointResponse<>(answer.get());
+        } catch (IdempotencyException e) {
+            Map<String, Object> problem = new LinkedHashMap<>();
+            problem.put("error", e.kind());
+            problem.put("message", String.valueOf(e.getMessage()));
+            return new WebEndpointResponse<>(problem, e.httpStatus());
+        } catch (IllegalArgumentException e) {
+            throw refused(String.valueOf(e.getMessage()));
+        }
+    }
+}

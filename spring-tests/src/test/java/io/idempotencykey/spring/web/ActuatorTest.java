@@ -1,0 +1,408 @@
+package io.idempotencykey.spring.web;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.Response;
+import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.OperatorActions;
+import io.micrometer.observation.Observation;
+import io.micrometer.observation.ObservationHandler;
+import jakarta.servlet.Filter;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletRequestWrapper;
+import java.net.URLEncoder;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.security.Principal;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.springframework.boot.autoconfigure.AutoConfigurations;
+import org.springframework.boot.test.context.FilteredClassLoader;
+import org.springframework.boot.test.context.runner.ApplicationContextRunner;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.jdbc.core.JdbcTemplate;
+
+/** What the actuator shows of keys and lets an operator do, and what reaches its metrics and observations. */
+class ActuatorTest {
+    private static final String PATH = "/actuator/idempotency";
+    private static final RecoveryPoint CHARGED = RecoveryPoint.named("charged");
+
+    private static Started application;
+    private static IdempotencyKeyService<?> keys;
+
+    private final String scope = "shop-" + UUID.randomUUID();
+
+    @Configuration(proxyBeanMethods = false)
+    static class Operators {
+        final List<String> observed = new CopyOnWriteArrayList<>();
+
+        /** Authenticates whoever says a name. */
+        @Bean
+        Filter users() {
+            return (request, response, chain) -> {
+                String name = ((HttpServletRequest) request).getHeader("X-User");
+                chain.doFilter(
+                        new HttpServletRequestWrapper((HttpServletRequest) request) {
+                            @Override
+                            public @Nullable Principal getUserPrincipal() {
+                                return name == null ? null : () -> name;
+                            }
+                        },
+                        response);
+            };
+        }
+
+        @Bean
+        ObservationHandler<Observation.Context> observations() {
+            return new ObservationHandler<>() {
+                @Override
+                public void onStop(Observation.Context context) {
+                    observed.add(context.getName() + context.getLowCardinalityKeyValues());
+                }
+
+                @Override
+                public boolean supportsContext(Observation.Context context) {
+                    return true;
+                }
+            };
+        }
+    }
+
+    private static Started start(String database, String... properties) {
+        List<String> all = new ArrayList<>(List.of(
+                "spring.datasource.url=jdbc:h2:mem:" + database + ";DB_CLOSE_DELAY=-1",
+                "spring.jpa.hibernate.ddl-auto=create",
+                "idempotency.background.enabled=false",
+                "management.endpoint.health.show-details=always"));
+        all.addAll(List.of(properties));
+        return Started.of(List.of(Shop.class, Operators.class), all.toArray(String[]::new));
+    }
+
+    @BeforeAll
+    static void begin() {
+        application = start(
+                "actuator",
+                "management.endpoints.web.exposure.include=health,idempotency,metrics",
+                "management.endpoint.idempotency.access=unrestricted");
+        keys = application.bean(IdempotencyKeyService.class);
+    }
+
+    @AfterAll
+    static void stop() {
+        application.close();
+    }
+
+    private KeyId quarantined(String value) {
+        return quarantined(keys, new KeyId(scope, value));
+    }
+
+    /** A key whose second stage has failed once too often. */
+    private static <T> KeyId quarantined(IdempotencyKeyService<T> keys, KeyId id) {
+        assertThat(catchThrowable(() -> keys.run(
+                        keys.operation("charge")
+                                .stage(RecoveryPoint.STARTED, stage -> {})
+                                .respond(CHARGED, stage -> {
+                                    throw new IllegalStateException("the provider says no");
+                                })
+                                .maxAttempts(1)
+                                .build(),
+                        id,
+                        Request.of("POST", "/charges", Map.of("card", "secret-4711")))))
+                .hasMessage("the provider says no");
+        return id;
+    }
+
+    private static HttpResponse<String> get(Started at, Map<String, String> parameters) {
+        return at.client()
+                .get(PATH + "?"
+                        + parameters.entrySet().stream()
+                                .map(each -> each.getKey() + "="
+                                        + URLEncoder.encode(each.getValue(), StandardCharsets.UTF_8))
+                                .collect(Collectors.joining("&")));
+    }
+
+    private static HttpResponse<String> get(Map<String, String> parameters) {
+        return get(application, parameters);
+    }
+
+    private static HttpResponse<String> act(@Nullable String user, String json) {
+        return application.client().post(PATH, json, request -> {
+            request.header("Content-Type", "application/json");
+            if (user != null) {
+                request.header("X-User", user);
+            }
+        });
+    }
+
+    private HttpResponse<String> act(@Nullable String user, String action, String value, String further) {
+        return act(
+                user,
+                "{\"action\": \"" + action + "\", \"scope\": \"" + scope + "\", \"value\": \"" + value + "\"" + further
+                        + "}");
+    }
+
+    private static Map<?, ?> json(HttpResponse<String> response) {
+        return (Map<?, ?>) Objects.requireNonNull(Request.jsonValue(response.body()));
+    }
+
+    private static List<String> values(HttpResponse<String> response) {
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
+        return ((List<?>) Objects.requireNonNull(json(response).get("keys")))
+                .stream().map(key -> (String) ((Map<?, ?>) key).get("value")).toList();
+    }
+
+    @Test
+    void keysAreListedByStateAndScope() {
+        quarantined("a");
+        quarantined("b");
+        quarantined("c");
+        keys.create(scope, "open", Request.of("POST", "/charges", Map.of()));
+
+        assertThat(values(get(Map.of("scope", scope)))).containsExactly("a", "b", "c");
+        assertThat(values(get(Map.of("scope", scope, "state", "quarantined", "limit", "2"))))
+                .containsExactly("a", "b");
+        assertThat(values(get(Map.of("scope", scope, "afterValue", "b")))).containsExactly("c");
+        assertThat(values(get(Map.of("scope", scope, "state", "unfinished")))).containsExactly("open");
+        assertThat(values(get(Map.of("scope", scope + "0", "state", "unfinished"))))
+                .isEmpty();
+    }
+
+    @Test
+    void withoutAScopeKeysOfAllScopesAreListed() {
+        keys.create(scope, "1", Request.of("POST", "/charges", Map.of()));
+        keys.create(scope + "~", "2", Request.of("POST", "/charges", Map.of()));
+        quarantined("3");
+
+        assertThat(values(get(Map.of("state", "unfinished")))).contains("1", "2");
+        assertThat(values(get(Map.of("state", "unfinished", "limit", "1")))).hasSize(1);
+        assertThat(values(get(Map.of()))).contains("3");
+        assertThat(values(get(Map.of("afterScope", scope, "afterValue", "2")))).contains("3");
+        assertThat(values(get(Map.of("afterScope", scope, "afterValue", "3")))).doesNotContain("3");
+    }
+
+    @Test
+    void aListSaysHowMuchWaits() {
+        quarantined("a");
+
+        Map<?, ?> backlog = (Map<?, ?>) json(get(Map.of())).get("backlog");
+
+        assertThat(((Number) Objects.requireNonNull(
+                                Objects.requireNonNull(backlog).get("quarantined")))
+                        .longValue())
+                .isEqualTo(new OperatorActions(keys).backlog().quarantined())
+                .isPositive();
+        assertThat(backlog.containsKey("waiting")).isTrue();
+        assertThat((String) backlog.get("longestWait")).startsWith("PT");
+    }
+
+    @Test
+    void oneKeyIsShownWithoutTheValuesOfItsRequest() {
+        quarantined("a");
+
+        HttpResponse<String> shown = get(Map.of("scope", scope, "value", "a"));
+
+        assertThat(shown.statusCode()).isEqualTo(200);
+        assertThat(json(shown).get("state")).isEqualTo("quarantined");
+        assertThat(json(shown).get("recoveryPoint")).isEqualTo("charged");
+        assertThat((String) json(shown).get("lastError")).contains("the provider says no");
+        assertThat(shown.body())
+                .contains("quarantinedSince", "/charges")
+                .doesNotContain("4711")
+                .doesNotContain("revision");
+    }
+
+    @Test
+    void aKeyThatIsntThereIsNotFound() {
+        HttpResponse<String> response = get(Map.of("scope", scope, "value", "none"));
+
+        assertThat(response.statusCode()).isEqualTo(404);
+        assertThat(json(response).get("error")).isEqualTo("not-found");
+    }
+
+    @Test
+    void scopesAndValuesMayHaveEveryCharacterThatKeysHave() {
+        KeyId odd = quarantined(keys, new KeyId(scope + "/?&=%25#\"+;,", "../a b".replace(' ', '_') + "\\<&>%2F?"));
+
+        assertThat(json(get(Map.of("scope", odd.scope(), "value", odd.value()))).get("value"))
+                .isEqualTo(odd.value());
+    }
+
+    @Test
+    void retryLetsTheRequestGoOn() {
+        KeyId id = quarantined("a");
+
+        HttpResponse<String> response = act("alice", "retry", "a", "");
+
+        assertThat(json(response).get("state")).as(response.body()).isEqualTo("open");
+        assertThat(keys.retrieve(id).lastError()).startsWith("retry by alice");
+    }
+
+    @Test
+    void finishAnswersTheRequest() {
+        KeyId id = quarantined("a");
+
+        HttpResponse<String> response =
+                act(null, "finish", "a", ", \"by\": \"bob\", \"status\": 201, \"body\": \"{\\\"id\\\":1}\"");
+
+        assertThat(json(response).get("state")).as(response.body()).isEqualTo("finished");
+        assertThat(keys.retrieve(id).lastError()).startsWith("finish by bob");
+        assertThat(keys.retrieve(id).state().toString()).contains("Response[201, 8 bytes]");
+    }
+
+    @Test
+    void discardGivesTheRequestUp() {
+        quarantined("a");
+
+        assertThat(act("alice", "discard", "a", "").statusCode()).isEqualTo(200);
+
+        assertThat(get(Map.of("scope", scope, "value", "a")).statusCode()).isEqualTo(404);
+    }
+
+    @Test
+    void whoActsIsTheAuthenticatedUserOrSaysSo() {
+        KeyId id = quarantined("a");
+
+        assertThat(act(null, "retry", "a", "").statusCode()).isEqualTo(400);
+        assertThat(act("alice", "retry", "a", ", \"by\": \"bob\"").statusCode()).isEqualTo(400);
+        assertThat(act(null, "retry", "a", ", \"by\": \"line\\nbreak\"").statusCode())
+                .isEqualTo(400);
+        assertThat(keys.retrieve(id).state().name()).isEqualTo("quarantined");
+    }
+
+    @Test
+    void whatCantBeDoneIsSaidAndChangesNothing() {
+        quarantined("a");
+        keys.lock(keys.create(scope, "held", Request.of("POST", "/charges", Map.of()))
+                .id());
+
+        assertThat(act("alice", "retry", "none", "").statusCode()).isEqualTo(404);
+        assertThat(act("alice", "retry", "held", "").statusCode()).isEqualTo(409);
+        assertThat(json(act("alice", "retry", "held", "")).get("error")).isEqualTo("locked");
+        assertThat(act("alice", "finish", "a", "").statusCode()).isEqualTo(400);
+        assertThat(act("alice", "finish", "a", ", \"status\": 99").statusCode()).isEqualTo(400);
+        assertThat(act("alice", "finish", "a", ", \"status\": 204, \"body\": \"x\"")
+                        .statusCode())
+                .isEqualTo(400);
+        assertThat(act("alice", "burn", "a", "").statusCode()).isEqualTo(400);
+        assertThat(act("alice", "{\"action\": \"retry\"}").statusCode()).isEqualTo(400);
+        assertThat(act("alice", "retry", "", "").statusCode()).isEqualTo(400);
+        assertThat(get(Map.of("limit", "0")).statusCode()).isEqualTo(400);
+        assertThat(get(Map.of("limit", "many")).statusCode()).isEqualTo(400);
+        assertThat(get(Map.of("state", "finished")).statusCode()).isEqualTo(400);
+        assertThat(get(Map.of("scope", "ä")).statusCode()).isEqualTo(400);
+        assertThat(keys.retrieve(new KeyId(scope, "a")).state().name()).isEqualTo("quarantined");
+    }
+
+    @Test
+    void withoutBeingAskedForTheEndpointIsntThereAndOnlyReads() {
+        try (Started unasked = start("unasked")) {
+            assertThat(get(unasked, Map.of()).statusCode()).isEqualTo(404);
+        }
+        try (Started reading = start("reading", "management.endpoints.web.exposure.include=idempotency")) {
+            assertThat(get(reading, Map.of()).statusCode()).isEqualTo(200);
+            HttpResponse<String> write = reading.client()
+                    .post(
+                            PATH,
+                            "{\"action\": \"discard\", \"value\": \"a\", \"by\": \"alice\"}",
+                            request -> request.header("Content-Type", "application/json"));
+            assertThat(write.statusCode()).isEqualTo(405);
+        }
+    }
+
+    @Test
+    void valuesAreShownIfThatIsConfigured() {
+        try (Started showing = start(
+                "showing",
+                "management.endpoints.web.exposure.include=idempotency",
+                "management.endpoint.idempotency.show-values=always")) {
+            IdempotencyKeyService<?> its = showing.bean(IdempotencyKeyService.class);
+            quarantined(its, new KeyId("", "a"));
+            its.once(
+                    "answer",
+                    new KeyId("", "b"),
+                    Request.of("POST", "/", Map.of()),
+                    stage -> Response.of(200, "text/plain", "an answer"));
+
+            assertThat(get(showing, Map.of("value", "a")).body()).contains("secret-4711");
+            assertThat(get(showing, Map.of("value", "b")).body()).contains("an answer", "text/plain");
+        }
+    }
+
+    @Test
+    void healthIsUpWithAQuarantineAndDownWithoutTheTable() {
+        try (Started ill = start("ill", "management.endpoints.web.exposure.include=health")) {
+            IdempotencyKeyService<?> its = ill.bean(IdempotencyKeyService.class);
+            quarantined(its, new KeyId("", "a"));
+
+            HttpResponse<String> up = ill.client().get("/actuator/health/idempotency");
+            ill.bean(JdbcTemplate.class).execute("drop table idempotency_key");
+            HttpResponse<String> down = ill.client().get("/actuator/health/idempotency");
+
+            assertThat(up.statusCode()).isEqualTo(200);
+            assertThat(up.body()).contains("\"status\":\"UP\"", "\"quarantined\":1");
+            assertThat(down.statusCode()).isEqualTo(503);
+            assertThat(down.body()).contains("\"status\":\"DOWN\"");
+        }
+    }
+
+    @Test
+    void withoutActuatorAndMicrometerTheApplicationIsAsItWas() {
+        new ApplicationContextRunner()
+                .withClassLoader(new FilteredClassLoader(
+                        "io.micrometer", "org.springframework.boot.actuate", "org.springframework.boot.health"))
+                .withConfiguration(AutoConfigurations.of(autoConfiguration()))
+                .withPropertyValues("idempotency.store=in-memory", "idempotency.background.enabled=false")
+                .run(started -> assertThat(started)
+                        .hasNotFailed()
+                        .hasSingleBean(IdempotencyKeyService.class)
+                        .doesNotHaveBean("idempotencyKeyMetrics")
+                        .doesNotHaveBean("idempotencyEndpoint")
+                        .doesNotHaveBean("idempotencyHealthIndicator"));
+    }
+
+    private static Class<?> autoConfiguration() {
+        try {
+            return Class.forName("io.idempotencykey.spring.boot.IdempotencyAutoConfiguration");
+        } catch (ClassNotFoundException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Test
+    void requestsStagesAndTheBacklogReachTheMetricsAndTheObservations() {
+        application.client().post("/purchases", scope, "{\"item\": \"tea\", \"quantity\": 1}");
+        application.client().post("/purchases", scope, "{\"item\": \"tea\", \"quantity\": 1}");
+
+        assertThat(application
+                        .client()
+                        .get("/actuator/metrics/idempotency.requests?tag=operation:purchase")
+                        .body())
+                .contains("executed", "replayed");
+        assertThat(application
+                        .client()
+                        .get("/actuator/metrics/idempotency.stages")
+                        .body())
+                .contains("committed");
+        assertThat(application
+                        .client()
+                        .get("/actuator/metrics/idempotency.quarantine")
+                        .body())
+                .contains("\"VALUE\"");
+        assertThat(application.bean(Operators.class).observed)
+                .anyMatch(each -> each.startsWith("idempotency.stage") && each.contains("purchase"));
+    }
+}
