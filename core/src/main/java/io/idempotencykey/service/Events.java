@@ -14,7 +14,7 @@ final class Events {
     private static final System.Logger LOGGER = System.getLogger("io.idempotencykey");
 
     /** For what nobody observes. */
-    static final StageObservation UNOBSERVED = failure -> {};
+    static final KeyListener.StageObservation UNOBSERVED = failure -> {};
 
     private final List<KeyListener> listeners;
 
@@ -41,11 +41,11 @@ final class Events {
     }
 
     /** Tells that a stage begins; what is returned tells of its end. */
-    StageObservation stageBegins(IdempotencyKey key) {
+    KeyListener.StageObservation stageBegins(IdempotencyKey key) {
         if (listeners.isEmpty()) {
             return UNOBSERVED;
         }
-        Deque<StageObservation> observations = new ArrayDeque<>();
+        Deque<KeyListener.StageObservation> observations = new ArrayDeque<>();
         for (KeyListener listener : listeners) {
             try {
                 observations.push(listener.stageBegins(key));
@@ -54,7 +54,7 @@ final class Events {
             }
         }
         return failure -> {
-            for (StageObservation observation : observations) {
+            for (KeyListener.StageObservation observation : observations) {
                 try {
                     observation.stageEnded(failure);
                 } catch (Throwable e) {

@@ -1,6 +1,7 @@
 package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyKey;
+import org.jspecify.annotations.Nullable;
 
 /** Is told what happens to keys; called on the worker's thread, so it should be quick. */
 @FunctionalInterface
@@ -27,5 +28,20 @@ public interface KeyListener {
      */
     default StageObservation stageBegins(IdempotencyKey key) {
         return Events.UNOBSERVED;
+    }
+
+    /** What a listener that was told of a stage's beginning is told of its end. */
+    @FunctionalInterface
+    interface StageObservation {
+        /**
+         * Takes note of the end, on the thread on which the stage began.
+         *
+         * <p>Called once, after the events that tell what became of the stage. What this method throws is logged and
+         * goes no further.
+         *
+         * @param failure what reaches the caller; {@code null} if the stage is committed, or its exception was the
+         *     answer
+         */
+        void stageEnded(@Nullable Throwable failure);
     }
 }

@@ -52,7 +52,7 @@ final class SingleRun<T> {
     private final Map<Revision, Throwable> answered = new HashMap<>();
 
     private long begin;
-    private StageObservation observation = Events.UNOBSERVED;
+    private KeyListener.StageObservation observation = Events.UNOBSERVED;
 
     // What the try at hand has met.
     private @Nullable Proposal latest;

@@ -54,7 +54,7 @@ final class StageRun<T> {
 
     /** Makes the outside call, if any, and runs the stage until it is committed, it is answered, or this throws. */
     StageResult run() {
-        StageObservation observation = events().stageBegins(held.key());
+        KeyListener.StageObservation observation = events().stageBegins(held.key());
         Throwable failure = null;
         try {
             return observed();

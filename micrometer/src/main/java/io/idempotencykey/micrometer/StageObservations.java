@@ -3,7 +3,6 @@ package io.idempotencykey.micrometer;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.KeyListener;
-import io.idempotencykey.service.StageObservation;
 import io.micrometer.observation.Observation;
 import io.micrometer.observation.ObservationRegistry;
 import java.util.Objects;
