@@ -202,6 +202,33 @@ public final class IdempotencyKeyService<T> {
     }
 
     /**
+     * Does a message's work, once: the short form of {@link #once(String, KeyId, Request, WorkStage.Answer)} for a
+     * consumer of messages that wants no value.
+     *
+     * <p>Return means that the work is committed, by this delivery or by another one, and that the message can be
+     * acknowledged.
+     *
+     * @param name names the work, as {@link #operation} does. It is the scope of the keys, too, and the request's
+     *     source: give the same message another name where other work is done for it, and two topics whose ids may
+     *     meet a name each
+     * @param id the id of the event, which its producer gave it, and which is the same in each delivery
+     * @param message what the event says, as in {@link Request#ofMessage}, and nothing that differs between deliveries
+     * @param work what is done for it
+     * @throws IllegalArgumentException if the name is illegal, or the message passes a limit of a {@link Request};
+     *     nothing was changed
+     * @throws IdempotencyException.InvalidKey if the id has an illegal character or length; nothing was changed
+     * @throws RuntimeException as from {@link #run(Operation, KeyId, Request)}
+     */
+    public void receive(
+            String name, String id, Map<String, ? extends @Nullable Object> message, WorkStage.Action<T> work) {
+        Arguments.required(work, "work");
+        Execution unused = once(name, KeyId.of(name, id), Request.ofMessage(name, message), stage -> {
+            work.run(stage);
+            return Response.of(204, new byte[0]);
+        });
+    }
+
+    /**
      * Begins the background work for operations: completing what nobody came back for, and reaping what has expired.
      *
      * @param operations the operations whose requests are completed; without any, only expired keys are reaped. An

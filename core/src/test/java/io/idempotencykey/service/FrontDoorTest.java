@@ -129,6 +129,60 @@ class FrontDoorTest {
     }
 
     @Test
+    void aMessageIsReceivedOnce() {
+        Map<String, Object> payment = Map.of("account", "a", "amount", 5);
+        List<String> runs = new ArrayList<>();
+
+        for (int delivery = 0; delivery < 2; delivery++) {
+            keys.receive("book-payment", "event-1", payment, stage -> {
+                runs.add(stage.request().typed().text("account"));
+                stage.transaction().add("booking");
+            });
+        }
+
+        assertThat(runs).containsExactly("a");
+        assertThat(store.rows).containsExactly("booking");
+        assertThat(keys.retrieve(KeyId.of("book-payment", "event-1")).request().path())
+                .isEqualTo("book-payment");
+    }
+
+    @Test
+    void aMessageIsReceivedOnceForEachWork() {
+        for (String work : List.of("book-payment", "send-receipt")) {
+            keys.receive(work, "event-1", Map.of(), stage -> stage.transaction().add(work));
+        }
+
+        assertThat(store.rows).containsExactly("book-payment", "send-receipt");
+    }
+
+    @Test
+    void aMessageWhoseWorkFailsIsReceivedAgain() {
+        IOException failure = new IOException("no space");
+        assertThatThrownBy(() -> keys.receive("book-payment", "event-1", Map.of(), stage -> {
+                    stage.transaction().add("half");
+                    throw failure;
+                }))
+                .isSameAs(failure);
+        assertThat(store.rows).isEmpty();
+
+        keys.receive(
+                "book-payment",
+                "event-1",
+                Map.of(),
+                stage -> stage.transaction().add("booking"));
+
+        assertThat(store.rows).containsExactly("booking");
+    }
+
+    @Test
+    void anotherMessageWithTheIdIsRefused() {
+        keys.receive("book-payment", "event-1", Map.of("amount", 5), stage -> {});
+
+        assertThatExceptionOfType(IdempotencyException.Mismatch.class)
+                .isThrownBy(() -> keys.receive("book-payment", "event-1", Map.of("amount", 6), stage -> {}));
+    }
+
+    @Test
     void onceIsOneStageInOneStatement() {
         Execution one = keys.once("place-order", ID, REQUEST, stage -> {
             stage.transaction().add("order");
