@@ -31,7 +31,7 @@ final class Differences {
         try (Stream<Path> files = Files.walk(folder)) {
             return files.filter(Files::isRegularFile)
                     .map(folder::relativize)
-                    .filter(name -> !name.startsWith("target"))
+                    .filter(name -> !name.startsWith("target") && !name.startsWith("target-quick"))
                     .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -40,6 +40,7 @@ class DifferencesTest {
         write(before.resolve("old"), "a file that goes");
         write(after.resolve("new"), "a file that comes");
         write(after.resolve("target/built"), "not counted");
+        write(after.resolve("target-quick/built"), "not counted");
 
         assertThat(Differences.between(before, after))
                 .containsExactly("a file that comes", "a file that goes", "added", "new", "newer", "gone");

@@ -53,20 +53,8 @@ final class Sample implements AutoCloseable {
      * @param properties what differs here from the sample's own properties
      */
     static Sample start(String name, Path temporary, String... properties) {
-        String jar = name.replace('/', '-') + "-0.1.0-SNAPSHOT.jar";
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-XX:+UseSerialGC",
-                "-Xmx256m",
-                "-Djava.io.tmpdir=" + temporary,
-                "-jar",
-                Path.of("..", name, "target", jar).toString(),
-                "--server.address=127.0.0.1",
-                "--server.port=0"));
-        for (String property : properties) {
-            command.add("--" + property);
-        }
+        List<String> command = command(name, temporary, properties);
+        command.add("--server.port=0");
         try {
             Sample sample = new Sample(
                     new ProcessBuilder(command).redirectErrorStream(true).start());
@@ -80,6 +68,24 @@ final class Sample implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** What starts a sample on its own port. */
+    static List<String> command(String name, Path temporary, String... properties) {
+        String jar = name.replace('/', '-') + "-0.1.0-SNAPSHOT.jar";
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-Xmx256m",
+                "-Djava.io.tmpdir=" + temporary,
+                "-jar",
+                Path.of("..", name, "target", jar).toString(),
+                "--server.address=127.0.0.1"));
+        for (String property : properties) {
+            command.add("--" + property);
+        }
+        return command;
     }
 
     /** Reads all that the sample says, and keeps it until it listens. */
