@@ -22,7 +22,10 @@ public class IdempotencyProblems implements ExceptionMapper<IdempotencyException
         Response.ResponseBuilder answer = Response.status(status)
                 .type("application/problem+json")
                 .entity(Map.of(
-                        "status", status, "detail", isClients ? refusal.getMessage() : "The request can't be performed"));
+                        "status",
+                        status,
+                        "detail",
+                        isClients ? refusal.getMessage() : "The request can't be performed"));
         refusal.retryAfter().ifPresent(wait -> answer.header("Retry-After", Math.max(1, wait.toSeconds())));
         return answer.build();
     }

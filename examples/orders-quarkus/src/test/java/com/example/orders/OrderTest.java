@@ -98,8 +98,7 @@ class OrderTest {
     @Test
     void anOrderWithoutOneKeyIsRefused() throws Exception {
         HttpResponse<String> without = post("/orders", json(item, 2));
-        HttpResponse<String> two =
-                post("/orders", json(item, 2), "Idempotency-Key", key, "Idempotency-Key", key + "2");
+        HttpResponse<String> two = post("/orders", json(item, 2), "Idempotency-Key", key, "Idempotency-Key", key + "2");
 
         assertThat(without.statusCode()).isEqualTo(400);
         assertThat(two.statusCode()).isEqualTo(400);
@@ -141,7 +140,8 @@ class OrderTest {
 
         assertThat(placed(second, 1).statusCode()).isEqualTo(409);
         assertThat(orders()).isEqualTo(1);
-        HttpRequest cancel = HttpRequest.newBuilder(server.resolve(all)).DELETE().build();
+        HttpRequest cancel =
+                HttpRequest.newBuilder(server.resolve(all)).DELETE().build();
         assertThat(HTTP.send(cancel, HttpResponse.BodyHandlers.discarding()).statusCode())
                 .isEqualTo(204);
         assertThat(placed(second, 1).statusCode()).isEqualTo(201);

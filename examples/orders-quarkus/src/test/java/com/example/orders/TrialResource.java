@@ -84,6 +84,7 @@ public class TrialResource {
     @Path("/outer")
     @Transactional
     public Response outer(NewOrder order) {
-        return requests.once("outer", order, () -> Response.ok(orders.place(order)).build());
+        return requests.once(
+                "outer", order, () -> Response.ok(orders.place(order)).build());
     }
 }

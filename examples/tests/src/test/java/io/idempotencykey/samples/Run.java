@@ -8,12 +8,12 @@ final class Run {
     private Run() {}
 
     public static void main(String[] arguments) throws IOException, InterruptedException {
-        String name = arguments[0] + "/" + arguments[1];
-        String database = arguments[0].equals("orders-mongo")
+        String name = arguments[0];
+        String database = name.startsWith("orders-mongo")
                 ? "spring.mongodb.uri=" + MongoServer.newDatabase()
-                : "spring.datasource.url=" + PostgresqlServer.newDatabase();
+                : Sample.database(name, PostgresqlServer.newDatabase());
         Path temporary = Path.of(System.getProperty("java.io.tmpdir"));
-        Process process = new ProcessBuilder(Sample.command(name, temporary, database, "server.port=" + arguments[2]))
+        Process process = new ProcessBuilder(Sample.command(name, temporary, Integer.parseInt(arguments[1]), database))
                 .inheritIO()
                 .start();
         Runtime.getRuntime().addShutdownHook(new Thread(process::destroy));

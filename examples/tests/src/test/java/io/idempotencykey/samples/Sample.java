@@ -21,10 +21,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** An application from its jar, as a process on a free port of the loopback interface, with a client. */
 final class Sample implements AutoCloseable {
-    private static final Pattern LISTENS = Pattern.compile("Tomcat started on port (\\d+)");
+    private static final Pattern LISTENS =
+            Pattern.compile("(?:Tomcat started on port |Listening on: http://127\\.0\\.0\\.1:)(\\d+)");
     private static final HttpClient HTTP =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
@@ -48,16 +50,15 @@ final class Sample implements AutoCloseable {
     /**
      * Starts a sample, and waits until it takes requests.
      *
-     * @param name such as {@code orders-jpa/after}
+     * @param name its folder, such as {@code orders-jpa/after}
      * @param temporary where its temporary files go
      * @param properties what differs here from the sample's own properties
      */
     static Sample start(String name, Path temporary, String... properties) {
-        List<String> command = command(name, temporary, properties);
-        command.add("--server.port=0");
         try {
-            Sample sample = new Sample(
-                    new ProcessBuilder(command).redirectErrorStream(true).start());
+            Sample sample = new Sample(new ProcessBuilder(command(name, temporary, 0, properties))
+                    .redirectErrorStream(true)
+                    .start());
             try {
                 assertThat(sample.port()).isPositive();
                 return sample;
@@ -70,22 +71,32 @@ final class Sample implements AutoCloseable {
         }
     }
 
-    /** What starts a sample on its own port. */
-    static List<String> command(String name, Path temporary, String... properties) {
-        String jar = name.replace('/', '-') + "-0.1.0-SNAPSHOT.jar";
+    /** What starts a sample on a port. */
+    static List<String> command(String name, Path temporary, int port, String... properties) {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:TieredStopAtLevel=1",
                 "-XX:+UseSerialGC",
                 "-Xmx256m",
-                "-Djava.io.tmpdir=" + temporary,
-                "-jar",
-                Path.of("..", name, "target", jar).toString(),
-                "--server.address=127.0.0.1"));
-        for (String property : properties) {
-            command.add("--" + property);
+                "-Djava.io.tmpdir=" + temporary));
+        Path target = Path.of("..", name, "target");
+        if (name.endsWith("quarkus")) {
+            command.addAll(List.of("-Dquarkus.http.host=127.0.0.1", "-Dquarkus.http.port=" + port));
+            Stream.of(properties).map(property -> "-D" + property).forEach(command::add);
+            command.addAll(List.of(
+                    "-jar", target.resolve("quarkus-app/quarkus-run.jar").toString()));
+        } else {
+            String jar = name.replace('/', '-') + "-0.1.0-SNAPSHOT.jar";
+            command.addAll(List.of("-jar", target.resolve(jar).toString()));
+            command.addAll(List.of("--server.address=127.0.0.1", "--server.port=" + port));
+            Stream.of(properties).map(property -> "--" + property).forEach(command::add);
         }
         return command;
+    }
+
+    /** The property that gives a sample a relational database. */
+    static String database(String name, String url) {
+        return (name.endsWith("quarkus") ? "quarkus.datasource.jdbc.url=" : "spring.datasource.url=") + url;
     }
 
     /** Reads all that the sample says, and keeps it until it listens. */
