@@ -22,6 +22,7 @@ import java.util.function.Supplier;
 @Singleton
 public class IdempotentRequests {
     private final IdempotencyKeyService<EntityManager> keys;
+    private final StageBoundary boundary;
     private final ObjectMapper json;
 
     @Context
@@ -36,8 +37,9 @@ public class IdempotentRequests {
     @Context
     SecurityContext security;
 
-    public IdempotentRequests(IdempotencyKeyService<EntityManager> keys, ObjectMapper json) {
+    public IdempotentRequests(IdempotencyKeyService<EntityManager> keys, StageBoundary boundary, ObjectMapper json) {
         this.keys = keys;
+        this.boundary = boundary;
         this.json = json;
     }
 
@@ -57,7 +59,7 @@ public class IdempotentRequests {
                 request.getMethod(),
                 uri.getRequestUri().getRawPath(),
                 Collections.singletonMap("body", io.idempotencykey.Request.jsonValue(written(body))));
-        Execution execution = keys.once(name, id, asked, stage -> stored(work.get()));
+        Execution execution = keys.once(name, id, asked, stage -> boundary.around(() -> stored(work.get())));
         Response.ResponseBuilder answer = Response.status(execution.response().status());
         execution.response().headers().forEach((field, values) -> values.forEach(value -> answer.header(field, value)));
         if (execution.replayed()) {

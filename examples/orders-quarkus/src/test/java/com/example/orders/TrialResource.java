@@ -76,7 +76,7 @@ public class TrialResource {
     public Response leaving(NewOrder order) {
         return requests.once("leaving", order, () -> {
             notes.write(order);
-            throw new SoldOut(order.item());
+            return Response.ok().build();
         });
     }
 
