@@ -9,16 +9,22 @@ import java.util.Optional;
  * How many keys of a store wait for somebody.
  *
  * @param at the store's time at which it was so
- * @param waiting how many unfinished keys nobody works on: open ones whose rest is over, and locked ones whose lease
- *     is. Failed keys, which wait for their client only, are not among them
+ * @param waiting how many unfinished keys nobody works on, 0 or more: open ones whose rest is over, and locked ones
+ *     whose lease is. Failed keys, which wait for their client only, are not among them
  * @param waitingSince since when the one of them has waited that waits longest; empty if none waits
- * @param quarantined how many keys wait for an operator
+ * @param quarantined 0 or more: how many keys wait for an operator
  */
 public record Backlog(Instant at, long waiting, Optional<Instant> waitingSince, long quarantined) {
-    /** Checks that nothing is missing. */
+    /** Refuses a missing part and a negative count. */
     public Backlog {
         Arguments.required(at, "at");
+        if (waiting < 0) {
+            throw Arguments.refused("waiting", waiting, "0 or more");
+        }
         Arguments.required(waitingSince, "waitingSince");
+        if (quarantined < 0) {
+            throw Arguments.refused("quarantined", quarantined, "0 or more");
+        }
     }
 
     /**

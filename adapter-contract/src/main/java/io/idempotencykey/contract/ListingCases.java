@@ -160,6 +160,8 @@ interface ListingCases<T> extends StoreFixture<T> {
         insert(KeyId.of("v"), World.NAME, new KeyState.Open(World.TAXED, before.minusMillis(1)));
         insert(world, "open at the instant", new KeyState.Open(World.TAXED, before));
         insert(new KeyId("c", "v"), World.NAME, new KeyState.Open(World.TAXED, before));
+        insert(world, "resting", new KeyState.Open(World.TAXED, before.plusSeconds(900)));
+        insert(world, "lease ends at the instant", new KeyState.Locked(World.TAXED, before.minusMillis(9), before));
         insert(world, "held", new KeyState.Locked(World.TAXED, before.minusMillis(9), before.plusMillis(9)));
         insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, before.plusMillis(9)));
         insert(world, "expired", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
@@ -181,14 +183,18 @@ interface ListingCases<T> extends StoreFixture<T> {
         OperatorActions actions = new OperatorActions(world.service);
         insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH));
         insert(world, "aside", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+        insert(world, "also aside", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
         assertThat(actions.backlog().waiting()).isEqualTo(1);
-        assertThat(actions.backlog().quarantined()).isEqualTo(1);
+        assertThat(actions.backlog().quarantined()).isEqualTo(2);
 
         actions.finish(world.id("open"), World.RESPONSE, "alice");
-        actions.discard(world.id("aside"), "alice");
-
         assertThat(actions.backlog().waiting()).isZero();
         assertThat(actions.backlog().waitingSince()).isEmpty();
+
+        actions.discard(world.id("aside"), "alice");
+        assertThat(actions.backlog().quarantined()).isEqualTo(1);
+
+        actions.retry(world.id("also-aside"), "alice");
         assertThat(actions.backlog().quarantined()).isZero();
     }
 
@@ -197,8 +203,18 @@ interface ListingCases<T> extends StoreFixture<T> {
         World<T> world = World.emptyOf(this);
         OperatorActions actions = new OperatorActions(world.service);
         String longest = "~".repeat(KeyId.MAX_LENGTH);
-        List<String> scopes =
-                List.of("", "!", "!!", "A", "A!", "AA", "A" + "~".repeat(KeyId.MAX_LENGTH - 1), "B", "a", longest);
+        List<String> scopes = List.of(
+                "",
+                "!",
+                "!!",
+                "!".repeat(KeyId.MAX_LENGTH),
+                "A",
+                "A!",
+                "AA",
+                "A" + "~".repeat(KeyId.MAX_LENGTH - 1),
+                "B",
+                "a",
+                longest);
         for (String scope : scopes) {
             for (String value : List.of("!", "v", longest)) {
                 insert(

@@ -43,9 +43,12 @@ public final class OperatorActions {
     }
 
     /**
-     * Counts the keys that wait for somebody, over all scopes; one query, by index.
+     * Counts the keys that wait for somebody, over all scopes.
      *
-     * @return the counts as they are now
+     * <p>Asks the store each time, by index: the cost grows with the unfinished and the quarantined keys, and not with the
+     * finished ones.
+     *
+     * @return the counts as of the store's time now
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public Backlog backlog() {

@@ -12,15 +12,21 @@ import static io.idempotencykey.service.World.TIME_TO_LIVE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.Response;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Carts.OutOfStock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -216,6 +222,126 @@ class OperatorActionsTest {
         assertThat(second).extracting(IdempotencyKey::id).containsExactly(resting);
         assertThat(actions.listUnfinished(null, 1)).isEqualTo(first.subList(0, 1));
         assertThat(actions.listUnfinished(resting.scope(), 100)).isEmpty();
+    }
+
+    @Test
+    void theBacklogIsAsOfTheStoresTimeNow() {
+        World world = new World();
+        for (State state : State.values()) {
+            world.put(world.id(state.name()), state, NAME, STARTED);
+        }
+        OperatorActions actions = new OperatorActions(world.service);
+        Instant since = World.START.minus(State.SINCE);
+
+        assertThat(actions.backlog()).isEqualTo(new Backlog(world.millis(), 1, Optional.of(since), 1));
+
+        world.pass(Duration.ofMillis(1));
+        assertThat(actions.backlog()).isEqualTo(new Backlog(world.millis(), 2, Optional.of(since), 1));
+
+        world.pass(Duration.ofMillis(1));
+        assertThat(actions.backlog()).isEqualTo(new Backlog(world.millis(), 3, Optional.of(since), 1));
+    }
+
+    @Test
+    void theBacklogIsCountedAgainAfterAFailureThatPasses() {
+        World world = new World();
+        Queue<StoreFailure.Kind> failures = new ArrayDeque<>(
+                List.of(StoreFailure.Kind.TRANSIENT, StoreFailure.Kind.BUSY, StoreFailure.Kind.UNAVAILABLE));
+        Backlog counted = new Backlog(World.START, 3, Optional.of(World.START.minusMillis(1)), 2);
+        OperatorActions actions = new OperatorActions(world.builder(new MapKeyStore() {
+                    @Override
+                    public Backlog backlog(Instant before) {
+                        StoreFailure.Kind failure = failures.poll();
+                        if (failure != null) {
+                            throw new StoreFailure(failure, "not now", null);
+                        }
+                        return counted;
+                    }
+                })
+                .build());
+
+        assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class).isThrownBy(actions::backlog);
+
+        assertThat(failures).isEmpty();
+        assertThat(actions.backlog()).isEqualTo(counted);
+    }
+
+    /** The scope before another one is found by its characters, so those at both ends of their range matter. */
+    @Test
+    void theKeysOfAScopeAreListedWithoutItsNeighbours() {
+        World world = new World();
+        OperatorActions actions = new OperatorActions(world.service);
+        int most = KeyId.MAX_LENGTH;
+        List<String> scopes = List.of(
+                "",
+                "!",
+                "!!",
+                "!".repeat(most),
+                "!~",
+                "\"",
+                "a",
+                "a!",
+                "a" + "!".repeat(most - 1),
+                "aa",
+                "a" + "~".repeat(most - 1),
+                "b",
+                "b" + "~".repeat(most - 2) + "!",
+                "~".repeat(most - 1),
+                "~".repeat(most));
+        for (String scope : scopes) {
+            world.put(new KeyId(scope, "open"), State.OPEN, NAME, STARTED);
+            world.put(new KeyId(scope, "aside"), State.QUARANTINED, NAME, STARTED);
+            world.put(new KeyId(scope, "~".repeat(most)), State.QUARANTINED, NAME, STARTED);
+        }
+
+        for (String scope : scopes) {
+            assertThat(actions.listUnfinishedIn(scope, 100))
+                    .as("scope '%s'", scope)
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "open"));
+            assertThat(actions.listQuarantinedIn(scope, null, 100))
+                    .as("scope '%s'", scope)
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "aside"), new KeyId(scope, "~".repeat(most)));
+            assertThat(actions.listQuarantinedIn(scope, "aside", 100)).hasSize(1);
+        }
+        assertThat(actions.listUnfinishedIn("ab", 100)).isEmpty();
+        assertThat(actions.listQuarantinedIn("ab", null, 100)).isEmpty();
+    }
+
+    @Test
+    void theLongestWaitingOfAScopeComeFirst() {
+        World world = new World();
+        for (State state : State.values()) {
+            world.put(world.id(state.name()), state, NAME, STARTED);
+        }
+        OperatorActions actions = new OperatorActions(world.service);
+
+        List<IdempotencyKey> unfinished = actions.listUnfinishedIn(world.scope, 100);
+
+        assertThat(unfinished)
+                .extracting(key -> key.id().value())
+                .containsExactly(State.OPEN.name(), State.LEASE_OVER.name(), State.LOCKED.name());
+        assertThat(actions.listUnfinishedIn(world.scope, 2)).isEqualTo(unfinished.subList(0, 2));
+    }
+
+    @Test
+    @SuppressWarnings("NullAway")
+    void aScopeThatIsNoneIsRefused() {
+        OperatorActions actions = new OperatorActions(new World().service);
+
+        for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.listUnfinishedIn(scope, 1))
+                    .withMessageContaining("argument 'scope'");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.listQuarantinedIn(scope, null, 1))
+                    .withMessageContaining("argument 'scope'");
+        }
+        assertThatNullPointerException().isThrownBy(() -> actions.listUnfinishedIn(null, 1));
+        assertThatNullPointerException().isThrownBy(() -> actions.listQuarantinedIn(null, null, 1));
+        assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
+                .isThrownBy(() -> actions.listQuarantinedIn("a", "", 1));
     }
 
     @Test
