@@ -50,6 +50,9 @@ class H2StoreTest extends JpaStoreContract {
             })
     void theSchemaWorksInOtherModes(String mode) throws Exception {
         String url = TestDatabase.H2.newDatabase("mode_" + mode.replaceAll(";.*", "")) + ";MODE=" + mode;
-        with(TestDatabase.H2.fill(url), (store, factory, pool) -> assertWorks(store));
+        with(TestDatabase.H2.fill(url), (store, factory, pool) -> {
+            assertWorks(store);
+            assertThat(store.backlog(LATER).waiting()).isEqualTo(1);
+        });
     }
 }

@@ -16,6 +16,7 @@ import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.StageOutcome;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -103,6 +104,15 @@ abstract class JpaStatementContract {
             world.source.forget();
 
             world.keys.retrieve(ID);
+
+            assertThat(world.source.rows()).containsExactly(SELECT_KEY);
+        });
+    }
+
+    @Test
+    void theBacklogIsOneRead() {
+        with(world -> {
+            world.store.backlog(Instant.EPOCH);
 
             assertThat(world.source.rows()).containsExactly(SELECT_KEY);
         });

@@ -4,9 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoreFailure;
@@ -17,6 +20,7 @@ import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -52,6 +56,10 @@ abstract class JpaStoreContract extends JpaStoreFixture {
 
             assertThatExceptionOfType(StoreFailure.class)
                     .isThrownBy(() -> store.find(KeyId.of("a")))
+                    .extracting(StoreFailure::kind)
+                    .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+            assertThatExceptionOfType(StoreFailure.class)
+                    .isThrownBy(() -> store.backlog(LATER))
                     .extracting(StoreFailure::kind)
                     .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
             StoredKey held = sample("scope");
@@ -91,6 +99,21 @@ abstract class JpaStoreContract extends JpaStoreFixture {
             }
 
             assertThat(store.findResumable(Map.of(), null, LATER, 9)).containsExactly(good);
+        });
+    }
+
+    @Test
+    void aRowThatCannotBeReadIsCounted() throws Exception {
+        with((store, factory, pool) -> {
+            StoredKey held = held(store);
+            KeyState aside = new KeyState.Quarantined(RecoveryPoint.STARTED, AT, "a reason");
+            assertThat(store.insert(sample("scope-b", aside, AT))).isTrue();
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(connection, "update idempotency_key set attempts = -1");
+            }
+
+            assertThatExceptionOfType(StoreFailure.class).isThrownBy(() -> store.find(held.id()));
+            assertThat(store.backlog(LATER)).isEqualTo(new Backlog(LATER, 1, Optional.of(AT.plusSeconds(30)), 1));
         });
     }
 

@@ -28,6 +28,7 @@ import com.mongodb.client.MongoCollection;
 import com.mongodb.client.MongoDatabase;
 import com.mongodb.client.model.Accumulators;
 import com.mongodb.client.model.Aggregates;
+import com.mongodb.client.model.BsonField;
 import com.mongodb.client.model.IndexModel;
 import com.mongodb.client.model.IndexOptions;
 import io.idempotencykey.Backlog;
@@ -59,7 +60,6 @@ import org.bson.BsonArray;
 import org.bson.BsonDocument;
 import org.bson.BsonInt32;
 import org.bson.BsonInt64;
-import org.bson.BsonNull;
 import org.bson.BsonString;
 import org.bson.BsonValue;
 import org.bson.Document;
@@ -149,6 +149,11 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             new BsonArray(List.of(new BsonString(KeyDocument.FAILED), new BsonString(KeyDocument.FINISHED)));
 
     private static final Bson BY_EXPIRY = ascending(KeyDocument.EXPIRES_AT);
+
+    /** What a count answers: how many keys there are, and since when the first of them is resumable. */
+    private static final String NUMBER = "number";
+
+    private static final String SINCE = "since";
 
     private final MongoClient client;
     private final MongoDatabase database;
@@ -603,28 +608,33 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     @Override
     public Backlog backlog(Instant before) {
-        BsonDocument waiting = counted(lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before)), BY_RESUMPTION);
+        BsonDocument waiting = counted(
+                lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before)),
+                BY_RESUMPTION,
+                Accumulators.min(SINCE, "$" + KeyDocument.RESUMABLE_FROM));
         BsonDocument quarantined = counted(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), BY_QUARANTINE);
         return new Backlog(
                 before,
-                waiting.getNumber("number").longValue(),
-                Optional.ofNullable(waiting.get("since"))
+                waiting.getNumber(NUMBER).longValue(),
+                Optional.ofNullable(waiting.get(SINCE))
                         .filter(BsonValue::isDateTime)
                         .map(since -> Instant.ofEpochMilli(since.asDateTime().getValue())),
-                quarantined.getNumber("number").longValue());
+                quarantined.getNumber(NUMBER).longValue());
     }
 
-    /** Counts keys by a named index, and finds since when the first of them is resumable. */
-    private BsonDocument counted(Bson filter, Bson index) {
-        BsonDocument found = read(() -> keys.aggregate(List.of(
-                        Aggregates.match(filter),
-                        Aggregates.group(
-                                null,
-                                Accumulators.sum("number", 1),
-                                Accumulators.min("since", "$" + KeyDocument.RESUMABLE_FROM))))
-                .hint(index)
-                .first());
-        return found == null ? new BsonDocument("number", new BsonInt32(0)).append("since", BsonNull.VALUE) : found;
+    /**
+     * Counts keys by a named index. The filter and what else is asked for must be fields of that index, so that no
+     * document is read.
+     */
+    private BsonDocument counted(Bson filter, Bson index, BsonField... more) {
+        List<BsonField> fields = new ArrayList<>(List.of(more));
+        fields.add(Accumulators.sum(NUMBER, 1));
+        BsonDocument found =
+                read(() -> keys.aggregate(List.of(Aggregates.match(filter), Aggregates.group(null, fields)))
+                        .hint(index)
+                        .first());
+        // No document at all makes no group.
+        return found == null ? new BsonDocument(NUMBER, new BsonInt32(0)) : found;
     }
 
     /**

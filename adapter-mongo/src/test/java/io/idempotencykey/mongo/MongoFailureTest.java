@@ -494,6 +494,7 @@ class MongoFailureTest {
             assertThat(repetitions).hasValueLessThan(3);
             assertThat(kindOf(itsStore::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
             assertThat(kindOf(() -> itsStore.findQuarantined(null, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+            assertThat(kindOf(() -> itsStore.backlog(Keys.AT))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         }
     }
 

@@ -35,6 +35,7 @@ import com.mongodb.client.model.Collation;
 import com.mongodb.client.model.CreateCollectionOptions;
 import com.mongodb.client.model.IndexOptions;
 import com.mongodb.client.model.Indexes;
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
@@ -63,6 +64,7 @@ import java.util.Date;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
@@ -482,7 +484,7 @@ class MongoStoreTest {
     }
 
     @Test
-    void whatANewerVersionWroteIsNeitherListedNorRemoved() {
+    void whatANewerVersionWroteIsCountedButNeitherListedNorRemoved() {
         MongoKeyStore older = new MongoKeyStore(client, database.getName(), "newer");
         older.createIndexes();
         MongoCollection<Document> newer = database.getCollection("newer");
@@ -495,6 +497,7 @@ class MongoStoreTest {
         assertThat(older.findResumable(Map.of(), null, later, 10)).isEmpty();
         assertThat(older.findQuarantined(null, 10)).isEmpty();
         assertThat(older.deleteExpired(later, 10)).isZero();
+        assertThat(older.backlog(later)).isEqualTo(new Backlog(later, 1, Optional.of(Keys.AT), 1));
 
         newer.updateMany(new Document(), set("format", 1));
         assertThat(older.findResumable(Map.of(), null, later, 10)).hasSize(1);
@@ -545,6 +548,7 @@ class MongoStoreTest {
         assertThat(kindOf(() -> bare.findResumable(Map.of(), null, Keys.AT, 1)))
                 .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         assertThat(kindOf(() -> bare.findQuarantined(null, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        assertThat(kindOf(() -> bare.backlog(Keys.AT))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         assertThat(kindOf(() -> bare.deleteExpired(Keys.AT, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
 
         bare.createIndexes();
