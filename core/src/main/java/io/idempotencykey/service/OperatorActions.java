@@ -45,8 +45,8 @@ public final class OperatorActions {
     /**
      * Counts the keys that wait for somebody, over all scopes.
      *
-     * <p>Asks the store each time, by index: the cost grows with the unfinished and the quarantined keys, and not with the
-     * finished ones.
+     * <p>Asks the store each time, by index: the cost grows with the unfinished and the quarantined keys, and not with
+     * the finished ones.
      *
      * @return the counts as of the store's time now
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
