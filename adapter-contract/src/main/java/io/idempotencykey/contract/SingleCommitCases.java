@@ -10,7 +10,7 @@ import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.KeyStore;
-import io.idempotencykey.port.SingleStage;
+import io.idempotencykey.port.KeyStore.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;

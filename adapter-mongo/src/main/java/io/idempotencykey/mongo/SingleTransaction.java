@@ -5,7 +5,7 @@ import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.result.InsertOneResult;
 import io.idempotencykey.KeyId;
-import io.idempotencykey.port.SingleStage;
+import io.idempotencykey.port.KeyStore.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;

@@ -376,9 +376,6 @@ class MongoFailureTest {
         MongoCollection<BsonDocument> documents = database.getCollection("expired" + code, BsonDocument.class);
         MongoKeyStore expiring = new MongoKeyStore(client, database.getName(), "expired" + code);
         expiring.createIndexes();
-        documents.insertMany(Stream.generate(() -> KeyDocument.insert(key(FINISHED), null))
-                .limit(120)
-                .toList());
         AtomicInteger deletes = new AtomicInteger();
         commands.before(command -> {
             if (command.equals("delete") && deletes.incrementAndGet() == 2) {
@@ -387,7 +384,19 @@ class MongoFailureTest {
         });
         Instant later = Keys.AT.plusSeconds(60);
 
-        assertThat(kindOf(() -> expiring.deleteExpired(later, 500))).isEqualTo(kind);
+        StoreFailure.Kind met;
+        int tries = 0;
+        do {
+            documents.deleteMany(new BsonDocument());
+            documents.insertMany(Stream.generate(() -> KeyDocument.insert(key(FINISHED), null))
+                    .limit(120)
+                    .toList());
+            deletes.set(0);
+            met = kindOf(() -> expiring.deleteExpired(later, 500));
+            // On a busy machine the first command may take longer than the store lets the server work.
+        } while (deletes.get() < 2 && ++tries < 20);
+
+        assertThat(met).isEqualTo(kind);
         assertThat(documents.countDocuments()).isEqualTo(20);
         assertThat(expiring.deleteExpired(later, 500)).isEqualTo(20);
     }

@@ -12,7 +12,7 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.Response;
-import io.idempotencykey.port.SingleStage;
+import io.idempotencykey.port.KeyStore.SingleStage;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
