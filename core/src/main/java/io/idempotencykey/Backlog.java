@@ -12,7 +12,7 @@ import java.util.Optional;
  * @param waiting how many unfinished keys nobody works on, 0 or more: open ones whose rest is over, and locked ones
  *     whose lease is. Failed keys, which wait for their client only, are not among them
  * @param waitingSince since when the one of them has waited that waits longest; empty if none waits
- * @param quarantined 0 or more: how many keys wait for an operator
+ * @param quarantined how many keys wait for an operator, 0 or more
  */
 public record Backlog(Instant at, long waiting, Optional<Instant> waitingSince, long quarantined) {
     /** Refuses a missing part and a negative count. */

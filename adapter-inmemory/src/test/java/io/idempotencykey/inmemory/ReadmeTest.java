@@ -4,6 +4,7 @@ import static io.idempotencykey.RecoveryPoint.STARTED;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
@@ -152,6 +153,17 @@ class ReadmeTest {
         }
 
         assertThat(quarantined).isEmpty();
+    }
+
+    @Test
+    void anOperatorCounts() {
+        OperatorActions actions = new OperatorActions(keys);
+
+        Backlog backlog = actions.backlog();
+        boolean somebodyMustLook =
+                backlog.quarantined() > 0 || backlog.longestWait().compareTo(Duration.ofMinutes(10)) > 0;
+
+        assertThat(somebodyMustLook).isFalse();
     }
 
     @Test
