@@ -157,7 +157,9 @@ interface ListingCases<T> extends StoreFixture<T> {
                 new KeyId("b", "v"),
                 "of-another-version",
                 new KeyState.Locked(World.TAXED, before.minusMillis(9), before.minusMillis(3)));
+        // The longest waiting is in neither the first nor the last scope.
         insert(KeyId.of("v"), World.NAME, new KeyState.Open(World.TAXED, before.minusMillis(1)));
+        insert(new KeyId("~", "v"), World.NAME, new KeyState.Open(World.TAXED, before.minusMillis(1)));
         insert(world, "open at the instant", new KeyState.Open(World.TAXED, before));
         insert(new KeyId("c", "v"), World.NAME, new KeyState.Open(World.TAXED, before));
         insert(world, "resting", new KeyState.Open(World.TAXED, before.plusSeconds(900)));
@@ -171,7 +173,7 @@ interface ListingCases<T> extends StoreFixture<T> {
 
         Backlog backlog = store().backlog(before);
 
-        assertThat(backlog).isEqualTo(new Backlog(before, 3, Optional.of(before.minusMillis(3)), 2));
+        assertThat(backlog).isEqualTo(new Backlog(before, 4, Optional.of(before.minusMillis(3)), 2));
         assertThat(backlog.longestWait()).hasMillis(3);
         assertThat(store().backlog(before.minusMillis(3)))
                 .isEqualTo(new Backlog(before.minusMillis(3), 0, Optional.empty(), 2));
