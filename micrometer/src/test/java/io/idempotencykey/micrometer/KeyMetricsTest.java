@@ -1,56 +1,25 @@
 package io.idempotencykey.micrometer;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
-import static org.assertj.core.api.Assertions.catchThrowable;
 
-import io.idempotencykey.IdempotencyException;
-import io.idempotencykey.KeyId;
-import io.idempotencykey.RecoveryPoint;
-import io.idempotencykey.Request;
-import io.idempotencykey.Response;
-import io.idempotencykey.inmemory.InMemoryKeyStore;
-import io.idempotencykey.port.StoreFailure;
-import io.idempotencykey.service.Completer;
-import io.idempotencykey.service.HeldKey;
-import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.KeyEvent;
-import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.OperatorActions;
-import io.idempotencykey.service.Reaper;
-import io.idempotencykey.service.StageOutcome;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.Tag;
 import io.micrometer.core.instrument.Timer;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** The meters that stand in the class's table, each after what it counts has happened. */
 class KeyMetricsTest {
-    private static final KeyId ID = new KeyId("shop-1", "key-1");
-    private static final Request REQUEST = Request.of("POST", "/orders", Map.of("item", "tea"));
-    private static final Request OTHER_REQUEST = Request.of("POST", "/orders", Map.of("item", "coffee"));
-    private static final RecoveryPoint CHARGED = RecoveryPoint.named("charged");
-    private static final Response DONE = Response.of(201, "text/plain", "done");
-
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
-    private final InMemoryKeyStore<List<String>> store = InMemoryKeyStore.withoutRollback(ArrayList::new);
-    private final List<KeyEvent> events = new ArrayList<>();
-    private final IdempotencyKeyService<List<String>> keys = IdempotencyKeyService.builder(store)
-            .listener(new KeyMetrics(registry))
-            .listener(events::add)
-            .build();
+    private final MeteredKeys keys = new MeteredKeys(registry);
 
     /** What has been counted, by name and tags, since the last call. */
     private Map<String, Double> counted() {
@@ -67,19 +36,9 @@ class KeyMetricsTest {
         return counted;
     }
 
-    private Operation<List<String>> failing(Exception failure) {
-        return keys.operation("pay")
-                .stage(RecoveryPoint.STARTED, stage -> {})
-                .respond(CHARGED, stage -> {
-                    throw failure;
-                })
-                .maxAttempts(2)
-                .build();
-    }
-
     @Test
     void aRequestThatRunsAndItsReplayAreTimed() {
-        keys.once("order", ID, REQUEST, stage -> DONE);
+        keys.request();
 
         assertThat(counted())
                 .isEqualTo(Map.of(
@@ -88,14 +47,14 @@ class KeyMetricsTest {
                         "idempotency.stages[order, committed, started]",
                         1.0));
 
-        keys.once("order", ID, REQUEST, stage -> DONE);
+        keys.request();
 
         assertThat(counted()).isEqualTo(Map.of("idempotency.requests[order, replayed]", 1.0));
     }
 
     @Test
     void aRequestIsTimedAsLongAsItTook() {
-        keys.once("order", ID, REQUEST, stage -> DONE);
+        keys.request();
 
         assertThat(registry.get("idempotency.requests").timer().totalTime(TimeUnit.NANOSECONDS))
                 .isPositive();
@@ -103,39 +62,19 @@ class KeyMetricsTest {
 
     @Test
     void aRefusalIsCountedByItsKind() {
-        HeldKey held = keys.lock(keys.create("shop-1", "key-1", REQUEST).id());
-        assertThat(held.id()).isEqualTo(ID);
-        Operation<List<String>> undeclared = keys.operation("order")
-                .respond(RecoveryPoint.STARTED, stage -> DONE)
-                .build();
+        keys.request();
+        counted();
 
-        assertThatExceptionOfType(IdempotencyException.Mismatch.class)
-                .isThrownBy(() -> keys.run(undeclared, ID, OTHER_REQUEST));
-        assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> keys.once("order", lockedWhileRunning(), REQUEST, stage -> DONE));
+        keys.mismatch();
+        assertThat(counted()).isEqualTo(Map.of("idempotency.requests[order, mismatch]", 1.0));
 
-        assertThat(counted())
-                .containsEntry("idempotency.requests[order, mismatch]", 1.0)
-                .containsEntry("idempotency.requests[order, locked]", 1.0);
-    }
-
-    /** A key that another request of the same operation holds. */
-    private KeyId lockedWhileRunning() {
-        KeyId other = new KeyId("shop-1", "key-2");
-        Operation<List<String>> staged = keys.operation("order")
-                .respond(RecoveryPoint.STARTED, stage -> DONE)
-                .staged()
-                .build();
-        keys.claim(staged, other, REQUEST);
-        return other;
+        keys.locked();
+        assertThat(counted()).isEqualTo(Map.of("idempotency.requests[order, locked]", 1.0));
     }
 
     @Test
     void whatTheApplicationThrowsIsAFailure() {
-        assertThat(catchThrowable(() -> keys.once("order", ID, REQUEST, stage -> {
-                    throw new IOException("gone");
-                })))
-                .isInstanceOf(IOException.class);
+        keys.failure();
 
         assertThat(counted())
                 .isEqualTo(Map.of(
@@ -147,14 +86,7 @@ class KeyMetricsTest {
 
     @Test
     void triesThatMetATransientFailureAreCounted() {
-        AtomicBoolean isFirst = new AtomicBoolean(true);
-
-        keys.once("order", ID, REQUEST, stage -> {
-            if (isFirst.getAndSet(false)) {
-                throw new StoreFailure(StoreFailure.Kind.TRANSIENT, "a conflict", null);
-            }
-            return DONE;
-        });
+        keys.retriedStage();
 
         assertThat(counted())
                 .containsEntry("idempotency.stage.retries[order, started]", 1.0)
@@ -163,12 +95,7 @@ class KeyMetricsTest {
 
     @Test
     void takeoversAndFencesAreCounted() {
-        HeldKey stale = keys.lock(keys.create("shop-1", "key-1", REQUEST).id());
-        store.moveTime(Duration.ofMinutes(1));
-        keys.lock(ID);
-
-        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
-                .isThrownBy(() -> keys.workStage(stale, stage -> StageOutcome.respond(DONE)));
+        keys.takeoverAndFence();
 
         assertThat(counted())
                 .isEqualTo(Map.of(
@@ -177,12 +104,10 @@ class KeyMetricsTest {
 
     @Test
     void whatTheCompleterDoesIsCountedAndWhatItPutsAside() {
-        Operation<List<String>> failing = failing(new IOException("gone"));
-        assertThat(catchThrowable(() -> keys.run(failing, ID, REQUEST))).isInstanceOf(IOException.class);
+        keys.failureAfterTheFirstStage();
         counted();
 
-        store.moveTime(Duration.ofMinutes(2));
-        Completer.builder(keys).operation(failing).build().runOnce();
+        keys.failedCompletion();
 
         assertThat(counted())
                 .isEqualTo(Map.of(
@@ -193,16 +118,10 @@ class KeyMetricsTest {
                         "idempotency.stages[pay, rolled-back, charged]",
                         1.0));
 
-        new OperatorActions(keys).retry(ID, "alice");
+        keys.operation();
         assertThat(counted()).isEqualTo(Map.of("idempotency.operated[retry, pay]", 1.0));
 
-        store.moveTime(Duration.ofMinutes(2));
-        Operation<List<String>> mended = keys.operation("pay")
-                .stage(RecoveryPoint.STARTED, stage -> {})
-                .respond(CHARGED, stage -> DONE)
-                .build();
-        Completer.builder(keys).operation(mended).build().runOnce();
-
+        keys.completion();
         assertThat(counted())
                 .containsEntry("idempotency.completions[pay, completed]", 1.0)
                 .doesNotContainKey("idempotency.requests[pay, executed]");
@@ -210,23 +129,27 @@ class KeyMetricsTest {
 
     @Test
     void keysThatExpireAreCounted() {
-        keys.once("order", ID, REQUEST, stage -> DONE);
-        keys.once("order", new KeyId("shop-1", "key-2"), REQUEST, stage -> DONE);
-        counted();
-        store.moveTime(Duration.ofHours(25));
+        keys.twoKeysExpire();
 
-        new Reaper(keys).runOnce();
+        assertThat(counted()).containsEntry("idempotency.expired[]", 2.0);
+    }
 
-        assertThat(counted()).isEqualTo(Map.of("idempotency.expired[]", 2.0));
+    @Test
+    void everyMeterOfTheTableIsMade() throws IOException {
+        MeteredKeys.letEverythingHappen(registry);
+
+        assertThat(registry.getMeters())
+                .extracting(meter -> meter.getId().getName())
+                .containsAll(MeterNames.in(KeyMetrics.class, BacklogMetrics.class));
     }
 
     @Test
     void noTagSaysWhichKey() {
-        keys.once("order", ID, REQUEST, stage -> DONE);
+        keys.request();
 
         assertThat(registry.getMeters().toString())
-                .doesNotContain(ID.scope())
-                .doesNotContain(ID.value())
+                .doesNotContain(MeteredKeys.ID.scope())
+                .doesNotContain(MeteredKeys.ID.value())
                 .doesNotContain("tea");
     }
 

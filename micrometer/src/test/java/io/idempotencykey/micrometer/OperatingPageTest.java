@@ -16,15 +16,13 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.micrometer.observation.ObservationRegistry;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** The code and the table of docs/OPERATING.md. */
@@ -81,31 +79,10 @@ class OperatingPageTest {
     @Test
     void thePageNamesEachMeter() throws IOException {
         String page = Files.readString(Path.of("..", "docs", "OPERATING.md"));
-        String sources;
-        try (Stream<Path> files = Files.walk(Path.of("src", "main", "java"))) {
-            sources = String.join(
-                    "\n",
-                    files.filter(Files::isRegularFile)
-                            .map(OperatingPageTest::read)
-                            .toList());
-        }
-        List<String> names = Pattern.compile("@code (idempotency\\.[a-z.]+)}")
-                .matcher(sources)
-                .results()
-                .map(match -> match.group(1))
-                .distinct()
-                .toList();
+        Set<String> names = MeterNames.in(KeyMetrics.class, BacklogMetrics.class, StageObservations.class);
 
         assertThat(names)
                 .hasSizeGreaterThan(10)
                 .allSatisfy(name -> assertThat(page).contains("`" + name + "`"));
-    }
-
-    private static String read(Path file) {
-        try {
-            return Files.readString(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 }
