@@ -10,17 +10,25 @@ import io.idempotencykey.Response;
 import io.idempotencykey.inmemory.InMemoryKeyStore;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.KeyEvent;
 import io.idempotencykey.service.Operation;
+import io.micrometer.core.instrument.observation.DefaultMeterObservationHandler;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.micrometer.observation.Observation;
+import io.micrometer.observation.ObservationHandler;
+import io.micrometer.observation.ObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistryAssert;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What handlers of observations, such as a tracer's, see of stages. */
 class StageObservationsTest {
@@ -100,7 +108,7 @@ class StageObservationsTest {
         noObservationIsOpen();
         TestObservationRegistryAssert.assertThat(registry)
                 .hasSingleObservationThat()
-                .hasEvent("idempotency.stage.retry")
+                .hasEvent("retry")
                 .doesNotHaveError();
     }
 
@@ -118,5 +126,144 @@ class StageObservationsTest {
                 .hasObservationWithNameEqualTo("idempotency.stage")
                 .that()
                 .hasParentObservationEqualTo(outer);
+    }
+
+    @Test
+    void aTryThatFailedBeforeItsStageBeganIsNoEventOfWhatIsAround() {
+        List<String> events = new ArrayList<>();
+        registry.observationConfig().observationHandler(new ObservationHandler<>() {
+            @Override
+            public void onEvent(Observation.Event event, Observation.Context context) {
+                events.add(event.getName());
+            }
+
+            @Override
+            public boolean supportsContext(Observation.Context context) {
+                return true;
+            }
+        });
+        StoreFailure conflict = new StoreFailure(StoreFailure.Kind.TRANSIENT, "a conflict", null);
+        KeyEvent retried =
+                new KeyEvent.StageRetried(keys.create("shop-1", "key-2", REQUEST), 1, conflict, Duration.ofMillis(1));
+        StageObservations listener = new StageObservations(registry);
+        Observation outer = Observation.start("http", registry);
+        try (Observation.Scope around = outer.openScope()) {
+            listener.onEvent(retried);
+            keys.once("order", ID, REQUEST, stage -> {
+                listener.onEvent(retried);
+                return DONE;
+            });
+            assertThat(around.isNoop()).isFalse();
+        }
+        outer.stop();
+
+        assertThat(events).isEmpty();
+    }
+
+    @Test
+    void anObservationThatTheStageLeftOpenDoesntGetTheStagesEvents() {
+        AtomicBoolean isFirst = new AtomicBoolean(true);
+
+        keys.once("order", ID, REQUEST, stage -> {
+            if (isFirst.getAndSet(false)) {
+                assertThat(Observation.start("left open", registry).openScope().isNoop())
+                        .isFalse();
+                throw new StoreFailure(StoreFailure.Kind.TRANSIENT, "a conflict", null);
+            }
+            return DONE;
+        });
+
+        noObservationIsOpen();
+        TestObservationRegistryAssert.assertThat(registry)
+                .hasObservationWithNameEqualTo("idempotency.stage")
+                .that()
+                .hasEvent("retry")
+                .hasBeenStopped();
+    }
+
+    /** A handler that throws when it is told of one thing. */
+    private record Hostile(String when) implements ObservationHandler<Observation.Context> {
+        private void told(String what) {
+            if (what.equals(when)) {
+                throw new IllegalStateException("a handler's");
+            }
+        }
+
+        @Override
+        public void onStart(Observation.Context context) {
+            told("start");
+        }
+
+        @Override
+        public void onScopeOpened(Observation.Context context) {
+            told("open");
+        }
+
+        @Override
+        public void onScopeClosed(Observation.Context context) {
+            told("close");
+        }
+
+        @Override
+        public void onError(Observation.Context context) {
+            told("error");
+        }
+
+        @Override
+        public void onStop(Observation.Context context) {
+            told("stop");
+        }
+
+        @Override
+        public boolean supportsContext(Observation.Context context) {
+            return true;
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"start", "open", "close", "error", "stop"})
+    void whatAHandlerThrowsLeavesNoObservationOnTheThread(String when) {
+        List<String> stopped = new ArrayList<>();
+        ObservationRegistry its = ObservationRegistry.create();
+        its.observationConfig()
+                .observationHandler(context -> true)
+                .observationHandler(new ObservationHandler<>() {
+                    @Override
+                    public void onStop(Observation.Context context) {
+                        stopped.add(context.getName());
+                    }
+
+                    @Override
+                    public boolean supportsContext(Observation.Context context) {
+                        return true;
+                    }
+                })
+                .observationHandler(new Hostile(when));
+        IOException failure = new IOException("gone");
+        IdempotencyKeyService<List<String>> observed = IdempotencyKeyService.builder(
+                        InMemoryKeyStore.<List<String>>withoutRollback(ArrayList::new))
+                .listener(new StageObservations(its))
+                .build();
+
+        assertThat(catchThrowable(() -> observed.once("order", ID, REQUEST, stage -> {
+                    throw failure;
+                })))
+                .isSameAs(failure);
+
+        assertThat(its.getCurrentObservation()).isNull();
+        if (!when.equals("start") && !when.equals("stop")) {
+            assertThat(stopped).containsExactly("idempotency.stage");
+        }
+    }
+
+    @Test
+    void theMetersThatMicrometerMakesOfObservationsAreNamedOnce() {
+        SimpleMeterRegistry meters = new SimpleMeterRegistry();
+        registry.observationConfig().observationHandler(new DefaultMeterObservationHandler(meters));
+
+        aTryThatMetATransientFailureIsAnEventOfTheObservation();
+
+        assertThat(meters.getMeters().stream().map(each -> each.getId().getName()))
+                .containsExactlyInAnyOrder("idempotency.stage", "idempotency.stage.active", "idempotency.stage.retry");
     }
 }
