@@ -9,7 +9,10 @@ import io.micrometer.core.instrument.TimeGauge;
 import io.micrometer.core.instrument.binder.MeterBinder;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -24,13 +27,18 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>{@code idempotency.quarantine}</td><td>keys that wait for an operator</td></tr>
  * </table>
  *
- * <p>Reading a gauge blocks for one query, by index, at most once in {@link #READ_EVERY}; each instance of an
- * application reads the same store, so take their maximum and not their sum. If the store can't be read, the gauges are
- * NaN, and Micrometer logs why. Safe for many threads.
+ * <p>The store is asked by one query, by index, at most once in {@link #READ_EVERY}; each instance of an application
+ * reads the same store, so take their maximum and not their sum. If the store can't be read, the gauges are NaN, and
+ * Micrometer logs why. Whoever reads the gauges waits no longer than {@link #WAIT_AT_MOST} for a slow store, so that all
+ * other meters can still be had; the query has a thread of its own for as long as it takes, and there is never a second
+ * one. Safe for many threads.
  */
 public final class BacklogMetrics implements MeterBinder {
     /** How long what was read is shown. */
     public static final Duration READ_EVERY = Duration.ofSeconds(5);
+
+    /** How long a store may take to answer; the gauges are NaN from then on, until it has answered. */
+    public static final Duration WAIT_AT_MOST = Duration.ofSeconds(2);
 
     private final OperatorActions actions;
 
@@ -69,9 +77,7 @@ public final class BacklogMetrics implements MeterBinder {
         private final OperatorActions actions;
         private final Clock clock;
         private final ReentrantLock lock = new ReentrantLock();
-        private long readAt;
-        private @Nullable Backlog backlog;
-        private @Nullable RuntimeException failure;
+        private @Nullable Query last;
 
         Reading(OperatorActions actions, Clock clock) {
             this.actions = actions;
@@ -79,30 +85,64 @@ public final class BacklogMetrics implements MeterBinder {
         }
 
         Backlog read() {
+            return latest().answer();
+        }
+
+        private Query latest() {
             lock.lock();
             try {
-                boolean isNew = backlog == null && failure == null;
-                if (isNew || clock.monotonicTime() - readAt >= READ_EVERY.toNanos()) {
-                    readAnew();
+                if (last == null || last.isOlderThan(READ_EVERY)) {
+                    Query query = new Query(actions, clock);
+                    query.start();
+                    last = query;
                 }
-                if (backlog == null) {
-                    throw Objects.requireNonNull(failure);
-                }
-                return backlog;
+                return last;
             } finally {
                 lock.unlock();
             }
         }
+    }
 
-        private void readAnew() {
-            backlog = null;
-            failure = null;
+    /** One query, and its answer when there is one. */
+    private static final class Query {
+        private final Clock clock;
+        private final FutureTask<Backlog> task;
+        private final long waitUntil = System.nanoTime() + WAIT_AT_MOST.toNanos();
+        private volatile long endedAt;
+
+        Query(OperatorActions actions, Clock clock) {
+            this.clock = clock;
+            this.task = new FutureTask<>(() -> {
+                try {
+                    return actions.backlog();
+                } finally {
+                    endedAt = clock.monotonicTime();
+                }
+            });
+        }
+
+        void start() {
+            // Without what the thread that asks has put into inheritable variables.
+            Thread thread = new Thread(null, task, "idempotencykey-backlog", 0, false);
+            thread.setDaemon(true);
+            thread.start();
+        }
+
+        boolean isOlderThan(Duration age) {
+            return task.isDone() && clock.monotonicTime() - endedAt >= age.toNanos();
+        }
+
+        Backlog answer() {
             try {
-                backlog = actions.backlog();
-            } catch (RuntimeException e) {
-                failure = e;
+                return task.get(Math.max(0, waitUntil - System.nanoTime()), TimeUnit.NANOSECONDS);
+            } catch (ExecutionException e) {
+                throw new IllegalStateException("the store can't be read", e.getCause());
+            } catch (TimeoutException e) {
+                throw new IllegalStateException("the store has not answered within " + WAIT_AT_MOST, e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted while the store was read", e);
             }
-            readAt = clock.monotonicTime();
         }
     }
 }

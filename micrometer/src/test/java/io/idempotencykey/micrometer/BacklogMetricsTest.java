@@ -8,6 +8,7 @@ import io.idempotencykey.Request;
 import io.idempotencykey.inmemory.InMemoryKeyStore;
 import io.idempotencykey.inmemory.InMemoryTransactions;
 import io.idempotencykey.port.KeyStore;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.service.Completer;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
@@ -22,10 +23,13 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** The gauges of what waits, over a real store whose counting is watched. */
 class BacklogMetricsTest {
@@ -36,6 +40,7 @@ class BacklogMetricsTest {
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry(SimpleConfig.DEFAULT, clock);
     private final AtomicInteger readings = new AtomicInteger();
     private final AtomicBoolean broken = new AtomicBoolean();
+    private volatile CountDownLatch answers = new CountDownLatch(0);
     private final InMemoryKeyStore<List<String>> store =
             new InMemoryKeyStore<>(new Lists(), 100, InstantSource.fixed(NOW));
     private final IdempotencyKeyService<List<String>> keys = new IdempotencyKeyService<>(watched());
@@ -59,8 +64,9 @@ class BacklogMetricsTest {
                 KeyStore.class.getClassLoader(), new Class<?>[] {KeyStore.class}, (proxy, method, arguments) -> {
                     if (method.getReturnType() == Backlog.class) {
                         readings.incrementAndGet();
+                        answers.await();
                         if (broken.get()) {
-                            throw new IllegalStateException("the store is away");
+                            throw new StoreFailure(StoreFailure.Kind.UNAVAILABLE, "the store is away", null);
                         }
                     }
                     try {
@@ -127,5 +133,46 @@ class BacklogMetricsTest {
         clock.add(BacklogMetrics.READ_EVERY);
         assertThat(gauge("idempotency.backlog")).isZero();
         assertThat(keys.create("shop", "one", REQUEST).id()).isEqualTo(new KeyId("shop", "one"));
+    }
+
+    @Test
+    @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+    void aStoreThatDoesntAnswerHoldsUpNoScrapeAndIsAskedOnce() {
+        new BacklogMetrics(new OperatorActions(keys)).bindTo(registry);
+        assertThat(gauge("idempotency.backlog")).isZero();
+        answers = new CountDownLatch(1);
+        clock.add(BacklogMetrics.READ_EVERY);
+
+        for (int i = 0; i < 100; i++) {
+            assertThat(gauge("idempotency.backlog")).isNaN();
+            assertThat(gauge("idempotency.quarantine")).isNaN();
+            clock.add(BacklogMetrics.READ_EVERY);
+        }
+        assertThat(readings).hasValue(2);
+
+        answers.countDown();
+        await(() -> !Double.isNaN(gauge("idempotency.backlog")));
+        assertThat(gauge("idempotency.backlog")).isZero();
+    }
+
+    private static void await(BooleanSupplier condition) {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).isLessThan(end);
+            Thread.onSpinWait();
+        }
+    }
+
+    @Test
+    void aThreadThatIsInterruptedStaysSo() {
+        new BacklogMetrics(new OperatorActions(keys)).bindTo(registry);
+        answers = new CountDownLatch(1);
+
+        Thread.currentThread().interrupt();
+        double shown = gauge("idempotency.backlog");
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(shown).isNaN();
+        answers.countDown();
     }
 }
