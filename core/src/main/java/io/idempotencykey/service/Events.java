@@ -8,6 +8,7 @@ import java.lang.System.Logger.Level;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
 
 /** Hands every event to the listeners and the log; neither can harm the work. */
 final class Events {
@@ -48,7 +49,10 @@ final class Events {
         Deque<KeyListener.StageObservation> observations = new ArrayDeque<>();
         for (KeyListener listener : listeners) {
             try {
-                observations.push(listener.stageBegins(key));
+                observations.push(Objects.requireNonNull(
+                        listener.stageBegins(key),
+                        () -> "stageBegins of " + listener.getClass().getName() + " returned null; it has to return"
+                                + " what is told of the end"));
             } catch (Throwable e) {
                 tell(e);
             }
@@ -65,6 +69,10 @@ final class Events {
     }
 
     private static void tell(Throwable failure) {
+        if (failure instanceof InterruptedException) {
+            // The listener has taken the interruption, which was the worker's.
+            Thread.currentThread().interrupt();
+        }
         try {
             LOGGER.log(Level.WARNING, "a listener failed", failure);
         } catch (Throwable e) {

@@ -170,4 +170,53 @@ class StageObservationTest {
         assertThat(told.stream().filter(line -> line.contains("begins") || line.contains("ends")))
                 .containsExactly("1 begins at started", "2 begins at started", "2 ends", "1 ends");
     }
+
+    /** A listener that throws at one place. */
+    private record Throwing(String where, Throwable what) implements KeyListener {
+        @Override
+        public void onEvent(KeyEvent event) {
+            at("event");
+        }
+
+        @Override
+        public StageObservation stageBegins(IdempotencyKey key) {
+            at("begin");
+            return failure -> at("end");
+        }
+
+        private void at(String place) {
+            if (place.equals(where)) {
+                throw StageRun.<RuntimeException>asItIs(what);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"event", "begin", "end"})
+    void anInterruptionThatAListenerHasTakenReachesTheCaller(String where) {
+        IdempotencyKeyService<List<String>> interrupted = world.builder(world.store)
+                .listener(new Throwing(where, new InterruptedException()))
+                .build();
+
+        assertThat(interrupted
+                        .once(NAME, world.id, REQUEST, stage -> RESPONSE)
+                        .response()
+                        .status())
+                .isEqualTo(RESPONSE.status());
+
+        assertThat(Thread.interrupted()).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"event", "begin", "end"})
+    void anErrorOfAListenerHarmsNothing(String where) {
+        IdempotencyKeyService<List<String>> harmed = world.builder(world.store)
+                .listener(new Throwing(where, new StackOverflowError()))
+                .build();
+
+        assertThat(harmed.once(NAME, world.id, REQUEST, stage -> RESPONSE)
+                        .response()
+                        .status())
+                .isEqualTo(RESPONSE.status());
+    }
 }
