@@ -7,18 +7,18 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.observation.ObservationRegistry;
-import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
-/** Metrics and observations, where the application has a registry for them. */
+/** Metrics and observations, where the application has one registry for them, or one that is the primary of several. */
 @Configuration(proxyBeanMethods = false)
 @ConditionalOnClass({MeterRegistry.class, ObservationRegistry.class})
 class MetricsConfiguration {
     @Bean
-    @ConditionalOnBean(MeterRegistry.class)
+    @ConditionalOnSingleCandidate(MeterRegistry.class)
     @ConditionalOnMissingBean
     KeyMetrics idempotencyKeyMetrics(MeterRegistry registry) {
         return new KeyMetrics(registry);
@@ -26,14 +26,14 @@ class MetricsConfiguration {
 
     /** Bound to the registries by Spring Boot. */
     @Bean
-    @ConditionalOnBean(MeterRegistry.class)
+    @ConditionalOnSingleCandidate(MeterRegistry.class)
     @ConditionalOnMissingBean
     BacklogMetrics idempotencyBacklogMetrics(IdempotencyKeyService<?> keys) {
         return new BacklogMetrics(new OperatorActions(keys));
     }
 
     @Bean
-    @ConditionalOnBean(ObservationRegistry.class)
+    @ConditionalOnSingleCandidate(ObservationRegistry.class)
     @ConditionalOnMissingBean
     StageObservations idempotencyStageObservations(ObservationRegistry registry) {
         return new StageObservations(registry);
