@@ -13,7 +13,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.springframework.boot.actuate.endpoint.Access;
-import org.springframework.boot.actuate.endpoint.InvalidEndpointRequestException;
 import org.springframework.boot.actuate.endpoint.SecurityContext;
 import org.springframework.boot.actuate.endpoint.annotation.ReadOperation;
 import org.springframework.boot.actuate.endpoint.annotation.WriteOperation;
@@ -29,6 +28,7 @@ import org.springframework.lang.Nullable;
 @WebEndpoint(id = "idempotency", defaultAccess = Access.READ_ONLY)
 class IdempotencyEndpoint {
     private static final int DEFAULT_LIMIT = 100;
+    private static final int LONGEST_NAME = 100;
 
     /** Which keys are listed. */
     enum State {
@@ -69,6 +69,7 @@ class IdempotencyEndpoint {
                 return view.of(keys.retrieve(new KeyId(scope == null ? "" : scope, value)));
             }
             int most = limit == null ? DEFAULT_LIMIT : limit;
+            checkPage(state == State.UNFINISHED, scope, afterScope, afterValue);
             List<IdempotencyKey> listed = state == State.UNFINISHED
                     ? unfinished(scope, afterScope, most)
                     : quarantined(scope, afterScope, afterValue, most);
@@ -85,6 +86,21 @@ class IdempotencyEndpoint {
         counts.put("longestWait", backlog.longestWait().toString());
         counts.put("quarantined", backlog.quarantined());
         return counts;
+    }
+
+    /** What is not acted upon is refused: whoever asks for a further page would get the first one again and again. */
+    private static void checkPage(
+            boolean ofUnfinished, @Nullable String scope, @Nullable String afterScope, @Nullable String afterValue) {
+        if (scope != null && afterScope != null) {
+            throw refused("'afterScope' is of lists of all scopes, and 'scope' names one; leave one of them out");
+        }
+        if (ofUnfinished && afterValue != null) {
+            throw refused("'afterValue' is of lists of quarantined keys; of unfinished ones a scope has one page, so"
+                    + " ask for a higher 'limit'");
+        }
+        if (!ofUnfinished && scope == null && afterScope != null && afterValue == null) {
+            throw refused("'afterValue' is missing; 'afterScope' and 'afterValue' name the last key of a page");
+        }
     }
 
     private List<IdempotencyKey> unfinished(@Nullable String scope, @Nullable String afterScope, int limit) {
@@ -127,6 +143,9 @@ class IdempotencyEndpoint {
         return answered(() -> {
             KeyId id = new KeyId(scope == null ? "" : scope, value);
             String who = who(security.getPrincipal(), by);
+            if (action != Action.FINISH && (status != null || contentType != null || body != null)) {
+                throw refused("'status', 'contentType' and 'body' are of the action 'finish'; leave them out");
+            }
             return view.of(
                     switch (action) {
                         case RETRY -> actions.retry(id, who);
@@ -141,25 +160,37 @@ class IdempotencyEndpoint {
             if (by != null && !by.equals(user.getName())) {
                 throw refused("'by' is another name than that of the authenticated user; leave it out");
             }
-            return user.getName();
+            return cut(user.getName());
         }
-        if (by == null) {
+        if (by == null || by.isBlank()) {
             throw refused("'by' is missing; there is no authenticated user, so it has to say who acts");
         }
         return by;
+    }
+
+    /** An authenticated name may be longer than what is recorded, such as that of a certificate. */
+    private static String cut(String name) {
+        if (name.length() <= LONGEST_NAME) {
+            return name;
+        }
+        int end = LONGEST_NAME - 1;
+        return name.substring(0, Character.isHighSurrogate(name.charAt(end - 1)) ? end - 1 : end) + "…";
     }
 
     private static Response response(@Nullable Integer status, @Nullable String contentType, @Nullable String body) {
         if (status == null) {
             throw refused("'status' is missing; it is the status that every retry gets");
         }
+        if (body == null && contentType != null) {
+            throw refused("'body' is missing; 'contentType' says what it is");
+        }
         return body == null
                 ? Response.of(status, new byte[0])
                 : Response.of(status, contentType == null ? "application/json" : contentType, body);
     }
 
-    private static InvalidEndpointRequestException refused(String reason) {
-        return new InvalidEndpointRequestException(reason, reason);
+    private static IllegalArgumentException refused(String reason) {
+        return new IllegalArgumentException(reason);
     }
 
     private interface Answer {
@@ -169,13 +200,20 @@ class IdempotencyEndpoint {
     private static WebEndpointResponse<Map<String, Object>> answered(Answer answer) {
         try {
             return new WebEndpointResponse<>(answer.get());
+        } catch (IdempotencyException.ResponseTooLarge e) {
+            return problem(e.kind(), e, WebEndpointResponse.STATUS_BAD_REQUEST);
         } catch (IdempotencyException e) {
-            Map<String, Object> problem = new LinkedHashMap<>();
-            problem.put("error", e.kind());
-            problem.put("message", String.valueOf(e.getMessage()));
-            return new WebEndpointResponse<>(problem, e.httpStatus());
+            return problem(e.kind(), e, e.httpStatus());
         } catch (IllegalArgumentException e) {
-            throw refused(String.valueOf(e.getMessage()));
+            // An exception of Spring's for this would reach the operator without its message.
+            return problem("invalid-request", e, WebEndpointResponse.STATUS_BAD_REQUEST);
         }
+    }
+
+    private static WebEndpointResponse<Map<String, Object>> problem(String kind, RuntimeException why, int status) {
+        Map<String, Object> problem = new LinkedHashMap<>();
+        problem.put("error", kind);
+        problem.put("message", String.valueOf(why.getMessage()));
+        return new WebEndpointResponse<>(problem, status);
     }
 }

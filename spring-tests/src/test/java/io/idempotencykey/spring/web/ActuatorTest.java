@@ -9,8 +9,11 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.micrometer.observation.Observation;
 import io.micrometer.observation.ObservationHandler;
+import io.micrometer.observation.ObservationRegistry;
 import jakarta.servlet.Filter;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletRequestWrapper;
@@ -308,6 +311,52 @@ class ActuatorTest {
     }
 
     @Test
+    void whatIsRefusedSaysWhy() {
+        quarantined("a");
+
+        for (Map.Entry<String, String> each : Map.of(
+                        "\"status\": 200, \"body\": \"x\", \"by\": \"alice\"", "of the action 'finish'",
+                        "\"by\": \" \"", "'by' is missing",
+                        "\"by\": \"line\\nbreak\"", "argument 'by'")
+                .entrySet()) {
+            HttpResponse<String> refused = act(null, "retry", "a", ", " + each.getKey());
+            assertThat(refused.statusCode()).isEqualTo(400);
+            assertThat(json(refused).get("error")).isEqualTo("invalid-request");
+            assertThat((String) json(refused).get("message")).contains(each.getValue());
+        }
+        assertThat(act("alice", "finish", "a", ", \"status\": 200, \"contentType\": \"text/plain\"")
+                        .body())
+                .contains("'body' is missing");
+        HttpResponse<String> tooLong =
+                act("alice", "finish", "a", ", \"status\": 200, \"body\": \"" + "x".repeat(1_100_000) + "\"");
+        assertThat(tooLong.statusCode()).isEqualTo(400);
+        assertThat(json(tooLong).get("error")).isEqualTo("response-too-large");
+        assertThat((String) json(get(Map.of("limit", "-1"))).get("message")).contains("limit");
+        assertThat(keys.retrieve(new KeyId(scope, "a")).state().name()).isEqualTo("quarantined");
+    }
+
+    @Test
+    void aPageThatIsntThereIsRefusedAndNotTheFirstOneAgain() {
+        assertThat(get(Map.of("state", "unfinished", "scope", scope, "afterValue", "a"))
+                        .statusCode())
+                .isEqualTo(400);
+        assertThat(get(Map.of("state", "unfinished", "afterScope", scope, "afterValue", "a"))
+                        .statusCode())
+                .isEqualTo(400);
+        assertThat(get(Map.of("scope", scope, "afterScope", "a")).statusCode()).isEqualTo(400);
+        assertThat(get(Map.of("afterScope", scope)).statusCode()).isEqualTo(400);
+    }
+
+    @Test
+    void anAuthenticatedNameMayBeLongerThanWhatIsRecorded() {
+        KeyId id = quarantined("a");
+
+        assertThat(act("CN=" + "x".repeat(200), "retry", "a", "").statusCode()).isEqualTo(200);
+
+        assertThat(keys.retrieve(id).lastError()).startsWith("retry by CN=" + "x".repeat(96) + "…");
+    }
+
+    @Test
     void withoutBeingAskedForTheEndpointIsntThereAndOnlyReads() {
         try (Started unasked = start("unasked")) {
             assertThat(get(unasked, Map.of()).statusCode()).isEqualTo(404);
@@ -372,6 +421,21 @@ class ActuatorTest {
                         .doesNotHaveBean("idempotencyKeyMetrics")
                         .doesNotHaveBean("idempotencyEndpoint")
                         .doesNotHaveBean("idempotencyHealthIndicator"));
+    }
+
+    @Test
+    void severalRegistriesOfWhichNoneIsThePrimaryKeepNoApplicationFromStarting() {
+        new ApplicationContextRunner()
+                .withConfiguration(AutoConfigurations.of(autoConfiguration()))
+                .withPropertyValues("idempotency.store=in-memory", "idempotency.background.enabled=false")
+                .withBean("one", MeterRegistry.class, SimpleMeterRegistry::new)
+                .withBean("two", MeterRegistry.class, SimpleMeterRegistry::new)
+                .withBean("three", ObservationRegistry.class, ObservationRegistry::create)
+                .withBean("four", ObservationRegistry.class, ObservationRegistry::create)
+                .run(started -> assertThat(started)
+                        .hasNotFailed()
+                        .doesNotHaveBean("idempotencyKeyMetrics")
+                        .doesNotHaveBean("idempotencyStageObservations"));
     }
 
     private static Class<?> autoConfiguration() {
