@@ -20,8 +20,10 @@ public interface KeyListener {
      *
      * <p>The stage lasts from before its outside call to after its commit, with all its tries and the pauses between
      * them, and all of it is on this thread. Where a request's only stage runs in one transaction, it begins when the
-     * transaction has taken the key. Several listeners are told of the end in the opposite order. What this method
-     * throws is logged and goes no further.
+     * transaction has taken the key. That transaction is open then: what this method does in the store's database is
+     * part of the stage, and a method of Spring's with {@code @Transactional} that throws here makes the stage fail.
+     * Several listeners are told of the end in the opposite order. What this method throws is logged and goes no
+     * further.
      *
      * @param key as it is held; its recovery point is where the stage begins
      * @return what is told of the end
