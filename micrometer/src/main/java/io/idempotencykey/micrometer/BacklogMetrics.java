@@ -29,9 +29,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The store is asked by one query, by index, at most once in {@link #READ_EVERY}; each instance of an application
  * reads the same store, so take their maximum and not their sum. If the store can't be read, the gauges are NaN, and
- * Micrometer logs why. Whoever reads the gauges waits no longer than {@link #WAIT_AT_MOST} for a slow store, so that all
- * other meters can still be had; the query has a thread of its own for as long as it takes, and there is never a second
- * one. Safe for many threads.
+ * Micrometer logs why.
+ *
+ * <p>Whoever reads the gauges waits no longer than {@link #WAIT_AT_MOST} for a slow store, so that all other meters can
+ * still be had. The query has a thread of its own for as long as it takes, and there is never a second one. Safe for
+ * many threads.
  */
 public final class BacklogMetrics implements MeterBinder {
     /** How long what was read is shown. */

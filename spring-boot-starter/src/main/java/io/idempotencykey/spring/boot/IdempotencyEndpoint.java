@@ -107,14 +107,12 @@ class IdempotencyEndpoint {
         if (scope != null) {
             return actions.listUnfinishedIn(scope, limit);
         }
-        List<IdempotencyKey> listed = new ArrayList<>(actions.listUnfinished(afterScope, limit));
-        while (!listed.isEmpty() && listed.size() < limit) {
-            String last = listed.get(listed.size() - 1).id().scope();
-            List<IdempotencyKey> next = actions.listUnfinished(last, limit - listed.size());
-            if (next.isEmpty()) {
-                break;
-            }
+        List<IdempotencyKey> listed = new ArrayList<>();
+        List<IdempotencyKey> next = actions.listUnfinished(afterScope, limit);
+        // A scope is listed as a whole, because the next page begins with another one.
+        while (!next.isEmpty() && listed.size() + next.size() <= limit) {
             listed.addAll(next);
+            next = actions.listUnfinished(next.get(0).id().scope(), limit);
         }
         return listed;
     }

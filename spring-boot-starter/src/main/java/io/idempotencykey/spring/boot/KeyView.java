@@ -19,12 +19,18 @@ record KeyView(boolean showsValues) {
         shown.put("recoveryPoint", key.recoveryPoint().name());
         shown.put("attempts", key.attempts());
         shown.put("failedAttempts", key.failedAttempts());
-        shown.put("lastError", key.lastError());
+        shown.put("lastError", showsValues ? key.lastError() : withoutMessage(key.lastError()));
         shown.put("createdAt", key.createdAt().toString());
         shown.put("updatedAt", key.updatedAt().toString());
         shown.putAll(key.state().accept(new OfState()));
         shown.put("request", of(key.request()));
         return shown;
+    }
+
+    /** An exception's message may quote what the client sent; its class, and who acted, stand before it. */
+    private static String withoutMessage(String error) {
+        int colon = error.indexOf(": ");
+        return colon < 0 ? error : error.substring(0, colon);
     }
 
     private Map<String, Object> of(Request request) {
