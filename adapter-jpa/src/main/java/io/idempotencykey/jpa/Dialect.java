@@ -274,6 +274,9 @@ abstract class Dialect {
         return "";
     }
 
+    /** Whether a statement's text would end the transaction. */
+    abstract boolean ends(String sql);
+
     /** Throws if the server has rolled the transaction back by itself. */
     void ping(Connection connection, Stage stage) throws SQLException {
         execute(connection, "select 1");

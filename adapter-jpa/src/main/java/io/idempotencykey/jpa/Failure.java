@@ -34,13 +34,18 @@ enum Failure {
     /** The throwable carries no SQL error. */
     NONE;
 
+    /** What is read of a chain of errors, which may be a ring. */
+    private static final int MOST_ERRORS = 1_000;
+
     /** All SQL errors in a throwable's {@linkplain StoreFailure#chain chain}. */
     static List<SQLException> errors(Throwable thrown) {
         List<SQLException> errors = new ArrayList<>();
         for (Throwable each : StoreFailure.chain(thrown)) {
             if (each instanceof SQLException first) {
                 // A batch chains its errors.
-                for (SQLException next = first; next != null; next = next.getNextException()) {
+                for (SQLException next = first;
+                        next != null && errors.size() < MOST_ERRORS;
+                        next = next.getNextException()) {
                     errors.add(next);
                 }
             }

@@ -172,6 +172,11 @@ final class H2Dialect extends Dialect {
     }
 
     @Override
+    boolean ends(String sql) {
+        return EndingStatements.H2.contain(sql);
+    }
+
+    @Override
     void ping(Connection connection, Stage stage) throws SQLException {
         if (!stage.ownsConnection() && !isMarked(connection)) {
             throw new SQLTransactionRollbackException("the transaction is not the one that began", "40000");

@@ -131,6 +131,11 @@ abstract class InnodbDialect extends Dialect {
         return failure.getErrorCode() == IN_TRANSACTION;
     }
 
+    @Override
+    boolean ends(String sql) {
+        return EndingStatements.INNODB.contain(sql);
+    }
+
     /** The server says nothing when it begins another transaction, but there the savepoint is missing. */
     @Override
     void ping(Connection connection, Stage stage) throws SQLException {

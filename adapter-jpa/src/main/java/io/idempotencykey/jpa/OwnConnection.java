@@ -11,17 +11,18 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A connection that the adapter has taken from the data source itself, and hands to the stage behind a proxy.
  *
  * <p>It saves round trips where the database allows that: the transaction's settings go along with its first statement,
- * and the fence with its commit. While the stage runs, it refuses calls that would end the transaction, because the
- * writes so far would be kept or lost without the key. Where the server may roll back by itself, it remembers the first
+ * and the fence with its commit. Until then it refuses calls of the stage and its callbacks that would end the
+ * transaction, because the writes so far would be kept or lost without the key. Where the server may roll back by itself, it remembers the first
  * error after which that may have happened.
  */
 final class OwnConnection implements StageConnection, InvocationHandler {
@@ -44,20 +45,21 @@ final class OwnConnection implements StageConnection, InvocationHandler {
             "toString");
 
     private static final Set<String> ENDS = Set.of("commit", "rollback", "setAutoCommit", "close", "abort");
-    private static final Pattern SQL_ENDS = Pattern.compile(
-            "(\\s|;|--[^\\n]*\\n|#[^\\n]*\\n|/\\*.*?\\*/)*+"
-                    + "((commit|end|abort|rollback(?!\\s+(work\\s+|transaction\\s+)?to)"
-                    + "|begin(?!\\s+not\\b)|start\\s+transaction)\\b"
-                    + "|set\\s+(session\\s+|@@(session\\.)?)?autocommit\\b).*",
-            Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
 
     private final Connection proxy;
     private final Dialect dialect;
     private final Connection target;
     private final boolean hasBegun;
-    private boolean running;
+    private Guard guard = Guard.NONE;
+    /** Whether a callback, or Hibernate after one that failed, has rolled the transaction back. */
+    private boolean isRolledBack;
+
     private List<String> settings = List.of();
     private @Nullable Fence fence;
+    /** All errors of the connection, by identity. */
+    private final Set<SQLException> errors =
+            Collections.synchronizedSet(Collections.newSetFromMap(new IdentityHashMap<>()));
+
     private volatile @Nullable SQLException doom;
 
     /**
@@ -99,8 +101,8 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     }
 
     @Override
-    public void running(boolean isRunning) {
-        running = isRunning;
+    public void guard(Guard next) {
+        guard = next;
     }
 
     @Override
@@ -109,12 +111,18 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     }
 
     @Override
-    public void fence(Fence last) throws SQLException {
-        if (dialect.sendsTogether()) {
-            fence = last;
-        } else {
-            last.on(statements(), false);
+    public boolean mayHaveThrown(Throwable thrown) {
+        return Failure.errors(thrown).stream().anyMatch(errors::contains);
+    }
+
+    @Override
+    public void fence(Fence last) {
+        if (isRolledBack) {
+            throw new IllegalStateException(
+                    "a callback rolled the stage's transaction back; only the library may commit or roll back");
         }
+        guard = Guard.NONE;
+        fence = last;
     }
 
     @Override
@@ -146,8 +154,10 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         Fence once = fence;
         if (method.getName().equals("commit") && once != null) {
             fence = null;
-            once.on(statements(), true);
-            return null;
+            noting(() -> once.on(statements(), dialect.sendsTogether()));
+            if (dialect.sendsTogether()) {
+                return null;
+            }
         }
         if (!settings.isEmpty() && !NEEDS_NO_SETTINGS.contains(method.getName())) {
             if (method.getName().equals("prepareStatement") && arguments != null && arguments.length == 1) {
@@ -157,7 +167,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
             }
             List<String> now = settings;
             settings = List.of();
-            Dialect.execute(target, String.join("; ", now));
+            noting(() -> Dialect.execute(target, String.join("; ", now)));
         }
         return seen(target, method, arguments);
     }
@@ -189,7 +199,23 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         return Proxy.newProxyInstance(OwnConnection.class.getClassLoader(), new Class<?>[] {type}, handler);
     }
 
+    /** A call of the adapter's own. */
+    @FunctionalInterface
+    private interface Own {
+        void run() throws SQLException;
+    }
+
+    private void noting(Own call) throws SQLException {
+        try {
+            call.run();
+        } catch (SQLException e) {
+            note(e);
+            throw e;
+        }
+    }
+
     private void note(SQLException error) {
+        errors.add(error);
         if (dialect.watches() && doom == null) {
             switch (dialect.failure(error)) {
                 case CONFLICT, LOCKED, LOST -> doom = error;
@@ -198,22 +224,33 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         }
     }
 
-    /** Throws if the call would end the transaction while the stage runs. */
+    /** Throws if the call would end the transaction though it isn't the library's turn. */
     private void check(Object called, Method method, @Nullable Object @Nullable [] arguments) throws SQLException {
-        if (!running) {
-            return;
-        }
-        boolean ends = called instanceof Connection
-                && ENDS.contains(method.getName())
-                && !(method.getName().equals("rollback") && arguments != null);
-        boolean says = arguments != null
-                && arguments.length > 0
-                && arguments[0] instanceof String sql
-                && (method.getName().startsWith("execute") || method.getName().startsWith("prepare"))
-                && SQL_ENDS.matcher(sql).matches();
-        if (ends || says) {
+        String name = method.getName();
+        boolean ends =
+                called instanceof Connection && ENDS.contains(name) && !(name.equals("rollback") && arguments != null);
+        boolean isRefused = switch (guard) {
+            case NONE -> isRolledBack && name.equals("commit");
+            case WORK -> ends;
+            case CALLBACKS -> ends && !name.equals("rollback");
+        };
+        if (isRefused || says(name, arguments)) {
             throw new SQLException("only the library ends a stage's transaction", "2D000");
         }
+        if (ends && name.equals("rollback") && guard == Guard.CALLBACKS) {
+            isRolledBack = true;
+            guard = Guard.NONE;
+        }
+    }
+
+    /** Whether a statement's text ends the transaction though it isn't the library's turn. */
+    private boolean says(String name, @Nullable Object @Nullable [] arguments) {
+        return (guard != Guard.NONE || isRolledBack)
+                && arguments != null
+                && arguments.length > 0
+                && arguments[0] instanceof String sql
+                && (name.startsWith("execute") || name.startsWith("prepare") || name.equals("addBatch"))
+                && dialect.ends(sql);
     }
 
     /** Calls a method, and throws its exception unchanged. */

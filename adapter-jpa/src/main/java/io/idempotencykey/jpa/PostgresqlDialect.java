@@ -304,6 +304,11 @@ final class PostgresqlDialect extends Dialect {
         return false;
     }
 
+    @Override
+    boolean ends(String sql) {
+        return EndingStatements.POSTGRESQL.contain(sql);
+    }
+
     /** The driver remembers the error that aborted a transaction. */
     @Override
     void ping(Connection connection, Stage stage) throws SQLException {

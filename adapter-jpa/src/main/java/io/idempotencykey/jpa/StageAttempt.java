@@ -36,9 +36,9 @@ final class StageAttempt implements Transactions.Work {
         STORED,
         /** The fence matched nothing. */
         FENCED_OFF,
-        /** The fence matched, or it is sent with the commit. */
-        FENCED,
-        /** The commit may have been sent. */
+        /** The work is done, and the fence runs when all callbacks have. */
+        WORKED,
+        /** The fence matched, or is sent with the commit, which may have been sent. */
         COMMITTING,
         /** The commit was made without the key's row. */
         DROPPED
@@ -61,13 +61,15 @@ final class StageAttempt implements Transactions.Work {
     private Progress progress = Progress.NEW;
     private End end = End.NOT_YET;
     private @Nullable Throwable thrown;
-    /** Whether an error without an SQL state is the stage's own. */
-    private boolean isOwn;
+    /** The connection that the stage's work has begun to use. */
+    private @Nullable StageConnection used;
+    /** Whether the connection has survived an error that would otherwise mean that it hasn't. */
+    private boolean isAnswered;
 
     private @Nullable Transactions transactions;
     private @Nullable TransactionCoordinator committing;
 
-    private final Last last = new Last();
+    private @Nullable Last last;
 
     /** Called before the stage's own callbacks, so that none of their errors hides what became of the transaction. */
     private final Synchronization first = new Synchronization() {
@@ -77,20 +79,31 @@ final class StageAttempt implements Transactions.Work {
         @Override
         public void afterCompletion(int status) {
             end = status == Status.STATUS_COMMITTED ? End.COMMITTED : End.NOT_COMMITTED;
-            if (committing != null) {
+            if (committing != null && last != null) {
                 committing.removeObserver(last);
             }
         }
     };
 
-    /** Called after the stage's own callbacks; from here on the commit may have been sent. */
+    /**
+     * Called after the stage's own callbacks. Only now the fence is run, because what they do may end the transaction,
+     * and their errors may be swallowed.
+     */
     private final class Last implements TransactionObserver, Synchronization {
+        private final StageConnection on;
+        private final StoredProgress next;
+
+        Last(StageConnection on, StoredProgress next) {
+            this.on = on;
+            this.next = next;
+        }
+
         @Override
         public void afterBegin() {}
 
         @Override
         public void beforeCompletion() {
-            progress = Progress.COMMITTING;
+            on.fence((statements, commits) -> fence(on, statements, next, commits));
         }
 
         @Override
@@ -164,7 +177,10 @@ final class StageAttempt implements Transactions.Work {
                 take(own);
                 stage(entityManager, session, coordinator, own);
             } catch (Throwable e) {
-                isOwn = dialect.failure(e) == Failure.UNCLEAR && isAnswered(own);
+                isAnswered = switch (dialect.failure(e)) {
+                    case UNCLEAR, LOST -> isAnswered(own);
+                    case HEURISTIC, CONFLICT, LOCKED, READ_ONLY, DUPLICATE, REFUSED, NUMBERED, NONE -> false;
+                };
                 forbidCommit(coordinator, e);
                 throw e;
             }
@@ -265,11 +281,12 @@ final class StageAttempt implements Transactions.Work {
             StageConnection on)
             throws SQLException {
         StoredProgress next;
-        on.running(true);
+        used = on;
+        on.guard(StageConnection.Guard.WORK);
         try {
             next = work.apply(entityManager);
         } finally {
-            on.running(false);
+            on.guard(StageConnection.Guard.CALLBACKS);
         }
         if (end != End.NOT_YET) {
             throw new IllegalStateException(
@@ -279,7 +296,7 @@ final class StageAttempt implements Transactions.Work {
         checkActive(coordinator, on);
         flush(session);
         checkActive(coordinator, on);
-        on.fence((statements, commits) -> fence(key.last(statements, promised(on), next, commits)));
+        last = new Last(on, next);
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
             session.getFactory()
                     .getServiceRegistry()
@@ -289,7 +306,7 @@ final class StageAttempt implements Transactions.Work {
             coordinator.addObserver(last);
         }
         committing = coordinator;
-        progress = Progress.FENCED;
+        progress = Progress.WORKED;
     }
 
     private void flush(SessionImplementor session) {
@@ -301,10 +318,7 @@ final class StageAttempt implements Transactions.Work {
     }
 
     private void checkActive(TransactionCoordinator coordinator, StageConnection on) {
-        SQLException doom = on.doom();
-        if (doom != null) {
-            throw doomed(doom);
-        }
+        checkDoom(on);
         if (coordinator.getTransactionDriverControl().getStatus() == TransactionStatus.ACTIVE) {
             return;
         }
@@ -326,7 +340,34 @@ final class StageAttempt implements Transactions.Work {
                 transactions == null ? null : transactions.rollbackCause());
     }
 
-    private void fence(Dialect.Fence found) {
+    private static void checkDoom(StageConnection on) {
+        SQLException doom = on.doom();
+        if (doom != null) {
+            throw doomed(doom);
+        }
+    }
+
+    /** Runs the fence. What it throws is remembered, because the error of a commit would hide it. */
+    private void fence(StageConnection on, Statements statements, StoredProgress next, boolean commits)
+            throws SQLException {
+        try {
+            checkDoom(on);
+            if (commits) {
+                progress = Progress.COMMITTING;
+            }
+            fence(key.last(statements, promised(on), next, commits), statements);
+        } catch (SQLException | RuntimeException e) {
+            if (progress == Progress.WORKED) {
+                thrown = e;
+            }
+            throw e;
+        }
+        if (progress == Progress.WORKED) {
+            progress = Progress.COMMITTING;
+        }
+    }
+
+    private void fence(Dialect.Fence found, Statements statements) throws SQLException {
         switch (found) {
             case MATCHED -> {}
             case MISSED -> {
@@ -334,15 +375,26 @@ final class StageAttempt implements Transactions.Work {
                 throw new NotCommitted("the key has another revision", null);
             }
             case DROPPED -> progress = Progress.DROPPED;
-            case OTHER_TRANSACTION -> throw refused(doomed(null));
+            case OTHER_TRANSACTION -> throw refused(ended(key.isRolledBack(statements)));
             case OTHER_SETTINGS ->
                 throw refused(
                         new NotCommitted("the data source gave a connection with other settings than before", null));
         }
     }
 
-    /** Remembers why the fence let nothing through, because the error of a commit would hide it. */
-    private NotCommitted refused(NotCommitted why) {
+    /** The failure of a transaction that has ended, though no error is known by which the server did that. */
+    private static RuntimeException ended(boolean isRolledBack) {
+        return isRolledBack
+                ? doomed(null)
+                : new IllegalStateException(
+                        "the stage's transaction ended before its commit, and what was written in it"
+                                + " until then may be committed. Keep out of stages what ends a transaction: on MySQL, MariaDB"
+                                + " and H2 that is 'create', 'alter', 'drop', 'truncate' and the like, too, and procedures that"
+                                + " commit or swallow a deadlock");
+    }
+
+    /** What the fence let through is not committed, even where it was sent together with the commit. */
+    private RuntimeException refused(RuntimeException why) {
         thrown = why;
         progress = Progress.WORKING;
         return why;
@@ -356,7 +408,7 @@ final class StageAttempt implements Transactions.Work {
                 dialect.failure(failure) == Failure.NONE
                         ? beforeCommit(failure)
                         : StageCommit.transientlyRolledBack(failure);
-            case WORKING, FENCED ->
+            case WORKING, WORKED ->
                 end == End.COMMITTED ? StageCommit.unknown(failure) : beforeCommit(thrown == null ? failure : thrown);
             case HELD -> StageCommit.held();
             case STORED, FENCED_OFF -> StageCommit.fencedOff();
@@ -386,7 +438,8 @@ final class StageAttempt implements Transactions.Work {
     }
 
     private StageCommit beforeCommit(Throwable cause) {
-        Failure failure = isOwn ? Failure.REFUSED : dialect.failure(cause);
+        boolean isForeign = used != null && !Failure.errors(cause).isEmpty() && !used.mayHaveThrown(cause);
+        Failure failure = isAnswered || isForeign ? Failure.REFUSED : dialect.failure(cause);
         return cause instanceof NotCommitted || (failure == Failure.NONE && isStale(cause))
                 ? StageCommit.transientlyRolledBack(cause)
                 : failure.beforeCommit(cause);
@@ -410,13 +463,19 @@ final class StageAttempt implements Transactions.Work {
             case HELD -> StageCommit.held();
             case STORED, FENCED_OFF -> StageCommit.fencedOff();
             case DROPPED -> dropped();
-            case FENCED, COMMITTING ->
+            case WORKED ->
+                switch (end) {
+                    case NOT_YET -> joined(Objects.requireNonNull(committing));
+                    case COMMITTED ->
+                        StageCommit.rolledBack(new IllegalStateException("the stage's writes were committed without"
+                                + " its key, because the transaction's callbacks were not run"));
+                    case NOT_COMMITTED -> StageCommit.transientlyRolledBack(swallowed());
+                };
+            case COMMITTING ->
                 switch (end) {
                     // Before Hibernate 7.4 no callback says how a transaction ended whose commit failed.
-                    case NOT_YET ->
-                        progress == Progress.COMMITTING ? notCommitted() : joined(Objects.requireNonNull(committing));
+                    case NOT_YET, NOT_COMMITTED -> StageCommit.unknown(swallowed());
                     case COMMITTED -> StageCommit.committed();
-                    case NOT_COMMITTED -> notCommitted();
                 };
         };
     }
@@ -439,10 +498,7 @@ final class StageAttempt implements Transactions.Work {
                         + " it, or refuse"));
     }
 
-    private StageCommit notCommitted() {
-        NotCommitted swallowed = new NotCommitted("the commit rolled back, or its error was swallowed", null);
-        return progress == Progress.COMMITTING
-                ? StageCommit.unknown(swallowed)
-                : StageCommit.transientlyRolledBack(swallowed);
+    private static NotCommitted swallowed() {
+        return new NotCommitted("the commit rolled back, or its error was swallowed", null);
     }
 }

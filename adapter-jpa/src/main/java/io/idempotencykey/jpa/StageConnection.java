@@ -40,15 +40,28 @@ interface StageConnection {
     /** Sends a statement before the stage's first one. */
     <R> R first(Statements.Work<R> work) throws SQLException;
 
-    /** Tells that the stage's work begins or has ended. */
-    void running(boolean running);
+    /** Whose turn it is to use the connection, and so which calls that end its transaction are refused. */
+    enum Guard {
+        /** The library's. */
+        NONE,
+        /** The stage's work: everything that ends the transaction is refused. */
+        WORK,
+        /** The callbacks' before the commit: the same, but Hibernate rolls back after one that fails. */
+        CALLBACKS
+    }
+
+    /** Tells whose turn it is. */
+    void guard(Guard guard);
 
     /** An error after which the server may have rolled the transaction back, even if the stage swallowed it. */
     @Nullable
     SQLException doom();
 
-    /** Runs the fence, or has it run in place of the commit. */
-    void fence(Fence fence) throws SQLException;
+    /** Whether one of a throwable's SQL errors may be this connection's; those of another database say nothing of it. */
+    boolean mayHaveThrown(Throwable thrown);
+
+    /** Runs the fence, or has it run when the commit reaches the connection. All callbacks have run. */
+    void fence(Fence fence);
 
     /** Asks the server whether the transaction is still the one that began; throws if not. */
     void ping(Dialect.Stage stage) throws SQLException;
@@ -94,11 +107,16 @@ interface StageConnection {
         }
 
         @Override
-        public void running(boolean running) {}
+        public void guard(Guard guard) {}
 
         @Override
         public @Nullable SQLException doom() {
             return null;
+        }
+
+        @Override
+        public boolean mayHaveThrown(Throwable thrown) {
+            return true;
         }
 
         @Override

@@ -37,6 +37,15 @@ interface StageKey {
     Dialect.Fence last(Statements statements, Dialect.Stage stage, StoredProgress next, boolean commits)
             throws SQLException;
 
+    /**
+     * Whether the key shows that its transaction, which has ended before its last statement, was rolled back.
+     *
+     * @param statements on the same connection, where another transaction has begun
+     */
+    default boolean isRolledBack(Statements statements) throws SQLException {
+        return false;
+    }
+
     /** A key that is held since an earlier transaction. */
     record Held(KeyTable table, StoredKey held) implements StageKey {
         @Override
@@ -69,6 +78,14 @@ interface StageKey {
         public Dialect.Fence last(Statements statements, Dialect.Stage stage, StoredProgress next, boolean commits)
                 throws SQLException {
             return table.fence(statements, stage, taken.id(), taken.revision(), next, commits);
+        }
+
+        /** The row was written when the transaction began. */
+        @Override
+        public boolean isRolledBack(Statements statements) throws SQLException {
+            return table.find(statements, taken.id())
+                    .filter(found -> found.revision().equals(taken.revision()))
+                    .isEmpty();
         }
     }
 

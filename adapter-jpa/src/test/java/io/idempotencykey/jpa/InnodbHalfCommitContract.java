@@ -2,9 +2,13 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -42,6 +46,32 @@ abstract class InnodbHalfCommitContract extends JpaHalfCommitContract {
                             + " declare continue handler for sqlexception begin end;"
                             + " update contract_row set content = '1' where name = n; end"));
         }
-        assertThat(keysMovedWithoutTheirWrites(store, way, "call quiet")).isZero();
+        assertThat(keysMovedWithoutTheirWrites(store, way, "call quiet", Moment.WORK))
+                .isZero();
+    }
+
+    @Test
+    void anImplicitCommitIsRefused() throws Exception {
+        assertImplicitCommitIsRefused();
+    }
+
+    /** What the stage has written by then is committed, so it isn't run again. */
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void anImplicitCommitOnAnApplicationsConnectionIsTheStagesOwnFailure(Way way) throws Exception {
+        spring((store, outer, em) -> assertImplicitCommitIsTheStagesOwnFailure(store, way));
+        jta((store, factory, manager) -> assertImplicitCommitIsTheStagesOwnFailure(store, way));
+    }
+
+    private static void assertImplicitCommitIsTheStagesOwnFailure(JpaKeyStore store, Way way) {
+        StoredKey key = way.key(store);
+        StageCommit end = way.commit(store, key, Isolation.SERIALIZABLE, em -> {
+            em.createNativeQuery(COMMITS).executeUpdate();
+            em.persist(new ContractRow("row", "1"));
+            return next(key).progress();
+        });
+        assertThat(nameOf(end)).isEqualTo("rolled back");
+        assertThat(end.cause()).hasMessageContaining("ended before its commit");
+        assertThat(rows(store, Isolation.SERIALIZABLE)).isEmpty();
     }
 }

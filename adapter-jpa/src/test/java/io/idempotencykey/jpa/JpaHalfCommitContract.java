@@ -10,6 +10,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -17,9 +18,13 @@ import org.hibernate.Session;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.springframework.transaction.support.TransactionSynchronization;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
 
 /** A key moves together with what its stage writes, or not at all, whatever becomes of the transaction meanwhile. */
 abstract class JpaHalfCommitContract extends JpaStoreFixture {
+    private static final String UPDATE = "update contract_row set content = '1' where name = ";
+
     JpaHalfCommitContract(TestDatabase database) {
         super(database);
     }
@@ -47,7 +52,11 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         AUTO_COMMIT,
         SQL,
         SQL_AFTER_A_COMMENT,
-        SQL_AFTER_A_SEMICOLON;
+        SQL_AFTER_A_SEMICOLON,
+        SQL_AFTER_A_STATEMENT,
+        SQL_IN_A_BATCH,
+        /** PostgreSQL's. */
+        TWO_PHASE_COMMIT;
 
         void on(Connection connection) throws SQLException {
             switch (this) {
@@ -57,6 +66,14 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
                 case SQL -> TestDatabase.execute(connection, "rollback");
                 case SQL_AFTER_A_COMMENT -> TestDatabase.execute(connection, "/* a */ -- b\n rollback");
                 case SQL_AFTER_A_SEMICOLON -> TestDatabase.execute(connection, "; rollback");
+                case SQL_AFTER_A_STATEMENT -> TestDatabase.execute(connection, "select ';' /* ; */; rollback");
+                case SQL_IN_A_BATCH -> {
+                    try (Statement statement = connection.createStatement()) {
+                        statement.addBatch("rollback");
+                        statement.executeBatch();
+                    }
+                }
+                case TWO_PHASE_COMMIT -> TestDatabase.execute(connection, "prepare transaction 'stage'");
             }
         }
     }
@@ -75,25 +92,112 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         spring((store, outer, em) -> assertNotHalfCommitted(store, end));
     }
 
+    @ParameterizedTest
+    @EnumSource(End.class)
+    void aCallbackThatEndsTheTransactionNeverMovesTheKeyWithoutTheStagesWrites(End end) throws Exception {
+        with((store, factory, pool) -> assertNotHalfCommitted(store, end, Moment.HIBERNATES_CALLBACK));
+    }
+
     private static void assertNotHalfCommitted(JpaKeyStore store, End end) {
+        assertNotHalfCommitted(store, end, Moment.WORK);
+    }
+
+    private static void assertNotHalfCommitted(JpaKeyStore store, End end, Moment moment) {
         Isolation isolation = Collections.max(store.isolations());
         for (Way way : Way.values()) {
             StoredKey key = way.key(store);
             way.commit(store, key, isolation, em -> {
-                em.unwrap(Session.class).doWork(connection -> {
-                    TestDatabase.execute(connection, "insert into contract_row values ('" + way + "', '1')");
-                    try {
-                        end.on(connection);
-                    } catch (SQLException swallowed) {
-                        assertThat((Throwable) swallowed).isNotNull();
-                    }
-                });
+                Session session = em.unwrap(Session.class);
+                session.doWork(connection ->
+                        TestDatabase.execute(connection, "insert into contract_row values ('" + way + "', '1')"));
+                moment.run(
+                        session,
+                        () -> session.doWork(connection -> {
+                            try {
+                                end.on(connection);
+                            } catch (SQLException swallowed) {
+                                assertThat((Throwable) swallowed).isNotNull();
+                            }
+                            TestDatabase.execute(
+                                    connection, "insert into contract_row values ('" + way + " later', '1')");
+                        }));
                 return next(key).progress();
             });
-            assertThat(way.hasMoved(store, key))
-                    .as("moved, %s", way)
-                    .isEqualTo(rows(store, isolation).contains(way.name()));
+            List<String> rows = rows(store, isolation);
+            assertThat(rows.contains(way.name())).as("moved, %s", way).isEqualTo(way.hasMoved(store, key));
+            assertThat(rows.contains(way + " later")).as("moved, %s", way).isEqualTo(way.hasMoved(store, key));
         }
+    }
+
+    /** When a stage does what it should not. */
+    enum Moment {
+        WORK {
+            @Override
+            void run(Session session, Runnable deed) {
+                deed.run();
+            }
+        },
+        HIBERNATES_CALLBACK {
+            @Override
+            void run(Session session, Runnable deed) {
+                session.getTransaction().registerSynchronization(JtaApplication.synchronization(deed, () -> {}));
+            }
+        },
+        /** Spring logs and swallows what it throws. */
+        SPRINGS_CALLBACK {
+            @Override
+            void run(Session session, Runnable deed) {
+                TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+                    @Override
+                    public void beforeCompletion() {
+                        deed.run();
+                    }
+                });
+            }
+        };
+
+        abstract void run(Session session, Runnable deed);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aSwallowedDeadlockOfACallbackNeverMovesTheKey(Way way) throws Exception {
+        with((store, factory, pool) -> assertThat(
+                        keysMovedWithoutTheirWrites(store, way, UPDATE, Moment.HIBERNATES_CALLBACK))
+                .isZero());
+    }
+
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aSwallowedDeadlockOfACallbackInAJtaTransactionNeverMovesTheKey(Way way) throws Exception {
+        jta((store, factory, manager) -> assertThat(
+                        keysMovedWithoutTheirWrites(store, way, UPDATE, Moment.HIBERNATES_CALLBACK))
+                .isZero());
+    }
+
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aSwallowedDeadlockOfACallbackInSpringsTransactionNeverMovesTheKey(Way way) throws Exception {
+        for (Moment moment : List.of(Moment.HIBERNATES_CALLBACK, Moment.SPRINGS_CALLBACK)) {
+            spring((store, outer, em) -> assertThat(keysMovedWithoutTheirWrites(store, way, UPDATE, moment))
+                    .as("moved, %s", moment)
+                    .isZero());
+        }
+    }
+
+    /** A statement before and after which MySQL, MariaDB and H2 commit. */
+    static final String COMMITS = "create table made_by_a_stage (id int)";
+
+    void assertImplicitCommitIsRefused() throws Exception {
+        with((store, factory, pool) -> {
+            Exception refused = assertFailsOnce(store, Collections.max(store.isolations()), em -> {
+                em.persist(new ContractRow("row", "1"));
+                em.flush();
+                em.createNativeQuery(COMMITS).executeUpdate();
+            });
+            assertThat(refused).hasStackTraceContaining("only the library ends a stage's transaction");
+            assertThat(rows(store, Collections.max(store.isolations()))).isEmpty();
+        });
     }
 
     @ParameterizedTest
@@ -119,25 +223,28 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
 
     /** Two stages deadlock: the server rolls one of them back, and its session doesn't know. */
     private static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way) throws Exception {
-        return keysMovedWithoutTheirWrites(store, way, "update contract_row set content = '1' where name = ");
+        return keysMovedWithoutTheirWrites(store, way, UPDATE, Moment.WORK);
     }
 
-    static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way, String update) throws Exception {
+    static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way, String update, Moment moment) throws Exception {
         Isolation isolation = Collections.max(store.isolations());
         insert(store, isolation, "x", "y");
         StoredKey one = way.key(store);
         StoredKey two = way.key(store);
         CountDownLatch bothHold = new CountDownLatch(2);
 
-        CompletableFuture<StageCommit> first =
-                TestApplication.elsewhere(() -> deadlock(store, way, one, isolation, "x", update + "('y')", bothHold));
-        CompletableFuture<StageCommit> second =
-                TestApplication.elsewhere(() -> deadlock(store, way, two, isolation, "y", update + "('x')", bothHold));
-        first.get(60, TimeUnit.SECONDS);
-        second.get(60, TimeUnit.SECONDS);
-
+        CompletableFuture<StageCommit> first = TestApplication.elsewhere(
+                () -> deadlock(store, way, one, isolation, "x", update + "('y')", moment, bothHold));
+        CompletableFuture<StageCommit> second = TestApplication.elsewhere(
+                () -> deadlock(store, way, two, isolation, "y", update + "('x')", moment, bothHold));
         long moved = 0;
-        for (StoredKey key : List.of(one, two)) {
+        for (Map.Entry<StoredKey, CompletableFuture<StageCommit>> each :
+                Map.of(one, first, two, second).entrySet()) {
+            StoredKey key = each.getKey();
+            StageCommit end = each.getValue().get(60, TimeUnit.SECONDS);
+            assertThat(end.kind() == StageCommit.Kind.COMMITTED)
+                    .as("committed, says %s", end)
+                    .isEqualTo(way.hasMoved(store, key));
             if (way.hasMoved(store, key)
                     && !rows(store, isolation).contains("by " + key.id().value())) {
                 moved++;
@@ -165,20 +272,27 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
             Isolation isolation,
             String mine,
             String updateOfTheirs,
+            Moment moment,
             CountDownLatch bothHold) {
         return way.commit(store, key, isolation, em -> {
-            em.unwrap(Session.class).doWork(connection -> {
-                try (Statement statement = connection.createStatement()) {
-                    statement.execute(
-                            "insert into contract_row values ('by " + key.id().value() + "', '1')");
-                    statement.execute("update contract_row set content = '1' where name = '" + mine + "'");
-                    bothHold.countDown();
-                    TestApplication.await(bothHold);
-                    statement.execute(updateOfTheirs);
-                } catch (SQLException swallowed) {
-                    assertThat((Throwable) swallowed).isNotNull();
-                }
+            Session session = em.unwrap(Session.class);
+            session.doWork(connection -> {
+                TestDatabase.execute(
+                        connection,
+                        "insert into contract_row values ('by " + key.id().value() + "', '1')");
+                TestDatabase.execute(connection, "update contract_row set content = '1' where name = '" + mine + "'");
             });
+            moment.run(
+                    session,
+                    () -> session.doWork(connection -> {
+                        try {
+                            bothHold.countDown();
+                            TestApplication.await(bothHold);
+                            TestDatabase.execute(connection, updateOfTheirs);
+                        } catch (SQLException swallowed) {
+                            assertThat((Throwable) swallowed).isNotNull();
+                        }
+                    }));
             return next(key).progress();
         });
     }

@@ -143,6 +143,42 @@ class OwnErrorTest {
         });
     }
 
+    /** It says nothing of the stage's own transaction, which a new try wouldn't mend. */
+    @ParameterizedTest
+    @ValueSource(strings = {"40001", "08006", "57P01"})
+    void anErrorOfAnotherDatabaseIsTheStagesOwnFailureOnce(String state) throws SQLException {
+        for (TestDatabase database : new TestDatabase[] {TestDatabase.H2, TestDatabase.POSTGRESQL}) {
+            failsOnce(database, em -> failElsewhere(state));
+        }
+    }
+
+    /** There a conflict of another database can't be told from one of the stage's. */
+    @OnH2AndPostgresql
+    void aConnectionThatIsLostToAnotherDatabaseIsTheOwnFailureOfAStageOfAnotherManager(TestDatabase database)
+            throws SQLException {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaKeyStore store =
+                    new JpaKeyStore(factory, SpringTransactions.of(factory).plain(), Isolation.READ_COMMITTED);
+
+            JpaStoreFixture.assertFailsOnce(store, Isolation.READ_COMMITTED, em -> failElsewhere("08006"));
+        }
+    }
+
+    @OnH2AndPostgresql
+    void anErrorOfAnotherDatabaseInACallbackIsTheStagesOwnFailureOnce(TestDatabase database) throws SQLException {
+        failsOnce(
+                database,
+                em -> em.unwrap(Session.class)
+                        .getTransaction()
+                        .registerSynchronization(
+                                JtaApplication.synchronization(() -> failElsewhere("40001"), () -> {})));
+    }
+
+    private static void failElsewhere(String state) {
+        throw new PersistenceException("the other database failed", new SQLException("of another database", state));
+    }
+
     /** The pool says without an SQL state that a connection is closed that it has found broken. */
     @Test
     void aPoolsErrorAfterALostConnectionIsTransient() throws SQLException {

@@ -77,7 +77,8 @@ class DocumentationTest {
         return code.lines().map(String::strip).filter(line -> !line.isEmpty()).collect(Collectors.joining("\n"));
     }
 
-    private static List<Path> files(Path root, Predicate<Path> wanted) throws IOException {
+    /** All files of a folder but those that a build makes. */
+    static List<Path> files(Path root, Predicate<Path> wanted) throws IOException {
         try (Stream<Path> files = Files.walk(root)) {
             return files.filter(wanted)
                     .filter(file -> Stream.of("target", "target-quick", ".git", ".venv")

@@ -28,6 +28,9 @@ final class Transitions {
     /** How long a lease may be. */
     static final Duration LONGEST_LEASE = Duration.ofHours(24);
 
+    /** By how much workers' ideas of the store's time may differ, which they read once a minute. */
+    private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(1);
+
     /** When to ask again where nothing better is known. */
     static final Duration SOON = Duration.ofSeconds(1);
 
@@ -96,7 +99,18 @@ final class Transitions {
 
     /** Says whether a key is held by a worker whose lease has run out. */
     static boolean isLeaseOver(IdempotencyKey key, Instant now) {
-        return key.state() instanceof KeyState.Locked locked && !now.isBefore(locked.leaseEnds());
+        return key.state() instanceof KeyState.Locked locked && isOver(locked, now);
+    }
+
+    /**
+     * A lock that begins in the future is older than a failover to a store whose clock is behind, and nobody knows by
+     * how much. It is over, too, if it would last for more than twice its lease, which is no less than workers'
+     * readings of the clock differ by. To take it over is safe, as it is with every lease.
+     */
+    private static boolean isOver(KeyState.Locked locked, Instant now) {
+        Duration lease = Duration.between(locked.lockedAt(), locked.leaseEnds());
+        return !now.isBefore(locked.leaseEnds())
+                || now.isBefore(locked.lockedAt().minus(atLeast(CLOCKS_DIFFER, lease)));
     }
 
     /**
@@ -190,7 +204,7 @@ final class Transitions {
 
             @Override
             public StoredKey locked(KeyState.Locked locked) {
-                if (now.isBefore(locked.leaseEnds())) {
+                if (!isOver(locked, now)) {
                     throw new IdempotencyException.Locked(stored.id(), retryAfter(locked, now));
                 }
                 return stored;

@@ -74,6 +74,28 @@ class ClaimTest {
         assertThat(world.find()).contains(key);
     }
 
+    /** A standby whose clock is behind took over, and the worker is dead. */
+    @Test
+    void aKeyThatWasLockedBeforeTheClockWentFarBackIsTakenOver() {
+        World world = new World();
+        StoredKey before = world.put(State.LOCKED).orElseThrow();
+        world.pass(World.LEASE.negated().minusMinutes(61));
+
+        assertThat(claimed(world.service.claim(world.id, World.REQUEST)).key().attempts())
+                .isEqualTo(before.key().attempts() + 1);
+    }
+
+    /** Readings of the store's time differ between workers. */
+    @Test
+    void aKeyThatWasLockedAMomentInTheFutureIsHeld() {
+        World world = new World();
+        StoredKey key = world.put(State.LOCKED).orElseThrow();
+        world.pass(Duration.ofMinutes(-1));
+
+        assertThat(isInFlight(world.service.claim(world.id, World.REQUEST))).isTrue();
+        assertThat(world.find()).contains(key);
+    }
+
     @Test
     void aClaimOfAFinishedKeyIsAReplay() {
         World world = new World();
