@@ -373,7 +373,23 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         } catch (StoreFailure e) {
             return StageCommit.rolledBack(new IllegalStateException(e.getMessage(), e));
         }
-        return attempt(new StageKey.Held(table, held), isolation, lease, work).in(transactions);
+        return run(held.id(), attempt(new StageKey.Held(table, held), isolation, lease, work));
+    }
+
+    /** Reads the key after a commit that callbacks may have emptied behind the fence. */
+    private StageCommit run(KeyId id, StageAttempt attempt) {
+        StageCommit end = attempt.in(transactions);
+        if (end.kind() != StageCommit.Kind.COMMITTED || !attempt.mayBeUndone()) {
+            return end;
+        }
+        try {
+            return find(id).filter(attempt::hasStored).isPresent()
+                    ? end
+                    : StageCommit.unknown(new IllegalStateException("the key isn't stored though the transaction was"
+                            + " committed; a callback may have swallowed an error that rolled it back"));
+        } catch (StoreFailure e) {
+            return StageCommit.unknown(e);
+        }
     }
 
     @Override
@@ -402,7 +418,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         }
         StageKey.Locked key = new StageKey.Locked(table, taken, stage::replaces, found, opens);
         StageAttempt attempt = attempt(key, isolation, lease, stage::work);
-        StageCommit end = attempt.in(transactions);
+        StageCommit end = run(taken.id(), attempt);
         return key.insertsBlindly() && attempt.hasMetDuplicate(end) ? met(taken.id(), stage, end) : end;
     }
 
@@ -446,7 +462,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         while (true) {
             StageKey key = new StageKey.Written(table, taken, replaced.orElse(null), isEscaped);
             StageAttempt attempt = attempt(key, isolation, lease, stage::work);
-            StageCommit end = attempt.in(transactions);
+            StageCommit end = run(taken.id(), attempt);
             if (attempt.isUnrepresentable() && !isEscaped) {
                 isEscaped = true;
             } else if (attempt.hasMetAnotherKey() && replaced.isEmpty()) {

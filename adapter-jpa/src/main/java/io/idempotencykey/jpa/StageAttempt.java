@@ -1,8 +1,10 @@
 package io.idempotencykey.jpa;
 
 import io.idempotencykey.Isolation;
+import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.OptimisticLockException;
@@ -70,6 +72,8 @@ final class StageAttempt implements Transactions.Work {
     private @Nullable TransactionCoordinator committing;
 
     private @Nullable Last last;
+    /** What the stage has made of its key. */
+    private @Nullable Revision proposed;
 
     /** Called before the stage's own callbacks, so that none of their errors hides what became of the transaction. */
     private final Synchronization first = new Synchronization() {
@@ -297,6 +301,7 @@ final class StageAttempt implements Transactions.Work {
         flush(session);
         checkActive(coordinator, on);
         last = new Last(on, next);
+        proposed = next.revision();
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
             session.getFactory()
                     .getServiceRegistry()
@@ -416,6 +421,17 @@ final class StageAttempt implements Transactions.Work {
             case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : dialect.ofCommit(failure);
             case DROPPED -> dropped();
         };
+    }
+
+    /** Whether callbacks may have run after the fence, which JTA orders in its own way. */
+    boolean mayBeUndone() {
+        return committing != null
+                && committing.getTransactionCoordinatorBuilder().isJta();
+    }
+
+    /** Whether this attempt has stored the key. */
+    boolean hasStored(StoredKey found) {
+        return found.revision().equals(proposed);
     }
 
     /** Whether another key was stored when this one was to be taken. */

@@ -143,6 +143,13 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
                 session.getTransaction().registerSynchronization(JtaApplication.synchronization(deed, () -> {}));
             }
         },
+        /** JTA runs it after all that weren't interposed. */
+        INTERPOSED_CALLBACK {
+            @Override
+            void run(Session session, Runnable deed) {
+                JtaApplication.registerInterposed(JtaApplication.synchronization(deed, () -> {}));
+            }
+        },
         /** Spring logs and swallows what it throws. */
         SPRINGS_CALLBACK {
             @Override
@@ -170,9 +177,11 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
     @ParameterizedTest
     @EnumSource(Way.class)
     void aSwallowedDeadlockOfACallbackInAJtaTransactionNeverMovesTheKey(Way way) throws Exception {
-        jta((store, factory, manager) -> assertThat(
-                        keysMovedWithoutTheirWrites(store, way, UPDATE, Moment.HIBERNATES_CALLBACK))
-                .isZero());
+        for (Moment moment : List.of(Moment.HIBERNATES_CALLBACK, Moment.INTERPOSED_CALLBACK)) {
+            jta((store, factory, manager) -> assertThat(keysMovedWithoutTheirWrites(store, way, UPDATE, moment))
+                    .as("moved, %s", moment)
+                    .isZero());
+        }
     }
 
     @ParameterizedTest

@@ -111,6 +111,14 @@ final class JtaApplication {
         };
     }
 
+    /** Registers a callback of the thread's transaction that runs after all ordinary ones. */
+    static void registerInterposed(Synchronization synchronization) {
+        jtaPropertyManager
+                .getJTAEnvironmentBean()
+                .getTransactionSynchronizationRegistry()
+                .registerInterposedSynchronization(synchronization);
+    }
+
     /** Returns when the thread's transaction has timed out. */
     static void awaitTimeout(TransactionManager manager) {
         CountDownLatch timedOut = new CountDownLatch(1);
