@@ -131,8 +131,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
 
     /**
      * The held key was taken over, released or changed by someone else meanwhile: 409. Nothing that was to be written
-     * with it has been written, unless the cause tells of a commit whose answer was lost: then another worker may have
-     * gone on from what that commit left.
+     * with it has been written; where an answer was lost on the way, so that nobody can say that, the error is {@link
+     * OutcomeUnknown}.
      */
     public static final class StaleKey extends IdempotencyException {
         private static final long serialVersionUID = 1L;
@@ -500,8 +500,10 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * The answer to a write was lost, and the store couldn't be asked since whether it was made: 503. The change was
-     * made as a whole or not at all; sending the request again finds out which and goes on from there.
+     * The answer to a write was lost, and it couldn't be found out since whether it was made, because the store couldn't
+     * be asked, or another worker has moved the key on meanwhile: 503. The change was made as a whole or not at all;
+     * sending the request again gets what became of it, or goes on from there. A key that was held is to be locked
+     * again. The cause is the failure that lost the answer, if that is known.
      */
     public static final class OutcomeUnknown extends IdempotencyException {
         private static final long serialVersionUID = 1L;

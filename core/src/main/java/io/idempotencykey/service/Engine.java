@@ -146,7 +146,7 @@ final class Engine<T> {
                 if (!Transitions.isExpired(stored.key(), clock.now())) {
                     return stored;
                 }
-                write = access.replace(stored.revision(), fresh);
+                write = access.take(stored.revision(), fresh);
                 if (write == StoreAccess.Write.DONE) {
                     return created(fresh);
                 }
@@ -296,7 +296,7 @@ final class Engine<T> {
             @Override
             public StoreAccess.Write claimed(Claim.Claimed claimed) {
                 StoreAccess.Write write =
-                        access.replace(stored.revision(), claimed.key().stored());
+                        access.take(stored.revision(), claimed.key().stored());
                 if (write == StoreAccess.Write.DONE) {
                     IdempotencyKey key = claimed.key().key();
                     boolean takenOver = stored.key().state() instanceof KeyState.Locked;

@@ -59,8 +59,8 @@ final class SingleRun<T> {
     private @Nullable StoredKey standing;
     private boolean begun;
 
-    /** Whether an earlier try's commit may have been made, or may still be. */
-    private boolean unresolved;
+    /** Why it isn't known whether an earlier try has committed, or still will; the first one's failure. */
+    private @Nullable Throwable lost;
 
     /** The failure of an earlier try whose transaction the store may not have ended yet, though it can't commit. */
     private @Nullable Throwable lingering;
@@ -98,8 +98,11 @@ final class SingleRun<T> {
                 end = attempt();
             }
             return end.get().execution();
-        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.StoreFull e) {
-            throw unresolved ? outcomeUnknown(e) : e;
+        } catch (IdempotencyException.OutcomeUnknown e) {
+            throw e;
+        } catch (RuntimeException e) {
+            // It would say that nothing was changed, or be the store's.
+            throw lost == null ? e : outcomeUnknown(e);
         }
     }
 
@@ -116,7 +119,7 @@ final class SingleRun<T> {
                 yield again(causeOf(end));
             }
             case UNKNOWN -> {
-                unresolved = true;
+                lost = lost == null ? causeOf(end) : lost;
                 begun = false;
                 yield again(causeOf(end));
             }
@@ -235,7 +238,7 @@ final class SingleRun<T> {
 
     /** Another transaction holds the key: an earlier one of this call, if one may be open, or another worker's. */
     private Optional<End> held() {
-        if (unresolved) {
+        if (lost != null) {
             return again(new StoreFailure(StoreFailure.Kind.BUSY, "another transaction holds the key", null));
         }
         if (lingering != null && !waiting.isPossible()) {
@@ -267,9 +270,11 @@ final class SingleRun<T> {
             return end;
         }
         // A try that began held the key, so every earlier one had ended by then.
-        unresolved &= !begun;
+        if (begun) {
+            lost = null;
+        }
         if (!another) {
-            if (unresolved) {
+            if (lost != null) {
                 throw outcomeUnknown(cause);
             }
             IdempotencyException exhausted = new IdempotencyException.RetriesExhausted(fresh.id(), tries.used(), cause);
@@ -311,7 +316,7 @@ final class SingleRun<T> {
         try {
             end = look();
         } catch (IdempotencyException.StoreUnavailable | IdempotencyException.UnreadableKey e) {
-            if (unresolved) {
+            if (lost != null) {
                 StageRun.suppress(e, failure);
                 throw e;
             }
@@ -321,7 +326,7 @@ final class SingleRun<T> {
             return end;
         }
         // The stage had begun, as in again().
-        unresolved = false;
+        lost = null;
         events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
         if (failure instanceof InterruptedException) {
             // The compiler doesn't make callers catch it: the thread says it, too.
@@ -345,7 +350,7 @@ final class SingleRun<T> {
             }
         } catch (IdempotencyException e) {
             StageRun.suppress(e, failure);
-            if (e instanceof IdempotencyException.Locked locked && !unresolved) {
+            if (e instanceof IdempotencyException.Locked locked && lost == null) {
                 return inFlight(locked);
             }
             throw e instanceof IdempotencyException.Locked ? outcomeUnknown(e) : e;
@@ -365,14 +370,14 @@ final class SingleRun<T> {
                     throw new IdempotencyException.StoreUnavailable(fresh.id(), failure);
             }
         }
-        if (unresolved) {
+        if (lost != null) {
             throw outcomeUnknown(cause);
         }
         throw StageRun.<RuntimeException>asItIs(cause);
     }
 
-    private IdempotencyException outcomeUnknown(Throwable cause) {
-        return new IdempotencyException.OutcomeUnknown(fresh.id(), cause);
+    private IdempotencyException outcomeUnknown(Throwable failure) {
+        return StageRun.outcomeUnknown(fresh.id(), lost, failure);
     }
 
     private Duration timeLeft() {

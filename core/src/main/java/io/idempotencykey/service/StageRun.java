@@ -2,6 +2,7 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.Revision;
@@ -11,7 +12,6 @@ import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -37,8 +37,10 @@ final class StageRun<T> {
     private final long begin;
     private final Map<Revision, Proposal> proposed = new HashMap<>();
     private @Nullable Proposal latest;
-    private boolean unresolved;
     private boolean begun;
+
+    /** Why it isn't known whether an earlier try has committed; the first one's failure, if there are several. */
+    private @Nullable Throwable lost;
 
     /** A stage to be run; {@code seen} is what it and its outside call see of the key. */
     StageRun(Engine<T> engine, Plan plan, HeldKey held, IdempotencyKey seen, StageDefinition<T> stage) {
@@ -75,13 +77,11 @@ final class StageRun<T> {
                 return stageFailed(e);
             }
             return run(work);
-        } catch (IdempotencyException.StoreUnavailable | IdempotencyException.StoreFull e) {
-            if (!unresolved) {
-                throw e;
-            }
-            IdempotencyException unknown = outcomeUnknown(e);
-            List.of(e.getSuppressed()).forEach(unknown::addSuppressed);
-            throw unknown;
+        } catch (IdempotencyException.OutcomeUnknown e) {
+            throw e;
+        } catch (RuntimeException e) {
+            // It would say that nothing was changed, or be the store's.
+            throw lost == null ? e : outcomeUnknown(e);
         }
     }
 
@@ -163,7 +163,9 @@ final class StageRun<T> {
 
     /** A commit that nobody answered, or that was fenced off, is looked up; the stage runs again if it must. */
     private Optional<StageResult> settle(StageCommit end) {
-        unresolved |= end.kind() == StageCommit.Kind.UNKNOWN;
+        if (end.kind() == StageCommit.Kind.UNKNOWN && lost == null) {
+            lost = causeOf(end);
+        }
         Optional<StageResult> committed = look(causeOf(end));
         return committed.isPresent() ? committed : again(causeOf(end));
     }
@@ -197,6 +199,10 @@ final class StageRun<T> {
         }
         Proposal committed = found.isPresent() ? proposed.get(found.get()) : null;
         if (committed == null) {
+            if (lost != null) {
+                // Another worker may have gone on from what an earlier try has committed.
+                throw outcomeUnknown(cause);
+            }
             events().emit(new KeyEvent.FencedOff(held.key(), sinceBegin()));
             throw new IdempotencyException.StaleKey(held.id(), cause);
         }
@@ -238,7 +244,7 @@ final class StageRun<T> {
             write = write(answer.stored());
         } catch (IdempotencyException e) {
             suppress(e, failure);
-            throw e;
+            throw lost == null ? e : outcomeUnknown(e);
         }
         return switch (write) {
             case DONE -> {
@@ -263,8 +269,18 @@ final class StageRun<T> {
         });
     }
 
-    private IdempotencyException outcomeUnknown(Throwable cause) {
-        return new IdempotencyException.OutcomeUnknown(held.id(), cause);
+    private IdempotencyException outcomeUnknown(Throwable failure) {
+        return outcomeUnknown(held.id(), lost, failure);
+    }
+
+    /** Whatever went wrong later, it's the answer that was lost first that makes the outcome unknown. */
+    static IdempotencyException outcomeUnknown(KeyId id, @Nullable Throwable lost, Throwable failure) {
+        Throwable cause = lost == null ? failure : lost;
+        IdempotencyException unknown = new IdempotencyException.OutcomeUnknown(id, cause);
+        if (failure != cause) {
+            unknown.addSuppressed(failure);
+        }
+        return unknown;
     }
 
     static void suppress(Throwable thrown, Throwable suppressed) {
@@ -287,14 +303,14 @@ final class StageRun<T> {
         try {
             StoredKey released = released(failure);
             if (write(released) == StoreAccess.Write.DONE) {
-                unresolved = false;
+                lost = null;
                 events().quarantined(released);
-            } else if (unresolved) {
+            } else if (lost != null) {
                 return look(failure).orElseThrow(() -> outcomeUnknown(failure));
             }
         } catch (IdempotencyException | IllegalStateException e) {
-            if (unresolved) {
-                throw e;
+            if (lost != null) {
+                throw outcomeUnknown(e);
             }
             failure.addSuppressed(e);
         }

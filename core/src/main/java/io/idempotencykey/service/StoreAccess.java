@@ -88,79 +88,91 @@ final class StoreAccess<T> {
         }
     }
 
+    /** Inserts a key. A loser may have been first, if an answer was lost and another worker has gone on since. */
     Write insert(StoredKey key) {
-        return write(key, () -> store.insert(key));
+        return write(key, () -> store.insert(key), true);
     }
 
-    /** Rule 1: a key is changed where it still has the revision that the writer knows, and nowhere else. */
+    /** Replaces a key whoever comes first; a loser, who may have been first as well, reads the key again. */
+    Write take(Revision expected, StoredKey next) {
+        return write(next, () -> store.replace(expected, next), true);
+    }
+
+    /**
+     * Rule 1: a key is changed where it still has the revision that the writer knows, and nowhere else. Whoever loses
+     * has changed nothing: if an answer was lost, and another worker may have gone on from that change, this throws
+     * {@link IdempotencyException.OutcomeUnknown}.
+     */
     Write replace(Revision expected, StoredKey next) {
-        return write(next, () -> store.replace(expected, next));
+        return write(next, () -> store.replace(expected, next), false);
     }
 
-    private Write write(StoredKey next, BooleanSupplier statement) {
-        return inTries(tries -> write(next, statement, tries));
+    private Write write(StoredKey next, BooleanSupplier statement, boolean isRace) {
+        return inTries(tries -> write(next, statement, isRace, tries));
     }
 
-    private Write write(StoredKey next, BooleanSupplier statement, Tries tries) {
-        boolean unresolved = false;
+    private Write write(StoredKey next, BooleanSupplier statement, boolean isRace, Tries tries) {
+        RuntimeException lost = null;
         while (true) {
             try {
                 if (statement.getAsBoolean()) {
                     return Write.DONE;
                 }
-                return unresolved && isStored(next) ? Write.DONE : Write.LOST;
-            } catch (IdempotencyException e) {
-                throw e;
             } catch (RuntimeException e) {
                 StoreFailure.Kind kind = StoreFailure.kindOf(e);
-                switch (kind) {
-                    case BUSY -> {
-                        if (isStored(next)) {
-                            return Write.DONE;
-                        }
-                        if (unresolved) {
-                            // What holds the row may be an earlier try, which may still commit.
-                            throw failure(next.id(), true, e);
-                        }
-                        return Write.BUSY;
-                    }
-                    case FULL ->
-                        throw unresolved
-                                ? failure(next.id(), true, e)
-                                : new IdempotencyException.StoreFull(next.id(), e);
-                    case UNAVAILABLE -> throw failure(next.id(), unresolved, e);
-                    case UNREADABLE ->
-                        throw unresolved
-                                ? failure(next.id(), true, e)
-                                : new IdempotencyException.UnreadableKey(next.id(), e);
-                    case REFUSED -> throw refused(e);
-                    case UNKNOWN, TRANSIENT -> unresolved |= kind == StoreFailure.Kind.UNKNOWN;
+                if (kind == StoreFailure.Kind.BUSY && isStored(next, e)) {
+                    return Write.DONE;
                 }
-                if (!tries.another()) {
-                    throw failure(next.id(), unresolved, e);
+                if (kind == StoreFailure.Kind.UNKNOWN && lost == null) {
+                    lost = e;
                 }
+                boolean mayPass = kind == StoreFailure.Kind.UNKNOWN || kind == StoreFailure.Kind.TRANSIENT;
+                if (mayPass && tries.another()) {
+                    continue;
+                }
+                if (lost != null) {
+                    // What stands in the way may be an earlier try, which may still be made.
+                    throw StageRun.outcomeUnknown(next.id(), lost, e);
+                }
+                return refused(kind, next.id(), e);
             }
+            if (lost == null) {
+                return Write.LOST;
+            }
+            if (isStored(next, lost)) {
+                return Write.DONE;
+            }
+            if (isRace) {
+                return Write.LOST;
+            }
+            throw StageRun.outcomeUnknown(next.id(), lost, lost);
         }
     }
 
-    private boolean isStored(StoredKey next) {
+    /** What a failure means for a write that it kept from being made, for certain. */
+    private static Write refused(StoreFailure.Kind kind, KeyId id, RuntimeException failure) {
+        return switch (kind) {
+            case BUSY -> Write.BUSY;
+            case FULL -> throw new IdempotencyException.StoreFull(id, failure);
+            case UNREADABLE -> throw new IdempotencyException.UnreadableKey(id, failure);
+            case REFUSED -> throw refused(failure);
+            case UNAVAILABLE, TRANSIENT, UNKNOWN -> throw new IdempotencyException.StoreUnavailable(id, failure);
+        };
+    }
+
+    /** Says whether a write is made whose failure doesn't say so. */
+    private boolean isStored(StoredKey next, RuntimeException failure) {
         try {
             return find(next.id())
                     .filter(stored -> stored.revision().equals(next.revision()))
                     .isPresent();
-        } catch (IdempotencyException.StoreUnavailable e) {
-            throw new IdempotencyException.OutcomeUnknown(next.id(), e);
+        } catch (RuntimeException e) {
+            throw StageRun.outcomeUnknown(next.id(), failure, e);
         }
     }
 
     /** The application's mistake, which no try mends and no client caused. */
     private static IllegalStateException refused(RuntimeException cause) {
         return new IllegalStateException(cause.getMessage(), cause);
-    }
-
-    private static IdempotencyException failure(KeyId id, boolean unresolved, RuntimeException cause) {
-        return unresolved
-                ? new IdempotencyException.OutcomeUnknown(id, cause)
-                : new IdempotencyException.StoreUnavailable(id, cause);
     }
 }

@@ -144,12 +144,14 @@ class HolderWritesTest {
     @ParameterizedTest
     @EnumSource(
             value = StoreFailure.Kind.class,
-            names = {"BUSY", "FULL", "UNAVAILABLE"})
+            names = {"BUSY", "FULL", "UNAVAILABLE", "UNREADABLE", "REFUSED"})
     void aChangeWhoseAnswerWasLostHasAnUnknownOutcomeWhateverItsNextTryMeets(StoreFailure.Kind next) {
         HeldKey held = held();
         replacing.addAll(List.of(UNKNOWN, failure(next)));
 
-        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class).isThrownBy(() -> keys.unlock(held));
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
+                .isThrownBy(() -> keys.unlock(held))
+                .withCause(UNKNOWN);
     }
 
     @Test

@@ -297,8 +297,9 @@ class SingleFaultTest {
 
         assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
                 .isThrownBy(() -> world.service.run(numbered().build(), world.id, REQUEST, Duration.ofMinutes(1)))
+                .satisfies(e -> assertThat(e.getSuppressed()[0]).hasMessage("another transaction holds the key"))
                 .havingCause()
-                .withMessageContaining("another transaction holds the key");
+                .withMessageContaining("UNKNOWN");
 
         assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(World.MAX_TRIES);
         assertNothingIsStored();
@@ -616,7 +617,7 @@ class SingleFaultTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"FULL", "UNAVAILABLE"})
+    @EnumSource(names = {"FULL", "UNAVAILABLE", "UNREADABLE", "REFUSED"})
     void aTransactionThatDoesNotBeginAfterALostAnswerIsAnUnknownOutcome(StoreFailure.Kind kind) {
         assertThat(thrownAfter(
                         StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN)), StageCommit.rolledBack(failure(kind))))
@@ -631,7 +632,9 @@ class SingleFaultTest {
 
         assertThat(thrownAfter(StageCommit.unknown(failure(StoreFailure.Kind.UNKNOWN)), StageCommit.rolledBack(thrown)))
                 .isInstanceOf(IdempotencyException.OutcomeUnknown.class)
-                .hasCause(thrown);
+                .hasSuppressedException(thrown)
+                .cause()
+                .hasMessage("told: UNKNOWN");
     }
 
     /** A bounded store may have no room when the key is written, after the work. */

@@ -6,17 +6,27 @@ import static io.idempotencykey.service.World.isReplay;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
+import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -243,22 +253,119 @@ class StageFaultTest {
         assertThat(world.key()).isEqualTo(held.key());
     }
 
-    @Test
-    void anUnknownCommitAfterWhichAnotherWorkerCameIsStale() {
+    /** It may have committed, and the other worker may have gone on from there: so nobody says that it is stale. */
+    @ParameterizedTest
+    @EnumSource(names = {"MADE_BUT_UNANSWERED", "LOST"})
+    void anUnknownCommitAfterWhichAnotherWorkerCameStaysUnknown(Fault fault) {
         World world = new World();
+        List<KeyEvent> events = new ArrayList<>();
+        IdempotencyKeyService<List<String>> service =
+                world.builder(world.store).listener(events::add).build();
         HeldKey held = world.hold();
-        world.store.next(Call.COMMIT_STAGE, Fault.LOST);
-        world.store.before(Call.FIND, () -> {
-            world.pass(World.LEASE);
-            world.other.lock(world.id);
-        });
+        world.store.next(Call.COMMIT_STAGE, fault);
+        world.store.before(Call.FIND, () -> takeOver(world));
 
-        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
-                .isThrownBy(() -> world.service.workStage(held, world.inserting("a", World.respond())))
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
+                .isThrownBy(() -> service.workStage(held, world.inserting("a", StageOutcome.advanceTo(World.TAXED))))
+                .satisfies(e -> assertThat(e.retryAfter()).isPresent())
                 .havingCause()
                 .withMessageContaining("UNKNOWN");
 
-        assertThat(world.read("a")).isEmpty();
+        assertThat(world.read("a").isPresent()).isEqualTo(fault == Fault.MADE_BUT_UNANSWERED);
+        assertThat(world.state()).isInstanceOf(KeyState.Locked.class);
+        assertThat(events).doesNotHaveAnyElementsOfTypes(KeyEvent.FencedOff.class);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"TRANSIENT", "NONE", "LOST"})
+    void theFirstLostAnswerIsTheCauseWhateverTheNextTryMeets(Fault next) {
+        World world = new World();
+        HeldKey held = world.hold();
+        StoreFailure first = new StoreFailure(StoreFailure.Kind.UNKNOWN, "the first", null);
+        AtomicInteger runs = new AtomicInteger();
+        IdempotencyKeyService<List<String>> service = world.builder(new MapKeyStore() {
+                    @Override
+                    public StageCommit commitStage(
+                            StoredKey held,
+                            Isolation isolation,
+                            Duration lease,
+                            Function<List<String>, StoredProgress> work) {
+                        if (runs.incrementAndGet() == 1) {
+                            return StageCommit.unknown(first);
+                        }
+                        takeOver(world);
+                        return world.store.commitStage(held, isolation, lease, work);
+                    }
+
+                    @Override
+                    public Optional<StoredKey> find(KeyId id) {
+                        return world.find();
+                    }
+                })
+                .build();
+        world.store.next(Call.COMMIT_STAGE, next);
+
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
+                .isThrownBy(() -> service.workStage(held, world.inserting("a", World.respond())))
+                .withCause(first);
+
+        assertThat(runs).hasValue(2);
+    }
+
+    /** What keeps the key from being read says that nothing was changed, and that isn't known. */
+    @ParameterizedTest
+    @EnumSource(
+            value = StoreFailure.Kind.class,
+            names = {"UNREADABLE", "REFUSED", "UNAVAILABLE"})
+    void anUnknownCommitStaysUnknownWhateverKeepsTheKeyFromBeingRead(StoreFailure.Kind kind) {
+        StoreFailure lost = new StoreFailure(StoreFailure.Kind.UNKNOWN, "lost", null);
+        StoreFailure unread = new StoreFailure(kind, "unread", null);
+        World world = new World();
+        for (boolean isStaged : new boolean[] {true, false}) {
+            AtomicBoolean readable = new AtomicBoolean(true);
+            IdempotencyKeyService<List<String>> service = world.builder(new MapKeyStore() {
+                        @Override
+                        public Optional<StoredKey> find(KeyId id) {
+                            if (readable.get()) {
+                                return super.find(id);
+                            }
+                            throw unread;
+                        }
+
+                        @Override
+                        public StageCommit commitStage(
+                                StoredKey held,
+                                Isolation isolation,
+                                Duration lease,
+                                Function<List<String>, StoredProgress> work) {
+                            readable.set(false);
+                            return StageCommit.unknown(lost);
+                        }
+
+                        @Override
+                        public StageCommit commitSingle(
+                                StoredKey taken, Isolation isolation, Duration lease, SingleStage<List<String>> stage) {
+                            readable.set(false);
+                            return StageCommit.unknown(lost);
+                        }
+                    })
+                    .build();
+            Operation.Builder<List<String>> operation =
+                    service.operation("op").respond(RecoveryPoint.STARTED, stage -> World.RESPONSE);
+
+            Throwable told = catchThrowable(
+                    () -> service.run((isStaged ? operation.staged() : operation).build(), world.id, World.REQUEST));
+
+            assertThat(told)
+                    .isInstanceOf(IdempotencyException.OutcomeUnknown.class)
+                    .hasCause(lost);
+            assertThat(StoreFailure.chain(told)).contains(unread);
+        }
+    }
+
+    private static void takeOver(World world) {
+        world.pass(World.LEASE);
+        world.other.lock(world.id);
     }
 
     @Test

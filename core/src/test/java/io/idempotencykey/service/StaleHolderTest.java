@@ -125,6 +125,29 @@ class StaleHolderTest {
         assertThat(world.read("stale")).isEmpty();
     }
 
+    /** The change was made, and its answer lost; then its key was lost, too. */
+    @ParameterizedTest
+    @EnumSource(
+            names = {"RESPOND", "WORK_STAGE"},
+            mode = EnumSource.Mode.EXCLUDE)
+    void aHolderWhoseChangeWasMadeIsNotToldThatItIsStale(Change change) {
+        World world = new World();
+        HeldKey held = world.hold();
+        world.store.next(Call.REPLACE, Fault.MADE_BUT_UNANSWERED);
+        world.store.before(Call.REPLACE, () -> {
+            world.pass(World.LEASE);
+            world.other.lock(world.id);
+        });
+
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
+                .isThrownBy(() -> change.make(world, held))
+                .satisfies(e -> assertThat(e.keyId()).contains(world.id))
+                .havingCause()
+                .withMessageContaining("UNKNOWN");
+
+        assertThat(world.key().attempts()).isEqualTo(2);
+    }
+
     @ParameterizedTest
     @EnumSource
     void everyChangeOfAKeyHasARevisionOfItsOwn(Change change) {
