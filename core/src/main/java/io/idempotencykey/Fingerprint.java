@@ -1,6 +1,7 @@
 package io.idempotencykey;
 
 import io.idempotencykey.internal.Arguments;
+import java.io.Serializable;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -16,7 +17,7 @@ import java.util.regex.Pattern;
  *
  * @param value the version, a colon and the digest, such as {@code v1:9f86d0…}; at most 128 characters
  */
-public record Fingerprint(String value) {
+public record Fingerprint(String value) implements Serializable {
     private static final Pattern FORMAT = Pattern.compile("v[1-9][0-9]{0,3}:[!-~]{1,120}");
 
     /**

@@ -12,12 +12,16 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Each kind has the HTTP status that suits it, the key concerned and, where trying again makes sense, how long to
  * wait first. Messages say what to do, and show a key's value cut to eight characters, since it may be a secret.
+ *
+ * <p>All that an exception says is kept when it is serialized, the whole key and a stored response included.
  */
 public abstract sealed class IdempotencyException extends RuntimeException {
     private static final long serialVersionUID = 1L;
     private static final Duration SOON = Duration.ofSeconds(1);
 
-    private final transient @Nullable KeyId keyId;
+    /** The key concerned; {@code null} if there is none in particular. */
+    private final @Nullable KeyId keyId;
+
     /** The status that suits the error. */
     private final int httpStatus;
 
@@ -158,7 +162,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     public static final class AlreadyFinished extends IdempotencyException {
         private static final long serialVersionUID = 1L;
 
-        private final transient Response response;
+        /** What to replay. */
+        private final Response response;
 
         /**
          * Made by the service.
@@ -185,8 +190,11 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     public static final class Mismatch extends IdempotencyException {
         private static final long serialVersionUID = 1L;
 
-        private final transient Fingerprint expected;
-        private final transient Fingerprint actual;
+        /** That of the first request. */
+        private final Fingerprint expected;
+
+        /** That of the request at hand. */
+        private final Fingerprint actual;
 
         /**
          * Made by the service.
@@ -261,8 +269,11 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     public static final class UnknownRecoveryPoint extends IdempotencyException {
         private static final long serialVersionUID = 1L;
 
-        private final transient RecoveryPoint recoveryPoint;
-        private final transient Set<RecoveryPoint> known;
+        /** As it is stored, or as the stage named it. */
+        private final RecoveryPoint recoveryPoint;
+
+        /** Those that would be known; an array, since a {@link Set} may not be serializable. */
+        private final RecoveryPoint[] known;
 
         /**
          * Made by the service.
@@ -302,7 +313,7 @@ public abstract sealed class IdempotencyException extends RuntimeException {
                 KeyId keyId, RecoveryPoint recoveryPoint, Set<RecoveryPoint> known, String message) {
             super(keyId, 500, null, message, null);
             this.recoveryPoint = Arguments.required(recoveryPoint, "recoveryPoint");
-            this.known = Set.copyOf(Arguments.required(known, "known"));
+            this.known = Set.copyOf(Arguments.required(known, "known")).toArray(RecoveryPoint[]::new);
         }
 
         /**
@@ -320,7 +331,7 @@ public abstract sealed class IdempotencyException extends RuntimeException {
          * @return in no particular order
          */
         public Set<RecoveryPoint> known() {
-            return known;
+            return Set.of(known);
         }
     }
 
@@ -500,10 +511,10 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * The answer to a write was lost, and it couldn't be found out since whether it was made, because the store couldn't
-     * be asked, or another worker has moved the key on meanwhile: 503. The change was made as a whole or not at all;
-     * sending the request again gets what became of it, or goes on from there. A key that was held is to be locked
-     * again. The cause is the failure that lost the answer, if that is known.
+     * The answer to a write was lost, and it couldn't be found out since whether it was made, because the store
+     * couldn't be asked, or another worker has moved the key on meanwhile: 503. The change was made as a whole or not
+     * at all; sending the request again gets what became of it, or goes on from there. A key that was held is to be
+     * locked again. The cause is the failure that lost the answer, if that is known.
      */
     public static final class OutcomeUnknown extends IdempotencyException {
         private static final long serialVersionUID = 1L;

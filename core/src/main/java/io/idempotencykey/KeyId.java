@@ -1,6 +1,7 @@
 package io.idempotencykey;
 
 import io.idempotencykey.internal.Arguments;
+import java.io.Serializable;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param scope 0 to 255 visible ASCII characters ({@code '!'} to {@code '~'}); one scope's keys never meet another's
  * @param value 1 to 255 visible ASCII characters
  */
-public record KeyId(String scope, String value) {
+public record KeyId(String scope, String value) implements Serializable {
     /** The most characters that a scope or a value may have. */
     public static final int MAX_LENGTH = 255;
 

@@ -1,6 +1,7 @@
 package io.idempotencykey;
 
 import io.idempotencykey.internal.Arguments;
+import java.io.Serializable;
 
 /**
  * The name of the phase at which the next attempt of a request resumes.
@@ -9,7 +10,7 @@ import io.idempotencykey.internal.Arguments;
  *
  * @param name 1 to 100 ASCII letters, digits, {@code '.'}, {@code '_'} and {@code '-'}
  */
-public record RecoveryPoint(String name) {
+public record RecoveryPoint(String name) implements Serializable {
     /** Where every key begins. */
     public static final RecoveryPoint STARTED = new RecoveryPoint("started");
 

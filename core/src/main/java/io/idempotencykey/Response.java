@@ -1,6 +1,9 @@
 package io.idempotencykey;
 
 import io.idempotencykey.internal.Arguments;
+import java.io.InvalidObjectException;
+import java.io.ObjectInputStream;
+import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,14 +25,16 @@ import org.jspecify.annotations.Nullable;
  * all headers together have at most 65,536 characters. Of what is stored, the service limits the body and the headers
  * further.
  */
-public final class Response {
+public final class Response implements Serializable {
+    private static final long serialVersionUID = 1L;
+
     private static final int MAX_HEADER_CHARACTERS = 65_536;
 
     private static final Set<Integer> WITHOUT_BODY = Set.of(204, 205, 304);
 
-    private final int status;
-    private final Map<String, List<String>> headers;
-    private final byte[] body;
+    private final transient int status;
+    private final transient Map<String, List<String>> headers;
+    private final transient byte[] body;
 
     private Response(int status, Map<String, List<String>> headers, byte[] body) {
         this.status = status;
@@ -241,6 +246,34 @@ public final class Response {
         Map<String, List<String>> lower = new TreeMap<>();
         headers.forEach((name, values) -> lower.put(name.toLowerCase(Locale.ROOT), values));
         return lower;
+    }
+
+    /** Serializes what stores keep, which is checked when it is read. */
+    private Object writeReplace() {
+        return new Serialized(status, headersJson(), body);
+    }
+
+    private void readObject(ObjectInputStream in) throws InvalidObjectException {
+        throw new InvalidObjectException("a response is read as it was written, by way of what stores keep of it");
+    }
+
+    /** A response as it is serialized. */
+    private static final class Serialized implements Serializable {
+        private static final long serialVersionUID = 1L;
+
+        private final int status;
+        private final String headersJson;
+        private final byte[] body;
+
+        Serialized(int status, String headersJson, byte[] body) {
+            this.status = status;
+            this.headersJson = headersJson;
+            this.body = body;
+        }
+
+        private Object readResolve() {
+            return restored(status, headersJson, body);
+        }
     }
 
     /** Returns the status and the body's length; never headers or body. */

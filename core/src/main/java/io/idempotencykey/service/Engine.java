@@ -93,10 +93,11 @@ final class Engine<T> {
     IdempotencyKey create(KeyId id, Request request) {
         StoredKey fresh = open(id, request);
         return observed(id, () -> {
-            if (!insertOrFind(fresh).revision().equals(fresh.revision())) {
+            StoredKey stored = insertOrFind(fresh);
+            if (!isOfOneCreation(stored, fresh)) {
                 throw new IdempotencyException.KeyExists(fresh.id());
             }
-            return fresh.key();
+            return stored.key();
         });
     }
 
@@ -133,6 +134,11 @@ final class Engine<T> {
         return Interruption.without(interruption -> insertOrFind(answer, settling, new Tries(settings, interruption)));
     }
 
+    /** Rule 6: a key whose insert's answer was lost is mine, also if another worker has gone on from it since. */
+    private static boolean isOfOneCreation(StoredKey stored, StoredKey fresh) {
+        return stored.key().creationId().equals(fresh.key().creationId());
+    }
+
     private StoredKey insertOrFind(StoredKey fresh, StoreAccess<T> access, Tries tries) {
         boolean isLikelyThere = isLikelyFinished(fresh.id());
         while (true) {
@@ -143,7 +149,7 @@ final class Engine<T> {
             Optional<StoredKey> found = access.find(fresh.id());
             if (found.isPresent()) {
                 StoredKey stored = found.get();
-                if (!Transitions.isExpired(stored.key(), clock.now())) {
+                if (isOfOneCreation(stored, fresh) || !Transitions.isExpired(stored.key(), clock.now())) {
                     return stored;
                 }
                 write = access.take(stored.revision(), fresh);

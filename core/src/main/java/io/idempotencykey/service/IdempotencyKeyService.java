@@ -257,7 +257,7 @@ public final class IdempotencyKeyService<T> {
      * @param request the request that the key is for
      * @return the new key
      * @throws IdempotencyException.InvalidKey if scope or value is illegal
-     * @throws IdempotencyException.KeyExists if the value is taken; the existing key is as it was
+     * @throws IdempotencyException.KeyExists if the value is taken by another key; that one is as it was
      * @throws IdempotencyException.Locked if a transaction holds the key's row
      * @throws IdempotencyException.StoreFull if the store has no room
      */

@@ -14,6 +14,7 @@ import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import java.math.BigDecimal;
 import java.math.BigInteger;
@@ -66,6 +67,61 @@ class CreateTest {
                 .satisfies(e -> assertThat(e.keyId()).contains(world.id));
 
         assertThat(world.find()).contains(key);
+    }
+
+    /** The insert's answer was lost; whoever knows the key goes on with it before this call looks. */
+    @ParameterizedTest
+    @EnumSource(names = {"ABSENT", "EXPIRED"})
+    void createKnowsItsOwnKeyAlsoOnceAnotherWorkerHasTakenIt(State state) {
+        World world = new World();
+        world.put(state);
+        Call write = state == State.ABSENT ? Call.INSERT : Call.REPLACE;
+        world.store.next(write, Fault.MADE_BUT_UNANSWERED);
+        world.store.before(write, () -> world.other.lock(world.id));
+
+        IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
+
+        assertThat(key).isEqualTo(world.key());
+        assertThat(key.attempts()).isEqualTo(1);
+    }
+
+    @Test
+    void createKnowsItsOwnGeneratedKeyAlsoOnceAnotherWorkerHasTakenIt() {
+        World world = new World();
+        List<StoredKey> inserted = new ArrayList<>();
+        IdempotencyKeyService<List<String>> service = world.builder(new MapKeyStore() {
+                    @Override
+                    public boolean insert(StoredKey key) {
+                        if (!super.insert(key)) {
+                            return false;
+                        }
+                        inserted.add(key);
+                        new IdempotencyKeyService<>(this).lock(key.id());
+                        throw new StoreFailure(StoreFailure.Kind.UNKNOWN, "lost", null);
+                    }
+                })
+                .build();
+
+        IdempotencyKey key = service.create(world.scope, null, World.REQUEST);
+
+        assertThat(inserted)
+                .singleElement()
+                .satisfies(
+                        made -> assertThat(key.creation()).isEqualTo(made.key().creation()));
+        assertThat(key.state()).isInstanceOf(KeyState.Locked.class);
+    }
+
+    /** It is discarded before this call looks; it was created all the same, and isn't created twice. */
+    @Test
+    void aKeyThatIsDiscardedWhileItsCreationIsUnansweredIsNotCreatedAgain() {
+        World world = new World();
+        world.store.next(Call.INSERT, Fault.MADE_BUT_UNANSWERED);
+        world.store.before(Call.INSERT, () -> new OperatorActions(world.other).discard(world.id, "alice"));
+
+        IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
+
+        assertThat(key).isEqualTo(world.key());
+        assertThat(key.state()).isInstanceOf(KeyState.Finished.class);
     }
 
     @Test
