@@ -58,6 +58,7 @@ final class SingleRun<T> {
     private @Nullable Proposal latest;
     private @Nullable StoredKey standing;
     private boolean begun;
+    private @Nullable Throwable thrown;
 
     /** Why it isn't known whether an earlier try has committed, or still will; the first one's failure. */
     private @Nullable Throwable lost;
@@ -130,11 +131,14 @@ final class SingleRun<T> {
         latest = null;
         standing = null;
         begun = false;
+        thrown = null;
         Duration timeout = StageRun.timeout(timeLeft());
         // Begins when the work has ended, so that an interrupted thread ends the transaction as any other one does.
         Interruption ending = new Interruption();
         try {
-            return engine.store().commitSingle(fresh.stored(), engine.isolationOf(stage), timeout, new Work(ending));
+            StageCommit end =
+                    engine.store().commitSingle(fresh.stored(), engine.isolationOf(stage), timeout, new Work(ending));
+            return StageRun.once(end, thrown);
         } catch (RuntimeException e) {
             return StageCommit.unknown(e);
         } finally {
@@ -167,6 +171,9 @@ final class SingleRun<T> {
                         engine.propose(plan, fresh, outcome, engine.clock().carried());
                 latest = remembered(next);
                 return next.stored().progress();
+            } catch (Throwable e) {
+                thrown = e;
+                throw e;
             } finally {
                 ending.take();
             }

@@ -39,6 +39,9 @@ final class StageRun<T> {
     private @Nullable Proposal latest;
     private boolean begun;
 
+    /** What the work of the try at hand has thrown. */
+    private @Nullable Throwable thrown;
+
     /** Why it isn't known whether an earlier try has committed; the first one's failure, if there are several. */
     private @Nullable Throwable lost;
 
@@ -112,23 +115,42 @@ final class StageRun<T> {
         // Begins when the work has ended, so that an interrupted thread ends the transaction as any other one does.
         Interruption ending = new Interruption();
         try {
-            return engine.store().commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
-                begun = true;
-                try {
-                    StageOutcome outcome = work(plan, seen, work, transaction);
-                    Proposal next =
-                            engine.propose(plan, held, outcome, engine.clock().carried());
-                    latest = remembered(next);
-                    return next.stored().progress();
-                } finally {
-                    ending.take();
-                }
-            });
+            thrown = null;
+            StageCommit end = engine.store()
+                    .commitStage(held.stored(), engine.isolationOf(stage), timeout, transaction -> {
+                        begun = true;
+                        try {
+                            StageOutcome outcome = work(plan, seen, work, transaction);
+                            Proposal next = engine.propose(
+                                    plan, held, outcome, engine.clock().carried());
+                            latest = remembered(next);
+                            return next.stored().progress();
+                        } catch (Throwable e) {
+                            thrown = e;
+                            throw e;
+                        } finally {
+                            ending.take();
+                        }
+                    });
+            return once(end, thrown);
         } catch (RuntimeException e) {
             return StageCommit.unknown(e);
         } finally {
             ending.giveBack();
         }
+    }
+
+    /**
+     * What a call of the service within the stage has failed with is the stage's own failure, however transient the
+     * store takes it for: that call has had its tries, and if it lacks the connection that this stage holds, all others
+     * will.
+     */
+    static StageCommit once(StageCommit end, @Nullable Throwable thrown) {
+        return end.kind() == StageCommit.Kind.TRANSIENTLY_ROLLED_BACK
+                        && thrown != null
+                        && StoreFailure.chain(thrown).stream().anyMatch(IdempotencyException.class::isInstance)
+                ? StageCommit.rolledBack(thrown)
+                : end;
     }
 
     /** Does a stage's work, and throws what it throws as it is. */

@@ -6,7 +6,9 @@ import org.jspecify.annotations.Nullable;
  * One atomic stage of a request's work, which says itself how it ends: by advancing or by responding.
  *
  * <p>It may be run again after a transient failure, so all it does outside its transaction has to bear repetition. What
- * it throws, checked exceptions too, rolls the stage back, releases the key and reaches the caller as it is.
+ * it throws, checked exceptions too, rolls the stage back, releases the key and reaches the caller as it is. A call of
+ * the service within a stage is best avoided, since it needs a second connection; what it fails with is the stage's own
+ * failure, and the stage isn't run again for it.
  *
  * @param <T> the store's transaction handle
  */
