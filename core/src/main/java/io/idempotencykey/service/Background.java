@@ -192,7 +192,7 @@ public final class Background implements AutoCloseable {
             ExecutorService workers = Executors.newFixedThreadPool(completers, Builder::daemon);
             ScheduledExecutorService schedule =
                     Executors.newScheduledThreadPool(COMPLETING_AT_ONCE + 1, Builder::daemon);
-            Completer<?> completing = completer.executor(workers).build();
+            Completer<?> completing = completer.ownExecutor(workers).build();
             Reaper reaper = new Reaper(engine);
             // Without operations nothing is completed, and so nothing is quarantined as unknown either.
             for (int i = 0; i < COMPLETING_AT_ONCE && completing.hasOperations(); i++) {

@@ -15,9 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
@@ -62,6 +60,7 @@ public final class Completer<T> {
     private final Duration unknownAfter;
     private final int batchSize;
     private final Executor executor;
+    private final boolean executorMayDrop;
     private final AtomicReference<@Nullable String> lastScope = new AtomicReference<>();
     private final AtomicReference<@Nullable String> lastUnknownScope = new AtomicReference<>();
     private volatile boolean stopped;
@@ -77,6 +76,7 @@ public final class Completer<T> {
         this.unknownAfter = builder.unknownAfter;
         this.batchSize = builder.batchSize;
         this.executor = builder.executor;
+        this.executorMayDrop = builder.executorMayDrop;
     }
 
     /**
@@ -116,8 +116,9 @@ public final class Completer<T> {
      * that nobody knows.
      *
      * <p>Blocks until all of them are through, or until this thread is interrupted (which it then still is): no further
-     * key is then taken. What a stage throws, and what keeps a key from being taken over, is told to the listeners
-     * only.
+     * key is then taken, also by the executor. This thread completes what the {@linkplain Builder#executor executor}
+     * hasn't begun when no other request of this run is under way, so the run ends whatever the executor drops. What a
+     * stage throws, and what keeps a key from being taken over, is told to the listeners only.
      *
      * @return how many requests were finished
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
@@ -125,18 +126,18 @@ public final class Completer<T> {
     public int runOnce() {
         Instant now = engine.clock().now();
         AtomicInteger finished = new AtomicInteger();
-        List<CountDownLatch> running = new ArrayList<>();
+        HandedOut handedOut = new HandedOut(executor, executorMayDrop);
         try {
             if (!resumable.isEmpty()) {
                 inTurns(
                         resumable,
                         lastScope,
                         now.minus(abandonedAfter),
-                        turn -> turn.forEach(found -> running.add(start(found, finished))));
+                        turn -> turn.forEach(found -> handedOut.add(completion(found, finished))));
             }
             inTurns(Map.of(), lastUnknownScope, now.minus(unknownAfter), turn -> turn.forEach(this::quarantineUnknown));
         } finally {
-            await(running);
+            handedOut.await();
         }
         return finished.get();
     }
@@ -152,16 +153,6 @@ public final class Completer<T> {
 
     boolean hasOperations() {
         return !operations.isEmpty();
-    }
-
-    private static void await(List<CountDownLatch> running) {
-        try {
-            for (CountDownLatch each : running) {
-                each.await();
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
     }
 
     private int share() {
@@ -224,24 +215,14 @@ public final class Completer<T> {
         return shuffled.subList(0, Math.min(count, shuffled.size()));
     }
 
-    private CountDownLatch start(StoredKey found, AtomicInteger finished) {
+    private Runnable completion(StoredKey found, AtomicInteger finished) {
         Thread caller = Thread.currentThread();
-        CountDownLatch done = new CountDownLatch(1);
-        try {
-            executor.execute(() -> {
-                try {
-                    // A completer that is being stopped takes no further key: its stage would be interrupted, and fail.
-                    if (!caller.isInterrupted() && !isStopping() && complete(found)) {
-                        finished.incrementAndGet();
-                    }
-                } finally {
-                    done.countDown();
-                }
-            });
-        } catch (RejectedExecutionException e) {
-            done.countDown();
-        }
-        return done;
+        return () -> {
+            // A completer that is being stopped takes no further key: its stage would be interrupted, and fail.
+            if (!caller.isInterrupted() && !isStopping() && complete(found)) {
+                finished.incrementAndGet();
+            }
+        };
     }
 
     private boolean complete(StoredKey found) {
@@ -322,6 +303,7 @@ public final class Completer<T> {
         private Duration unknownAfter = DEFAULT_UNKNOWN_AFTER;
         private int batchSize = DEFAULT_BATCH_SIZE;
         private Executor executor = Runnable::run;
+        private boolean executorMayDrop = true;
 
         private Builder(IdempotencyKeyService<T> service) {
             this.engine = Arguments.required(service, "service").engine();
@@ -386,12 +368,22 @@ public final class Completer<T> {
         /**
          * What runs the requests, as many at once as it has threads. Default: the calling thread, one after the other.
          *
-         * @param executor runs each request or refuses it, which leaves the request for a later run; if it drops one in
-         *     silence, {@link #runOnce} waits until its thread is interrupted
+         * @param executor runs each request, or refuses it, which leaves the request for a later run. It may drop
+         *     requests in silence, as a pool does that is shut down: the thread that called {@link #runOnce} completes
+         *     them, one after the other, and may begin before the executor does where none is under way. So one request
+         *     more than the executor has threads may run at once
          * @return this
          */
         public Builder<T> executor(Executor executor) {
             this.executor = Arguments.required(executor, "executor");
+            this.executorMayDrop = true;
+            return this;
+        }
+
+        /** The same for one that begins all that it takes, or is given up together with those who wait for it. */
+        Builder<T> ownExecutor(Executor executor) {
+            this.executor = executor;
+            this.executorMayDrop = false;
             return this;
         }
 

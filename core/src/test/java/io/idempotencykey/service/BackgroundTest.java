@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -112,6 +113,31 @@ class BackgroundTest {
             background.close();
         }
         assertThat(background.isRunning()).isFalse();
+    }
+
+    /** Each needs a connection: the threads that wait for requests complete none themselves. */
+    @Test
+    void noMoreRequestsRunAtOnceThanItWasTold() throws InterruptedException {
+        Set<Thread> threads = ConcurrentHashMap.newKeySet();
+        CountDownLatch completed = new CountDownLatch(40);
+        Operation<List<String>> operation = keys.operation("op")
+                .respond(STARTED, stage -> {
+                    threads.add(Thread.currentThread());
+                    completed.countDown();
+                    return DONE;
+                })
+                .build();
+        for (int i = 0; i < 40; i++) {
+            keys.claim(operation, KeyId.of("key-" + i), REQUEST);
+        }
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusMillis(1));
+
+        try (Background background = background(operation).completers(1).start()) {
+            await(completed);
+            assertThat(background.isRunning()).isTrue();
+        }
+
+        assertThat(threads).hasSize(1);
     }
 
     private Background reaping(Runnable reaping) {

@@ -29,15 +29,24 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.RejectedExecutionHandler;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What becomes of requests whose client is gone. */
 class CompleterTest {
@@ -391,6 +400,155 @@ class CompleterTest {
 
         assertThat(completer.runOnce()).isZero();
         assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
+    }
+
+    /** A queue that is shut down, or full, drops what it has taken, and nobody is told. */
+    static Stream<Named<Executor>> executorsThatDrop() {
+        return Stream.of(
+                Named.of("all", task -> {}),
+                Named.of("all but the first", new Executor() {
+                    private final AtomicInteger taken = new AtomicInteger();
+
+                    @Override
+                    public void execute(Runnable task) {
+                        if (taken.incrementAndGet() == 1) {
+                            Threads.start(task);
+                        }
+                    }
+                }),
+                Named.of("the newest", pool(new ThreadPoolExecutor.DiscardPolicy())),
+                Named.of("the oldest", pool(new ThreadPoolExecutor.DiscardOldestPolicy())));
+    }
+
+    private static ThreadPoolExecutor pool(RejectedExecutionHandler whenFull) {
+        return new ThreadPoolExecutor(
+                1, 1, 0, TimeUnit.SECONDS, new ArrayBlockingQueue<>(1), CompleterTest::daemon, whenFull);
+    }
+
+    private static Thread daemon(Runnable task) {
+        Thread thread = new Thread(task, "test");
+        thread.setDaemon(true);
+        return thread;
+    }
+
+    private static Completer.Builder<List<String>> eightAbandoned(World world, Operation<List<String>> operation) {
+        for (int i = 0; i < 8; i++) {
+            world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
+        }
+        world.pass(THRESHOLD.plusMillis(1));
+        return Completer.builder(world.service)
+                .operation(operation)
+                .abandonedAfter(THRESHOLD)
+                .batchSize(8);
+    }
+
+    @ParameterizedTest
+    @MethodSource("executorsThatDrop")
+    void whatTheExecutorDropsIsCompletedAllTheSame(Executor executor) {
+        World world = new World();
+        Completer<List<String>> completer =
+                eightAbandoned(world, responding(world)).executor(executor).build();
+
+        assertThat(Threads.elsewhere(completer::runOnce)).isEqualTo(8);
+    }
+
+    @Test
+    void aRunEndsThoughItsExecutorIsShutDownInTheMiddle() {
+        World world = new World();
+        ThreadPoolExecutor pool =
+                new ThreadPoolExecutor(1, 1, 0, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), CompleterTest::daemon);
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch handedOut = new CountDownLatch(8);
+        AtomicInteger runs = new AtomicInteger();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> World.respond())
+                .branch(TAXED, stage -> {
+                    if (runs.incrementAndGet() == 1) {
+                        begun.countDown();
+                        Threads.await(handedOut);
+                        assertThat(pool.shutdownNow()).isNotEmpty();
+                    }
+                    return World.respond();
+                })
+                .build();
+        Completer<List<String>> completer = eightAbandoned(world, operation)
+                .executor(task -> {
+                    pool.execute(task);
+                    Threads.await(begun);
+                    handedOut.countDown();
+                })
+                .build();
+
+        assertThat(Threads.elsewhere(completer::runOnce)).isEqualTo(8);
+    }
+
+    /** While a request is under way, the others may still be waiting for their turn. */
+    @Test
+    void theThreadThatWaitsTakesNoRequestWhileAnotherIsUnderWay() {
+        World world = new World();
+        List<Runnable> taken = new ArrayList<>();
+        List<Thread> waiting = new CopyOnWriteArrayList<>();
+        CountDownLatch begun = new CountDownLatch(1);
+        AtomicInteger runs = new AtomicInteger();
+        List<Integer> begunMeanwhile = new ArrayList<>();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> World.respond())
+                .branch(TAXED, stage -> {
+                    int run = runs.incrementAndGet();
+                    begun.countDown();
+                    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+                    while (run == 1
+                            && runs.get() == 1
+                            && (waiting.size() < 2 || waiting.get(1).getState() != Thread.State.WAITING)
+                            && System.nanoTime() - end < 0) {
+                        Thread.onSpinWait();
+                    }
+                    begunMeanwhile.add(runs.get() - run);
+                    return World.respond();
+                })
+                .build();
+        Completer<List<String>> completer = eightAbandoned(world, operation)
+                .batchSize(2)
+                .executor(task -> {
+                    taken.add(task);
+                    if (taken.size() == 1) {
+                        Threads.start(task);
+                        Threads.await(begun);
+                    }
+                    waiting.add(Thread.currentThread());
+                })
+                .build();
+
+        assertThat(Threads.elsewhere(completer::runOnce)).isEqualTo(2);
+
+        assertThat(begunMeanwhile).containsExactly(0, 0);
+        // What has been begun once isn't begun again.
+        taken.forEach(Runnable::run);
+        assertThat(runs).hasValue(2);
+    }
+
+    @Test
+    void whatAnInterruptedRunHasHandedOutIsNotBegunAfterItsEnd() {
+        World world = new World();
+        List<Runnable> later = new ArrayList<>();
+        Completer<List<String>> completer = eightAbandoned(world, responding(world))
+                .executor(task -> {
+                    later.add(task);
+                    Thread.currentThread().interrupt();
+                })
+                .build();
+
+        Threads.elsewhere(() -> {
+            assertThat(completer.runOnce()).isZero();
+            assertThat(Thread.interrupted()).isTrue();
+            later.forEach(Runnable::run);
+            return later;
+        });
+
+        assertThat(later).isNotEmpty();
+        assertThat(world.store.count(Call.REPLACE)).isZero();
     }
 
     @Test
