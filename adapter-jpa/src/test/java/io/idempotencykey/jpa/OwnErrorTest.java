@@ -2,12 +2,16 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatException;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.PersistenceException;
@@ -16,6 +20,7 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Tag;
@@ -173,6 +178,32 @@ class OwnErrorTest {
                         .getTransaction()
                         .registerSynchronization(
                                 JtaApplication.synchronization(() -> failElsewhere("40001"), () -> {})));
+    }
+
+    /** Each try would wait for the pool with the only connection in hand. */
+    @OnH2AndPostgresql
+    void aStageThatCallsTheServiceWithoutASecondConnectionFailsOnce(TestDatabase database) throws SQLException {
+        HikariDataSource unbegun = TestDatabase.pool(database.create(), 2);
+        unbegun.setConnectionTimeout(250);
+        try (HikariDataSource pool = unbegun;
+                EntityManagerFactory factory = TestDatabase.factory(pool);
+                Connection other = pool.getConnection()) {
+            assertThat(other.isClosed()).isFalse();
+            JpaKeyStore store = new JpaKeyStore(factory);
+            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            AtomicInteger runs = new AtomicInteger();
+
+            assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
+                    .isThrownBy(() -> keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
+                        runs.incrementAndGet();
+                        keys.retrieve(KeyId.of("other"));
+                        return TestApplication.RESPONSE;
+                    }))
+                    .satisfies(e -> assertThat(e.keyId()).contains(KeyId.of("other")));
+
+            assertThat(runs).hasValue(1);
+            assertThat(store.find(KeyId.of("key"))).isEmpty();
+        }
     }
 
     private static void failElsewhere(String state) {
