@@ -134,9 +134,9 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * The held key was taken over, released or changed by someone else meanwhile: 409. Nothing that was to be written
-     * with it has been written; where an answer was lost on the way, so that nobody can say that, the error is {@link
-     * OutcomeUnknown}.
+     * The held key was taken over, released or changed by someone else meanwhile, or the key isn't any more as an
+     * operator looked at it: 409. Nothing that was to be written has been written; where an answer was lost on the way,
+     * so that nobody can say that, the error is {@link OutcomeUnknown}.
      */
     public static final class StaleKey extends IdempotencyException {
         private static final long serialVersionUID = 1L;
@@ -148,13 +148,31 @@ public abstract sealed class IdempotencyException extends RuntimeException {
          * @param cause what went wrong on the way, if anything did
          */
         public StaleKey(KeyId keyId, @Nullable Throwable cause) {
-            super(
+            this(
                     keyId,
-                    409,
                     SOON,
                     "key " + keyId
                             + " is no longer held by this worker; send the request again to get what became of it",
                     cause);
+        }
+
+        private StaleKey(KeyId keyId, @Nullable Duration retryAfter, String message, @Nullable Throwable cause) {
+            super(keyId, 409, retryAfter, message, cause);
+        }
+
+        /**
+         * Made by the service for an operator.
+         *
+         * @param keyId the key that was looked at
+         * @param change what has become of it since
+         * @return to be thrown
+         */
+        public static StaleKey ofSeen(KeyId keyId, String change) {
+            return new StaleKey(
+                    keyId,
+                    null,
+                    "key " + keyId + " isn't as it was looked at: " + change + "; look at it again, and then decide",
+                    null);
         }
     }
 

@@ -189,14 +189,14 @@ interface ListingCases<T> extends StoreFixture<T> {
         assertThat(actions.backlog().waiting()).isEqualTo(1);
         assertThat(actions.backlog().quarantined()).isEqualTo(2);
 
-        actions.finish(world.id("open"), World.RESPONSE, "alice");
+        actions.finish(seen(world, "open"), World.RESPONSE, "alice");
         assertThat(actions.backlog().waiting()).isZero();
         assertThat(actions.backlog().waitingSince()).isEmpty();
 
-        actions.discard(world.id("aside"), "alice");
+        actions.discard(seen(world, "aside"), "alice");
         assertThat(actions.backlog().quarantined()).isEqualTo(1);
 
-        actions.retry(world.id("also-aside"), "alice");
+        actions.retry(seen(world, "also-aside"), "alice");
         assertThat(actions.backlog().quarantined()).isZero();
     }
 
@@ -295,6 +295,10 @@ interface ListingCases<T> extends StoreFixture<T> {
         assertThat(store().deleteExpired(World.START, 10)).isZero();
 
         assertThat(store().find(expired.id())).contains(anew);
+    }
+
+    private static <T> IdempotencyKey seen(World<T> world, String value) {
+        return world.service.retrieve(world.id(value));
     }
 
     private StoredKey insert(World<T> world, String value, KeyState state) {

@@ -319,7 +319,7 @@ interface ServiceCases<T> extends StoreFixture<T> {
     default void aRetriedRequestGoesOnAtItsRecoveryPoint() {
         World<T> world = new World<>(this);
 
-        IdempotencyKey retried = quarantined(world).retry(world.id, "alice");
+        IdempotencyKey retried = quarantined(world).retry(world.key(), "alice");
 
         assertThat(world.key()).isEqualTo(retried);
         world.service.run(world.threeStages(), world.id, World.REQUEST);
@@ -331,7 +331,7 @@ interface ServiceCases<T> extends StoreFixture<T> {
     default void aRequestThatAnOperatorFinishedIsReplayed() {
         World<T> world = new World<>(this);
 
-        quarantined(world).finish(world.id, NO_SUCH_CART, "alice");
+        quarantined(world).finish(world.key(), NO_SUCH_CART, "alice");
 
         assertThat(world.service.run(world.threeStages(), world.id, World.REQUEST))
                 .isEqualTo(new Execution(world.key(), NO_SUCH_CART, true));
@@ -341,7 +341,7 @@ interface ServiceCases<T> extends StoreFixture<T> {
     default void aDiscardedKeyCountsAsAbsent() {
         World<T> world = new World<>(this);
 
-        quarantined(world).discard(world.id, "alice");
+        quarantined(world).discard(world.key(), "alice");
 
         assertThatExceptionOfType(IdempotencyException.NotFound.class)
                 .isThrownBy(() -> world.service.retrieve(world.id));
@@ -351,13 +351,32 @@ interface ServiceCases<T> extends StoreFixture<T> {
                 .isFalse();
     }
 
+    /** What was decided on one request isn't done to another, which was made anew under its key. */
+    @Test
+    default void anOperatorDoesNotActOnAnotherCreation() {
+        World<T> world = new World<>(this);
+        OperatorActions actions = quarantined(world);
+        IdempotencyKey seen = world.key();
+        actions.discard(seen, "bob");
+        world.service.create(world.id.scope(), world.id.value(), World.REQUEST);
+        IdempotencyKey anew = world.key();
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> actions.finish(seen, NO_SUCH_CART, "alice"))
+                .withMessageContaining("created anew");
+
+        assertThat(world.key()).isEqualTo(anew);
+        assertThat(actions.retrieveUnchanged(world.id, anew.creationId(), anew.updatedAt()))
+                .isEqualTo(anew);
+    }
+
     @Test
     default void anOperatorCanNotTouchWhatAWorkerHolds() {
         World<T> world = new World<>(this);
         HeldKey held = world.hold();
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> new OperatorActions(world.service).discard(world.id, "alice"));
+                .isThrownBy(() -> new OperatorActions(world.service).discard(held.key(), "alice"));
 
         world.service.workStage(held, world.inserting("order", World.respond()));
         assertThat(world.read("order")).contains("written");

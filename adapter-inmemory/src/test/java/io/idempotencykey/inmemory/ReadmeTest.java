@@ -149,10 +149,13 @@ class ReadmeTest {
         OperatorActions actions = new OperatorActions(keys);
         List<IdempotencyKey> quarantined = actions.listQuarantined(null, 100);
         for (IdempotencyKey key : quarantined) {
-            actions.retry(key.id(), "alice");
+            actions.retry(key, "alice");
         }
 
         assertThat(quarantined).isEmpty();
+        IdempotencyKey key = keys.create("", "looked-at", Request.of("POST", "/carts", Map.of()));
+        IdempotencyKey unchanged = actions.retrieveUnchanged(key.id(), key.creationId(), key.updatedAt());
+        actions.discard(unchanged, "alice");
     }
 
     @Test

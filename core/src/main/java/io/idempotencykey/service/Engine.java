@@ -408,14 +408,23 @@ final class Engine<T> {
 
     // Operate
 
-    /** A person's change of an unfinished key that nobody holds: a compare-and-set like any other. */
-    IdempotencyKey operate(KeyId id, String action, String by, OperatorChange change) {
+    /** A key that was looked at before, which is as it was then. */
+    IdempotencyKey retrieveUnchanged(KeyId id, UUID creationId, Instant updatedAt) {
+        return observed(id, () -> {
+            IdempotencyKey key = Transitions.checkCreation(current(id).key(), creationId);
+            return Transitions.checkUnchanged(key, key.updatedAt().equals(updatedAt));
+        });
+    }
+
+    /** A person's change of an unfinished key that nobody holds and that is as it was looked at. */
+    IdempotencyKey operate(IdempotencyKey seen, String action, String by, OperatorChange change) {
+        KeyId id = seen.id();
         return observed(id, () -> {
             Tries tries = new Tries(settings);
             while (true) {
                 StoredKey stored = current(id);
                 Instant now = clock.now();
-                StoredKey next = change.next(Transitions.checkUnattended(stored, now), now, newRevision());
+                StoredKey next = change.next(Transitions.checkUnattended(stored, seen, now), now, newRevision());
                 StoreAccess.Write write = access.replace(stored.revision(), next);
                 if (write == StoreAccess.Write.DONE) {
                     events().emit(new KeyEvent.Operated(next.key(), action, by));

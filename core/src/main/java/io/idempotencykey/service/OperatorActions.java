@@ -9,17 +9,20 @@ import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a person can do with keys that don't come to an end by themselves.
  *
- * <p>Each action is a compare-and-set against the key as it was read, works on unfinished keys that nobody holds, and
- * is recorded: as {@link IdempotencyKey#lastError()} with who did it and what stood there before, in the log, and as
- * {@link KeyEvent.Operated}. Safe for many threads.
+ * <p>Each action is a compare-and-set against the key as the person looked at it, so that what was decided on one
+ * request isn't done to another, which was made anew under its key, or to one that has gone on meanwhile. It works on
+ * unfinished keys that nobody holds, and is recorded: as {@link IdempotencyKey#lastError()} with who did it and what
+ * stood there before, in the log, and as {@link KeyEvent.Operated}. Safe for many threads.
  */
 public final class OperatorActions {
     /** Longer than any lease or rest of a key, so that every unfinished key is found. */
@@ -152,20 +155,39 @@ public final class OperatorActions {
     }
 
     /**
+     * Reads a key that was looked at elsewhere, such as on a page, to act on it.
+     *
+     * @param id the key
+     * @param creationId the {@link IdempotencyKey#creationId()} that was seen
+     * @param updatedAt the {@link IdempotencyKey#updatedAt()} that was seen
+     * @return the key, which is as it was seen
+     * @throws IdempotencyException.NotFound if there is no such key
+     * @throws IdempotencyException.StaleKey if it isn't as it was seen
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public IdempotencyKey retrieveUnchanged(KeyId id, UUID creationId, Instant updatedAt) {
+        return engine.retrieveUnchanged(
+                Arguments.required(id, "id"),
+                Arguments.required(creationId, "creationId"),
+                Arguments.required(updatedAt, "updatedAt"));
+    }
+
+    /**
      * Lets a request go on at its recovery point, with all its attempts anew; its client or the completer takes
      * it next, also where it had failed and was left to its client.
      *
-     * @param id the key
+     * @param seen the key as it was looked at
      * @param by who does it: at most 100 characters, none of them a control character
      * @return what is known of the key
      * @throws IllegalArgumentException if {@code by} is illegal
      * @throws IdempotencyException.NotFound if there is no such key
      * @throws IdempotencyException.Locked if a worker holds it
      * @throws IdempotencyException.AlreadyFinished if it has its response
+     * @throws IdempotencyException.StaleKey if it isn't as it was looked at; it is untouched
      */
-    public IdempotencyKey retry(KeyId id, String by) {
+    public IdempotencyKey retry(IdempotencyKey seen, String by) {
         return engine.operate(
-                Arguments.required(id, "id"),
+                Arguments.required(seen, "seen"),
                 "retry",
                 by(by),
                 (stored, now, next) -> Transitions.reopen(stored, now, record("retry", by, stored), next));
@@ -174,7 +196,7 @@ public final class OperatorActions {
     /**
      * Finishes a request with a response that every retry gets; no further stage runs.
      *
-     * @param id the key
+     * @param seen the key as it was looked at
      * @param response what retries get
      * @param by who does it: at most 100 characters, none of them a control character
      * @return what is known of the key
@@ -183,12 +205,14 @@ public final class OperatorActions {
      * @throws IdempotencyException.NotFound if there is no such key
      * @throws IdempotencyException.Locked if a worker holds it
      * @throws IdempotencyException.AlreadyFinished if it has its response
+     * @throws IdempotencyException.StaleKey if it isn't as it was looked at; it is untouched
      */
-    public IdempotencyKey finish(KeyId id, Response response, String by) {
+    public IdempotencyKey finish(IdempotencyKey seen, Response response, String by) {
         Settings settings = engine.settings();
+        KeyId id = Arguments.required(seen, "seen").id();
         Transitions.checkLength(id, Arguments.required(response, "response"), settings);
         return engine.operate(
-                Arguments.required(id, "id"),
+                seen,
                 "finish",
                 by(by),
                 (stored, now, next) -> Transitions.close(
@@ -199,18 +223,19 @@ public final class OperatorActions {
      * Gives a request up: the key counts as absent from now on, so that the same request would run anew. What its
      * stages committed stays.
      *
-     * @param id the key
+     * @param seen the key as it was looked at
      * @param by who does it: at most 100 characters, none of them a control character
      * @return what is known of the key
      * @throws IllegalArgumentException if {@code by} is illegal
      * @throws IdempotencyException.NotFound if there is no such key
      * @throws IdempotencyException.Locked if a worker holds it
      * @throws IdempotencyException.AlreadyFinished if it has its response
+     * @throws IdempotencyException.StaleKey if it isn't as it was looked at; it is untouched
      */
-    public IdempotencyKey discard(KeyId id, String by) {
+    public IdempotencyKey discard(IdempotencyKey seen, String by) {
         Response gone = Response.of(410, new byte[0]);
         return engine.operate(
-                Arguments.required(id, "id"),
+                Arguments.required(seen, "seen"),
                 "discard",
                 by(by),
                 // Expired since long ago, for servers whose reading of the clock is behind this one's, too.

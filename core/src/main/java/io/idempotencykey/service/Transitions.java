@@ -18,6 +18,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -194,8 +195,33 @@ final class Transitions {
                 stored, state, stored.key().failedAttempts(), stored.key().lastError(), now, next);
     }
 
-    /** Refuses an operator's change of a key that is finished or held. */
-    static StoredKey checkUnattended(StoredKey stored, Instant now) {
+    /** Refuses what an operator decided on another creation of a key. */
+    static IdempotencyKey checkCreation(IdempotencyKey key, UUID seen) {
+        if (!key.creationId().equals(seen)) {
+            throw IdempotencyException.StaleKey.ofSeen(key.id(), "it was created anew at " + key.createdAt());
+        }
+        return key;
+    }
+
+    /** Refuses what an operator decided on a key as it was before. */
+    static IdempotencyKey checkUnchanged(IdempotencyKey key, boolean isUnchanged) {
+        if (!isUnchanged) {
+            String now = key.state().name() + " at '" + key.recoveryPoint() + "' now";
+            throw IdempotencyException.StaleKey.ofSeen(
+                    key.id(), "it changed at " + key.updatedAt() + ", and is " + now);
+        }
+        return key;
+    }
+
+    /** Refuses an operator's change of a key that is finished or held, or isn't as it was looked at. */
+    static StoredKey checkUnattended(StoredKey stored, IdempotencyKey seen, Instant now) {
+        checkCreation(stored.key(), seen.creationId());
+        checkUnattended(stored, now);
+        checkUnchanged(stored.key(), stored.key().progress().equals(seen.progress()));
+        return stored;
+    }
+
+    private static StoredKey checkUnattended(StoredKey stored, Instant now) {
         return stored.key().state().accept(new KeyState.Visitor<>() {
             @Override
             public StoredKey open(KeyState.Open open) {

@@ -116,7 +116,7 @@ class CreateTest {
     void aKeyThatIsDiscardedWhileItsCreationIsUnansweredIsNotCreatedAgain() {
         World world = new World();
         world.store.next(Call.INSERT, Fault.MADE_BUT_UNANSWERED);
-        world.store.before(Call.INSERT, () -> new OperatorActions(world.other).discard(world.id, "alice"));
+        world.store.before(Call.INSERT, () -> new OperatorActions(world.other).discard(world.key(), "alice"));
 
         IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
 

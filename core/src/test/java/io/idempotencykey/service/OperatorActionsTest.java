@@ -32,6 +32,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -43,24 +44,24 @@ class OperatorActionsTest {
     private enum Action {
         RETRY {
             @Override
-            IdempotencyKey on(OperatorActions actions, KeyId id) {
-                return actions.retry(id, "alice");
+            IdempotencyKey on(OperatorActions actions, IdempotencyKey seen) {
+                return actions.retry(seen, "alice");
             }
         },
         FINISH {
             @Override
-            IdempotencyKey on(OperatorActions actions, KeyId id) {
-                return actions.finish(id, Response.of(500, "text/plain", "given up"), "alice");
+            IdempotencyKey on(OperatorActions actions, IdempotencyKey seen) {
+                return actions.finish(seen, Response.of(500, "text/plain", "given up"), "alice");
             }
         },
         DISCARD {
             @Override
-            IdempotencyKey on(OperatorActions actions, KeyId id) {
-                return actions.discard(id, "alice");
+            IdempotencyKey on(OperatorActions actions, IdempotencyKey seen) {
+                return actions.discard(seen, "alice");
             }
         };
 
-        abstract IdempotencyKey on(OperatorActions actions, KeyId id);
+        abstract IdempotencyKey on(OperatorActions actions, IdempotencyKey seen);
     }
 
     @ParameterizedTest
@@ -72,7 +73,7 @@ class OperatorActionsTest {
                 world.builder(world.store).listener(events::add).build();
         world.put(State.QUARANTINED, NAME, TAXED);
 
-        IdempotencyKey key = action.on(new OperatorActions(service), world.id);
+        IdempotencyKey key = action.on(new OperatorActions(service), world.key());
 
         String name = action.name().toLowerCase(Locale.ROOT);
         assertThat(key).isEqualTo(world.key());
@@ -85,7 +86,7 @@ class OperatorActionsTest {
         World world = new World();
         world.put(State.QUARANTINED, NAME, TAXED);
 
-        IdempotencyKey key = new OperatorActions(world.service).retry(world.id, "alice");
+        IdempotencyKey key = new OperatorActions(world.service).retry(world.key(), "alice");
 
         assertThat(key.failedAttempts()).isZero();
         assertThat(key.state()).isEqualTo(new KeyState.Open(TAXED, world.millis()));
@@ -100,7 +101,7 @@ class OperatorActionsTest {
         world.put(State.QUARANTINED, NAME, TAXED);
         Response givenUp = Response.of(500, "text/plain", "given up");
 
-        new OperatorActions(world.service).finish(world.id, givenUp, "alice");
+        new OperatorActions(world.service).finish(world.key(), givenUp, "alice");
 
         Execution execution = world.service.run(twoStages(world), world.id, REQUEST);
         assertThat(execution.replayed()).isTrue();
@@ -116,7 +117,7 @@ class OperatorActionsTest {
         IdempotencyKey before =
                 world.put(State.QUARANTINED, NAME, TAXED).orElseThrow().key();
 
-        IdempotencyKey discarded = new OperatorActions(world.service).discard(world.id, "alice");
+        IdempotencyKey discarded = new OperatorActions(world.service).discard(world.key(), "alice");
 
         // Past for whoever reads the clock, however far behind the operator's reading that may be.
         assertThat(discarded.state())
@@ -148,8 +149,10 @@ class OperatorActionsTest {
     void anOperatorCanNotTouchWhatIsHeldFinishedOrNotThere(Action action, State state, String refusal) {
         World world = new World();
         Optional<StoredKey> before = world.put(state);
+        IdempotencyKey seen = before.map(StoredKey::key)
+                .orElseGet(() -> new World().put(State.OPEN).orElseThrow().key());
 
-        Throwable refused = catchThrowable(() -> action.on(new OperatorActions(world.service), world.id));
+        Throwable refused = catchThrowable(() -> action.on(new OperatorActions(world.service), seen));
 
         assertThat(refused.getClass().getSimpleName()).isEqualTo(refusal);
         assertThat(world.find()).isEqualTo(before);
@@ -159,16 +162,114 @@ class OperatorActionsTest {
     @EnumSource
     void anOperatorLosesAgainstAWorkerThatTakesTheKeyMeanwhile(Action action) {
         World world = new World();
-        world.put(State.OPEN);
+        IdempotencyKey seen = world.put(State.OPEN).orElseThrow().key();
         List<HeldKey> held = new ArrayList<>();
         world.store.before(Call.REPLACE, () -> held.add(world.other.lock(world.id)));
 
         assertThatExceptionOfType(IdempotencyException.Locked.class)
-                .isThrownBy(() -> action.on(new OperatorActions(world.service), world.id));
+                .isThrownBy(() -> action.on(new OperatorActions(world.service), seen));
 
         assertThat(world.other.workStage(held.get(0), world.inserting("order", World.respond())))
                 .isNotNull();
         assertThat(world.read("order")).isPresent();
+    }
+
+    /** What was looked at was discarded, and another request came under its key. */
+    @ParameterizedTest
+    @EnumSource
+    void anOperatorDoesNotActOnAnotherCreation(Action action) {
+        World world = new World();
+        IdempotencyKey seen = world.put(State.QUARANTINED).orElseThrow().key();
+        Optional<StoredKey> anew = createdAnew(world, seen);
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> action.on(new OperatorActions(world.service), seen))
+                .withMessageContaining("created anew at " + world.key().createdAt())
+                .withMessageContaining("look at it again")
+                .satisfies(e -> assertThat(e.keyId()).contains(world.id))
+                .satisfies(e -> assertThat(e.retryAfter()).isEmpty());
+
+        assertThat(world.find()).isEqualTo(anew);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void anOperatorDoesNotActOnAnotherCreationThatComesAtTheLastMoment(Action action) {
+        World world = new World();
+        IdempotencyKey seen = world.put(State.QUARANTINED).orElseThrow().key();
+        List<Optional<StoredKey>> anew = new ArrayList<>();
+        world.store.before(Call.REPLACE, () -> anew.add(createdAnew(world, seen)));
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> action.on(new OperatorActions(world.service), seen));
+
+        assertThat(anew).containsExactly(world.find());
+    }
+
+    private static Optional<StoredKey> createdAnew(World world, IdempotencyKey seen) {
+        new OperatorActions(world.other).discard(seen, "bob");
+        world.other.create(world.scope, world.id.value(), World.OTHER_REQUEST);
+        return world.find();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void anOperatorDoesNotActOnWhatHasGoneOnMeanwhile(Action action) {
+        World world = new World();
+        IdempotencyKey seen = world.put(State.OPEN).orElseThrow().key();
+        HeldKey held = world.other.lock(world.id);
+        world.other.unlock(World.held(world.other.update(held, StageOutcome.advanceTo(TAXED))));
+        Optional<StoredKey> after = world.find();
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> action.on(new OperatorActions(world.service), seen))
+                .withMessageContaining("changed at " + world.key().updatedAt())
+                .withMessageContaining("open at 'tax_lines_created'");
+
+        assertThat(world.find()).isEqualTo(after);
+    }
+
+    /** Its own change is what it would find as somebody else's. */
+    @ParameterizedTest
+    @EnumSource
+    void anOperatorsActionWhoseAnswerWasLostIsNotTakenForAnothers(Action action) {
+        World world = new World();
+        IdempotencyKey seen = world.put(State.QUARANTINED).orElseThrow().key();
+        world.store.next(Call.REPLACE, Fault.MADE_BUT_UNANSWERED);
+
+        IdempotencyKey key = action.on(new OperatorActions(world.service), seen);
+
+        assertThat(key).isEqualTo(world.key());
+    }
+
+    @Test
+    void anOperatorsActionThatWasMadeBeforeAWorkerTookTheKeyIsAnUnknownOutcome() {
+        World world = new World();
+        IdempotencyKey seen = world.put(State.QUARANTINED).orElseThrow().key();
+        world.store.next(Call.REPLACE, Fault.MADE_BUT_UNANSWERED);
+        world.store.before(Call.REPLACE, () -> world.other.lock(world.id));
+
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
+                .isThrownBy(() -> new OperatorActions(world.service).retry(seen, "alice"));
+    }
+
+    @Test
+    void aKeyThatWasLookedAtElsewhereIsReadIfItIsAsItWas() {
+        World world = new World();
+        IdempotencyKey seen = world.put(State.QUARANTINED).orElseThrow().key();
+        OperatorActions actions = new OperatorActions(world.service);
+
+        assertThat(actions.retrieveUnchanged(world.id, seen.creationId(), seen.updatedAt()))
+                .isEqualTo(seen);
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> actions.retrieveUnchanged(
+                        world.id, seen.creationId(), seen.updatedAt().plusMillis(1)))
+                .withMessageContaining("quarantined at 'started'");
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() -> actions.retrieveUnchanged(world.id, UUID.randomUUID(), seen.updatedAt()))
+                .withMessageContaining("created anew");
+        assertThatExceptionOfType(IdempotencyException.NotFound.class)
+                .isThrownBy(() -> actions.retrieveUnchanged(world.id("another"), seen.creationId(), seen.updatedAt()));
     }
 
     @ParameterizedTest
@@ -177,7 +278,7 @@ class OperatorActionsTest {
         World world = new World();
         HeldKey held = world.hold();
         world.pass(LEASE);
-        action.on(new OperatorActions(world.other), world.id);
+        action.on(new OperatorActions(world.other), world.key());
 
         assertThatExceptionOfType(IdempotencyException.StaleKey.class)
                 .isThrownBy(() -> world.service.workStage(held, world.inserting("order", World.respond())));
@@ -350,8 +451,8 @@ class OperatorActionsTest {
         Optional<StoredKey> before = world.put(State.QUARANTINED);
         OperatorActions actions = new OperatorActions(world.service);
 
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.retry(world.id, "a\nb"));
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.discard(world.id, "x".repeat(101)));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.retry(world.key(), "a\nb"));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.discard(world.key(), "x".repeat(101)));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, 0));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, 10_001));
         for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
@@ -361,10 +462,10 @@ class OperatorActionsTest {
         }
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
                 .isThrownBy(() -> actions.finish(
-                        world.id, Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]), "a"));
+                        world.key(), Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]), "a"));
 
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
-                .isThrownBy(() -> actions.finish(world.id, Response.of(200, "x".repeat(30_000), ""), "a"))
+                .isThrownBy(() -> actions.finish(world.key(), Response.of(200, "x".repeat(30_000), ""), "a"))
                 .withMessageContaining("the headers of the response of key")
                 .withMessageContaining("30016 bytes")
                 .withMessageContaining("6144");

@@ -17,9 +17,11 @@ import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -84,7 +86,9 @@ class UnreadableKeyTest {
                 Named.of("lock", keys -> keys.lock(ID)),
                 Named.of("claim", keys -> keys.claim(ID, REQUEST)),
                 Named.of("initialize", keys -> keys.initializeRequest("", ID.value(), REQUEST)),
-                Named.of("retry", keys -> new OperatorActions(keys).retry(ID, "alice")));
+                Named.of(
+                        "retrieveUnchanged",
+                        keys -> new OperatorActions(keys).retrieveUnchanged(ID, UUID.randomUUID(), Instant.EPOCH)));
     }
 
     @ParameterizedTest

@@ -120,7 +120,7 @@ final class MeteredKeys {
     }
 
     void operation() {
-        new OperatorActions(keys).retry(ID, "alice");
+        new OperatorActions(keys).retry(keys.retrieve(ID), "alice");
     }
 
     /** The completer goes on after {@link #operation}, and the stage is mended. */

@@ -8,10 +8,13 @@ import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import java.security.Principal;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.springframework.boot.actuate.endpoint.Access;
 import org.springframework.boot.actuate.endpoint.SecurityContext;
 import org.springframework.boot.actuate.endpoint.annotation.ReadOperation;
@@ -126,13 +129,18 @@ class IdempotencyEndpoint {
         return actions.listQuarantined(after, limit);
     }
 
-    /** Acts on a key in the name of the authenticated user, or of whoever {@code by} names if there is none. */
+    /**
+     * Acts on a key, as it was shown, in the name of the authenticated user, or of whoever {@code by} names if there is
+     * none.
+     */
     @WriteOperation
     public WebEndpointResponse<Map<String, Object>> act(
             SecurityContext security,
             Action action,
             @Nullable String scope,
             String value,
+            @Nullable String creationId,
+            @Nullable String updatedAt,
             @Nullable String by,
             @Nullable Integer status,
             @Nullable String contentType,
@@ -144,13 +152,31 @@ class IdempotencyEndpoint {
             if (action != Action.FINISH && (status != null || contentType != null || body != null)) {
                 throw refused("'status', 'contentType' and 'body' are of the action 'finish'; leave them out");
             }
+            IdempotencyKey seen = seen(id, creationId, updatedAt);
             return view.of(
                     switch (action) {
-                        case RETRY -> actions.retry(id, who);
-                        case FINISH -> actions.finish(id, response(status, contentType, body), who);
-                        case DISCARD -> actions.discard(id, who);
+                        case RETRY -> actions.retry(seen, who);
+                        case FINISH -> actions.finish(seen, response(status, contentType, body), who);
+                        case DISCARD -> actions.discard(seen, who);
                     });
         });
+    }
+
+    /** What was decided on one request isn't done to another one that has its key now. */
+    private IdempotencyKey seen(KeyId id, @Nullable String creationId, @Nullable String updatedAt) {
+        if (creationId == null || updatedAt == null) {
+            throw refused("'creationId' or 'updatedAt' is missing; they are shown with the key, and say which one was"
+                    + " looked at, and as it was when");
+        }
+        UUID creation;
+        Instant updated;
+        try {
+            creation = UUID.fromString(creationId);
+            updated = Instant.parse(updatedAt);
+        } catch (IllegalArgumentException | DateTimeParseException e) {
+            throw refused("'creationId' and 'updatedAt' have to be as the key was shown with them");
+        }
+        return actions.retrieveUnchanged(id, creation, updated);
     }
 
     private static String who(@Nullable Principal user, @Nullable String by) {

@@ -20,6 +20,7 @@ record KeyView(boolean showsValues) {
         shown.put("attempts", key.attempts());
         shown.put("failedAttempts", key.failedAttempts());
         shown.put("lastError", showsValues ? key.lastError() : withoutMessage(key.lastError()));
+        shown.put("creationId", key.creationId().toString());
         shown.put("createdAt", key.createdAt().toString());
         shown.put("updatedAt", key.updatedAt().toString());
         shown.putAll(key.state().accept(new OfState()));

@@ -151,10 +151,21 @@ class ActuatorTest {
         });
     }
 
+    /** Acts on a key as it is now. */
     private HttpResponse<String> act(@Nullable String user, String action, String value, String further) {
+        return act(user, action, value, json(get(Map.of("scope", scope, "value", value))), further);
+    }
+
+    /** Acts on a key as it was shown. */
+    private HttpResponse<String> act(
+            @Nullable String user, String action, String value, Map<?, ?> shown, String further) {
+        String creation = String.valueOf(shown.get("creationId"));
         return act(
                 user,
-                "{\"action\": \"" + action + "\", \"scope\": \"" + scope + "\", \"value\": \"" + value + "\"" + further
+                "{\"action\": \"" + action + "\", \"scope\": \"" + scope + "\", \"value\": \"" + value
+                        + "\", \"creationId\": \"" + (creation.equals("null") ? UUID.randomUUID() : creation)
+                        + "\", \"updatedAt\": \""
+                        + Objects.requireNonNullElse(shown.get("updatedAt"), "2026-01-01T00:00:00Z") + "\"" + further
                         + "}");
     }
 
@@ -288,6 +299,49 @@ class ActuatorTest {
         assertThat(act("alice", "discard", "a", "").statusCode()).isEqualTo(200);
 
         assertThat(get(Map.of("scope", scope, "value", "a")).statusCode()).isEqualTo(404);
+    }
+
+    @Test
+    void whatWasDecidedOnOneRequestIsNotDoneToAnother() {
+        KeyId id = quarantined("a");
+        Map<?, ?> shown = json(get(Map.of("scope", scope, "value", "a")));
+        assertThat(act("bob", "discard", "a", "").statusCode()).isEqualTo(200);
+        keys.create(scope, "a", Request.of("POST", "/charges", Map.of()));
+
+        HttpResponse<String> response = act("alice", "finish", "a", shown, ", \"status\": 200");
+
+        assertThat(response.statusCode()).isEqualTo(409);
+        assertThat(json(response).get("error")).isEqualTo("stale-key");
+        assertThat((String) json(response).get("message")).contains("created anew");
+        assertThat(keys.retrieve(id).state().name()).isEqualTo("open");
+    }
+
+    @Test
+    void whatWasDecidedOnARequestIsNotDoneOnceItHasGoneOn() {
+        KeyId id = quarantined("a");
+        Map<?, ?> shown = json(get(Map.of("scope", scope, "value", "a")));
+        assertThat(act("bob", "retry", "a", "").statusCode()).isEqualTo(200);
+
+        HttpResponse<String> response = act("alice", "discard", "a", shown, "");
+
+        assertThat(response.statusCode()).isEqualTo(409);
+        assertThat((String) json(response).get("message")).contains("open at 'charged'");
+        assertThat(keys.retrieve(id).state().name()).isEqualTo("open");
+    }
+
+    @Test
+    void whoActsSaysWhatWasLookedAt() {
+        quarantined("a");
+        String action = "{\"action\": \"retry\", \"scope\": \"" + scope + "\", \"value\": \"a\"";
+
+        HttpResponse<String> unsaid = act("alice", action + "}");
+        HttpResponse<String> unreadable =
+                act("alice", action + ", \"creationId\": \"1\", \"updatedAt\": \"yesterday\"}");
+
+        assertThat(unsaid.statusCode()).isEqualTo(400);
+        assertThat((String) json(unsaid).get("message")).contains("'creationId' or 'updatedAt' is missing");
+        assertThat(unreadable.statusCode()).isEqualTo(400);
+        assertThat((String) json(unreadable).get("message")).contains("as the key was shown");
     }
 
     @Test

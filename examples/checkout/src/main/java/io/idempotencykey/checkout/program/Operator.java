@@ -9,10 +9,14 @@ import io.idempotencykey.checkout.http.Json;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import java.io.IOException;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
+import java.util.function.Function;
 
 /**
  * Lets a person look at keys and act on those that don't come to their end, while the shop runs or not. It prints a
@@ -63,8 +67,9 @@ final class Operator {
         switch (action) {
             case "list" -> options.add("state");
             case "show" -> options.add("scope");
-            case "retry", "discard" -> options.addAll(Set.of("scope", "by"));
-            case "finish" -> options.addAll(Set.of("scope", "by", "status", "content-type", "body"));
+            case "retry", "discard" -> options.addAll(Set.of("scope", "by", "creation", "updated"));
+            case "finish" ->
+                options.addAll(Set.of("scope", "by", "creation", "updated", "status", "content-type", "body"));
             default ->
                 throw new Options.Refused("keys has no '" + action + "'; allowed: list, show, retry, finish, discard");
         }
@@ -83,11 +88,14 @@ final class Operator {
         KeyId id = KeyId.of(
                 options.text("scope", ""),
                 options.word().orElseThrow(() -> new Options.Refused("keys " + action + " needs a key's value")));
+        if (action.equals("show")) {
+            return (keys, actions) -> print(keys.retrieve(id));
+        }
         String by = options.text("by", System.getProperty("user.name"));
+        Function<OperatorActions, IdempotencyKey> seen = seen(action, id, options);
         return switch (action) {
-            case "show" -> (keys, actions) -> print(keys.retrieve(id));
-            case "retry" -> (keys, actions) -> print(actions.retry(id, by));
-            case "discard" -> (keys, actions) -> print(actions.discard(id, by));
+            case "retry" -> (keys, actions) -> print(actions.retry(seen.apply(actions), by));
+            case "discard" -> (keys, actions) -> print(actions.discard(seen.apply(actions), by));
             default -> {
                 int status = options.number("status", 200, 200, 599);
                 String body = options.value("body").orElseThrow(() -> new Options.Refused("keys finish needs --body"));
@@ -95,9 +103,21 @@ final class Operator {
                     throw new Options.Refused("--status is '" + status + "', which has no body; allowed: --body ''");
                 }
                 Response response = Response.of(status, options.text("content-type", Json.CONTENT_TYPE), body);
-                yield (keys, actions) -> print(actions.finish(id, response, by));
+                yield (keys, actions) -> print(actions.finish(seen.apply(actions), response, by));
             }
         };
+    }
+
+    /** The key as it was printed: what was decided on one request isn't done to another one that has its key now. */
+    private static Function<OperatorActions, IdempotencyKey> seen(String action, KeyId id, Options options) {
+        String needs = "keys " + action + " needs --creation and --updated, as the key was printed with them";
+        try {
+            UUID creation = UUID.fromString(options.value("creation").orElseThrow(() -> new Options.Refused(needs)));
+            Instant updated = Instant.parse(options.value("updated").orElseThrow(() -> new Options.Refused(needs)));
+            return actions -> actions.retrieveUnchanged(id, creation, updated);
+        } catch (IllegalArgumentException | DateTimeParseException e) {
+            throw new Options.Refused(needs);
+        }
     }
 
     private static void listQuarantined(OperatorActions actions) {
@@ -119,6 +139,7 @@ final class Operator {
     /** Prints what anyone may see of a key and what only the operator may; the request's parameters aren't shown. */
     private static void print(IdempotencyKey key) {
         Map<String, Object> members = Inspection.members(key);
+        members.put("creationId", key.creationId().toString());
         members.put("request", key.request().method() + " " + key.request().path());
         members.put("state", key.state().name());
         members.put("reason", key.state() instanceof KeyState.Quarantined quarantined ? quarantined.reason() : "");

@@ -25,6 +25,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -341,13 +342,23 @@ class ProcessTest {
                 assertThat(outputOf(ofAnotherShop, 1)).isEmpty();
             }
 
-            assertThat(keys(0, store, "retry", "key", "--by", "alice"))
+            assertThat(keys(
+                            1,
+                            store,
+                            "retry",
+                            "key",
+                            "--creation",
+                            UUID.randomUUID().toString(),
+                            "--updated",
+                            Instant.EPOCH.toString()))
+                    .isEmpty();
+            assertThat(act(0, store, "retry", "key", "--by", "alice"))
                     .contains("\"state\":\"open\"", "\"lastError\":\"retry by alice; before: ");
             Patience.await(() -> complete(url).body().contains("quarantined"));
             // Nothing is stored that no server could send, and that nobody could undo.
-            assertThat(keys(1, store, "finish", "key", "--body", "", "--content-type", "x".repeat(30_000)))
+            assertThat(act(1, store, "finish", "key", "--body", "", "--content-type", "x".repeat(30_000)))
                     .isEmpty();
-            assertThat(keys(
+            assertThat(act(
                             0,
                             store,
                             "finish",
@@ -362,11 +373,11 @@ class ProcessTest {
             assertReplayed(finished, 299);
             assertThat(finished.body()).isEqualTo("by hand");
             assertThat(finished.headers().firstValue("Content-Type")).contains(LONGEST_CONTENT_TYPE);
-            assertThat(keys(1, store, "discard", "key")).isEmpty();
+            assertThat(act(1, store, "discard", "key")).isEmpty();
             assertThat(keys(0, store, "list")).isEmpty();
 
             assertThat(send(url, "cart-2", "key-2").join().statusCode()).isEqualTo(500);
-            assertThat(keys(0, store, "discard", "key-2")).contains("discard by ");
+            assertThat(act(0, store, "discard", "key-2")).contains("discard by ");
             assertThat(get(url, "/keys/key-2").statusCode()).isEqualTo(404);
         }
         // The operator acts on keys also when no shop runs.
@@ -400,6 +411,20 @@ class ProcessTest {
         try (Program keys = startKeys(store, arguments)) {
             return outputOf(keys, exitCode);
         }
+    }
+
+    /** Acts on a key as it is printed now. */
+    private String act(int exitCode, String[] store, String action, String key, String... further) throws Exception {
+        String shown = keys(0, store, "show", key);
+        String[] seen = {action, key, "--creation", member(shown, "creationId"), "--updated", member(shown, "updatedAt")
+        };
+        return keys(exitCode, store, with(seen, further));
+    }
+
+    private static String member(String json, String name) {
+        String begin = "\"" + name + "\":\"";
+        int from = json.indexOf(begin) + begin.length();
+        return json.substring(from, json.indexOf('"', from));
     }
 
     private Program startKeys(String[] store, String... arguments) throws IOException {
