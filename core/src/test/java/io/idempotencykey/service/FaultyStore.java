@@ -9,6 +9,7 @@ import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.History.Effect;
 import java.time.Duration;
@@ -88,7 +89,9 @@ final class FaultyStore extends SimulatedStore {
             }
             default -> {}
         }
-        return new StoredKey(new IdempotencyKey(creation, with(progress, state)), stored.revision());
+        boolean isUnknown = bug == SeededBug.OWN_REVISION_NOT_RECOGNIZED && state instanceof KeyState.Finished;
+        Revision revision = isUnknown ? new Revision(creation.creationId()) : stored.revision();
+        return new StoredKey(new IdempotencyKey(creation, with(progress, state)), revision);
     }
 
     private static KeyState at(RecoveryPoint point, KeyState state) {
@@ -111,6 +114,12 @@ final class FaultyStore extends SimulatedStore {
             case INSERT_OVERWRITES -> put(key, written);
             case SINGLE_STAGE_OVERWRITES -> written.isEmpty() ? super.insertIfAbsent(key, written) : put(key, written);
             case INSERT_STORES_NOTHING -> true;
+            case LOST_RACE_TOLD_AS_AN_ERROR -> {
+                if (keys.containsKey(key.id())) {
+                    throw world.failure(StoreFailure.Kind.REFUSED);
+                }
+                yield super.insertIfAbsent(key, written);
+            }
             case ANSWER_NOT_STORED -> isAnswer(key, written) || super.insertIfAbsent(key, written);
             default -> super.insertIfAbsent(key, written);
         };

@@ -116,15 +116,15 @@ final class History {
         }
     }
 
-    /** A commit's effects, together with the write of the key that follows. */
-    record Committed(String who, List<Effect> effects) implements Event {
+    /** A commit's effects; the write of the key follows. {@code latest} is what the foremost clock said. */
+    record Committed(String who, List<Effect> effects, Instant latest) implements Event {
         @Override
         public String toString() {
             return who + ": commits " + effects;
         }
     }
 
-    /** A key's change; {@code latest} is what the foremost clock said. */
+    /** A key's change. */
     record Wrote(String who, Role role, @Nullable StoredKey before, StoredKey after, Instant latest) implements Event {
         @Override
         public String toString() {
@@ -154,6 +154,15 @@ final class History {
         @Override
         public String toString() {
             return who + ": call " + call + " gets " + failure.getClass().getSimpleName()
+                    + (denied.isEmpty() ? "" : ", so not written: " + denied);
+        }
+    }
+
+    /** The completer is told of an error, as a client would be. */
+    record NotCompleted(String who, UUID creation, Throwable failure, List<Effect> denied) implements Event {
+        @Override
+        public String toString() {
+            return who + ": gets " + failure.getClass().getSimpleName() + " for creation " + brief(creation)
                     + (denied.isEmpty() ? "" : ", so not written: " + denied);
         }
     }
@@ -189,6 +198,8 @@ final class History {
         events.add(event);
         if (event instanceof Refused refused) {
             denied.addAll(refused.denied());
+        } else if (event instanceof NotCompleted failed) {
+            denied.addAll(failed.denied());
         }
     }
 

@@ -15,6 +15,7 @@ import java.util.List;
  * @param reapers how many there are
  * @param operators how often each of them acts
  * @param faults how many there may be
+ * @param faulty one time in so many calls there may be one
  * @param clocks whether the store's clock may jump, and the time to live pass
  * @param unique whether the database refuses an effect that is there already
  * @param slow whether each stage takes much longer than its lease
@@ -28,6 +29,7 @@ record Plot(
         int reapers,
         int operators,
         int faults,
+        int faulty,
         boolean clocks,
         boolean unique,
         boolean slow,
@@ -36,11 +38,18 @@ record Plot(
     static final Duration LEASE = Duration.ofSeconds(10);
     static final Duration TIME_TO_LIVE = Duration.ofHours(24);
 
+    private static final String BY_HAND = "hand";
+
     private static final List<KeyId> KEYS =
             List.of(KeyId.of("north", "k1"), KeyId.of("south", "k1"), KeyId.of("north", "k2"));
 
     /** One who sends a request, and sends it again until it is answered or the client has had enough. */
-    record Client(Order order, int attempts, Duration waitAtMost) {}
+    record Client(Order order, int attempts, Duration waitAtMost) {
+        /** Whether its server does by hand what others do by a declared operation. */
+        boolean isByHand() {
+            return order.id().scope().equals(BY_HAND);
+        }
+    }
 
     /** How a server's version of the application goes about an order. */
     enum Version {
@@ -68,24 +77,30 @@ record Plot(
         List<Client> clients = new ArrayList<>();
         int keys = 1 + choices.chooseRarely(KEYS.size(), 2);
         String cart = List.of("usual", Order.REFUSED, Order.BROKEN).get(choices.chooseRarely(3, 3));
-        int crowd = 2 + choices.choose(3);
+        int crowd = 2 + choices.choose(4);
         for (int i = 0; i < crowd; i++) {
             KeyId id = KEYS.get(choices.choose(keys));
             boolean isAnother = choices.chooseRarely(2, 6) == 1;
             Duration wait = choices.chooseRarely(2, 4) == 1 ? Duration.ofSeconds(5) : Duration.ZERO;
             clients.add(new Client(Order.of(id, isAnother ? "another" : cart), 1 + choices.choose(3), wait));
         }
+        int byHand = choices.chooseRarely(3, 3);
+        for (int i = 0; i < byHand; i++) {
+            Order order = Order.of(KeyId.of(BY_HAND, "k1"), "usual");
+            clients.add(new Client(order, 1 + choices.choose(3), Duration.ZERO));
+        }
         return new Plot(
                 servers,
                 clients,
-                choices.chooseRarely(3, 2),
-                choices.chooseRarely(2, 3),
-                choices.chooseRarely(3, 4),
-                choices.choose(6),
-                choices.chooseRarely(2, 4) == 1,
+                choices.choose(3),
+                choices.choose(2),
+                choices.chooseRarely(4, 2),
+                choices.choose(10),
+                2 << choices.choose(3),
+                choices.chooseRarely(2, 2) == 1,
                 choices.chooseRarely(2, 2) == 1,
                 false,
-                1 << choices.choose(4),
+                1 << choices.choose(3),
                 false);
     }
 
@@ -99,7 +114,7 @@ record Plot(
         for (int i = 0; i < workers; i++) {
             clients.add(new Client(Order.of(KEYS.get(i % keys), cart), attempts, Duration.ZERO));
         }
-        return new Plot(versions, clients, 0, 0, 0, faults, false, true, false, 1, true);
+        return new Plot(versions, clients, 0, 0, 0, faults, 8, false, true, false, 1, true);
     }
 
     /** Requests under one key whose stages take three and a half leases each. */
@@ -108,6 +123,6 @@ record Plot(
         for (int i = 0; i < workers; i++) {
             clients.add(new Client(Order.of(KEYS.get(0), "usual"), 300, Duration.ZERO));
         }
-        return new Plot(List.of(Version.TWO_STAGES), clients, 0, 0, 0, faults, false, true, true, 1, false);
+        return new Plot(List.of(Version.TWO_STAGES), clients, 0, 0, 0, faults, 8, false, true, true, 1, false);
     }
 }

@@ -5,7 +5,6 @@ import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.service.History.Effect;
 import io.idempotencykey.service.History.Order;
 import io.idempotencykey.service.History.Role;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -73,7 +72,7 @@ final class Roles {
         for (int i = 0; i < client.attempts(); i++) {
             int call = CALLS * (number + 1) + i;
             world.me().begins(call);
-            if (ask(anyServer(call), client.order(), client.waitAtMost())) {
+            if (ask(anyServer(call), client)) {
                 return;
             }
             if (!plot.small()) {
@@ -84,35 +83,30 @@ final class Roles {
     }
 
     /** Sends a request once; says whether it was answered. */
-    private boolean ask(SimulatedServer server, Order order, Duration waitAtMost) {
+    private boolean ask(SimulatedServer server, Plot.Client client) {
         SimulatedWorld.Worker me = world.me();
+        Order order = client.order();
         Instant earliest = world.earliest();
         me.request = order.request();
         world.history().add(new History.Called(me.name, me.call, order, server.name));
         try {
-            Execution end = server.service.run(server.operation, order.id(), order.request(), waitAtMost);
-            String body = new String(end.response().body(), StandardCharsets.UTF_8);
+            ByHand.Answer end =
+                    client.isByHand() ? new ByHand(world, server, choices).answer(order) : run(server, client);
             world.history()
                     .add(new History.Answered(
-                            me.name, me.call, order, end.key().creationId(), body, end.replayed(), earliest));
+                            me.name, me.call, order, end.creation(), end.body(), end.replayed(), earliest));
             return true;
         } catch (RuntimeException e) {
-            List<Effect> denied = saysThatNothingIsWritten(e, me) ? List.copyOf(me.begun) : List.of();
+            List<Effect> denied = world.saysThatNothingIsWritten(e) ? List.copyOf(me.begun) : List.of();
             world.history().add(new History.Refused(me.name, me.call, order, e, denied));
             return false;
         }
     }
 
-    private boolean saysThatNothingIsWritten(RuntimeException failure, SimulatedWorld.Worker me) {
-        if (failure instanceof IdempotencyException.StaleKey) {
-            return isStaleWithoutDoubt(me);
-        }
-        return !(failure instanceof IdempotencyException.OutcomeUnknown);
-    }
-
-    /** Where an answer was lost on the way, the key may have moved on after a commit of this worker. */
-    private static boolean isStaleWithoutDoubt(SimulatedWorld.Worker me) {
-        return !me.answerLost;
+    private static ByHand.Answer run(SimulatedServer server, Plot.Client client) {
+        Order order = client.order();
+        Execution end = server.service.run(server.operation, order.id(), order.request(), client.waitAtMost());
+        return new ByHand.Answer(end.key().creationId(), SimulatedServer.text(end.response()), end.replayed());
     }
 
     private void complete(int number) {
@@ -210,13 +204,13 @@ final class Roles {
         });
         world.history().add(new History.Ended(List.copyOf(world.store().keys.values())));
         SimulatedWorld.Worker client = new SimulatedWorld.Worker("the last client", -1, Role.CLIENT, () -> {});
-        Set<Order> orders = new LinkedHashSet<>();
-        plot.clients().forEach(each -> orders.add(each.order()));
+        Set<Plot.Client> clients = new LinkedHashSet<>();
+        plot.clients().forEach(each -> clients.add(new Plot.Client(each.order(), 1, Duration.ZERO)));
         world.alone(client, () -> {
             int call = 10;
-            for (Order order : orders) {
+            for (Plot.Client each : clients) {
                 client.begins(call++);
-                ask(newest, order, Duration.ZERO);
+                ask(newest, each);
             }
         });
     }

@@ -1,53 +1,67 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.service.Finding.Kind;
+import java.util.List;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Mistakes that the simulation has to find, each as if a rule of the protocol were broken, in a store or in what core
  * takes from it. They are listed in {@code docs/TESTING.md}.
  */
 enum SeededBug {
-    NONE(""),
-    BLIND_WRITE("1"),
-    ATTEMPTS_FORGOTTEN("1"),
-    CREATION_REWRITTEN("1"),
-    FENCE_LEFT_OUT("2"),
-    EFFECTS_WITHOUT_THE_KEY("2"),
-    KEY_WITHOUT_THE_EFFECTS("2"),
-    EFFECTS_KEPT_AFTER_ROLLBACK("2"),
-    REVISIONS_DRAWN_FROM_FEW("3"),
-    CONFLICT_TOLD_AS_FAILURE_THOUGH_COMMITTED("4"),
-    LOST_ANSWER_TOLD_AS_FAILURE("5"),
-    LOST_ANSWER_TOLD_AS_COMMIT("5"),
-    LATE_COMMIT_WITHOUT_FENCE("5"),
-    INSERT_OVERWRITES("6"),
-    INSERT_STORES_NOTHING("6"),
-    FINGERPRINT_IGNORED("7"),
-    SCOPE_IGNORED("7"),
-    EXPIRED_COUNTS_AS_PRESENT("8"),
-    UNFINISHED_REAPED("8"),
-    QUARANTINED_REAPED("8"),
-    REAPED_EARLY("8"),
-    UNKNOWN_POINT_TAKEN_FOR_ANOTHER("9"),
-    TIME_OF_THE_SERVER("10"),
-    RANDOM_BY_ITSELF("11"),
-    DEAD_HOLD_THEIR_KEYS("12"),
-    LEASE_DOES_NOT_GROW("13"),
-    FAILURE_TOLD_AS_CONFLICT("15"),
-    ANSWER_NOT_STORED("16"),
-    RESPONSE_CUT("16"),
-    LEFT_TO_CLIENT_COMPLETED("17"),
-    QUARANTINE_IGNORED("17"),
-    ABANDONED_NOT_FOUND("17"),
-    SINGLE_STAGE_OVERWRITES("18");
+    NONE("", null),
+    BLIND_WRITE("1", Kind.EFFECT_TWICE),
+    ATTEMPTS_FORGOTTEN("1", Kind.ATTEMPTS_MISCOUNTED),
+    CREATION_REWRITTEN("1", Kind.CREATION_CHANGED),
+    FENCE_LEFT_OUT("2", Kind.EFFECT_TWICE),
+    EFFECTS_WITHOUT_THE_KEY("2", Kind.EFFECT_TWICE),
+    KEY_WITHOUT_THE_EFFECTS("2", Kind.EFFECT_MISSING),
+    EFFECTS_KEPT_AFTER_ROLLBACK("2", Kind.EFFECT_THOUGH_DENIED),
+    REVISIONS_DRAWN_FROM_FEW("3", Kind.REVISION_USED_TWICE),
+    CONFLICT_TOLD_AS_FAILURE_THOUGH_COMMITTED("4", Kind.EFFECT_THOUGH_DENIED),
+    LOST_ANSWER_TOLD_AS_FAILURE("5", Kind.EFFECT_THOUGH_DENIED),
+    LOST_ANSWER_TOLD_AS_COMMIT("5", Kind.ANSWER_NOT_STORED),
+    OWN_REVISION_NOT_RECOGNIZED("5", Kind.OWN_ANSWER_TOLD_AS_REPLAY),
+    LATE_COMMIT_WITHOUT_FENCE("5", Kind.EFFECT_OUT_OF_ORDER),
+    INSERT_OVERWRITES("6", Kind.ENDED_BEFORE_ITS_TIME),
+    INSERT_STORES_NOTHING("6", Kind.NOT_ENDED),
+    LOST_RACE_TOLD_AS_AN_ERROR("6", Kind.UNEXPECTED_ERROR),
+    FINGERPRINT_IGNORED("7", Kind.ANSWER_OF_ANOTHER_REQUEST),
+    SCOPE_IGNORED("7", Kind.ANSWER_OF_ANOTHER_REQUEST),
+    EXPIRED_COUNTS_AS_PRESENT("8", Kind.ANSWER_AFTER_EXPIRY),
+    UNFINISHED_REAPED("8", Kind.ENDED_BEFORE_ITS_TIME),
+    QUARANTINED_REAPED("8", Kind.ENDED_BEFORE_ITS_TIME),
+    REAPED_EARLY("8", Kind.ENDED_BEFORE_ITS_TIME),
+    UNKNOWN_POINT_TAKEN_FOR_ANOTHER("9", Kind.WENT_BACK),
+    TIME_OF_THE_SERVER("10", Kind.ENDED_BEFORE_ITS_TIME),
+    RANDOM_BY_ITSELF("11", Kind.NOT_REPEATABLE),
+    DEAD_HOLD_THEIR_KEYS("12", Kind.NOT_ENDED),
+    LEASE_DOES_NOT_GROW("13", Kind.NOT_ENDED),
+    FAILURE_TOLD_AS_CONFLICT("15", Kind.RUN_AGAIN_AFTER_ITS_FAILURE),
+    ANSWER_NOT_STORED("16", Kind.ANSWER_NOT_STORED),
+    RESPONSE_CUT("16", Kind.RESPONSE_CHANGED),
+    LEFT_TO_CLIENT_COMPLETED("17", Kind.COMPLETED_WITHOUT_ITS_CLIENT),
+    QUARANTINE_IGNORED("17", Kind.QUARANTINE_IGNORED),
+    ABANDONED_NOT_FOUND("17", Kind.NOT_ENDED),
+    SINGLE_STAGE_OVERWRITES("18", Kind.ENDED_BEFORE_ITS_TIME);
 
     /** The rule of {@code docs/PROTOCOL.md} that is broken. */
     final String rule;
 
-    SeededBug(String rule) {
+    /** What it is found by, among other things. */
+    final @Nullable Kind finding;
+
+    SeededBug(String rule, @Nullable Kind finding) {
         this.rule = rule;
+        this.finding = finding;
+    }
+
+    /** Whether these are what is looked for. */
+    boolean showsIn(List<Finding> findings) {
+        return finding == null ? !findings.isEmpty() : findings.stream().anyMatch(each -> each.kind() == finding);
     }
 
     /** The worlds in which it shows. */

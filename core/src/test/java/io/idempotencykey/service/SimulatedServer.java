@@ -41,6 +41,11 @@ final class SimulatedServer {
                 .timeToLive(Plot.TIME_TO_LIVE)
                 .maxTries(3)
                 .environment(environment(world.randomness(seed)))
+                .listener(event -> {
+                    if (event instanceof KeyEvent.CompletionFailed failed) {
+                        world.completionFailed(failed.key(), failed.cause());
+                    }
+                })
                 .build();
         this.operation = operation(version);
     }
@@ -103,12 +108,16 @@ final class SimulatedServer {
         return response(answer);
     }
 
-    private void write(StageContext<List<Effect>> stage, Step step) {
+    void write(StageContext<List<Effect>> stage, Step step) {
         world.works(effect(stage, step), stage.transaction());
     }
 
     private Effect effect(StageContext<List<Effect>> stage, Step step) {
         return new Effect(stage.key().id(), stage.key().creationId(), step, world.me().call);
+    }
+
+    static String text(Response response) {
+        return new String(response.body(), StandardCharsets.UTF_8);
     }
 
     static Response response(String body) {

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -40,6 +41,9 @@ class SimulatedStore implements KeyStore<List<Effect>> {
 
     /** What stages have committed. */
     final List<Effect> effects = new ArrayList<>();
+
+    /** What the last change of each key wrote beside it. */
+    private final Map<KeyId, List<Effect>> last = new HashMap<>();
 
     /** The keys that a single stage's transaction holds. */
     final Set<KeyId> taken = new HashSet<>();
@@ -247,8 +251,13 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     /** Stores a key and what a stage wrote, whatever is there. */
     boolean put(StoredKey next, List<Effect> written) {
         keep(written);
+        last.put(next.id(), written);
         world.wrote(keys.put(next.id(), next), next);
         return true;
+    }
+
+    boolean isLastOfItsKey(Effect effect) {
+        return last.getOrDefault(effect.id(), List.of()).contains(effect);
     }
 
     void keep(List<Effect> written) {
@@ -320,6 +329,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
                     .toList();
             expired.forEach(key -> {
                 keys.remove(key.id());
+                last.remove(key.id());
                 world.deleted(key);
             });
             return expired.size();

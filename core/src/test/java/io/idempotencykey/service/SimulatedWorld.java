@@ -1,5 +1,7 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.Request;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoreFailure;
@@ -8,6 +10,7 @@ import io.idempotencykey.service.History.Effect;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -69,6 +72,7 @@ final class SimulatedWorld {
         final History.Role role;
         final Runnable part;
         Thread thread = Thread.currentThread();
+        boolean hasBegun;
         boolean isGone;
 
         /** The call at hand, and what its stage at hand has begun to write. */
@@ -141,7 +145,8 @@ final class SimulatedWorld {
             worker.thread = crew.play(worker.number - 1, () -> live(worker));
         }
         Worker first = all.get(0);
-        giveTurn(all.get(choose(all.size())));
+        List<Worker> beginners = nextOnes();
+        giveTurn(beginners.get(choose(beginners.size())));
         crew.awaitTurn();
         live(first);
         crew.awaitTurn();
@@ -163,6 +168,7 @@ final class SimulatedWorld {
 
     private void live(Worker worker) {
         running = worker;
+        worker.hasBegun = true;
         try {
             if (!seen) {
                 worker.part.run();
@@ -178,8 +184,27 @@ final class SimulatedWorld {
         if (workers.isEmpty()) {
             crew.give(crew.owner());
         } else {
-            giveTurn(workers.get(seen ? 0 : choose(workers.size())));
+            List<Worker> next = seen ? workers : nextOnes();
+            giveTurn(next.get(seen ? 0 : choose(next.size())));
         }
+    }
+
+    /**
+     * Who may go on: in a small world only the first of those who are about to do the same, and have not begun, since
+     * the others would do it under another name.
+     */
+    private List<Worker> nextOnes() {
+        if (!plot.small()) {
+            return workers;
+        }
+        Set<History.Order> waiting = new HashSet<>();
+        List<Worker> next = new ArrayList<>();
+        for (Worker worker : workers) {
+            if (worker.hasBegun || waiting.add(plot.clients().get(worker.number).order())) {
+                next.add(worker);
+            }
+        }
+        return next;
     }
 
     private void giveTurn(Worker to) {
@@ -205,10 +230,11 @@ final class SimulatedWorld {
         me.saw(8);
         if (workers.size() > 1) {
             // The first possibility is to go on, so that the uneventful run is one worker after the other.
-            int mine = workers.indexOf(me);
-            int next = (mine + choices.chooseRarely(workers.size(), plot.restless())) % workers.size();
+            List<Worker> possible = nextOnes();
+            int mine = possible.indexOf(me);
+            int next = (mine + choices.chooseRarely(possible.size(), plot.restless())) % possible.size();
             if (next != mine) {
-                giveTurn(workers.get(next));
+                giveTurn(possible.get(next));
                 crew.awaitTurn();
                 running = me;
                 if (seen) {
@@ -244,7 +270,8 @@ final class SimulatedWorld {
             return Trouble.NONE;
         }
         me().saw(9);
-        int which = choices.chooseRarely(kinds.size() + (plot.clocks() ? Trouble.OF_CLOCKS.size() - 1 : 0), 8);
+        int which =
+                choices.chooseRarely(kinds.size() + (plot.clocks() ? Trouble.OF_CLOCKS.size() - 1 : 0), plot.faulty());
         Trouble trouble = which < kinds.size() ? kinds.get(which) : Trouble.OF_CLOCKS.get(which - kinds.size() + 1);
         if (trouble == Trouble.NONE) {
             return trouble;
@@ -299,7 +326,7 @@ final class SimulatedWorld {
                 pass();
             }
         } else if (!plot.small() && faults > 0) {
-            Trouble trouble = Trouble.OF_WORK.get(choices.chooseRarely(Trouble.OF_WORK.size(), 12));
+            Trouble trouble = Trouble.OF_WORK.get(choices.chooseRarely(Trouble.OF_WORK.size(), 2 * plot.faulty()));
             faults -= trouble == Trouble.NONE ? 0 : 1;
             if (trouble == Trouble.WORK_TAKES_LONG) {
                 tell(trouble.text);
@@ -375,7 +402,34 @@ final class SimulatedWorld {
     }
 
     void committed(List<Effect> written) {
-        history.add(new History.Committed(me().name, List.copyOf(written)));
+        history.add(new History.Committed(me().name, List.copyOf(written), latest()));
+    }
+
+    /** The completer has told of an error, as a client would have been told. */
+    void completionFailed(IdempotencyKey key, Throwable failure) {
+        if (failure instanceof Gone) {
+            return;
+        }
+        List<Effect> begun = me().begun.stream()
+                .filter(effect -> effect.creation().equals(key.creationId()))
+                .toList();
+        List<Effect> denied = saysThatNothingIsWritten(failure) ? begun : List.of();
+        history.add(new History.NotCompleted(me().name, key.creationId(), failure, denied));
+    }
+
+    /** Whether, after this error, nothing may be found of what the worker's stage at hand has begun to write. */
+    boolean saysThatNothingIsWritten(Throwable failure) {
+        Worker me = me();
+        if (me.answerLost && isOfAnotherHolder(failure)) {
+            // The key may have moved on after a commit of this worker; but not if that commit is the key's last one.
+            return me.begun.stream().anyMatch(store::isLastOfItsKey);
+        }
+        return !(failure instanceof IdempotencyException.OutcomeUnknown);
+    }
+
+    /** Known faults: these don't tell of an earlier try whose answer was lost. */
+    private static boolean isOfAnotherHolder(Throwable failure) {
+        return failure instanceof IdempotencyException.StaleKey || failure instanceof IdempotencyException.Mismatch;
     }
 
     void deleted(StoredKey key) {
@@ -388,6 +442,11 @@ final class SimulatedWorld {
 
     History history() {
         return history;
+    }
+
+    /** Whether nothing goes wrong any more, and nothing is left to choose. */
+    boolean isSteady() {
+        return steady;
     }
 
     /** Whether a write lands that nobody waits for any more. */

@@ -2,6 +2,7 @@ package io.idempotencykey.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
@@ -14,12 +15,23 @@ class SimulationTest {
     /** As many as asked for. */
     private static final int SEEDS = Integer.getInteger("simulation.seeds", 100_000);
 
+    /** How often whatever can happen happens among so many seeds, at least. */
+    private static final int ONCE_IN = 5_000;
+
     @Test
     void noSeedLeadsToAnythingThatMustNotBe() throws InterruptedException {
-        Long seed = Long.getLong("simulation.seed");
+        Long only = Long.getLong("simulation.seed");
+        Sights sights = new Sights();
+        long begin = System.nanoTime();
 
-        assertThat(seed == null ? Seeds.failureAmong(SEEDS, SeededBug.NONE) : Seeds.failureOf(seed, SeededBug.NONE))
-                .isEmpty();
+        Optional<Seeds.Failure> failure =
+                only == null ? Seeds.first(SEEDS, SeededBug.NONE, sights) : Seeds.only(only, SeededBug.NONE);
+
+        assertThat(failure.map(each -> Seeds.text(each, SeededBug.NONE))).isEmpty();
+        if (only == null) {
+            System.out.printf("%,d seeds in %.1f s, with %s%n", SEEDS, (System.nanoTime() - begin) / 1e9, sights);
+            assertThat(sights.fewest()).as(sights.toString()).isGreaterThanOrEqualTo(SEEDS / ONCE_IN);
+        }
     }
 
     /** Rule 13: retries that take the key from each other end, since whoever takes it over gets twice the lease. */

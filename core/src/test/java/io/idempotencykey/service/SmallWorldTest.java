@@ -2,10 +2,12 @@ package io.idempotencykey.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Every order of events of small worlds, with every fault at every call of the store. */
 @Execution(ExecutionMode.CONCURRENT)
@@ -16,11 +18,35 @@ class SmallWorldTest {
         "TWO_STAGES, usual, 2, 1, 1, 2",
         "TWO_STAGES, usual, 2, 2, 1, 1",
         "TWO_STAGES, refused, 2, 1, 2, 1",
+        "TWO_STAGES, usual, 3, 2, 1, 1",
         "ONE_STAGE, usual, 2, 1, 2, 1",
-        "ONE_STAGE, refused, 2, 1, 2, 1"
+        "ONE_STAGE, refused, 2, 1, 2, 1",
+        "ONE_STAGE, usual, 3, 1, 1, 1"
     })
     void noOrderOfEventsLeadsToAnythingThatMustNotBe(
             Plot.Version version, String cart, int workers, int keys, int attempts, int faults)
+            throws InterruptedException {
+        explore(version, cart, workers, keys, attempts, faults);
+    }
+
+    /** What takes minutes: {@code mvn -B -Pquick -pl core test -Dtest=SmallWorldTest -Dsimulation.long=true}. */
+    @ParameterizedTest
+    @EnabledIfSystemProperty(named = "simulation.long", matches = "true")
+    @CsvSource({
+        "TWO_STAGES, usual, 3, 1, 1, 1",
+        "TWO_STAGES, usual, 2, 2, 1, 2",
+        "TWO_STAGES, usual, 3, 2, 1, 2",
+        "TWO_STAGES, usual, 3, 1, 1, 2",
+        "TWO_STAGES, refused, 2, 1, 1, 2",
+        "ONE_STAGE, usual, 2, 1, 1, 2",
+        "ONE_STAGE, refused, 2, 1, 2, 2"
+    })
+    void norInWorldsThatTakeMinutes(Plot.Version version, String cart, int workers, int keys, int attempts, int faults)
+            throws InterruptedException {
+        explore(version, cart, workers, keys, attempts, faults);
+    }
+
+    private static void explore(Plot.Version version, String cart, int workers, int keys, int attempts, int faults)
             throws InterruptedException {
         Exploration exploration =
                 new Exploration(Plot.small(version, cart, workers, keys, attempts, faults), SeededBug.NONE);
@@ -29,7 +55,7 @@ class SmallWorldTest {
         assertThat(exploration.failure()).isNull();
 
         System.out.printf(
-                "%s, cart %s, %d workers, %d keys, %d attempts, %d faults: %,d states, %,d runs, %.1f s%n",
+                "%s, cart %s: %d workers, %d keys, %d attempts each, %d faults: %,d states, %,d runs, %.1f s%n",
                 version,
                 cart,
                 workers,
@@ -40,5 +66,24 @@ class SmallWorldTest {
                 exploration.runs(),
                 (System.nanoTime() - begin) / 1e9);
         assertThat(exploration.lateLandings()).isPositive();
+    }
+
+    /** No state is left out that matters: what a seed finds, the small world finds, too. */
+    @ParameterizedTest
+    @EnumSource(
+            value = SeededBug.class,
+            names = {
+                "FENCE_LEFT_OUT",
+                "EFFECTS_WITHOUT_THE_KEY",
+                "KEY_WITHOUT_THE_EFFECTS",
+                "CONFLICT_TOLD_AS_FAILURE_THOUGH_COMMITTED",
+                "LOST_ANSWER_TOLD_AS_FAILURE",
+                "LOST_ANSWER_TOLD_AS_COMMIT",
+                "INSERT_OVERWRITES",
+                "BLIND_WRITE"
+            })
+    void twoWorkersAndOneFaultShowAMistake(SeededBug bug) throws InterruptedException {
+        assertThat(new Exploration(Plot.small(Plot.Version.TWO_STAGES, "usual", 2, 1, 2, 1), bug).failure())
+                .isNotNull();
     }
 }
