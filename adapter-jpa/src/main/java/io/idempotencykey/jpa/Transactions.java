@@ -3,6 +3,7 @@ package io.idempotencykey.jpa;
 import io.idempotencykey.Isolation;
 import jakarta.persistence.EntityManager;
 import jakarta.transaction.Status;
+import jakarta.transaction.SystemException;
 import jakarta.transaction.Transaction;
 import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
@@ -147,11 +148,12 @@ sealed interface Transactions {
             Transaction outer = manager.suspend();
             try {
                 manager.begin();
+                Transaction own = manager.getTransaction();
                 try {
                     StageConnection.OfSession.of(factory, current.get(), dialect, work);
                     manager.commit();
                 } catch (Throwable e) {
-                    rollback(e);
+                    rollback(own, e);
                     throw e;
                 }
             } finally {
@@ -163,13 +165,31 @@ sealed interface Transactions {
 
         @Override
         public <R> R stage(Supplier<R> stage) {
-            return stage.get();
+            Transaction own = ofThread();
+            R result = stage.get();
+            if (own == null || !own.equals(ofThread())) {
+                throw new IllegalStateException(
+                        "the stage suspended or ended its transaction; only the library may commit or roll back");
+            }
+            return result;
         }
 
-        private void rollback(Throwable cause) {
+        private @Nullable Transaction ofThread() {
             try {
-                if (manager.getStatus() != Status.STATUS_NO_TRANSACTION) {
+                return manager.getTransaction();
+            } catch (SystemException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+
+        /** Also if the stage has taken its transaction from the thread, or else the key would be held meanwhile. */
+        private void rollback(Transaction own, Throwable cause) {
+            try {
+                if (own.equals(manager.getTransaction())) {
                     manager.rollback();
+                } else if (own.getStatus() == Status.STATUS_ACTIVE
+                        || own.getStatus() == Status.STATUS_MARKED_ROLLBACK) {
+                    own.rollback();
                 }
             } catch (Exception e) {
                 cause.addSuppressed(e);

@@ -2,14 +2,15 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.arjuna.ats.jta.common.jtaPropertyManager;
 import io.agroal.api.AgroalDataSourceListener;
 import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.Status;
-import jakarta.transaction.TransactionSynchronizationRegistry;
+import jakarta.transaction.SystemException;
+import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -53,14 +54,12 @@ class JtaStageTest {
     @OnH2AndPostgresql
     void anInterposedCallbackWritesInTheStagesTransaction(TestDatabase database) throws Exception {
         String url = database.create();
-        TransactionSynchronizationRegistry registry =
-                jtaPropertyManager.getJTAEnvironmentBean().getTransactionSynchronizationRegistry();
         JtaApplication.with(url, 2, (factory, manager) -> {
             JpaKeyStore store = new JpaKeyStore(factory);
             StoredKey held = JpaStoreFixture.held(store);
 
             StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
-                registry.registerInterposedSynchronization(JtaApplication.synchronization(
+                JtaApplication.registerInterposed(JtaApplication.synchronization(
                         () -> em.createNativeQuery("insert into contract_row values ('late', '1')")
                                 .executeUpdate(),
                         () -> {}));
@@ -70,6 +69,33 @@ class JtaStageTest {
             assertThat(end).isEqualTo(StageCommit.committed());
             assertThat(TestApplication.rows(url)).containsExactly("late");
         });
+    }
+
+    /** Otherwise the key would be held until the transaction's time-out. */
+    @OnH2AndPostgresql
+    void aStageThatSuspendsItsTransactionFailsOnceAndItsKeyIsFree(TestDatabase database) throws Exception {
+        String url = database.create();
+        JtaApplication.with(url, 5, (factory, manager) -> {
+            JpaKeyStore store = new JpaKeyStore(factory);
+
+            Exception thrown = JpaStoreFixture.assertFailsOnce(store, Isolation.SERIALIZABLE, em -> {
+                em.persist(new ContractRow("row", "1"));
+                em.flush();
+                suspend(manager);
+            });
+
+            assertThat(thrown).hasMessageContaining("suspended or ended its transaction");
+            assertThat(TestApplication.rows(url)).isEmpty();
+            JpaStoreFixture.assertSingleWorks(store, KeyId.of("key"));
+        });
+    }
+
+    private static void suspend(TransactionManager manager) {
+        try {
+            assertThat(manager.suspend()).isNotNull();
+        } catch (SystemException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     /** As with an injected entity manager, which is the transaction's own. */

@@ -190,7 +190,8 @@ class OwnErrorTest {
                 Connection other = pool.getConnection()) {
             assertThat(other.isClosed()).isFalse();
             JpaKeyStore store = new JpaKeyStore(factory);
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            IdempotencyKeyService<EntityManager> keys =
+                    IdempotencyKeyService.builder(store).maxTries(3).build();
             AtomicInteger runs = new AtomicInteger();
 
             assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
