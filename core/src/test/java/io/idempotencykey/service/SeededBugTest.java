@@ -34,9 +34,6 @@ class SeededBugTest {
         Optional<Seeds.Failure> failure = Seeds.first(SEEDS, bug, new Sights());
 
         assertThat(failure).isPresent();
-        System.out.printf(
-                "%s is found by %s at seed %,d%n",
-                bug, bug.finding, failure.get().seed());
     }
 
     @Test

@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -44,6 +45,9 @@ class SimulatedStore implements KeyStore<List<Effect>> {
 
     /** What the last change of each key wrote beside it. */
     private final Map<KeyId, List<Effect>> last = new HashMap<>();
+
+    /** The creations that were deleted, or replaced by another one. */
+    private final Set<UUID> givenWay = new HashSet<>();
 
     /** The keys that a single stage's transaction holds. */
     final Set<KeyId> taken = new HashSet<>();
@@ -252,8 +256,16 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     boolean put(StoredKey next, List<Effect> written) {
         keep(written);
         last.put(next.id(), written);
-        world.wrote(keys.put(next.id(), next), next);
+        StoredKey before = keys.put(next.id(), next);
+        if (before != null && !before.key().creationId().equals(next.key().creationId())) {
+            givenWay.add(before.key().creationId());
+        }
+        world.wrote(before, next);
         return true;
+    }
+
+    boolean hasGivenWay(UUID creation) {
+        return givenWay.contains(creation);
     }
 
     boolean isLastOfItsKey(Effect effect) {
@@ -330,6 +342,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
             expired.forEach(key -> {
                 keys.remove(key.id());
                 last.remove(key.id());
+                givenWay.add(key.key().creationId());
                 world.deleted(key);
             });
             return expired.size();

@@ -420,16 +420,20 @@ final class SimulatedWorld {
     /** Whether, after this error, nothing may be found of what the worker's stage at hand has begun to write. */
     boolean saysThatNothingIsWritten(Throwable failure) {
         Worker me = me();
-        if (me.answerLost && isOfAnotherHolder(failure)) {
-            // The key may have moved on after a commit of this worker; but not if that commit is the key's last one.
-            return me.begun.stream().anyMatch(store::isLastOfItsKey);
+        if (me.answerLost && failure instanceof IdempotencyException.StaleKey) {
+            return isStaleWithoutDoubt(me);
         }
-        return !(failure instanceof IdempotencyException.OutcomeUnknown);
+        return !(failure instanceof IdempotencyException.OutcomeUnknown) && !(me.answerLost && hasExpiredMeanwhile(me));
     }
 
-    /** Known faults: these don't tell of an earlier try whose answer was lost. */
-    private static boolean isOfAnotherHolder(Throwable failure) {
-        return failure instanceof IdempotencyException.StaleKey || failure instanceof IdempotencyException.Mismatch;
+    /** Known fault: the key may have moved on after a commit of this worker; but not if that is the key's last one. */
+    private boolean isStaleWithoutDoubt(Worker me) {
+        return me.begun.stream().anyMatch(store::isLastOfItsKey);
+    }
+
+    /** Known fault: what this worker has committed has expired within its call, and is gone. */
+    private boolean hasExpiredMeanwhile(Worker me) {
+        return me.begun.stream().anyMatch(effect -> store.hasGivenWay(effect.creation()));
     }
 
     void deleted(StoredKey key) {
