@@ -149,8 +149,13 @@ final class Engine<T> {
             Optional<StoredKey> found = access.find(fresh.id());
             if (found.isPresent()) {
                 StoredKey stored = found.get();
-                if (isOfOneCreation(stored, fresh) || !Transitions.isExpired(stored.key(), clock.now())) {
+                if (stored.revision().equals(fresh.revision()) || !Transitions.isExpired(stored.key(), clock.now())) {
                     return stored;
+                }
+                if (isOfOneCreation(stored, fresh)) {
+                    // A creation that has ended doesn't begin again.
+                    throw new IdempotencyException.OutcomeUnknown(
+                            fresh.id(), new IllegalStateException("the key has ended since this call made it"));
                 }
                 write = access.take(stored.revision(), fresh);
                 if (write == StoreAccess.Write.DONE) {

@@ -25,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
@@ -111,17 +112,23 @@ class CreateTest {
         assertThat(key.state()).isInstanceOf(KeyState.Locked.class);
     }
 
-    /** It is discarded before this call looks; it was created all the same, and isn't created twice. */
+    /** It is discarded before this call looks. A creation that has ended isn't begun again, and answers nothing. */
     @Test
-    void aKeyThatIsDiscardedWhileItsCreationIsUnansweredIsNotCreatedAgain() {
+    void aKeyThatIsDiscardedWhileItsCreationIsUnansweredIsNeitherCreatedAgainNorReplayed() {
+        for (ThrowingCallable call : List.<ThrowingCallable>of(
+                () -> discardedMeanwhile().service.create("shop", "key", World.REQUEST), () -> {
+                    World world = discardedMeanwhile();
+                    world.service.claim(world.id, World.REQUEST);
+                })) {
+            assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class).isThrownBy(call);
+        }
+    }
+
+    private static World discardedMeanwhile() {
         World world = new World();
         world.store.next(Call.INSERT, Fault.MADE_BUT_UNANSWERED);
         world.store.before(Call.INSERT, () -> new OperatorActions(world.other).discard(world.key(), "alice"));
-
-        IdempotencyKey key = world.service.create(world.scope, world.id.value(), World.REQUEST);
-
-        assertThat(key).isEqualTo(world.key());
-        assertThat(key.state()).isInstanceOf(KeyState.Finished.class);
+        return world;
     }
 
     @Test

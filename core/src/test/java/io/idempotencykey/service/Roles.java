@@ -157,13 +157,11 @@ final class Roles {
         String me = world.me().name;
         int action = choices.choose(3);
         IdempotencyKey changed = switch (action) {
-            case 0 -> actions.retry(listed.id(), me);
+            case 0 -> actions.retry(listed, me);
             case 1 ->
                 actions.finish(
-                        listed.id(),
-                        SimulatedServer.response(Order.answer(listed.id(), listed.request(), "operator")),
-                        me);
-            default -> actions.discard(listed.id(), me);
+                        listed, SimulatedServer.response(Order.answer(listed.id(), listed.request(), "operator")), me);
+            default -> actions.discard(listed, me);
         };
         String name = List.of("retry", "finish", "discard").get(action);
         world.history().add(new History.Operated(me, name, listed.creationId(), changed.creationId()));
