@@ -5,8 +5,8 @@ import java.util.regex.Pattern;
 /**
  * The statements that end a transaction, by the words that they begin with.
  *
- * <p>It guards against mistakes: a procedure, a block or a prepared text of the server's own may end a transaction, too,
- * and isn't looked into.
+ * <p>It guards against mistakes: a procedure, a block or a prepared text of the server's own may end a transaction,
+ * too; these aren't looked into.
  */
 final class EndingStatements {
     /** What MySQL and MariaDB run of a comment counts as text. */
@@ -17,7 +17,8 @@ final class EndingStatements {
 
     /** What the manuals of MySQL 9 and MariaDB 11 list under "statements that cause an implicit commit". */
     static final EndingStatements INNODB = new EndingStatements("alter|analyze\\s+(?:\\w+\\s+)?table|cache\\s+index"
-            + "|change\\s+(?:master|replication)|check\\s+(?:table|view)|create(?!\\s+(?:or\\s+replace\\s+)?temporary\\b)"
+            + "|change\\s+(?:master|replication)|check\\s+(?:table|view)"
+            + "|create(?!\\s+(?:or\\s+replace\\s+)?temporary\\b)"
             + "|drop(?!\\s+temporary\\b)|flush|grant|import\\s+table|install|load\\s+index|lock\\s+tables?"
             + "|optimize|rename|repair|reset|revoke|set\\s+password|start\\s+(?:group_replication|replica|slave|all)"
             + "|stop\\s+(?:group_replication|replica|slave|all)|truncate|uninstall|unlock\\s+tables?|xa");

@@ -84,8 +84,8 @@ import org.jspecify.annotations.Nullable;
  * </table>
  *
  * <p>Only errors of the stage's own connection count where the adapter owns that; one of another database is the
- * stage's own failure. A transaction that has ended before its commit, without an error by which the server did that, is
- * the stage's own failure, too.
+ * stage's own failure. So is a transaction that has ended before its commit without an error by which the server did
+ * that.
  *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
  * fails. If it fails after the commit, the stage stays committed, and the error is lost.

@@ -22,8 +22,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>It saves round trips where the database allows that: the transaction's settings go along with its first statement,
  * and the fence with its commit. Until then it refuses calls of the stage and its callbacks that would end the
- * transaction, because the writes so far would be kept or lost without the key. Where the server may roll back by itself, it remembers the first
- * error after which that may have happened.
+ * transaction, because the writes so far would be kept or lost without the key. It knows which errors are the
+ * connection's. Where the server may roll back by itself, it remembers the first one after which that may have
+ * happened.
  */
 final class OwnConnection implements StageConnection, InvocationHandler {
     /** What leads back to the connection. */

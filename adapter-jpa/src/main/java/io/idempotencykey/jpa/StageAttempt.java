@@ -391,11 +391,10 @@ final class StageAttempt implements Transactions.Work {
     private static RuntimeException ended(boolean isRolledBack) {
         return isRolledBack
                 ? doomed(null)
-                : new IllegalStateException(
-                        "the stage's transaction ended before its commit, and what was written in it"
-                                + " until then may be committed. Keep out of stages what ends a transaction: on MySQL, MariaDB"
-                                + " and H2 that is 'create', 'alter', 'drop', 'truncate' and the like, too, and procedures that"
-                                + " commit or swallow a deadlock");
+                : new IllegalStateException("the stage's transaction ended before its commit, and what was written in"
+                        + " it until then may be committed. Keep out of stages what ends a transaction: on MySQL,"
+                        + " MariaDB and H2 that is 'create', 'drop', 'truncate' and the like, too, and procedures that"
+                        + " commit or swallow a deadlock");
     }
 
     /** What the fence let through is not committed, even where it was sent together with the commit. */

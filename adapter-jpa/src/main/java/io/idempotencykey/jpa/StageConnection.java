@@ -57,7 +57,7 @@ interface StageConnection {
     @Nullable
     SQLException doom();
 
-    /** Whether one of a throwable's SQL errors may be this connection's; those of another database say nothing of it. */
+    /** Whether an SQL error of a throwable's may be this connection's; another database's says nothing of it. */
     boolean mayHaveThrown(Throwable thrown);
 
     /** Runs the fence, or has it run when the commit reaches the connection. All callbacks have run. */

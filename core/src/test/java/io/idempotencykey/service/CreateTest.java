@@ -127,7 +127,10 @@ class CreateTest {
     private static World discardedMeanwhile() {
         World world = new World();
         world.store.next(Call.INSERT, Fault.MADE_BUT_UNANSWERED);
-        world.store.before(Call.INSERT, () -> new OperatorActions(world.other).discard(world.key(), "alice"));
+        world.store.before(Call.INSERT, () -> {
+            world.pass(World.LEASE);
+            new OperatorActions(world.other).discard(world.key(), "alice");
+        });
         return world;
     }
 
