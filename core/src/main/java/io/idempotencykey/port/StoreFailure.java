@@ -19,6 +19,9 @@ import org.jspecify.annotations.Nullable;
 public final class StoreFailure extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    /** How many throwables of a {@link #chain} are looked at. */
+    public static final int LONGEST_CHAIN = 1_000;
+
     /** What a failure means. */
     public enum Kind {
         /**
@@ -70,29 +73,39 @@ public final class StoreFailure extends RuntimeException {
     }
 
     /**
-     * All that a throwable carries: itself, its causes, and whatever was suppressed on the way, each once.
+     * What a throwable carries: itself, its causes, and whatever was suppressed on the way, each once.
      *
-     * <p>What a driver's error means is to be looked for in all of them, since wrappers say little. Ends also where
-     * causes go in a circle.
+     * <p>What a driver's error means is to be looked for in all of them, since wrappers say little. Ends whatever an
+     * application's exceptions do: where causes go in a circle or never end, after {@link #LONGEST_CHAIN}; a cause that
+     * can't be had, since its getter throws, is none.
      *
      * @param thrown what was thrown
-     * @return it first
+     * @return it first, and the nearest ones before those farther away
      */
     public static List<Throwable> chain(Throwable thrown) {
         Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
         List<Throwable> chain = new ArrayList<>();
         Deque<Throwable> open = new ArrayDeque<>(List.of(Arguments.required(thrown, "thrown")));
-        while (!open.isEmpty()) {
+        while (!open.isEmpty() && chain.size() < LONGEST_CHAIN) {
             Throwable next = open.remove();
             if (seen.add(next)) {
                 chain.add(next);
-                if (next.getCause() != null) {
-                    open.add(next.getCause());
+                Throwable cause = causeOf(next);
+                if (cause != null) {
+                    open.add(cause);
                 }
                 Collections.addAll(open, next.getSuppressed());
             }
         }
         return chain;
+    }
+
+    private static @Nullable Throwable causeOf(Throwable thrown) {
+        try {
+            return thrown.getCause();
+        } catch (Throwable e) {
+            return null;
+        }
     }
 
     /**

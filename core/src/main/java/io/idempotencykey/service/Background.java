@@ -215,11 +215,19 @@ public final class Background implements AutoCloseable {
                 try {
                     run.run();
                 } catch (Throwable e) {
-                    LOGGER.log(Level.WARNING, "background work failed; its next run comes all the same", e);
+                    log(e);
                 }
             };
             ScheduledFuture<?> unused =
                     schedule.scheduleWithFixedDelay(logged, 0, every.toNanos(), TimeUnit.NANOSECONDS);
+        }
+
+        private static void log(Throwable failure) {
+            try {
+                LOGGER.log(Level.WARNING, "background work failed; its next run comes all the same", failure);
+            } catch (Throwable e) {
+                // Not even its text can be had, and what is thrown here would end the schedule.
+            }
         }
 
         private static Duration interval(Duration every, String argument) {

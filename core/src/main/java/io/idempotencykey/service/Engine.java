@@ -134,7 +134,7 @@ final class Engine<T> {
         return Interruption.without(interruption -> insertOrFind(answer, settling, new Tries(settings, interruption)));
     }
 
-    /** Rule 6: a key whose insert's answer was lost is mine, also if another worker has gone on from it since. */
+    /** A key whose insert's answer was lost is this call's own, also if another worker has gone on from it since. */
     private static boolean isOfOneCreation(StoredKey stored, StoredKey fresh) {
         return stored.key().creationId().equals(fresh.key().creationId());
     }

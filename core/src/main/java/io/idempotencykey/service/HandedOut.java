@@ -1,10 +1,13 @@
 package io.idempotencykey.service;
 
-import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +20,8 @@ import org.jspecify.annotations.Nullable;
 final class HandedOut {
     private final Executor executor;
     private final boolean mayDrop;
+    private final Lock lock = new ReentrantLock();
+    private final Condition ended = lock.newCondition();
     private final Set<Runnable> notBegun = new LinkedHashSet<>();
     private int underWay;
 
@@ -28,17 +33,15 @@ final class HandedOut {
 
     /** Hands out a piece of work that doesn't throw; what the executor refuses is withdrawn. */
     void add(Runnable work) {
-        synchronized (this) {
-            notBegun.add(work);
-        }
+        locked(() -> notBegun.add(work));
         try {
             executor.execute(() -> {
-                if (begin(work)) {
+                if (locked(() -> begins(work))) {
                     run(work);
                 }
             });
         } catch (RejectedExecutionException e) {
-            withdraw(work);
+            locked(() -> notBegun.remove(work));
         }
     }
 
@@ -52,30 +55,26 @@ final class HandedOut {
                 run(next);
             }
         } catch (InterruptedException e) {
-            withdrawAll();
+            locked(() -> notBegun.retainAll(Set.of()));
             Thread.currentThread().interrupt();
         }
     }
 
     /** What this thread begins now, nobody else having anything under way; {@code null} if all has ended. */
-    private synchronized @Nullable Runnable next() throws InterruptedException {
-        if (Thread.interrupted()) {
-            throw new InterruptedException();
+    private @Nullable Runnable next() throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            while (underWay > 0 || !(mayDrop || notBegun.isEmpty())) {
+                ended.await();
+            }
+            Runnable next = notBegun.stream().findFirst().orElse(null);
+            return next != null && begins(next) ? next : null;
+        } finally {
+            lock.unlock();
         }
-        while (underWay > 0 || !(mayDrop || notBegun.isEmpty())) {
-            wait();
-        }
-        Iterator<Runnable> left = notBegun.iterator();
-        if (!left.hasNext()) {
-            return null;
-        }
-        Runnable next = left.next();
-        left.remove();
-        underWay++;
-        return next;
     }
 
-    private synchronized boolean begin(Runnable work) {
+    private boolean begins(Runnable work) {
         boolean begins = notBegun.remove(work);
         underWay += begins ? 1 : 0;
         return begins;
@@ -85,20 +84,20 @@ final class HandedOut {
         try {
             work.run();
         } finally {
-            end();
+            locked(() -> {
+                underWay--;
+                ended.signalAll();
+                return true;
+            });
         }
     }
 
-    private synchronized void end() {
-        underWay--;
-        notifyAll();
-    }
-
-    private synchronized void withdraw(Runnable work) {
-        notBegun.remove(work);
-    }
-
-    private synchronized void withdrawAll() {
-        notBegun.clear();
+    private boolean locked(BooleanSupplier change) {
+        lock.lock();
+        try {
+            return change.getAsBoolean();
+        } finally {
+            lock.unlock();
+        }
     }
 }

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
 import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
@@ -168,5 +169,33 @@ class EventsTest {
                         1,
                         "an error with a secret",
                         Instant.EPOCH));
+    }
+
+    /** A log asks an exception for its text, and an application's may throw then. */
+    @Test
+    void whatCanNotBeLoggedEndsNoBackgroundWork() {
+        CountDownLatch runs = new CountDownLatch(3);
+        MapKeyStore store = new MapKeyStore() {
+            @Override
+            public int deleteExpired(Instant at, int limit) {
+                runs.countDown();
+                throw new AssertionError("broken");
+            }
+        };
+        logger.setFilter(line -> {
+            if (line.getThrown() != null) {
+                throw new StackOverflowError("no text");
+            }
+            return true;
+        });
+        try (Background background = new IdempotencyKeyService<>(store)
+                .background()
+                .reapEvery(Duration.ofMillis(1))
+                .start()) {
+            Threads.await(runs);
+            assertThat(background.isRunning()).isTrue();
+        } finally {
+            logger.setFilter(null);
+        }
     }
 }

@@ -158,7 +158,8 @@ final class HandlerRun<T> {
         private final transient @Nullable BufferedResponse buffer;
 
         NotStored(Exception cause) {
-            super(cause);
+            // Not with the cause's text, which an application's exception may be unable to give.
+            super("the handler method wasn't reached", cause);
             this.buffer = null;
         }
 
