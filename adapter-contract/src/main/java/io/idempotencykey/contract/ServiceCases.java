@@ -319,9 +319,13 @@ interface ServiceCases<T> extends StoreFixture<T> {
     default void aRetriedRequestGoesOnAtItsRecoveryPoint() {
         World<T> world = new World<>(this);
 
-        IdempotencyKey retried = quarantined(world).retry(world.key(), "alice");
+        OperatorActions actions = quarantined(world);
+        long before = world.key().attempts();
+        IdempotencyKey retried = actions.retry(world.key(), "alice");
 
         assertThat(world.key()).isEqualTo(retried);
+        // Attempts are fencing tokens towards other systems: they never go back.
+        assertThat(retried.attempts()).isEqualTo(before).isPositive();
         world.service.run(world.threeStages(), world.id, World.REQUEST);
         assertThat(world.read("payment")).isEmpty();
         assertThat(world.read("order")).contains("written");
@@ -349,6 +353,19 @@ interface ServiceCases<T> extends StoreFixture<T> {
                         .run(world.threeStages(), world.id, World.REQUEST)
                         .replayed())
                 .isFalse();
+    }
+
+    @Test
+    default void aQuarantinedKeyOutlivesTheTimeToLive() {
+        World<T> world = new World<>(this);
+        quarantined(world);
+        IdempotencyKey aside = world.key();
+        world.pass(World.TIME_TO_LIVE.multipliedBy(100));
+
+        assertThatExceptionOfType(IdempotencyException.Quarantined.class)
+                .isThrownBy(() -> world.service.run(world.threeStages(), world.id, World.REQUEST));
+
+        assertThat(world.key()).isEqualTo(aside);
     }
 
     /** What was decided on one request isn't done to another, which was made anew under its key. */

@@ -287,6 +287,56 @@ class CompleterTest {
                         .isEqualTo(1));
     }
 
+    /** The search for keys that nobody knows takes keys, too. */
+    @Test
+    void anInterruptedCompleterPutsNoKeyAside() {
+        World world = new World();
+        world.put(State.OPEN, "another-operation", STARTED);
+        world.pass(DAY.plusMillis(1));
+
+        Threads.elsewhere(() -> {
+            Thread.currentThread().interrupt();
+            return completer(world, twoStages(world)).runOnce();
+        });
+
+        assertThat(world.state()).isInstanceOf(KeyState.Open.class);
+        assertThat(completer(world, twoStages(world)).runOnce()).isZero();
+        assertThat(world.state()).isInstanceOf(KeyState.Quarantined.class);
+    }
+
+    /** Resumed by its client or by the completer, from an open key or a lease that is over, and reached by a commit. */
+    @ParameterizedTest
+    @CsvSource({"OPEN, true", "OPEN, false", "LEASE_OVER, true", "LEASE_OVER, false"})
+    void aStageIsHeldForItsOwnLease(State state, boolean completed) {
+        World world = new World();
+        Duration longer = State.SINCE.multipliedBy(3);
+        List<Duration> leases = new ArrayList<>();
+        WorkStage.Action<List<String>> noting = stage -> {
+            KeyState.Locked locked = (KeyState.Locked) stage.key().state();
+            leases.add(Duration.between(world.millis(), locked.leaseEnds()));
+        };
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .stage(STARTED, noting, StageOption.lease(Duration.ofSeconds(1)))
+                .stage(TAXED, noting, StageOption.lease(longer))
+                .stage(World.PAID, noting, StageOption.lease(Duration.ofSeconds(7)))
+                .respond(UNKNOWN_POINT, stage -> {
+                    noting.run(stage);
+                    return RESPONSE;
+                })
+                .build();
+        world.put(state, NAME, TAXED);
+        world.pass(THRESHOLD.plusMillis(1));
+
+        if (completed) {
+            assertThat(completer(world, operation).runOnce()).isEqualTo(1);
+        } else {
+            world.service.run(operation, world.id, REQUEST);
+        }
+
+        assertThat(leases).containsExactly(longer, Duration.ofSeconds(7), LEASE);
+    }
+
     @Test
     void whatAnInterruptedCompleterHasHandedOutIsNotTaken() {
         World world = new World();

@@ -81,6 +81,22 @@ class OperatorActionsTest {
         assertThat(events).containsExactly(new KeyEvent.Operated(key, name, "alice"));
     }
 
+    /** Attempts are fencing tokens towards other systems. */
+    @ParameterizedTest
+    @EnumSource
+    void attemptsNeverGoBack(Action action) {
+        World world = new World();
+        long before = world.put(State.QUARANTINED).orElseThrow().key().attempts();
+
+        assertThat(action.on(new OperatorActions(world.service), world.key()).attempts())
+                .isEqualTo(before)
+                .isPositive();
+
+        if (action == Action.RETRY) {
+            assertThat(world.service.lock(world.id).key().attempts()).isEqualTo(before + 1);
+        }
+    }
+
     @Test
     void aRetriedRequestGoesOnAtItsRecoveryPointWithAllItsAttempts() {
         World world = new World();

@@ -4,11 +4,14 @@ import static io.idempotencykey.RecoveryPoint.STARTED;
 import static io.idempotencykey.service.Carts.NAME;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.idempotencykey.IdempotencyKey;
 import java.time.Duration;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Keys that have expired are removed, and nothing else. */
 class ReaperTest {
@@ -27,6 +30,23 @@ class ReaperTest {
                     .as(state.name())
                     .isEqualTo(stays);
         }
+    }
+
+    /** Nobody but an operator ends what is put aside; and what is unfinished is never dropped in silence. */
+    @ParameterizedTest
+    @EnumSource(names = {"QUARANTINED", "OPEN", "LEASE_OVER"})
+    void anUnfinishedKeyOutlivesTheTimeToLive(State state) {
+        World world = new World();
+        IdempotencyKey key = world.put(state).orElseThrow().key();
+        world.pass(World.TIME_TO_LIVE.multipliedBy(100));
+
+        assertThat(new Reaper(world.service).runOnce()).isZero();
+
+        assertThat(world.service.retrieve(world.id)).isEqualTo(key);
+        assertThat(world.service
+                        .initializeRequest(world.scope, world.id.value(), World.REQUEST)
+                        .creationId())
+                .isEqualTo(key.creationId());
     }
 
     @Test

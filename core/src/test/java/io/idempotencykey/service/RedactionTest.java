@@ -111,6 +111,24 @@ class RedactionTest {
                 .isEqualTo(new KeyState.Open(PAID, world.millis().plus(DAY)));
     }
 
+    /** The client comes back at the very moment at which the completer leaves the request to it. */
+    @Test
+    void aRequestThatItsClientTakesMeanwhileIsNotPutOutOfTheWay() {
+        World world = new World();
+        Operation<List<String>> operation = redacting(world, new ArrayList<>()).build();
+        world.store.next(Call.COMMIT_STAGE, Fault.CRASH_AFTER);
+        assertThat(catchThrowable(() -> world.service.run(operation, world.id, REQUEST)))
+                .isInstanceOf(Crash.class);
+        world.pass(LEASE.plus(DAY).plusMillis(1));
+        List<HeldKey> held = new ArrayList<>();
+        world.store.before(Call.REPLACE, () -> held.add(world.other.lock(world.id)));
+
+        completer(world, operation).runOnce();
+
+        assertThat(world.key()).isEqualTo(held.get(0).key());
+        assertThat(world.other.unlock(held.get(0)).state()).isInstanceOf(KeyState.Open.class);
+    }
+
     @Test
     void theMessageOfAnErrorIsNotStoredEither() {
         World world = new World();
