@@ -213,7 +213,7 @@ final class FaultyStore extends SimulatedStore {
     }
 
     @Override
-    StageCommit unanswered(SimulatedWorld.Worker me) {
+    StageCommit unanswered(SimulatedWorker me) {
         return switch (bug) {
             case LOST_ANSWER_TOLD_AS_FAILURE -> StageCommit.rolledBack(new SimulatedWorld.Broken());
             case LOST_ANSWER_TOLD_AS_COMMIT -> StageCommit.committed();

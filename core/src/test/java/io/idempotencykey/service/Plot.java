@@ -104,11 +104,7 @@ record Plot(
                 false);
     }
 
-    /** Two stages, and nothing else than workers and faults. */
-    static Plot small(Version version, String cart, int workers, int keys, int attempts, int faults) {
-        return small(List.of(version), cart, workers, keys, attempts, faults);
-    }
-
+    /** Clients on one server after another, and nothing else than faults. */
     static Plot small(List<Version> versions, String cart, int workers, int keys, int attempts, int faults) {
         List<Client> clients = new ArrayList<>();
         for (int i = 0; i < workers; i++) {

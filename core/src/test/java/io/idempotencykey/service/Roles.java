@@ -21,7 +21,7 @@ final class Roles {
     private final Plot plot;
     private final Choices choices;
     private final List<SimulatedServer> servers = new ArrayList<>();
-    private final List<SimulatedWorld.Worker> workers = new ArrayList<>();
+    private final List<SimulatedWorker> workers = new ArrayList<>();
 
     Roles(SimulatedWorld world, Plot plot, Choices choices) {
         this.world = world;
@@ -49,10 +49,10 @@ final class Roles {
 
     private void add(String name, Role role, Part part) {
         int number = workers.size();
-        workers.add(new SimulatedWorld.Worker(name + " " + number, number, role, () -> part.play(number)));
+        workers.add(new SimulatedWorker(name + " " + number, number, role, () -> part.play(number)));
     }
 
-    List<SimulatedWorld.Worker> workers() {
+    List<SimulatedWorker> workers() {
         return workers;
     }
 
@@ -84,7 +84,7 @@ final class Roles {
 
     /** Sends a request once; says whether it was answered. */
     private boolean ask(SimulatedServer server, Plot.Client client) {
-        SimulatedWorld.Worker me = world.me();
+        SimulatedWorker me = world.me();
         Order order = client.order();
         Instant earliest = world.earliest();
         me.request = order.request();
@@ -191,7 +191,7 @@ final class Roles {
                 : Plot.Version.THREE_STAGES;
         SimulatedServer newest =
                 new SimulatedServer(world, "the newest server", version, CALLS * (long) (workers.size() + 2));
-        SimulatedWorld.Worker completer = new SimulatedWorld.Worker("the last completer", -1, Role.COMPLETER, () -> {});
+        SimulatedWorker completer = new SimulatedWorker("the last completer", -1, Role.COMPLETER, () -> {});
         world.alone(completer, () -> {
             Completer<List<Effect>> last = completer(newest, Duration.ZERO);
             for (int call = 1; call <= 3; call++) {
@@ -201,7 +201,7 @@ final class Roles {
             }
         });
         world.history().add(new History.Ended(List.copyOf(world.store().keys.values())));
-        SimulatedWorld.Worker client = new SimulatedWorld.Worker("the last client", -1, Role.CLIENT, () -> {});
+        SimulatedWorker client = new SimulatedWorker("the last client", -1, Role.CLIENT, () -> {});
         Set<Plot.Client> clients = new LinkedHashSet<>();
         plot.clients().forEach(each -> clients.add(new Plot.Client(each.order(), 1, Duration.ZERO)));
         world.alone(client, () -> {

@@ -56,7 +56,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     final List<Late> late = new ArrayList<>();
 
     /** A write whose answer was lost, or that a dead worker left; without one it only ends. */
-    record Late(SimulatedWorld.Worker by, Object what, BooleanSupplier write) {}
+    record Late(SimulatedWorker by, Object what, BooleanSupplier write) {}
 
     SimulatedStore(SimulatedWorld world) {
         this.world = world;
@@ -94,7 +94,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     }
 
     boolean write(StoredKey next, BooleanSupplier write) {
-        SimulatedWorld.Worker me = world.me();
+        SimulatedWorker me = world.me();
         Trouble trouble = world.trouble(Trouble.OF_WRITES);
         switch (trouble) {
             case TRANSIENT -> throw world.failure(StoreFailure.Kind.TRANSIENT);
@@ -122,7 +122,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     @Override
     public StageCommit commitStage(
             StoredKey held, Isolation isolation, Duration lease, Function<List<Effect>, StoredProgress> work) {
-        SimulatedWorld.Worker me = world.me();
+        SimulatedWorker me = world.me();
         me.runsWith(held.revision());
         List<Effect> written = new ArrayList<>();
         StoredKey next;
@@ -201,7 +201,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     }
 
     StageCommit commit(StoredKey next, BooleanSupplier commit, boolean[] isOpen) {
-        SimulatedWorld.Worker me = world.me();
+        SimulatedWorker me = world.me();
         Trouble trouble;
         try {
             trouble = world.trouble(Trouble.OF_WRITES);
@@ -238,7 +238,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
         return StageCommit.transientlyRolledBack(world.failure(StoreFailure.Kind.TRANSIENT));
     }
 
-    StageCommit unanswered(SimulatedWorld.Worker me) {
+    StageCommit unanswered(SimulatedWorker me) {
         me.answerLost = true;
         return StageCommit.unknown(world.failure(StoreFailure.Kind.UNKNOWN));
     }

@@ -2,8 +2,6 @@ package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
-import io.idempotencykey.Request;
-import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.History.Effect;
@@ -12,7 +10,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
@@ -33,8 +30,8 @@ final class SimulatedWorld {
     private final SeededBug bug;
     private final SimulatedStore store;
     private final History history = new History();
-    private final List<Worker> workers = new ArrayList<>();
-    private @Nullable Worker running;
+    private final List<SimulatedWorker> workers = new ArrayList<>();
+    private @Nullable SimulatedWorker running;
     private @Nullable Set<Long> visited;
     private boolean seen;
     private boolean steady;
@@ -65,57 +62,6 @@ final class SimulatedWorld {
         private static final long serialVersionUID = 1L;
     }
 
-    /** Someone who acts, on a thread of a crew. */
-    static final class Worker {
-        final String name;
-        final int number;
-        final History.Role role;
-        final Runnable part;
-        Thread thread = Thread.currentThread();
-        boolean hasBegun;
-        boolean isGone;
-
-        /** The call at hand, and what its stage at hand has begun to write. */
-        int call;
-
-        Request request = Request.of("POST", "/", Map.of());
-
-        final List<Effect> begun = new ArrayList<>();
-        private @Nullable Revision held;
-        boolean answerLost;
-
-        /** All that it has seen of the world since its call began. */
-        private long seen;
-
-        Worker(String name, int number, History.Role role, Runnable part) {
-            this.name = name;
-            this.number = number;
-            this.role = role;
-            this.part = part;
-        }
-
-        void begins(int call) {
-            this.call = call;
-            begun.clear();
-            held = null;
-            answerLost = false;
-            seen = call;
-        }
-
-        /** Another stage is run with another revision. */
-        void runsWith(Revision revision) {
-            if (!revision.equals(held)) {
-                held = revision;
-                begun.clear();
-                answerLost = false;
-            }
-        }
-
-        void saw(long what) {
-            seen = mixed(seen, what);
-        }
-    }
-
     SimulatedWorld(Crew crew, Choices choices, Plot plot) {
         this(crew, choices, plot, SeededBug.NONE);
     }
@@ -140,12 +86,12 @@ final class SimulatedWorld {
     List<Finding> run() {
         Roles roles = new Roles(this, plot, choices);
         workers.addAll(roles.workers());
-        List<Worker> all = List.copyOf(workers);
-        for (Worker worker : all.subList(1, all.size())) {
+        List<SimulatedWorker> all = List.copyOf(workers);
+        for (SimulatedWorker worker : all.subList(1, all.size())) {
             worker.thread = crew.play(worker.number - 1, () -> live(worker));
         }
-        Worker first = all.get(0);
-        List<Worker> beginners = nextOnes();
+        SimulatedWorker first = all.get(0);
+        List<SimulatedWorker> beginners = nextOnes();
         giveTurn(beginners.get(choose(beginners.size())));
         crew.awaitTurn();
         live(first);
@@ -166,7 +112,7 @@ final class SimulatedWorld {
         }
     }
 
-    private void live(Worker worker) {
+    private void live(SimulatedWorker worker) {
         running = worker;
         worker.hasBegun = true;
         try {
@@ -184,7 +130,7 @@ final class SimulatedWorld {
         if (workers.isEmpty()) {
             crew.give(crew.owner());
         } else {
-            List<Worker> next = seen ? workers : nextOnes();
+            List<SimulatedWorker> next = seen ? workers : nextOnes();
             giveTurn(next.get(seen ? 0 : choose(next.size())));
         }
     }
@@ -193,13 +139,13 @@ final class SimulatedWorld {
      * Who may go on: in a small world only the first of those who are about to do the same, and have not begun, since
      * the others would do it under another name.
      */
-    private List<Worker> nextOnes() {
+    private List<SimulatedWorker> nextOnes() {
         if (!plot.small()) {
             return workers;
         }
         Set<History.Order> waiting = new HashSet<>();
-        List<Worker> next = new ArrayList<>();
-        for (Worker worker : workers) {
+        List<SimulatedWorker> next = new ArrayList<>();
+        for (SimulatedWorker worker : workers) {
             if (worker.hasBegun || waiting.add(plot.clients().get(worker.number).order())) {
                 next.add(worker);
             }
@@ -207,13 +153,13 @@ final class SimulatedWorld {
         return next;
     }
 
-    private void giveTurn(Worker to) {
+    private void giveTurn(SimulatedWorker to) {
         crew.give(to.thread);
     }
 
     /** Lets a write whose answer was lost land, and another worker go on, or neither. */
     void pass() {
-        Worker me = me();
+        SimulatedWorker me = me();
         if (me.isGone) {
             throw new Gone();
         }
@@ -230,7 +176,7 @@ final class SimulatedWorld {
         me.saw(8);
         if (workers.size() > 1) {
             // The first possibility is to go on, so that the uneventful run is one worker after the other.
-            List<Worker> possible = nextOnes();
+            List<SimulatedWorker> possible = nextOnes();
             int mine = possible.indexOf(me);
             int next = (mine + choices.chooseRarely(possible.size(), plot.restless())) % possible.size();
             if (next != mine) {
@@ -253,7 +199,7 @@ final class SimulatedWorld {
     }
 
     private void land(SimulatedStore.Late each) {
-        Worker me = running;
+        SimulatedWorker me = running;
         running = each.by();
         landing = true;
         boolean landed = each.write().getAsBoolean();
@@ -318,7 +264,7 @@ final class SimulatedWorld {
 
     /** A stage's work: everything that an application does in it. */
     void works(Effect effect, List<Effect> transaction) {
-        Worker me = me();
+        SimulatedWorker me = me();
         history.add(new History.Began(me.name, effect));
         if (plot.slow()) {
             for (int i = 0; i < STEPS_OF_SLOW_WORK; i++) {
@@ -397,7 +343,7 @@ final class SimulatedWorld {
     // What the history says
 
     void wrote(@Nullable StoredKey before, StoredKey after) {
-        Worker me = me();
+        SimulatedWorker me = me();
         history.add(new History.Wrote(me.name, me.role, before, after, latest()));
     }
 
@@ -419,7 +365,7 @@ final class SimulatedWorld {
 
     /** Whether, after this error, nothing may be found of what the worker's stage at hand has begun to write. */
     boolean saysThatNothingIsWritten(Throwable failure) {
-        Worker me = me();
+        SimulatedWorker me = me();
         if (me.answerLost && failure instanceof IdempotencyException.StaleKey) {
             return isStaleWithoutDoubt(me);
         }
@@ -427,12 +373,12 @@ final class SimulatedWorld {
     }
 
     /** Known fault: the key may have moved on after a commit of this worker; but not if that is the key's last one. */
-    private boolean isStaleWithoutDoubt(Worker me) {
+    private boolean isStaleWithoutDoubt(SimulatedWorker me) {
         return me.begun.stream().anyMatch(store::isLastOfItsKey);
     }
 
     /** Known fault: what this worker has committed has expired within its call, and is gone. */
-    private boolean hasExpiredMeanwhile(Worker me) {
+    private boolean hasExpiredMeanwhile(SimulatedWorker me) {
         return me.begun.stream().anyMatch(effect -> store.hasGivenWay(effect.creation()));
     }
 
@@ -467,7 +413,7 @@ final class SimulatedWorld {
         return lateLandings;
     }
 
-    Worker me() {
+    SimulatedWorker me() {
         if (running == null) {
             throw new IllegalStateException("nobody's turn");
         }
@@ -475,7 +421,7 @@ final class SimulatedWorld {
     }
 
     /** From here on this worker alone moves, and nothing goes wrong. */
-    void alone(Worker worker, Runnable part) {
+    void alone(SimulatedWorker worker, Runnable part) {
         running = worker;
         part.run();
         running = null;
@@ -503,7 +449,7 @@ final class SimulatedWorld {
         long state = mixed(store.state(), nanos);
         state = mixed(state, faults);
         state = mixed(state, history.deniedState());
-        for (Worker worker : workers) {
+        for (SimulatedWorker worker : workers) {
             state = mixed(mixed(mixed(state, worker.number), worker.seen), worker.begun.hashCode());
         }
         return mixed(state, running == null ? -1 : running.number);

@@ -2,6 +2,8 @@ package io.idempotencykey.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
@@ -21,12 +23,15 @@ class SmallWorldTest {
         "TWO_STAGES, usual, 3, 2, 1, 1",
         "ONE_STAGE, usual, 2, 1, 2, 1",
         "ONE_STAGE, refused, 2, 1, 2, 1",
-        "ONE_STAGE, usual, 3, 1, 1, 1"
+        "ONE_STAGE, usual, 3, 1, 1, 1",
+        "ONE_STAGE, usual, 1, 1, 3, 4",
+        "TWO_STAGES, usual, 1, 1, 2, 3",
+        "ONE_STAGE+ONE_STAGE_STAGED, usual, 2, 1, 2, 1",
+        "TWO_STAGES+THREE_STAGES, usual, 2, 1, 1, 1"
     })
     void noOrderOfEventsLeadsToAnythingThatMustNotBe(
-            Plot.Version version, String cart, int workers, int keys, int attempts, int faults)
-            throws InterruptedException {
-        explore(version, cart, workers, keys, attempts, faults);
+            String versions, String cart, int workers, int keys, int attempts, int faults) throws InterruptedException {
+        explore(versions, cart, workers, keys, attempts, faults);
     }
 
     /** What takes minutes: {@code mvn -B -Pquick -pl core test -Dtest=SmallWorldTest -Dsimulation.long=true}. */
@@ -39,24 +44,25 @@ class SmallWorldTest {
         "TWO_STAGES, usual, 3, 1, 1, 2",
         "TWO_STAGES, refused, 2, 1, 1, 2",
         "ONE_STAGE, usual, 2, 1, 1, 2",
-        "ONE_STAGE, refused, 2, 1, 2, 2"
+        "ONE_STAGE, refused, 2, 1, 2, 2",
+        "ONE_STAGE+ONE_STAGE_STAGED, usual, 2, 1, 1, 2"
     })
-    void norInWorldsThatTakeMinutes(Plot.Version version, String cart, int workers, int keys, int attempts, int faults)
+    void norInWorldsThatTakeMinutes(String versions, String cart, int workers, int keys, int attempts, int faults)
             throws InterruptedException {
-        explore(version, cart, workers, keys, attempts, faults);
+        explore(versions, cart, workers, keys, attempts, faults);
     }
 
-    private static void explore(Plot.Version version, String cart, int workers, int keys, int attempts, int faults)
+    private static void explore(String versions, String cart, int workers, int keys, int attempts, int faults)
             throws InterruptedException {
-        Exploration exploration =
-                new Exploration(Plot.small(version, cart, workers, keys, attempts, faults), SeededBug.NONE);
+        Exploration exploration = new Exploration(
+                Plot.small(sideBySide(versions), cart, workers, keys, attempts, faults), SeededBug.NONE);
         long begin = System.nanoTime();
 
         assertThat(exploration.failure()).isNull();
 
         System.out.printf(
                 "%s, cart %s: %d workers, %d keys, %d attempts each, %d faults: %,d states, %,d runs, %.1f s%n",
-                version,
+                versions,
                 cart,
                 workers,
                 keys,
@@ -66,6 +72,10 @@ class SmallWorldTest {
                 exploration.runs(),
                 (System.nanoTime() - begin) / 1e9);
         assertThat(exploration.lateLandings()).isPositive();
+    }
+
+    private static List<Plot.Version> sideBySide(String versions) {
+        return Arrays.stream(versions.split("\\+")).map(Plot.Version::valueOf).toList();
     }
 
     /** No state is left out that matters: what a seed finds, the small world finds, too. */
@@ -83,7 +93,7 @@ class SmallWorldTest {
                 "BLIND_WRITE"
             })
     void twoWorkersAndOneFaultShowAMistake(SeededBug bug) throws InterruptedException {
-        assertThat(new Exploration(Plot.small(Plot.Version.TWO_STAGES, "usual", 2, 1, 2, 1), bug).failure())
+        assertThat(new Exploration(Plot.small(List.of(Plot.Version.TWO_STAGES), "usual", 2, 1, 2, 1), bug).failure())
                 .isNotNull();
     }
 }
