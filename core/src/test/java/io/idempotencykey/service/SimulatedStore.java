@@ -17,7 +17,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -42,9 +41,6 @@ class SimulatedStore implements KeyStore<List<Effect>> {
 
     /** What stages have committed. */
     final List<Effect> effects = new ArrayList<>();
-
-    /** What the last change of each key wrote beside it. */
-    private final Map<KeyId, List<Effect>> last = new HashMap<>();
 
     /** The creations that were deleted, or replaced by another one. */
     private final Set<UUID> givenWay = new HashSet<>();
@@ -255,7 +251,6 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     /** Stores a key and what a stage wrote, whatever is there. */
     boolean put(StoredKey next, List<Effect> written) {
         keep(written);
-        last.put(next.id(), written);
         StoredKey before = keys.put(next.id(), next);
         if (before != null && !before.key().creationId().equals(next.key().creationId())) {
             givenWay.add(before.key().creationId());
@@ -266,10 +261,6 @@ class SimulatedStore implements KeyStore<List<Effect>> {
 
     boolean hasGivenWay(UUID creation) {
         return givenWay.contains(creation);
-    }
-
-    boolean isLastOfItsKey(Effect effect) {
-        return last.getOrDefault(effect.id(), List.of()).contains(effect);
     }
 
     void keep(List<Effect> written) {
@@ -341,7 +332,6 @@ class SimulatedStore implements KeyStore<List<Effect>> {
                     .toList();
             expired.forEach(key -> {
                 keys.remove(key.id());
-                last.remove(key.id());
                 givenWay.add(key.key().creationId());
                 world.deleted(key);
             });

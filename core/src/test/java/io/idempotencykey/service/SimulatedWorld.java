@@ -366,15 +366,7 @@ final class SimulatedWorld {
     /** Whether, after this error, nothing may be found of what the worker's stage at hand has begun to write. */
     boolean saysThatNothingIsWritten(Throwable failure) {
         SimulatedWorker me = me();
-        if (me.answerLost && failure instanceof IdempotencyException.StaleKey) {
-            return isStaleWithoutDoubt(me);
-        }
         return !(failure instanceof IdempotencyException.OutcomeUnknown) && !(me.answerLost && hasExpiredMeanwhile(me));
-    }
-
-    /** Known fault: the key may have moved on after a commit of this worker; but not if that is the key's last one. */
-    private boolean isStaleWithoutDoubt(SimulatedWorker me) {
-        return me.begun.stream().anyMatch(store::isLastOfItsKey);
     }
 
     /** Known fault: what this worker has committed has expired within its call, and is gone. */
