@@ -12,7 +12,6 @@ import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.EntityTransaction;
 import java.sql.SQLException;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Test;
@@ -203,11 +202,11 @@ class NewTransactionTest {
     private static String end(String url, Manager manager, Stage stage) {
         try (HikariDataSource pool = TestDatabase.pool(url, 20);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            AtomicReference<Manager> current = new AtomicReference<>(Manager.RIGHT);
+            Manager[] current = {Manager.RIGHT};
             NewTransaction transaction =
-                    (isolation, timeout, work) -> current.get().over(factory).run(isolation, timeout, work);
+                    (isolation, timeout, work) -> current[0].over(factory).run(isolation, timeout, work);
             JpaKeyStore store = new JpaKeyStore(factory, transaction, Isolation.READ_COMMITTED);
-            current.set(manager);
+            current[0] = manager;
             StoredKey held = JpaStoreFixture.held(store);
             StoredKey next = JpaStoreFixture.next(held);
 

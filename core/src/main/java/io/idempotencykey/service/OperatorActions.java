@@ -238,9 +238,9 @@ public final class OperatorActions {
                 Arguments.required(seen, "seen"),
                 "discard",
                 by(by),
-                // Expired since long ago, for servers whose reading of the clock is behind this one's, too.
-                (stored, now, next) -> Transitions.close(
-                        stored, gone, now, stored.key().createdAt(), record("discard", by, stored), next));
+                // Expired since ever, for servers whose clock is behind, too, or is set back.
+                (stored, now, next) ->
+                        Transitions.close(stored, gone, now, Instant.EPOCH, record("discard", by, stored), next));
     }
 
     private static String by(String by) {
