@@ -337,6 +337,32 @@ class CompleterTest {
         assertThat(leases).containsExactly(longer, Duration.ofSeconds(7), LEASE);
     }
 
+    /** The bound is ten times the lease of the stage that is taken over, and not of the first one. */
+    @Test
+    void aLeaseThatIsTakenOverGrowsToTheBoundOfItsOwnStage() {
+        World world = new World();
+        List<Duration> leases = new ArrayList<>();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .stage(STARTED, stage -> {}, StageOption.lease(Duration.ofSeconds(1)))
+                .respond(
+                        TAXED,
+                        stage -> {
+                            KeyState.Locked locked =
+                                    (KeyState.Locked) stage.key().state();
+                            leases.add(Duration.between(world.millis(), locked.leaseEnds()));
+                            return RESPONSE;
+                        },
+                        StageOption.lease(Duration.ofSeconds(10)))
+                .build();
+        world.put(State.LEASE_OVER, NAME, TAXED);
+
+        world.service.run(operation, world.id, REQUEST);
+
+        assertThat(State.SINCE.multipliedBy(2)).isGreaterThan(Duration.ofSeconds(100));
+        assertThat(leases).containsExactly(Duration.ofSeconds(100));
+    }
+
     @Test
     void whatAnInterruptedCompleterHasHandedOutIsNotTaken() {
         World world = new World();
