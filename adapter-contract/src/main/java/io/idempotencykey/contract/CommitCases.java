@@ -10,7 +10,11 @@ import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
@@ -226,13 +230,63 @@ interface CommitCases<T> extends StoreFixture<T> {
         StoredKey old = world.put(World.LOCKED);
         AtomicInteger calls = new AtomicInteger();
 
-        commit(old, transaction -> {
+        StageCommit end = commit(old, transaction -> {
             calls.incrementAndGet();
             assertThat(Thread.currentThread().getName()).isEqualTo(Threads.NAME);
             return world.with(old, old.key().state());
         });
 
         assertThat(calls).hasValue(1);
+        assertThat(end).isEqualTo(StageCommit.committed());
+    }
+
+    /** The second waits for the first one's row, or is refused it, or makes the first one's commit fail. */
+    @Test
+    default void ofTwoStagesThatInsertOneRowOneIsCommittedWithItsKey() {
+        World<T> world = new World<>(this);
+        StoredKey first = world.put(world.id("first"), "", World.LOCKED);
+        StoredKey second = world.put(world.id("second"), "", World.LOCKED);
+        StoredKey firstNext = world.with(first, first.key().state());
+        StoredKey secondNext = world.with(second, second.key().state());
+        List<Future<StageCommit>> other = new ArrayList<>();
+
+        StageCommit firstEnd = commit(first, transaction -> {
+            insert(transaction, world.row("a"), "first");
+            other.add(Threads.begin(() -> commit(second, otherTransaction -> {
+                insert(otherTransaction, world.row("a"), "second");
+                return secondNext;
+            })));
+            Threads.waitFor(other.get(0), Duration.ofSeconds(1));
+            return firstNext;
+        });
+
+        boolean firstCommitted = firstEnd.equals(StageCommit.committed());
+        boolean secondCommitted = Threads.get(other.get(0)).equals(StageCommit.committed());
+        assertThat(firstCommitted).isNotEqualTo(secondCommitted);
+        assertThat(world.read("a")).contains(firstCommitted ? "first" : "second");
+        assertThat(store().find(first.id())).contains(firstCommitted ? firstNext : first);
+        assertThat(store().find(second.id())).contains(secondCommitted ? secondNext : second);
+    }
+
+    @Test
+    default void aStageDoesNotWaitForTheStageOfAnotherKey() {
+        World<T> world = new World<>(this);
+        Isolation weakest = Collections.min(store().isolations());
+        StoredKey first = world.put(world.id("first"), "", World.LOCKED);
+        StoredKey second = world.put(world.id("second"), "", World.LOCKED);
+        StoredKey firstNext = world.with(first, first.key().state());
+        StoredKey secondNext = world.with(second, second.key().state());
+
+        StageCommit end = commit(first, weakest, transaction -> {
+            insert(transaction, world.row("a"), "written");
+            assertThat(commit(second, weakest, inserting(world, "b", secondNext)))
+                    .isEqualTo(StageCommit.committed());
+            return firstNext;
+        });
+
+        assertThat(end).isEqualTo(StageCommit.committed());
+        assertThat(store().find(first.id())).contains(firstNext);
+        assertThat(store().find(second.id())).contains(secondNext);
     }
 
     @Test
@@ -254,9 +308,18 @@ interface CommitCases<T> extends StoreFixture<T> {
 
     /** Runs a stage in the strongest isolation, on a thread of its own. */
     private StageCommit commit(StoredKey held, Function<T, StoredKey> work) {
+        return commit(held, Collections.max(store().isolations()), work);
+    }
+
+    private StageCommit commit(StoredKey held, Isolation isolation, Function<T, StoredKey> work) {
         KeyStore<T> store = store();
-        return Threads.elsewhere(() -> store.commitStage(
-                held, Collections.max(store.isolations()), World.LEASE, work.andThen(StoredKey::progress)));
+        return Threads.elsewhere(() -> {
+            try {
+                return store.commitStage(held, isolation, World.LEASE, work.andThen(StoredKey::progress));
+            } catch (Throwable e) {
+                throw new AssertionError("commitStage throws, instead of returning what became of the stage", e);
+            }
+        });
     }
 
     private Function<T, StoredKey> inserting(World<T> world, String row, StoredKey next) {

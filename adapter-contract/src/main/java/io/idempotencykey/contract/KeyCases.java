@@ -8,6 +8,7 @@ import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
 import java.util.UUID;
@@ -51,6 +52,9 @@ interface KeyCases<T> extends StoreFixture<T> {
                 new KeyState.Open(at, time),
                 new KeyState.Locked(at, time, time.plusSeconds(1)),
                 new KeyState.Finished(World.RESPONSE, time, time.plusSeconds(2)),
+                RaceCases.EXPIRED,
+                new KeyState.Failed(time),
+                new KeyState.Failed(Instant.EPOCH),
                 new KeyState.Quarantined(at, time, "reason"));
     }
 
@@ -219,6 +223,11 @@ interface KeyCases<T> extends StoreFixture<T> {
         Instant before = store().time();
 
         assertThat(store().time()).isAfterOrEqualTo(before);
+    }
+
+    @Test
+    default void aReadingOfTheTimeIsCarriedOnForAMinuteOrSo() {
+        assertThat(store().timeHolds()).isBetween(Duration.ZERO, Duration.ofMinutes(5));
     }
 
     @Test

@@ -78,7 +78,8 @@ interface ListingCases<T> extends StoreFixture<T> {
 
         List<StoredKey> found = new ArrayList<>();
         Optional<String> after = Optional.empty();
-        while (true) {
+        keys.add(0, unscoped);
+        while (found.size() <= keys.size()) {
             List<StoredKey> next = store().findResumable(Map.of(), after.orElse(null), World.START, 10);
             if (next.isEmpty()) {
                 break;
@@ -88,7 +89,6 @@ interface ListingCases<T> extends StoreFixture<T> {
             after = Optional.of(next.get(0).id().scope());
         }
 
-        keys.add(0, unscoped);
         assertThat(found).isEqualTo(keys);
         assertThat(world.find()).isEmpty();
     }
@@ -108,16 +108,15 @@ interface ListingCases<T> extends StoreFixture<T> {
         insert(world.id("8"), "", taxed);
         insert(new KeyId("!", "first"), "unknown", taxed);
 
-        assertThat(store().findResumable(
-                                Map.of(
-                                        World.NAME,
-                                        Set.of(World.TAXED, RecoveryPoint.named("of_a_newer_version")),
-                                        "cancel-cart",
-                                        Set.of(World.PAID)),
-                                null,
-                                World.START,
-                                10))
-                .containsExactly(known, alsoKnown);
+        Map<String, Set<RecoveryPoint>> operations = Map.of(
+                World.NAME,
+                Set.of(World.TAXED, RecoveryPoint.named("of_a_newer_version")),
+                "cancel-cart",
+                Set.of(World.PAID));
+        assertThat(store().findResumable(operations, null, World.START, 10)).containsExactly(known, alsoKnown);
+        // The limit is on what is found, and not on what is looked at.
+        assertThat(store().findResumable(operations, null, World.START, 2)).containsExactly(known, alsoKnown);
+        assertThat(store().findResumable(operations, null, World.START, 1)).containsExactly(known);
     }
 
     @Test

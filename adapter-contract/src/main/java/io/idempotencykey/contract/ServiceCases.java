@@ -193,6 +193,23 @@ interface ServiceCases<T> extends StoreFixture<T> {
         assertThat(world.read("late")).isEmpty();
     }
 
+    @Test
+    default void aStagesHandleRefusesUseAfterTheStageThrew() {
+        World<T> world = new World<>(this);
+        HeldKey held = world.hold();
+        List<T> kept = new ArrayList<>();
+        IllegalArgumentException thrown = new IllegalArgumentException("no such cart");
+        assertThatThrownBy(() -> world.service.workStage(held, stage -> {
+                    kept.add(stage.transaction());
+                    throw thrown;
+                }))
+                .isSameAs(thrown);
+
+        assertThatThrownBy(() -> insert(kept.get(0), world.row("late"), "written"))
+                .isInstanceOf(IllegalStateException.class);
+        assertThat(world.read("late")).isEmpty();
+    }
+
     // Operations
 
     @Test

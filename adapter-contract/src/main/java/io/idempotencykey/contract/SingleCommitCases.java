@@ -119,13 +119,14 @@ interface SingleCommitCases<T> extends StoreFixture<T> {
         StoredKey taken = world.taken();
         AtomicInteger calls = new AtomicInteger();
 
-        commit(taken, stage(transaction -> {
+        StageCommit end = commit(taken, stage(transaction -> {
             calls.incrementAndGet();
             assertThat(Thread.currentThread().getName()).isEqualTo(Threads.NAME);
             return world.finished(taken, World.RESPONSE);
         }));
 
         assertThat(calls).hasValue(1);
+        assertThat(end).isEqualTo(StageCommit.committed());
     }
 
     // What is rolled back
@@ -473,6 +474,12 @@ interface SingleCommitCases<T> extends StoreFixture<T> {
 
     private StageCommit commit(StoredKey taken, Isolation isolation, SingleStage<T> stage) {
         KeyStore<T> store = store();
-        return Threads.elsewhere(() -> store.commitSingle(taken, isolation, World.LEASE, stage));
+        return Threads.elsewhere(() -> {
+            try {
+                return store.commitSingle(taken, isolation, World.LEASE, stage);
+            } catch (Throwable e) {
+                throw new AssertionError("commitSingle throws, instead of returning what became of the stage", e);
+            }
+        });
     }
 }

@@ -1,5 +1,6 @@
 package io.idempotencykey.contract;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -65,6 +66,18 @@ final class Threads {
             throw Threads.<RuntimeException>asItIs(e.getCause() == null ? e : e.getCause());
         } catch (InterruptedException | TimeoutException e) {
             throw new AssertionError("a thread of the test didn't end", e);
+        }
+    }
+
+    /** Waits for the end of what may itself be waiting for the caller, and no longer than this. */
+    static void waitFor(Future<?> future, Duration longest) {
+        try {
+            future.get(longest.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            // How it ends, if it has not waited, is what get() tells.
+            return;
+        } catch (InterruptedException e) {
+            throw new AssertionError("the test was interrupted", e);
         }
     }
 

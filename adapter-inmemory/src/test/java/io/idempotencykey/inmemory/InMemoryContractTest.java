@@ -10,7 +10,7 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /** The contract of all adapters, with an application that keeps its rows in a map. */
 class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
-    private static final Application APPLICATION = new Application();
+    static final Application APPLICATION = new Application();
     private static final KeyStore<Rows> STORE = new InMemoryKeyStore<>(APPLICATION);
 
     private KeyStore<Rows> store = STORE;
@@ -30,6 +30,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     public void insert(Rows transaction, String name, String value) {
         transaction.checkOpen();
         if (read(transaction, name).isPresent()) {
+            transaction.refused = true;
             throw new DuplicateRow(name);
         }
         transaction.inserted.put(name, value);
@@ -59,7 +60,9 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
     static final class Rows {
         private final Map<String, String> inserted = new HashMap<>();
         private final Map<String, String> updated = new HashMap<>();
-        private volatile boolean ended;
+        volatile boolean ended;
+        /** Whether an insert was refused, which dooms the transaction in some stores, though not here. */
+        boolean refused;
 
         /** Refuses late use, as every real handle does. */
         void checkOpen() {
@@ -69,7 +72,7 @@ class InMemoryContractTest extends KeyStoreContract<InMemoryContractTest.Rows> {
         }
     }
 
-    private static final class Application implements InMemoryTransactions<Rows> {
+    static final class Application implements InMemoryTransactions<Rows> {
         private final Map<String, String> committed = new ConcurrentHashMap<>();
         private final ReentrantLock lock = new ReentrantLock();
 
