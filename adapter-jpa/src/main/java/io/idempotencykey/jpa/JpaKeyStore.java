@@ -59,7 +59,8 @@ import org.jspecify.annotations.Nullable;
  *   <caption>What a database's error means, anywhere among the causes and suppressed exceptions</caption>
  *   <tr><th>error</th><th>PostgreSQL</th><th>MySQL, MariaDB</th><th>H2</th><th>in a stage</th><th>at its
  *   commit</th></tr>
- *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02</td><td>40001, 1213; 1020 (MariaDB),
+ *   <tr><td>conflict, deadlock, aborted transaction</td><td>40xxx but 40003, 25P02,
+ *   25P03</td><td>40001, 1213; 1020 (MariaDB),
  *   3101 (MySQL)</td><td>40001, 90131</td><td>run again</td><td>run again</td></tr>
  *   <tr><td>row held for too long</td><td>55P03</td><td>1205; 4024 (MariaDB), 3572 (MySQL)</td><td>50200</td><td>run
  *   again</td><td>run again</td></tr>
@@ -67,8 +68,8 @@ import org.jspecify.annotations.Nullable;
  *   again</td><td>run again</td></tr>
  *   <tr><td>no SQL state, HYxxx</td><td colspan="3">such as a driver's "unknown label"</td><td>the stage's own if the
  *   connection still answers, otherwise run again</td><td>unknown: the key is read</td></tr>
- *   <tr><td>connection lost, server stopped, 40003</td><td>08xxx, 57xxx but 57014, 58xxx, XXxxx,
- *   25P03</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
+ *   <tr><td>connection lost, server stopped, 40003</td><td>08xxx, 57xxx but 57014, 58xxx,
+ *   XXxxx</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
  *   again</td><td>unknown: the key is read</td></tr>
  *   <tr><td>time-out of a statement or a transaction, cancellation</td><td>57014, 25P04</td><td>1317, 1969,
  *   3024</td><td>57014</td><td>the stage's own</td><td>the stage's own</td></tr>

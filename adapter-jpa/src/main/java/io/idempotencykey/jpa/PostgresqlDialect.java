@@ -394,8 +394,8 @@ final class PostgresqlDialect extends Dialect {
             case NOT_IN_TIME -> Failure.LOCKED;
             // An earlier error, which the stage swallowed, aborted the transaction.
             case "25P02" -> Failure.CONFLICT;
-            // The server closed the connection, because its transaction was idle for too long.
-            case "25P03" -> Failure.LOST;
+            // The transaction was idle for too long, and was rolled back before the server read what met this answer.
+            case "25P03" -> Failure.CONFLICT;
             // The application has bounded its transaction.
             case "25P04" -> Failure.REFUSED;
             // The server only reads: it is a standby, or has become one.

@@ -207,21 +207,28 @@ final class StageRun<T> {
         return Optional.empty();
     }
 
+    /** A response is final: one of this call's would still stand there as long as the creation is the same. */
+    private boolean showsThatNothingCommitted(StoredKey found) {
+        return found.key().creationId().equals(held.key().creationId())
+                && proposed.values().stream()
+                        .allMatch(each -> each.stored().key().state() instanceof KeyState.Finished);
+    }
+
     /** Rule 5: reads the key, and finds what this call committed; nothing if the key is as it was held. */
     private Optional<StageResult> look(Throwable cause) {
-        Optional<Revision> found;
+        StoredKey found;
         try {
-            found = engine.settling().find(held.id()).map(StoredKey::revision);
+            found = engine.settling().find(held.id()).orElse(null);
         } catch (IdempotencyException.StoreUnavailable | IdempotencyException.UnreadableKey e) {
             e.addSuppressed(cause);
             throw e;
         }
-        if (found.isPresent() && found.get().equals(held.revision())) {
+        if (found != null && found.revision().equals(held.revision())) {
             return Optional.empty();
         }
-        Proposal committed = found.isPresent() ? proposed.get(found.get()) : null;
+        Proposal committed = found == null ? null : proposed.get(found.revision());
         if (committed == null) {
-            if (lost != null) {
+            if (lost != null && (found == null || !showsThatNothingCommitted(found))) {
                 // Another worker may have gone on from what an earlier try has committed.
                 throw outcomeUnknown(cause);
             }

@@ -276,6 +276,22 @@ class StageFaultTest {
         assertThat(events).doesNotHaveAnyElementsOfTypes(KeyEvent.FencedOff.class);
     }
 
+    /** A committed response would still stand there, and a commit that lands later is fenced off. */
+    @Test
+    void anUnknownCommitOfAResponseAfterWhichAnotherWorkerCameIsStale() {
+        World world = new World();
+        HeldKey held = world.hold();
+        world.store.next(Call.COMMIT_STAGE, Fault.LOST);
+        world.store.before(Call.FIND, () -> takeOver(world));
+
+        assertThatExceptionOfType(IdempotencyException.StaleKey.class)
+                .isThrownBy(() ->
+                        world.service.workStage(held, world.inserting("a", StageOutcome.respond(World.RESPONSE))));
+
+        assertThat(world.read("a")).isEmpty();
+        assertThat(world.state()).isInstanceOf(KeyState.Locked.class);
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"TRANSIENT", "NONE", "LOST"})
     void theFirstLostAnswerIsTheCauseWhateverTheNextTryMeets(Fault next) {
