@@ -99,8 +99,10 @@ public final class Response implements Serializable {
     public static Response restored(int status, String headersJson, byte[] body) {
         // Not by of, whose checks came later than the first keys that were stored.
         Arguments.between(100, 599, status, "status");
-        Response response =
-                new Response(status, Map.of(), Arguments.required(body, "body").clone());
+        Arguments.required(body, "body");
+        // Not by withHeader, which copies what there is already.
+        Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+        long characters = 0;
         for (Map.Entry<String, @Nullable Object> header : Json.read(
                         Arguments.required(headersJson, "headersJson"), "headersJson")
                 .entrySet()) {
@@ -111,10 +113,17 @@ public final class Response implements Serializable {
                 if (!(value instanceof String text)) {
                     throw notAList(headersJson);
                 }
-                response = response.withHeader(header.getKey(), text);
+                checkHeader(header.getKey(), text);
+                characters += header.getKey().length() + text.length();
+                if (characters > MAX_HEADER_CHARACTERS) {
+                    throw tooLong(text);
+                }
+                headers.computeIfAbsent(header.getKey(), name -> new ArrayList<>())
+                        .add(text);
             }
         }
-        return response;
+        headers.replaceAll((name, values) -> List.copyOf(values));
+        return new Response(status, Collections.unmodifiableMap(headers), body.clone());
     }
 
     private static IllegalArgumentException notAList(String headersJson) {
@@ -130,21 +139,29 @@ public final class Response implements Serializable {
      * @throws IllegalArgumentException if one of them is illegal, or the headers become too long
      */
     public Response withHeader(String name, String value) {
-        Arguments.required(name, "name");
-        headerValue(value, "value");
-        if (name.isEmpty() || name.length() > 256 || !Arguments.all(name, Response::isTokenCharacter)) {
-            throw Arguments.refused("name", name, "an HTTP token of 1 to 256 characters");
-        }
+        checkHeader(name, value);
         Map<String, List<String>> more = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
         more.putAll(headers);
         List<String> values = new ArrayList<>(more.getOrDefault(name, List.of()));
         values.add(value);
         more.put(name, List.copyOf(values));
         if (characters(more) > MAX_HEADER_CHARACTERS) {
-            throw Arguments.refusedSecret(
-                    "value", value, "headers of together at most " + MAX_HEADER_CHARACTERS + " characters");
+            throw tooLong(value);
         }
         return new Response(status, Collections.unmodifiableMap(more), body);
+    }
+
+    private static void checkHeader(String name, String value) {
+        Arguments.required(name, "name");
+        headerValue(value, "value");
+        if (name.isEmpty() || name.length() > 256 || !Arguments.all(name, Response::isTokenCharacter)) {
+            throw Arguments.refused("name", name, "an HTTP token of 1 to 256 characters");
+        }
+    }
+
+    private static IllegalArgumentException tooLong(String value) {
+        return Arguments.refusedSecret(
+                "value", value, "headers of together at most " + MAX_HEADER_CHARACTERS + " characters");
     }
 
     private static int characters(Map<String, List<String>> headers) {

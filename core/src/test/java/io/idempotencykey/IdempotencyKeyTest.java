@@ -91,7 +91,16 @@ class IdempotencyKeyTest {
     }
 
     @Test
-    void countersAreNeverNegative() {
+    void countersAreNeverNegativeNorSoLargeThatCountingOnFails() {
+        assertThat(key(KeyProgress.MAX_ATTEMPTS, KeyProgress.MAX_FAILED_ATTEMPTS)
+                        .attempts())
+                .isPositive();
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> key(KeyProgress.MAX_ATTEMPTS + 1, 0))
+                .withMessageContaining("'attempts' is '4611686018427387905'");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> key(0, KeyProgress.MAX_FAILED_ATTEMPTS + 1))
+                .withMessageContaining("'failedAttempts' is '1073741825'");
         assertThatIllegalArgumentException().isThrownBy(() -> key(-1, 0)).withMessageContaining("'attempts' is '-1'");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> key(0, -1))

@@ -3,8 +3,13 @@ package io.idempotencykey;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
+import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -163,6 +168,30 @@ class ResponseTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Response.restored(200, json, BODY))
                 .withMessageStartingWith("argument 'headersJson' is '" + shown(json) + "; allowed: ");
+    }
+
+    /** Each once: copying all that came before for every one would take half a minute. */
+    @Test
+    void asManyHeadersAsThereCanBeAreReadAtOnce() {
+        String values = "{\"a\":[" + "\"\",".repeat(65_535) + "\"\"]}";
+        String names = IntStream.range(10_000, 23_107)
+                .mapToObj(name -> "\"" + name + "\":[\"\"]")
+                .collect(Collectors.joining(",", "{", "}"));
+
+        assertTimeoutPreemptively(Duration.ofSeconds(10), () -> {
+            assertThat(Response.restored(200, values, BODY).headers().get("A")).hasSize(65_536);
+            assertThat(Response.restored(200, names, BODY).headers()).hasSize(13_107);
+        });
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.restored(200, values.replace("]", ",\"\"]"), BODY))
+                .withMessageContaining("at most 65536 characters");
+    }
+
+    @Test
+    void aStoredNameInAnyCaseIsOneHeader() {
+        assertThat(Response.restored(200, "{\"A\":[\"1\"],\"a\":[\"2\",\"3\"]}", BODY)
+                        .headers())
+                .containsExactly(Map.entry("A", List.of("1", "2", "3")));
     }
 
     private static String shown(String secret) {
