@@ -26,6 +26,9 @@ interface StoreFixture<T> {
     /**
      * Inserts a row as an application would, and throws the store's own exception if the name is taken.
      *
+     * <p>A checked exception is wrapped, and not in an {@link IllegalStateException}: that is what a handle throws
+     * which refuses use after its stage, and has to come through as it is.
+     *
      * @param transaction the stage's handle
      * @param name the row's name
      * @param value the row's value

@@ -83,6 +83,10 @@ public interface KeyStore<T> {
      * progress if the key has the held revision, and commits. Whatever goes wrong rolls back, and is told as a result;
      * nothing that the work throws leaves this method. The work may throw anything, checked exceptions too.
      *
+     * <p>Failures before the work is called are results, too: what may pass is rolled back transiently; else the result
+     * is rolled back with a {@link StoreFailure}, such as one of the kind {@code UNAVAILABLE} if there is no
+     * connection.
+     *
      * <p>Core's work leaves its thread uninterrupted, and interrupts it again when this method has returned: drivers
      * that refuse to work on an interrupted thread end the transaction all the same.
      *
@@ -109,9 +113,8 @@ public interface KeyStore<T> {
      * stage was asked about, if that still has its revision. The identity's uniqueness is the fence. If it lets nothing
      * through, the call ends as fenced off.
      *
-     * <p>Failures before the work is called are results, too: what may pass is rolled back transiently; else the result
-     * is rolled back with a {@link StoreFailure}, such as one of the kind {@code FULL}. What this method throws counts
-     * as an unknown outcome.
+     * <p>A store without room for the key says so before the work is called: rolled back with a {@link StoreFailure} of
+     * the kind {@code FULL}. What this method throws counts as an unknown outcome.
      *
      * @param taken the key as it is while the stage runs. A store that takes a key by writing its row writes this one,
      *     which nobody else sees; a store that locks instead uses its identity and its creation only
@@ -134,7 +137,7 @@ public interface KeyStore<T> {
      *     none
      * @param before the instant
      * @param limit the most keys to return, 1 or more, which core has checked
-     * @return the longest waiting first
+     * @return the longest waiting first; those that can't be read are left out, and a scope of no others is passed over
      * @throws StoreFailure if they could not be read
      */
     List<StoredKey> findResumable(
@@ -146,7 +149,7 @@ public interface KeyStore<T> {
      * @param after keys up to this one are left out, by the order of the scopes' and then the values' characters;
      *     {@code null} leaves out none
      * @param limit the most keys to return, 1 or more
-     * @return in that order
+     * @return in that order; those that can't be read are left out
      * @throws StoreFailure if they could not be read
      */
     List<StoredKey> findQuarantined(@Nullable KeyId after, int limit);
