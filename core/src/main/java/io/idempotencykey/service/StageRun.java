@@ -228,7 +228,10 @@ final class StageRun<T> {
         }
         Proposal committed = found == null ? null : proposed.get(found.revision());
         if (committed == null) {
-            if (lost != null && (found == null || !showsThatNothingCommitted(found))) {
+            if (found != null && showsThatNothingCommitted(found)) {
+                lost = null;
+            }
+            if (lost != null) {
                 // Another worker may have gone on from what an earlier try has committed.
                 throw outcomeUnknown(cause);
             }
