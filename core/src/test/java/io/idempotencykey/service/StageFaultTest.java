@@ -322,7 +322,7 @@ class StageFaultTest {
         world.store.next(Call.COMMIT_STAGE, next);
 
         assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
-                .isThrownBy(() -> service.workStage(held, world.inserting("a", World.respond())))
+                .isThrownBy(() -> service.workStage(held, world.inserting("a", StageOutcome.advanceTo(World.TAXED))))
                 .withCause(first);
 
         assertThat(runs).hasValue(2);
