@@ -61,6 +61,9 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     private final Set<SQLException> errors =
             Collections.synchronizedSet(Collections.newSetFromMap(new IdentityHashMap<>()));
 
+    /** Whether the stage has reached the driver's own objects, whose errors aren't seen. */
+    private volatile boolean isUnwrapped;
+
     private volatile @Nullable SQLException doom;
 
     /**
@@ -113,7 +116,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
 
     @Override
     public boolean mayHaveThrown(Throwable thrown) {
-        return Failure.errors(thrown).stream().anyMatch(errors::contains);
+        return isUnwrapped || Failure.errors(thrown).stream().anyMatch(errors::contains);
     }
 
     @Override
@@ -176,6 +179,9 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     /** Calls a method, remembers its error, and wraps its result, so that errors and ends of it are seen, too. */
     private @Nullable Object seen(Object called, Method method, @Nullable Object @Nullable [] arguments)
             throws Throwable {
+        if (method.getName().equals("unwrap")) {
+            isUnwrapped = true;
+        }
         Object result;
         try {
             result = call(called, method, arguments);

@@ -157,6 +157,24 @@ class OwnErrorTest {
         }
     }
 
+    /** As with PostgreSQL's COPY, for which there is no other way. */
+    @Test
+    void aConflictOnAnUnwrappedConnectionIsTransient() {
+        with(TestDatabase.POSTGRESQL.create(), store -> {
+            StoredKey held = JpaStoreFixture.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                em.unwrap(Session.class)
+                        .doWork(connection -> TestDatabase.execute(
+                                connection.unwrap(Connection.class),
+                                "do $$ begin raise exception 'conflict' using errcode = '40001'; end $$"));
+                return JpaStoreFixture.next(held).progress();
+            });
+
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+        });
+    }
+
     /** There a conflict of another database can't be told from one of the stage's. */
     @OnH2AndPostgresql
     void aConnectionThatIsLostToAnotherDatabaseIsTheOwnFailureOfAStageOfAnotherManager(TestDatabase database)
