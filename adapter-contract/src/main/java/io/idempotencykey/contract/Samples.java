@@ -233,7 +233,15 @@ final class Samples {
                 sample("the longest error", id -> key(id, "", World.REQUEST, "v1:0", 1, 1, longText, open)),
                 sample(
                         "the highest counters",
-                        id -> key(id, "", World.REQUEST, "v1:0", Long.MAX_VALUE, Integer.MAX_VALUE, "", open)),
+                        id -> key(
+                                id,
+                                "",
+                                World.REQUEST,
+                                "v1:0",
+                                KeyProgress.MAX_ATTEMPTS,
+                                KeyProgress.MAX_FAILED_ATTEMPTS,
+                                "",
+                                open)),
                 sample(
                         "another version's fingerprint",
                         id -> key(id, "", World.REQUEST, "v9999:" + "~".repeat(120), 1, 0, "", open)),

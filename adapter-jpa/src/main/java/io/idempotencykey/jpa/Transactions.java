@@ -189,7 +189,10 @@ sealed interface Transactions {
                     manager.rollback();
                 } else if (own.getStatus() == Status.STATUS_ACTIVE
                         || own.getStatus() == Status.STATUS_MARKED_ROLLBACK) {
-                    own.rollback();
+                    // Pools end a transaction's connection well only where the transaction is the thread's.
+                    manager.suspend();
+                    manager.resume(own);
+                    manager.rollback();
                 }
             } catch (Exception e) {
                 cause.addSuppressed(e);
