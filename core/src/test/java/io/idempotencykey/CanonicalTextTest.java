@@ -167,9 +167,15 @@ class CanonicalTextTest {
             case 4 -> new Numeral(BigDecimal.valueOf(random.nextInt(25) - 12, random.nextInt(50) - 25));
             case 5 -> members(random, depth - 1);
             default -> {
+                int kind = random.nextInt(4);
                 List<Value> elements = new ArrayList<>();
                 for (int i = random.nextInt(4); i > 0; i--) {
-                    elements.add(value(random, depth - 1));
+                    elements.add(
+                            switch (kind) {
+                                case 0 -> new Text(text(random));
+                                case 1 -> new Numeral(BigDecimal.valueOf(random.nextInt(30)));
+                                default -> value(random, depth - 1);
+                            });
                 }
                 yield new Sequence(elements);
             }
@@ -331,9 +337,18 @@ class CanonicalTextTest {
             case 1 -> elements.remove(at);
             case 2 -> elements.set(at, changed(first, random));
             case 3 -> {
+                // ["a", "b"] becomes ["a\",\"b"], and [1, 2] becomes [12].
                 if (first instanceof Text one && second instanceof Text two) {
                     elements.remove(at);
                     elements.set(at, new Text(one.text() + "\",\"" + two.text()));
+                } else if (first instanceof Numeral one
+                        && second instanceof Numeral two
+                        && isShort(one.number())
+                        && isShort(two.number())) {
+                    elements.remove(at);
+                    elements.set(
+                            at,
+                            numeral(one.number().toPlainString() + two.number().toPlainString()));
                 }
             }
             case 4 -> {
@@ -356,6 +371,10 @@ class CanonicalTextTest {
             }
         }
         return new Sequence(elements);
+    }
+
+    private static boolean isShort(BigDecimal number) {
+        return number.signum() > 0 && number.scale() == 0 && number.precision() < 9;
     }
 
     /** Computed from the values, or from what a store made of their JSON; spelled in one way or another. */

@@ -294,9 +294,10 @@ final class KeyDocument {
         if (!(id instanceof BsonString text)) {
             return "an _id that isn't a string";
         }
-        int value = text.getValue().indexOf(' ') + 1;
-        int end = Math.min(value + 8, text.getValue().length());
-        return text.getValue().substring(0, end) + "…";
+        // Whoever edited it may have put in anything, and is not to write lines of a log.
+        String shown = text.getValue().replaceAll("\\p{Cntrl}", "?");
+        int value = Math.min(shown.indexOf(' '), KeyId.MAX_LENGTH) + 1;
+        return shown.substring(0, Math.min(value + 8, shown.length())) + "…";
     }
 
     private static StoredKey read(Fields fields) {
@@ -393,7 +394,8 @@ final class KeyDocument {
         void end() {
             for (String field : document.keySet()) {
                 if (!known.contains(field)) {
-                    throw new IllegalArgumentException("it has the unknown field '" + field + "'");
+                    throw new IllegalArgumentException(
+                            "it has the unknown field '" + field.replaceAll("\\p{Cntrl}", "?") + "'");
                 }
             }
         }

@@ -1,0 +1,30 @@
+package io.idempotencykey.fuzz;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What fuzzing has found worth keeping is handled still. */
+class CorpusTest {
+    /** For a whole corpus, which takes a second or two. */
+    private static final Duration BOUND = Duration.ofMinutes(2);
+
+    @ParameterizedTest
+    @EnumSource
+    void everyInputThatIsKeptIsHandled(Target target) throws Exception {
+        assertThat(target.inputs()).hasSizeGreaterThan(5);
+        for (Path input : target.inputs()) {
+            byte[] bytes = Files.readAllBytes(input);
+            try {
+                assertTimeoutPreemptively(BOUND, () -> target.run.accept(bytes));
+            } catch (Throwable e) {
+                throw new AssertionError("the input " + input, e);
+            }
+        }
+    }
+}
