@@ -20,10 +20,10 @@ public record KeyProgress(KeyState state, long attempts, int failedAttempts, Str
     /** The most characters that are kept of an error. */
     public static final int MAX_ERROR_LENGTH = 1_000;
 
-    /** The most attempts: what nobody reaches, and can still be counted on from. */
+    /** The most attempts, which only an edited key reaches; then it is not counted on. */
     public static final long MAX_ATTEMPTS = 1L << 62;
 
-    /** The most failed attempts: what nobody reaches, and can still be counted on from. */
+    /** The most failed attempts, which only an edited key reaches; then it is not counted on. */
     public static final int MAX_FAILED_ATTEMPTS = 1 << 30;
 
     /** Refuses a missing part, a counter out of bounds and an error that is no single line of text. */

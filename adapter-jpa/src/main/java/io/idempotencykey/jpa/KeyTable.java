@@ -412,12 +412,10 @@ final class KeyTable {
                     String scope = KeyRow.text(result, "scope");
                     String value = KeyRow.text(result, "key_value");
                     unreadableScopes.add(scope);
-                    LOGGER.log(
-                            Level.WARNING,
-                            "the key ''{0}/{1}…'' can''t be read, and is left out: {2}",
-                            scope,
-                            value.substring(0, Math.min(value.length(), 8)),
-                            String.valueOf(e.getCause()));
+                    String what = "the key '" + scope + "/" + value.substring(0, Math.min(value.length(), 8))
+                            + "…' can't be read, and is left out: " + e.getCause();
+                    // Whoever edited it may have put in anything, and is not to write lines of a log.
+                    LOGGER.log(Level.WARNING, what.replaceAll("\\p{Cntrl}", "?"));
                 }
             }
         }

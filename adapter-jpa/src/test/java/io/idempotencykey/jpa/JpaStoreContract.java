@@ -21,6 +21,11 @@ import java.sql.Connection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -99,6 +104,48 @@ abstract class JpaStoreContract extends JpaStoreFixture {
             }
 
             assertThat(store.findResumable(Map.of(), null, LATER, 9)).containsExactly(good);
+        });
+    }
+
+    @Test
+    void aRowThatCannotBeReadWritesNoLinesOfALog() throws Exception {
+        with((store, factory, pool) -> {
+            held(store);
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(
+                        connection,
+                        "update idempotency_key set attempts = -1, scope = 'a\nb', key_value = 'c\nd', operation = 'e\nf'");
+            }
+            List<String> logged = new CopyOnWriteArrayList<>();
+            Handler handler = new Handler() {
+                @Override
+                public void publish(LogRecord event) {
+                    logged.add(event.getMessage());
+                }
+
+                @Override
+                public void flush() {}
+
+                @Override
+                public void close() {}
+            };
+            Logger logger = Logger.getLogger("io.idempotencykey");
+            Level level = logger.getLevel();
+            logger.addHandler(handler);
+            logger.setUseParentHandlers(false);
+            logger.setLevel(Level.WARNING);
+            try {
+                assertThat(store.findResumable(Map.of(), null, LATER, 9)).isEmpty();
+            } finally {
+                logger.setLevel(level);
+                logger.setUseParentHandlers(true);
+                logger.removeHandler(handler);
+            }
+
+            assertThat(logged)
+                    .filteredOn(line -> line.startsWith("the key 'a?b/c?d…' can't be read"))
+                    .hasSize(1)
+                    .noneMatch(line -> line.contains("\n"));
         });
     }
 

@@ -57,7 +57,7 @@ public final class HeldKey {
         return new HeldKey(
                 key.creation(),
                 locked(key.recoveryPoint(), now, lease),
-                key.attempts() + 1,
+                Math.min(key.attempts() + 1, KeyProgress.MAX_ATTEMPTS),
                 failedAttempts,
                 key.lastError(),
                 now,
@@ -94,7 +94,7 @@ public final class HeldKey {
 
     /** The key after a failed attempt, in the state that follows from it. */
     StoredKey failed(KeyState then, String error, Instant now, Revision revision) {
-        int failedAttempts = Math.max(key().failedAttempts(), key().failedAttempts() + 1);
+        int failedAttempts = Math.min(key().failedAttempts() + 1, KeyProgress.MAX_FAILED_ATTEMPTS);
         return with(then, failedAttempts, error, now, revision);
     }
 

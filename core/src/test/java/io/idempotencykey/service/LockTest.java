@@ -3,14 +3,20 @@ package io.idempotencykey.service;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
+import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
+import java.util.List;
+import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -122,6 +128,37 @@ class LockTest {
         world.pass(Duration.ofNanos(1));
 
         assertThat(world.other.lock(world.id).key().attempts()).isEqualTo(5);
+    }
+
+    @Test
+    void aKeyWhoseCountersWereEditedToTheirBoundsIsServed() {
+        World world = new World();
+        StoredKey key =
+                world.put(State.OPEN, "complete-cart", RecoveryPoint.STARTED).orElseThrow();
+        KeyProgress most = new KeyProgress(
+                key.key().state(),
+                KeyProgress.MAX_ATTEMPTS,
+                KeyProgress.MAX_FAILED_ATTEMPTS,
+                "",
+                key.key().updatedAt());
+        StoredKey edited = key.with(new StoredProgress(most, new Revision(UUID.randomUUID())));
+        assertThat(world.store.replace(key.revision(), edited)).isTrue();
+        Operation<List<String>> failing = world.service
+                .operation(key.key().operation())
+                .respond(RecoveryPoint.STARTED, stage -> {
+                    throw new IllegalStateException("the stage failed");
+                })
+                .staged()
+                .build();
+
+        assertThatIllegalStateException()
+                .isThrownBy(() -> world.service.run(failing, world.id, World.REQUEST))
+                .withMessage("the stage failed");
+
+        IdempotencyKey after = world.stored().key();
+        assertThat(after.attempts()).isEqualTo(KeyProgress.MAX_ATTEMPTS);
+        assertThat(after.failedAttempts()).isEqualTo(KeyProgress.MAX_FAILED_ATTEMPTS);
+        assertThat(after.lastError()).endsWith("the stage failed");
     }
 
     @Test
