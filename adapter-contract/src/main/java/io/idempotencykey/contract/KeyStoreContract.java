@@ -30,6 +30,7 @@ public abstract class KeyStoreContract<T>
                 ListingCases<T>,
                 InterruptionCases<T>,
                 RaceCases<T>,
+                LinearizabilityCases<T>,
                 ServiceCases<T> {
     /** For an adapter's test. */
     protected KeyStoreContract() {}

@@ -27,6 +27,10 @@ enum Mutant {
             "compares in one step and replaces in another",
             "RaceCases.aFreeKeyIsTakenByOneOfManyThreads",
             WrongKeys::comparesBeforeItReplaces),
+    LOOKS_AT_A_COPY_FIRST(
+            "finds a key as it was at this thread's last look",
+            "LinearizabilityCases.thereIsAnOrderThatExplainsWhatThreadsAreToldOfAKey",
+            WrongKeys::looksAtACopyFirst),
     INSERTS_OVER_THE_EXPIRED(
             "inserts over an expired key", "KeyCases.insertLeavesAKeyAsItIs", WrongKeys::insertsOverTheExpired),
     INSERTS_OVER("inserts over a key", "KeyCases.insertLeavesAKeyAsItIs", WrongKeys::insertsOver),

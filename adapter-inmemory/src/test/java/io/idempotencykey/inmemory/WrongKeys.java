@@ -47,6 +47,26 @@ final class WrongKeys {
                         == expected.value().getMostSignificantBits());
     }
 
+    /** As from a copy that lags behind what others write. */
+    static <T> KeyStore<T> looksAtACopyFirst(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            private final ThreadLocal<Map<KeyId, Optional<StoredKey>>> copies = ThreadLocal.withInitial(HashMap::new);
+
+            @Override
+            public Optional<StoredKey> find(KeyId id) {
+                Optional<StoredKey> current = right.find(id);
+                Optional<StoredKey> copy = copies.get().put(id, current);
+                return copy == null ? current : copy;
+            }
+
+            @Override
+            public boolean replace(Revision expected, StoredKey next) {
+                copies.get().remove(next.id());
+                return right.replace(expected, next);
+            }
+        };
+    }
+
     private static <T> KeyStore<T> replacingIf(KeyStore<T> right, BiPredicate<Revision, Revision> equal) {
         return new ForwardingStore<>(right) {
             @Override
