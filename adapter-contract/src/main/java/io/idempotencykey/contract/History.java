@@ -123,10 +123,14 @@ final class History {
             }
         }
 
+        private Optional<StoredKey> standing(int place) {
+            return place == 0 ? Optional.empty() : Optional.of(chain.get(place - 1).next);
+        }
+
         Optional<String> contradiction() {
             for (Read read : reads) {
                 Integer place = places.get(read.revision());
-                if (place == null || place > 0 && !read.seen.equals(Optional.of(chain.get(place - 1).next))) {
+                if (place == null || !read.seen.equals(standing(place))) {
                     return Optional.of("it was never written so: " + read);
                 }
                 latest[place] = Math.min(latest[place], read.ended);

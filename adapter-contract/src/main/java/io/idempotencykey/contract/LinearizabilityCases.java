@@ -43,7 +43,7 @@ interface LinearizabilityCases<T> extends StoreFixture<T> {
         Set<StoredKey> made = ConcurrentHashMap.newKeySet();
         Caller.ids(world).forEach(id -> {
             Optional<StoredKey> last = store.find(id);
-            History history = store.histories.get(id);
+            History history = store.of(id);
             assertThat(history.contradiction()).as(replay).isEmpty();
             assertThat(last)
                     .as(replay)

@@ -27,13 +27,13 @@ import org.jspecify.annotations.Nullable;
 final class RecordedStore<T> implements KeyStore<T> {
     private final KeyStore<T> store;
     private final long origin = System.nanoTime();
-    final Map<KeyId, History> histories = new ConcurrentHashMap<>();
+    private final Map<KeyId, History> histories = new ConcurrentHashMap<>();
 
     RecordedStore(KeyStore<T> store) {
         this.store = store;
     }
 
-    private History of(KeyId id) {
+    History of(KeyId id) {
         return histories.computeIfAbsent(id, unused -> new History());
     }
 

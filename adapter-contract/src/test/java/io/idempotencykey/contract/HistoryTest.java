@@ -14,7 +14,6 @@ import io.idempotencykey.port.StoredKey;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.Random;
-import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
 /** A history that no order explains is found, and no other. */
@@ -200,15 +199,14 @@ class HistoryTest {
         Random random = new Random(7);
         for (int round = 0; round < 100; round++) {
             History any = new History();
-            AtomicReference<Optional<StoredKey>> standing = new AtomicReference<>(Optional.empty());
+            Optional<StoredKey> standing = Optional.empty();
             for (int moment = 0; moment < 200; moment += 2) {
-                Optional<StoredKey> before = standing.get();
                 if (random.nextBoolean()) {
-                    any.read(before, moment, moment + 1);
+                    any.read(standing, moment, moment + 1);
                 } else {
                     StoredKey next = key();
-                    any.wrote(before.map(StoredKey::revision), next, MADE, moment, moment + 1);
-                    standing.set(Optional.of(next));
+                    any.wrote(standing.map(StoredKey::revision), next, MADE, moment, moment + 1);
+                    standing = Optional.of(next);
                 }
             }
             assertThat(any.contradiction()).isEmpty();
