@@ -125,7 +125,6 @@ final class OwnConnection implements StageConnection, InvocationHandler {
             throw new IllegalStateException(
                     "a callback rolled the stage's transaction back; only the library may commit or roll back");
         }
-        guard = Guard.NONE;
         fence = last;
     }
 
@@ -158,6 +157,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         Fence once = fence;
         if (method.getName().equals("commit") && once != null) {
             fence = null;
+            guard = Guard.NONE;
             noting(() -> once.on(statements(), dialect.sendsTogether()));
             if (dialect.sendsTogether()) {
                 return null;
@@ -239,7 +239,8 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         boolean isRefused = switch (guard) {
             case NONE -> isRolledBack && name.equals("commit");
             case WORK -> ends;
-            case CALLBACKS -> ends && !name.equals("rollback");
+            // Whoever commits once the fence is set runs it, too.
+            case CALLBACKS -> ends && !name.equals("rollback") && !(name.equals("commit") && fence != null);
         };
         if (isRefused || says(name, arguments)) {
             throw new SQLException("only the library ends a stage's transaction", "2D000");

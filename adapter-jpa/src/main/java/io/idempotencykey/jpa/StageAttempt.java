@@ -94,10 +94,12 @@ final class StageAttempt implements Transactions.Work {
      * and their errors may be swallowed.
      */
     private final class Last implements TransactionObserver, Synchronization {
+        private final TransactionCoordinator coordinator;
         private final StageConnection on;
         private final StoredProgress next;
 
-        Last(StageConnection on, StoredProgress next) {
+        Last(TransactionCoordinator coordinator, StageConnection on, StoredProgress next) {
+            this.coordinator = coordinator;
             this.on = on;
             this.next = next;
         }
@@ -107,6 +109,15 @@ final class StageAttempt implements Transactions.Work {
 
         @Override
         public void beforeCompletion() {
+            if (coordinator.getTransactionDriverControl().getStatus() == TransactionStatus.MARKED_ROLLBACK) {
+                // By a callback. Hibernate would commit all the same, and JTA wouldn't say whose mark it was.
+                try {
+                    checkActive(coordinator, on);
+                } catch (RuntimeException e) {
+                    thrown = e;
+                    throw e;
+                }
+            }
             on.fence((statements, commits) -> fence(on, statements, next, commits));
         }
 
@@ -300,7 +311,7 @@ final class StageAttempt implements Transactions.Work {
         checkActive(coordinator, on);
         flush(session);
         checkActive(coordinator, on);
-        last = new Last(on, next);
+        last = new Last(coordinator, on, next);
         proposed = next.revision();
         if (coordinator.getTransactionCoordinatorBuilder().isJta()) {
             session.getFactory()
@@ -412,8 +423,11 @@ final class StageAttempt implements Transactions.Work {
                 dialect.failure(failure) == Failure.NONE
                         ? beforeCommit(failure)
                         : StageCommit.transientlyRolledBack(failure);
-            case WORKING, WORKED ->
-                end == End.COMMITTED ? StageCommit.unknown(failure) : beforeCommit(thrown == null ? failure : thrown);
+            // Its writes are committed without its key: another run would commit them once more.
+            case WORKING, WORKED -> {
+                Throwable cause = thrown == null ? failure : thrown;
+                yield end == End.COMMITTED ? StageCommit.rolledBack(cause) : beforeCommit(cause);
+            }
             case HELD -> StageCommit.held();
             case STORED, FENCED_OFF -> StageCommit.fencedOff();
             // JTA says "committed" even if only some of its resources are.

@@ -1,10 +1,15 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.idempotencykey.Isolation;
+import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
+import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -14,7 +19,11 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.hibernate.Session;
+import org.hibernate.engine.spi.SessionImplementor;
+import org.hibernate.resource.transaction.spi.TransactionObserver;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -43,6 +52,92 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
             em.getTransaction().commit();
             em.getTransaction().begin();
         }));
+    }
+
+    /** What the stage has written by then is committed, and would be once more by each further run. */
+    @Test
+    void aStageThatCommitsJtasTransactionIsItsOwnFailureOnce() throws Exception {
+        jta((store, factory, manager) -> assertCommittedOnce(store, em -> commit(manager)));
+    }
+
+    @Test
+    void aStageThatCommitsSpringsTransactionIsItsOwnFailureOnce() throws Exception {
+        spring((store, outer, em) -> assertCommittedOnce(
+                store, own -> own.unwrap(Session.class).getTransaction().commit()));
+    }
+
+    private static void commit(TransactionManager manager) {
+        try {
+            manager.commit();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void assertCommittedOnce(JpaKeyStore store, Consumer<EntityManager> commit) {
+        Isolation isolation = Collections.max(store.isolations());
+        StoredKey held = held(store);
+        StageCommit end = store.commitStage(held, isolation, LEASE, em -> {
+            em.persist(new ContractRow("staged", "1"));
+            em.flush();
+            commit.accept(em);
+            return next(held).progress();
+        });
+        assertThat(nameOf(end)).isEqualTo("rolled back");
+
+        AtomicInteger runs = new AtomicInteger();
+        IdempotencyKeyService<EntityManager> keys =
+                IdempotencyKeyService.builder(store).maxTries(3).build();
+        assertThatIllegalStateException()
+                .isThrownBy(() -> keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
+                    stage.transaction().persist(new ContractRow("run " + runs.incrementAndGet(), "1"));
+                    stage.transaction().flush();
+                    commit.accept(stage.transaction());
+                    return TestApplication.RESPONSE;
+                }))
+                .withMessageContaining("only the library may commit or roll back");
+        assertThat(rows(store, isolation)).containsExactlyInAnyOrder("staged", "run 1");
+    }
+
+    /** Hibernate alone would commit. */
+    @Test
+    void aCallbackThatMarksTheTransactionForRollbackIsTheStagesOwnFailureOnce() throws Exception {
+        Consumer<EntityManager> marks = em -> {
+            em.persist(new ContractRow("row", "1"));
+            Session session = em.unwrap(Session.class);
+            session.getTransaction()
+                    .registerSynchronization(JtaApplication.synchronization(
+                            () -> session.getTransaction().setRollbackOnly(), () -> {}));
+        };
+        with((store, factory, pool) -> assertFailsOnceWithoutRows(store, marks));
+        spring((store, outer, em) -> assertFailsOnceWithoutRows(store, marks));
+        jta((store, factory, manager) -> assertFailsOnceWithoutRows(store, em -> {
+            em.persist(new ContractRow("row", "1"));
+            JtaApplication.register(manager, JtaApplication.synchronization(() -> mark(manager), () -> {}));
+        }));
+    }
+
+    private static void mark(TransactionManager manager) {
+        try {
+            manager.setRollbackOnly();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void assertFailsOnceWithoutRows(JpaKeyStore store, Consumer<EntityManager> work) {
+        Isolation isolation = Collections.max(store.isolations());
+        assertThat(assertFailsOnce(store, isolation, work)).hasMessageContaining("marked the stage's transaction");
+        assertThat(rows(store, isolation)).isEmpty();
+    }
+
+    /** As Hibernate's own sessions on the same connection have, which are opened by a callback. */
+    @ParameterizedTest
+    @EnumSource(
+            value = End.class,
+            names = {"ROLLBACK", "SQL"})
+    void anObserverThatRollsBackAfterAllCallbacksNeverMovesTheKeyWithoutTheStagesWrites(End end) throws Exception {
+        with((store, factory, pool) -> assertNotHalfCommitted(store, end, Moment.LATE_OBSERVER));
     }
 
     /** What ends a transaction on the stage's raw connection, so that the fence would run in the next one. */
@@ -141,6 +236,28 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
             @Override
             void run(Session session, Runnable deed) {
                 session.getTransaction().registerSynchronization(JtaApplication.synchronization(deed, () -> {}));
+            }
+        },
+        /** An observer of Hibernate's that a callback has added, and that runs after all others. */
+        LATE_OBSERVER {
+            @Override
+            void run(Session session, Runnable deed) {
+                HIBERNATES_CALLBACK.run(
+                        session,
+                        () -> session.unwrap(SessionImplementor.class)
+                                .getTransactionCoordinator()
+                                .addObserver(new TransactionObserver() {
+                                    @Override
+                                    public void afterBegin() {}
+
+                                    @Override
+                                    public void beforeCompletion() {
+                                        deed.run();
+                                    }
+
+                                    @Override
+                                    public void afterCompletion(boolean successful, boolean delayed) {}
+                                }));
             }
         },
         /** JTA runs it after all that weren't interposed. */

@@ -321,7 +321,11 @@ final class SingleRun<T> {
     private Optional<End> throwUnlessAnswered(Throwable failure) {
         Optional<End> end = Optional.empty();
         try {
-            end = look();
+            // The row that this call took the key with is only seen if the stage has committed it behind our back.
+            end = engine.settling()
+                    .find(fresh.id())
+                    .filter(stored -> !stored.revision().equals(fresh.revision()))
+                    .flatMap(this::settle);
         } catch (IdempotencyException.StoreUnavailable | IdempotencyException.UnreadableKey e) {
             if (lost != null) {
                 StageRun.suppress(e, failure);
