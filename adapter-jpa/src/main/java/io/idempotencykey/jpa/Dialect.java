@@ -17,6 +17,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -326,11 +327,17 @@ abstract class Dialect {
 
     /** What a throwable means, by all SQL errors in its {@linkplain Failure#errors chain}. */
     final Failure failure(Throwable thrown) {
-        return failures(thrown).stream().min(Comparator.naturalOrder()).orElse(Failure.NONE);
+        return failure(thrown, error -> true);
     }
 
-    final Set<Failure> failures(Throwable thrown) {
+    /** What a throwable means, by those SQL errors in its chain that count. */
+    final Failure failure(Throwable thrown, Predicate<SQLException> counts) {
+        return failures(thrown, counts).stream().min(Comparator.naturalOrder()).orElse(Failure.NONE);
+    }
+
+    private Set<Failure> failures(Throwable thrown, Predicate<SQLException> counts) {
         Set<Failure> found = errors(thrown).stream()
+                .filter(counts)
                 .map(this::failure)
                 .collect(Collectors.toCollection(() -> EnumSet.noneOf(Failure.class)));
         if (Failure.isHeuristic(thrown)) {
@@ -341,7 +348,7 @@ abstract class Dialect {
 
     /** What became of a stage whose commit failed. */
     final StageCommit ofCommit(Throwable thrown) {
-        Set<Failure> found = failures(thrown);
+        Set<Failure> found = failures(thrown, error -> true);
         // Any other error than that of a lost connection may come from a callback, which says nothing about the commit.
         boolean isLost = found.contains(Failure.LOST) || found.contains(Failure.UNCLEAR);
         return (isLost ? Failure.LOST : failure(thrown)).ofCommit(thrown);

@@ -115,8 +115,8 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     }
 
     @Override
-    public boolean mayHaveThrown(Throwable thrown) {
-        return isUnwrapped || Failure.errors(thrown).stream().anyMatch(errors::contains);
+    public boolean mayHaveThrown(SQLException error) {
+        return isUnwrapped || errors.contains(error);
     }
 
     @Override
@@ -222,7 +222,8 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     }
 
     private void note(SQLException error) {
-        errors.add(error);
+        // A caller may pass on a part of it only, such as a batch's next one.
+        errors.addAll(Failure.errors(error));
         if (dialect.watches() && doom == null) {
             switch (dialect.failure(error)) {
                 case CONFLICT, LOCKED, LOST -> doom = error;

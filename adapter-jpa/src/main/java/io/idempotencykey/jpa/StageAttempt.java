@@ -16,6 +16,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.hibernate.StaleStateException;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
@@ -467,8 +468,11 @@ final class StageAttempt implements Transactions.Work {
     }
 
     private StageCommit beforeCommit(Throwable cause) {
-        boolean isForeign = used != null && !Failure.errors(cause).isEmpty() && !used.mayHaveThrown(cause);
-        Failure failure = isAnswered || isForeign ? Failure.REFUSED : dialect.failure(cause);
+        StageConnection on = used;
+        Predicate<SQLException> isOwn = error -> on == null || on.mayHaveThrown(error);
+        boolean isForeign = !Failure.errors(cause).isEmpty()
+                && Failure.errors(cause).stream().noneMatch(isOwn);
+        Failure failure = isAnswered || isForeign ? Failure.REFUSED : dialect.failure(cause, isOwn);
         return cause instanceof NotCommitted || (failure == Failure.NONE && isStale(cause))
                 ? StageCommit.transientlyRolledBack(cause)
                 : failure.beforeCommit(cause);

@@ -57,8 +57,8 @@ interface StageConnection {
     @Nullable
     SQLException doom();
 
-    /** Whether an SQL error of a throwable's may be this connection's; another database's says nothing of it. */
-    boolean mayHaveThrown(Throwable thrown);
+    /** Whether an error may be this connection's; another database's says nothing of it. */
+    boolean mayHaveThrown(SQLException error);
 
     /** Runs the fence, or has it run when the commit reaches the connection. All callbacks have run. */
     void fence(Fence fence);
@@ -115,7 +115,7 @@ interface StageConnection {
         }
 
         @Override
-        public boolean mayHaveThrown(Throwable thrown) {
+        public boolean mayHaveThrown(SQLException error) {
             return true;
         }
 

@@ -15,6 +15,7 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.PersistenceException;
+import java.sql.BatchUpdateException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -155,6 +156,40 @@ class OwnErrorTest {
         for (TestDatabase database : new TestDatabase[] {TestDatabase.H2, TestDatabase.POSTGRESQL}) {
             failsOnce(database, em -> failElsewhere(state));
         }
+    }
+
+    /** A batch's own error says less than the one behind it, which an application may pass on. */
+    @Test
+    void aConflictThatAnApplicationTakesFromABatchIsTransient() {
+        with(TestDatabase.POSTGRESQL.create(), store -> {
+            StoredKey held = JpaStoreFixture.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                em.unwrap(Session.class).doWork(connection -> {
+                    try (Statement statement = connection.createStatement()) {
+                        statement.addBatch("do $$ begin raise exception 'conflict' using errcode = '40001'; end $$");
+                        statement.executeBatch();
+                    } catch (BatchUpdateException e) {
+                        throw e.getNextException();
+                    }
+                });
+                return JpaStoreFixture.next(held).progress();
+            });
+
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+        });
+    }
+
+    @OnH2AndPostgresql
+    void aConflictOfAnotherDatabaseBesideAnOwnErrorDoesNotCount(TestDatabase database) throws SQLException {
+        failsOnce(database, em -> {
+            try {
+                em.createNativeQuery("insert into contract_row values ('row', '2')").executeUpdate();
+            } catch (PersistenceException e) {
+                e.addSuppressed(new SQLException("of another database", "40001"));
+                throw e;
+            }
+        });
     }
 
     /** As with PostgreSQL's COPY, for which there is no other way. */
