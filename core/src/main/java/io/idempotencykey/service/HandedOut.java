@@ -42,6 +42,10 @@ final class HandedOut {
             });
         } catch (RejectedExecutionException e) {
             locked(() -> notBegun.remove(work));
+        } catch (Throwable e) {
+            // A pool that gets no further thread throws an error, and nobody would begin the work.
+            locked(() -> notBegun.remove(work));
+            throw e;
         }
     }
 
