@@ -66,6 +66,8 @@ MARIADB = Product(
     "10.11",
 )
 
+PGBOUNCER = Product("PgBouncer", "", "", {"1.18": Source("bookworm", ["pgbouncer"])}, "1.18")
+
 
 class Failure(Exception):
     pass
@@ -114,6 +116,8 @@ class Software:
         self.fetch_packages()
         if self.source.artifact:
             self.fetch_artifact()
+        if self.product is PGBOUNCER:
+            return
         os.mkdir(self.template)
         self.initialize()
 
@@ -212,21 +216,25 @@ class Software:
         (messages,) = glob.glob(self.own("share", "m*", "english"))
         return os.path.dirname(messages)
 
-    def command(self, data, *options):
+    def loader(self, *more):
+        """How a program begins that is run with the fetched libraries, and these folders of them."""
         (loader,) = glob.glob(os.path.join(self.files, "lib", "*", "ld-linux-*")) or glob.glob(
             os.path.join(self.files, "usr", "lib", "*", "ld-linux-*")
         )
         triplet = os.path.basename(os.path.dirname(loader))
         libraries = [os.path.join(self.files, *path, triplet) for path in (["lib"], ["usr", "lib"])]
+        return ["setpriv", "--pdeathsig", "KILL", loader, "--library-path", ":".join(libraries + list(more))]
+
+    def command(self, data, *options):
         if self.source.artifact:
             program, plugins = self.own("bin", "mysqld"), self.own("lib", "plugin")
             os.chmod(program, 0o755)
-            libraries.append(self.own("lib", "private"))
+            command = self.loader(self.own("lib", "private"))
         else:
             program, plugins = self.own("sbin", "mysqld"), self.own("lib", "mysql", "plugin")
-        command = ["setpriv", "--pdeathsig", "KILL", loader, "--library-path", ":".join(libraries), program]
-        command += ["--no-defaults", "--datadir=" + data, "--basedir=" + self.own(), "--plugin-dir=" + plugins]
-        command += ["--lc-messages-dir=" + self.share()]
+            command = self.loader()
+        command += [program, "--no-defaults", "--datadir=" + data, "--basedir=" + self.own()]
+        command += ["--plugin-dir=" + plugins, "--lc-messages-dir=" + self.share()]
         command += ["--character-sets-dir=" + os.path.join(self.share(), "charsets")]
         if os.geteuid() == 0:
             command.append("--user=root")
@@ -302,8 +310,9 @@ def serve(software, options):
     )
     server = None
     try:
-        data = os.path.join(temporary, "data")
-        shutil.copytree(software.template, data)
+        data = options.data or os.path.join(temporary, "data")
+        if not os.path.isdir(data) or not os.listdir(data):
+            shutil.copytree(software.template, data, dirs_exist_ok=True)
         os.mkdir(os.path.join(temporary, "tmp"))
         log = os.path.join(temporary, "server.log")
         arguments = [
@@ -341,7 +350,7 @@ def serve(software, options):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         if server:
-            # Its data go anyway, so it needn't end in order.
+            # Its data go anyway, or are mended at the next start, so it needn't end in order.
             server.kill()
             server.wait()
         shutil.rmtree(temporary, ignore_errors=True)
@@ -382,6 +391,7 @@ def main(product):
     )
     parser.add_argument("more", nargs="*", metavar="-- OPTION", help="options for the server itself")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--data", help="a folder that keeps the data; default: a temporary one, removed at the end")
     parser.add_argument("--until-input-ends", action="store_true", help="end when the standard input ends")
     parser.add_argument("--fetch", action="store_true", help="only fetch it, unless it is there")
     options = parser.parse_args()
@@ -395,3 +405,21 @@ def main(product):
             serve(software, options)
     except (Failure, OSError) as error:
         sys.exit("%s: %s\nOr set %s to the URL of a server of yours." % (program, error, product.variable))
+
+
+def run_pgbouncer():
+    parser = argparse.ArgumentParser(
+        prog="pgbouncer",
+        description="Runs PgBouncer, a pooler for PostgreSQL, in this process's place. It is fetched the first time.",
+    )
+    parser.add_argument("settings", nargs="?", help="its file of settings; without one it is only fetched")
+    options = parser.parse_args()
+    try:
+        software = prepare(PGBOUNCER, PGBOUNCER.default)
+    except (Failure, OSError) as error:
+        sys.exit("pgbouncer: %s" % error)
+    if options.settings:
+        # It refuses to run as root; in a user namespace of its own it isn't, and its files are still its own.
+        command = ["unshare", "--user"] if os.geteuid() == 0 else []
+        command += software.loader() + [software.own("sbin", "pgbouncer"), options.settings]
+        os.execvp(command[0], command)

@@ -19,8 +19,18 @@ import java.util.Set;
 
 /** The running shop: a store, the server, and an embedded payment provider unless the options name another one. */
 final class Application implements AutoCloseable {
-    static final Set<String> OPTIONS =
-            Set.of("port", "store", "url", "data", "payments", "lease", "ttl", "stage-delay", "attempts", "fail-at");
+    static final Set<String> OPTIONS = Set.of(
+            "port",
+            "store",
+            "url",
+            "data",
+            "payments",
+            "lease",
+            "ttl",
+            "stage-delay",
+            "attempts",
+            "fail-at",
+            "connections");
 
     /** Time between two searches for abandoned requests, and between two for expired keys. */
     private static final Duration EVERY = Duration.ofSeconds(1);

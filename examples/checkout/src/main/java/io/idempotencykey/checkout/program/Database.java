@@ -36,7 +36,7 @@ final class Database implements AutoCloseable {
     /** Maximum wait for a database that is starting, or that a process which is ending still has open. */
     private static final Duration START_PATIENCE = Duration.ofSeconds(5);
 
-    /** The SQL states for a missing table begin with this in all three databases. */
+    /** The SQL states for a missing table begin with this in all of the databases. */
     private static final String NO_TABLE = "42";
 
     /** The pool gives up after its first failure; with zero, it would start without a connection. */
@@ -77,7 +77,8 @@ final class Database implements AutoCloseable {
     static Store<EntityManager> open(Options options, Path data) throws IOException {
         Optional<String> url = serverUrl(options);
         FileDatabase file = new FileDatabase(data);
-        Database database = new Database(url.orElse(file.url()), SERVING_CONNECTIONS, START_PATIENCE);
+        int connections = options.number("connections", SERVING_CONNECTIONS, 1, 1000);
+        Database database = new Database(url.orElse(file.url()), connections, START_PATIENCE);
         try {
             database.createTables();
             if (url.isEmpty()) {
@@ -143,10 +144,10 @@ final class Database implements AutoCloseable {
 
     private static Optional<String> serverUrl(Options options) {
         Optional<String> url = options.value("url");
-        if (url.isPresent() && !url.get().matches("jdbc:(postgresql|mariadb)://.+")) {
+        if (url.isPresent() && !url.get().matches("jdbc:(postgresql|mysql|mariadb)://.+")) {
             // The message leaves out the rest, which may hold a password.
             throw new Options.Refused("--url is '" + url.get().replaceAll("(?<=//|\\?).*", "…")
-                    + "'; allowed: jdbc:postgresql://… or jdbc:mariadb://…");
+                    + "'; allowed: jdbc:postgresql://…, jdbc:mysql://… or jdbc:mariadb://…");
         }
         return url;
     }

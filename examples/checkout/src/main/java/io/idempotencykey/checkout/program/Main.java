@@ -10,7 +10,7 @@ final class Main {
             usage: run demo     [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
                    run serve    [--port 8080|0] [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
                                 [--lease 30s] [--ttl 24h] [--attempts 100] [--stage-delay [STAGE:]0ms]
-                                [--fail-at STAGE:N]
+                                [--fail-at STAGE:N] [--connections 20]
                    run payments [--port 0] [--data DIR]
                    run keys     list [--state quarantined|unfinished] [--store jpa|mongo] [--url U] [--data DIR]
                    run keys     show    VALUE [--scope S]             [--store …] [--url U] [--data DIR]
@@ -18,7 +18,7 @@ final class Main {
                    run keys     discard VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
                    run keys     finish  VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
                                 --body TEXT [--status 200] [--content-type application/json]
-            U is jdbc:postgresql://… or jdbc:mariadb://…;
+            U is jdbc:postgresql://…, jdbc:mysql://… or jdbc:mariadb://…;
             with --store mongo, it is mongodb://HOST:PORT/DATABASE?replicaSet=NAME
             """;
 

@@ -1,0 +1,257 @@
+package io.idempotencykey.chaos;
+
+import io.idempotencykey.chaos.Contents.Charge;
+import io.idempotencykey.chaos.Contents.Key;
+import io.idempotencykey.chaos.Contents.Order;
+import io.idempotencykey.chaos.Contents.Reservation;
+import io.idempotencykey.chaos.Contents.Review;
+import io.idempotencykey.chaos.Sent.Answer;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Compares what clients heard with what the store and the payment provider have, when all has come to its end.
+ *
+ * <p>A request may have been lost in a promotion of a standby that lagged: with it go its key and all that its stages
+ * wrote, and its charge stays. That is excused, and counted, where its key is gone or was created after such a
+ * promotion, and the request was first sent before it; nothing else is.
+ */
+final class Checker {
+    /** What must not be. */
+    enum Kind {
+        /** A client that kept asking has no final answer. */
+        NOT_ANSWERED,
+        /** A key was begun, and is neither finished nor left to a client that was told of an exception. */
+        NOT_ENDED,
+        /** Two final answers to one request differ. */
+        ANSWER_CHANGED,
+        /** A final answer isn't the one that is stored with the key. */
+        ANSWER_NOT_STORED,
+        /** The answer tells of an order or a review, and there is none. */
+        EFFECT_MISSING,
+        /** There are two orders, reviews or winners of one cart. */
+        EFFECT_TWICE,
+        /** There is an order, a review or a reservation without an answer that tells of it. */
+        EFFECT_WITHOUT_ANSWER,
+        /** An order, its answer, its reservation and its charge don't agree. */
+        EFFECTS_DISAGREE,
+        CHARGE_MISSING,
+        CHARGE_TWICE,
+        CHARGE_WITHOUT_ORDER,
+        /** Something is stored that nobody asked for. */
+        NOT_ASKED_FOR,
+        /** A key is stored twice. */
+        KEY_TWICE
+    }
+
+    /** A store's clock as a shop knows it may lag behind by as long as a packet takes at the worst. */
+    private static final Duration CLOCK_MAY_LAG = Duration.ofSeconds(3);
+
+    /** One finding, with all that is known of the request. */
+    record Anomaly(Kind kind, String request, String detail, List<String> history) {}
+
+    /** The findings, and what was lost though it was acknowledged, as asynchronous replication may. */
+    record Result(List<Anomaly> anomalies, List<String> lost) {}
+
+    private final List<Instant> promotions;
+    private final Map<String, List<Key>> keys;
+    private final Map<String, List<Reservation>> reservations;
+    private final Map<String, List<Order>> orders;
+    private final Map<String, List<Review>> reviews;
+    private final Map<String, List<Charge>> charges;
+    private final List<Anomaly> anomalies = new ArrayList<>();
+    private final List<String> lost = new ArrayList<>();
+
+    private Checker(Contents contents, List<Instant> promotions) {
+        this.promotions = promotions;
+        keys = by(contents.keys(), Key::value);
+        reservations = by(contents.reservations(), Reservation::cart);
+        orders = by(contents.orders(), Order::cart);
+        reviews = by(contents.reviews(), Review::text);
+        charges = by(contents.charges(), Charge::cart);
+    }
+
+    /**
+     * Checks a run.
+     *
+     * @param promotions when a standby that may have lagged took over, in order
+     */
+    static Result check(Collection<Sent> sent, Contents contents, List<Instant> promotions) {
+        Checker checker = new Checker(contents, promotions);
+        Map<String, List<Sent>> carts = by(sent, Sent::subject);
+        for (Sent each : sent) {
+            checker.checkAnswers(each);
+        }
+        for (List<Sent> ofOne : carts.values()) {
+            if (ofOne.get(0).isReview()) {
+                checker.checkReview(ofOne.get(0));
+            } else {
+                checker.checkCart(ofOne);
+            }
+        }
+        checker.checkThatAllWasAskedFor(sent, carts.keySet());
+        return new Result(List.copyOf(checker.anomalies), List.copyOf(checker.lost));
+    }
+
+    private void checkAnswers(Sent sent) {
+        List<Key> found = keys.getOrDefault(sent.key(), List.of());
+        if (found.size() > 1) {
+            report(Kind.KEY_TWICE, sent, found.toString());
+        }
+        @Nullable Key key = found.isEmpty() ? null : found.get(0);
+        List<Answer> answers = sent.answers();
+        boolean excused = mayBeLost(sent, key);
+        if (excused && !answers.isEmpty() && !isStored(answers.get(answers.size() - 1), key)) {
+            lost.add(sent.key());
+        } else if (excused && answers.size() > 1) {
+            lost.add(sent.key());
+        }
+        if (answers.isEmpty() && !sent.isLeft()) {
+            report(Kind.NOT_ANSWERED, sent, key == null ? "no key is stored" : "its key is " + key.state());
+        }
+        if (key != null && !key.isFinished() && !(key.state().equals("failed") && answers.isEmpty())) {
+            report(Kind.NOT_ENDED, sent, "its key is " + key.state());
+        }
+        if (answers.size() > 1 && !excused) {
+            report(Kind.ANSWER_CHANGED, sent, answers.toString());
+        }
+        if (!answers.isEmpty() && !isStored(answers.get(answers.size() - 1), key) && !excused) {
+            report(Kind.ANSWER_NOT_STORED, sent, answers + ", and stored is " + key);
+        }
+    }
+
+    private static boolean isStored(Answer answer, @Nullable Key key) {
+        return key != null
+                && key.isFinished()
+                && key.status() == answer.status()
+                && key.body().equals(answer.body());
+    }
+
+    /** Whether the request was sent before a promotion which its key, as it is now, can't have seen. */
+    private boolean mayBeLost(Sent sent, @Nullable Key key) {
+        return promotions.stream()
+                .anyMatch(promotion -> sent.first().isBefore(promotion)
+                        && (key == null || !key.createdAt().plus(CLOCK_MAY_LAG).isBefore(promotion)));
+    }
+
+    private void checkReview(Sent sent) {
+        List<Review> found = reviews.getOrDefault(sent.subject(), List.of());
+        if (found.size() > 1) {
+            report(Kind.EFFECT_TWICE, sent, found.toString());
+        } else if (isDone(sent)) {
+            if (found.isEmpty()) {
+                report(Kind.EFFECT_MISSING, sent, "no review");
+            }
+        } else if (!found.isEmpty()) {
+            report(Kind.EFFECT_WITHOUT_ANSWER, sent, found.toString());
+        }
+    }
+
+    private boolean isDone(Sent sent) {
+        return keys.getOrDefault(sent.key(), List.of()).stream()
+                .anyMatch(key -> key.isFinished() && key.status() == 201);
+    }
+
+    /** Checks a cart, which several requests may want to complete; one of them may win it. */
+    private void checkCart(List<Sent> rivals) {
+        Sent any = rivals.get(0);
+        String cart = any.subject();
+        List<Sent> winners = rivals.stream().filter(this::isDone).toList();
+        List<Order> ordered = orders.getOrDefault(cart, List.of());
+        List<Reservation> reserved = reservations.getOrDefault(cart, List.of());
+        List<Charge> charged = charges.getOrDefault(cart, List.of());
+        boolean excused = rivals.stream()
+                .anyMatch(sent -> mayBeLost(
+                        sent,
+                        keys.getOrDefault(sent.key(), List.of()).stream()
+                                .findFirst()
+                                .orElse(null)));
+        if (winners.size() > 1 || ordered.size() > 1) {
+            report(Kind.EFFECT_TWICE, any, winners.size() + " requests have won the cart, " + ordered);
+            return;
+        }
+        if (charged.size() > 1 && !excused) {
+            report(Kind.CHARGE_TWICE, any, charged.toString());
+        }
+        if (!winners.isEmpty()) {
+            checkWinner(winners.get(0), ordered, reserved, charged);
+            return;
+        }
+        if (!ordered.isEmpty()) {
+            report(Kind.EFFECT_WITHOUT_ANSWER, any, ordered.toString());
+        }
+        boolean unfinished = rivals.stream()
+                .flatMap(sent -> keys.getOrDefault(sent.key(), List.of()).stream())
+                .anyMatch(Key::isInProgress);
+        if (!reserved.isEmpty() && !unfinished) {
+            report(Kind.EFFECT_WITHOUT_ANSWER, any, reserved.toString());
+        }
+        if (!charged.isEmpty() && !unfinished && !excused) {
+            report(Kind.CHARGE_WITHOUT_ORDER, any, charged.toString());
+        }
+    }
+
+    private void checkWinner(Sent winner, List<Order> ordered, List<Reservation> reserved, List<Charge> charged) {
+        if (ordered.isEmpty()) {
+            report(Kind.EFFECT_MISSING, winner, "no order");
+            return;
+        }
+        Order order = ordered.get(0);
+        Key key = keys.getOrDefault(winner.key(), List.of()).get(0);
+        if (!key.body().contains('"' + order.id() + '"')
+                || !key.body().contains('"' + order.payment() + '"')
+                || !reserved.equals(List.of(new Reservation(winner.subject(), key.creation(), order.payment())))) {
+            report(Kind.EFFECTS_DISAGREE, winner, key + ", " + order + ", " + reserved);
+        }
+        if (charged.stream()
+                .noneMatch(charge -> charge.id().equals(order.payment()) && charge.amount() == order.total())) {
+            report(Kind.CHARGE_MISSING, winner, order + ", charges " + charged);
+        }
+    }
+
+    private void checkThatAllWasAskedFor(Collection<Sent> sent, Set<String> subjects) {
+        Set<String> sentKeys = sent.stream().map(Sent::key).collect(Collectors.toSet());
+        nobodyAsked(keys.keySet(), sentKeys, "key");
+        nobodyAsked(reservations.keySet(), subjects, "reservation");
+        nobodyAsked(orders.keySet(), subjects, "order");
+        nobodyAsked(reviews.keySet(), subjects, "review");
+        nobodyAsked(charges.keySet(), subjects, "charge");
+    }
+
+    private void nobodyAsked(Set<String> stored, Set<String> asked, String what) {
+        Set<String> more = new HashSet<>(stored);
+        more.removeAll(asked);
+        for (String each : more) {
+            anomalies.add(new Anomaly(Kind.NOT_ASKED_FOR, each, "a " + what + " that no request asked for", List.of()));
+        }
+    }
+
+    private void report(Kind kind, Sent sent, String detail) {
+        List<String> history = new ArrayList<>(sent.history());
+        keys.getOrDefault(sent.key(), List.of()).forEach(each -> history.add("stored: " + each));
+        if (!sent.isReview()) {
+            reservations.getOrDefault(sent.subject(), List.of()).forEach(each -> history.add("stored: " + each));
+            orders.getOrDefault(sent.subject(), List.of()).forEach(each -> history.add("stored: " + each));
+            charges.getOrDefault(sent.subject(), List.of()).forEach(each -> history.add("charged: " + each));
+        }
+        promotions.forEach(at -> history.add("promotion at " + at));
+        anomalies.add(new Anomaly(kind, sent.key(), detail, history));
+    }
+
+    private static <T> Map<String, List<T>> by(Collection<T> all, Function<T, String> name) {
+        return all.stream()
+                .collect(Collectors.groupingBy(
+                        each -> Objects.requireNonNull(name.apply(each)), LinkedHashMap::new, Collectors.toList()));
+    }
+}

@@ -1,0 +1,262 @@
+package io.idempotencykey.chaos;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+
+/** Makes faults one after another on two threads, one for the shops and one for all else, until it is told to end. */
+final class Faults {
+    private static final int MOST_PAUSE_MILLIS = 1_000;
+    private static final int BUSY_THREADS = 40;
+
+    /** Makes a fault, and undoes it; returns on how many things it had an effect. */
+    @FunctionalInterface
+    interface Action {
+        int make() throws IOException, InterruptedException, SQLException;
+    }
+
+    /** What became of a kind of fault. */
+    static final class Tally {
+        private long made;
+        private long withoutEffect;
+        private long effects;
+        private long refusals;
+        private String problem = "";
+
+        synchronized void made(int effect, long refused) {
+            made++;
+            effects += effect;
+            refusals += refused;
+            if (effect == 0) {
+                withoutEffect++;
+            }
+        }
+
+        synchronized void impossible(String why) {
+            problem = why;
+        }
+
+        synchronized Map<String, Object> toMap(Fault fault) {
+            Map<String, Object> map = new java.util.LinkedHashMap<>();
+            map.put("fault", fault.text());
+            map.put("meaning", fault.description());
+            map.put("made", made);
+            map.put("withoutEffect", withoutEffect);
+            map.put("affected", effects);
+            map.put("affectedWhat", fault.unit());
+            map.put("refusalsMeanwhile", refusals);
+            if (!problem.isEmpty()) {
+                map.put("problem", problem);
+            }
+            return map;
+        }
+    }
+
+    private final Processes processes;
+    private final Path folder;
+    private final Clients clients;
+    private final Map<Fault, Tally> tallies = Collections.synchronizedMap(new EnumMap<>(Fault.class));
+    private final Map<Fault, Action> ofShops = new EnumMap<>(Fault.class);
+    private final Map<Fault, Action> ofAllElse = new EnumMap<>(Fault.class);
+    private final List<Thread> threads = new ArrayList<>();
+    private final Random shopRandom;
+    private final Random otherRandom;
+    private volatile boolean ending;
+
+    Faults(Processes processes, Path folder, Clients clients, long seed) {
+        this.processes = processes;
+        this.folder = folder;
+        this.clients = clients;
+        shopRandom = new Random(seed);
+        otherRandom = new Random(seed + 1);
+    }
+
+    void addShops(Shops shops) {
+        ofShops.put(Fault.KILL, () -> {
+            boolean served = shops.any(shopRandom).kill();
+            Thread.sleep(500 + shopRandom.nextInt(2_000));
+            return served ? 1 : 0;
+        });
+        ofShops.put(
+                Fault.STOP,
+                () -> shops.any(shopRandom).pause(Shops.LEASE_MILLIS * 3 / 2 + shopRandom.nextInt(2_500)) ? 1 : 0);
+        ofShops.put(Fault.BUSY, () -> {
+            Processes.Child busy = processes.start(
+                    folder.resolve("busy.log"), Processes.java(Busy.class.getName(), "" + BUSY_THREADS));
+            try {
+                String unused = busy.firstLine();
+                Thread.sleep(2_000 + shopRandom.nextInt(3_000));
+            } finally {
+                busy.kill();
+            }
+            return BUSY_THREADS;
+        });
+    }
+
+    void addProxy(FaultProxy proxy) {
+        ofAllElse.put(Fault.CUT, () -> proxy.cutHalf(otherRandom));
+        ofAllElse.put(Fault.HALF_OPEN, () -> proxy.swallowHalf(otherRandom));
+        ofAllElse.put(Fault.LOST, () -> proxy.loseCommits(1 + otherRandom.nextInt(5), 1_500));
+        ofAllElse.put(Fault.LATE, () -> proxy.delayCommits(1 + otherRandom.nextInt(5), 1_500));
+        ofAllElse.put(Fault.LATENCY, () -> proxy.slowDown(100, 1_000 + otherRandom.nextInt(2_000)));
+        ofAllElse.put(Fault.POOL, () -> proxy.slowDown(3_000, 3_000));
+    }
+
+    void addServer(Store store) {
+        ofAllElse.put(Fault.SERVER, () -> {
+            store.kill();
+            Thread.sleep(otherRandom.nextInt(1_000));
+            store.start();
+            return 1;
+        });
+    }
+
+    void addStore(Store store) {
+        ofAllElse.put(Fault.BACKEND, () -> store.endConnections(otherRandom));
+        ofAllElse.put(Fault.READ_ONLY, () -> {
+            store.setReadOnly(true);
+            try {
+                Thread.sleep(500 + otherRandom.nextInt(2_000));
+            } finally {
+                writeAgain(store);
+            }
+            return 1;
+        });
+    }
+
+    private static void writeAgain(Store store) throws InterruptedException, SQLException {
+        for (int tries = 1; ; tries++) {
+            try {
+                store.setReadOnly(false);
+                return;
+            } catch (SQLException | RuntimeException e) {
+                if (tries == 20) {
+                    throw e;
+                }
+                Thread.sleep(500);
+            }
+        }
+    }
+
+    void addDisk(Disk disk, Store store) {
+        ofAllElse.put(Fault.DISK, () -> {
+            disk.fill();
+            try {
+                Thread.sleep(1_000 + otherRandom.nextInt(2_000));
+            } finally {
+                disk.empty();
+            }
+            mend(store);
+            return 1;
+        });
+    }
+
+    /** Starts a server again that has ended, or that hangs. */
+    static void mend(Store store) throws IOException, InterruptedException, SQLException {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
+        while (!store.answers()) {
+            if (System.nanoTime() > end) {
+                store.kill();
+                store.start();
+                return;
+            }
+            Thread.sleep(100);
+        }
+    }
+
+    void add(Fault fault, Action action) {
+        ofAllElse.put(fault, action);
+    }
+
+    /** Says of a fault that it can't be made here. */
+    void impossible(Fault fault, String why) {
+        ofAllElse.remove(fault);
+        tally(fault).impossible(why);
+        System.out.println("  " + fault.text() + " can't be made here: " + why);
+    }
+
+    Random random() {
+        return otherRandom;
+    }
+
+    private Tally tally(Fault fault) {
+        return tallies.computeIfAbsent(fault, none -> new Tally());
+    }
+
+    /** Begins with the faults that are wanted. */
+    void begin(Set<Fault> wanted) {
+        begin(ofShops, wanted, shopRandom);
+        begin(ofAllElse, wanted, otherRandom);
+    }
+
+    private void begin(Map<Fault, Action> actions, Set<Fault> wanted, Random random) {
+        actions.keySet().retainAll(wanted);
+        if (!actions.isEmpty()) {
+            Thread thread = new Thread(() -> run(actions, random), "faults");
+            thread.setDaemon(true);
+            threads.add(thread);
+            thread.start();
+        }
+    }
+
+    /** Makes all of them in one order, then in another. */
+    private void run(Map<Fault, Action> actions, Random random) {
+        List<Fault> order = new ArrayList<>(actions.keySet());
+        try {
+            while (true) {
+                Collections.shuffle(order, random);
+                for (Fault fault : order) {
+                    Thread.sleep(random.nextInt(MOST_PAUSE_MILLIS));
+                    if (ending) {
+                        return;
+                    }
+                    make(fault, actions.get(fault));
+                }
+            }
+        } catch (InterruptedException e) {
+            // It is over.
+        }
+    }
+
+    private void make(Fault fault, @org.jspecify.annotations.Nullable Action action) throws InterruptedException {
+        long before = clients.refusals();
+        int effect = 0;
+        try {
+            if (action != null) {
+                effect = action.make();
+            }
+        } catch (IOException | SQLException | RuntimeException e) {
+            tally(fault).impossible("failed once or more: " + e);
+        }
+        tally(fault).made(effect, clients.refusals() - before);
+    }
+
+    /** Ends with the faults that are being made, which are undone. */
+    void end() throws IOException, InterruptedException {
+        ending = true;
+        for (Thread thread : threads) {
+            thread.join(TimeUnit.MINUTES.toMillis(3));
+            if (thread.isAlive()) {
+                throw new IOException("a fault isn't undone after three minutes");
+            }
+        }
+    }
+
+    List<Map<String, Object>> toList() {
+        List<Map<String, Object>> list = new ArrayList<>();
+        for (Fault fault : Fault.values()) {
+            if (tallies.containsKey(fault)) {
+                list.add(tally(fault).toMap(fault));
+            }
+        }
+        return list;
+    }
+}
