@@ -29,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  * Some want a cart that another client wants, too, and some go away after they have sent a request once.
  */
 final class Clients {
-    private static final int COUNT = 12;
+    private static final int COUNT = 24;
     private static final int MOST_PAUSE_MILLIS = 100;
     private static final long PATIENCE_MILLIS = 8_000;
     private static final String ONE_MUG =

@@ -30,5 +30,6 @@ record Contents(
 
     record Review(String id, String text) {}
 
-    record Charge(String id, String cart, long amount) {}
+    /** {@code key} is the one that the provider charged once for. */
+    record Charge(String id, String key, String cart, long amount) {}
 }

@@ -14,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 
 /** Makes faults one after another on two threads, one for the shops and one for all else, until it is told to end. */
 final class Faults {
-    private static final int MOST_PAUSE_MILLIS = 1_000;
+    private static final int MOST_PAUSE_MILLIS = 1_500;
     private static final int BUSY_THREADS = 40;
 
     /** Makes a fault, and undoes it; returns on how many things it had an effect. */

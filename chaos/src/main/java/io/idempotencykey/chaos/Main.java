@@ -51,7 +51,7 @@ final class Main {
             }
         }
         Report report = Report.of(plan, begun, outcomes, failures);
-        System.out.println(report.text());
+        System.out.println(report.text(false));
         if (plan.report().isPresent()) {
             report.write(plan.report().get());
         }

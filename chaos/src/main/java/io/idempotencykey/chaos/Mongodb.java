@@ -114,7 +114,7 @@ final class Mongodb implements Store {
                 "--url",
                 "mongodb://127.0.0.1:" + through + "/" + database + "?directConnection=true&appName=" + SHOP
                         + "&maxPoolSize=" + connections
-                        + "&waitQueueTimeoutMS=1000&connectTimeoutMS=2000&socketTimeoutMS=5000"
+                        + "&waitQueueTimeoutMS=1000&connectTimeoutMS=2000&socketTimeoutMS=3000"
                         + "&serverSelectionTimeoutMS=2000");
     }
 

@@ -91,7 +91,7 @@ final class Mysql implements Store {
 
     @Override
     public List<String> options(int through, int connections) {
-        return List.of("--connections", "" + connections, "--url", url(through, "shop", "shop", 5_000));
+        return List.of("--connections", "" + connections, "--url", url(through, "shop", "shop", 3_000));
     }
 
     @Override

@@ -44,6 +44,7 @@ final class Postgresql implements Store {
     private final List<Node> standby = new ArrayList<>();
     private final List<Instant> promotions = Collections.synchronizedList(new ArrayList<>());
     private volatile Node primary;
+    private boolean begun;
 
     /** A server and its data. */
     private final class Node {
@@ -82,6 +83,10 @@ final class Postgresql implements Store {
         private String lastLines() throws IOException {
             List<String> lines = Files.readAllLines(folder.resolve("postgresql.log"));
             return String.join("\n", lines.subList(Math.max(0, lines.size() - 5), lines.size()));
+        }
+
+        boolean runs() {
+            return server != null && server.isAlive();
         }
 
         boolean answers() {
@@ -174,20 +179,22 @@ final class Postgresql implements Store {
 
     @Override
     public void start() throws IOException, InterruptedException, SQLException {
-        boolean isNew = !Files.exists(primary.data.resolve("begun"));
+        boolean isNew = !begun;
         if (isNew) {
             attachStandby();
         }
         startPrimary();
-        if (isNew) {
-            for (Node node : standby) {
+        for (Node node : standby) {
+            if (!node.runs()) {
                 node.start();
             }
+        }
+        if (isNew) {
+            begun = true;
             try (Connection connection = primary.connect("postgres");
                     Statement statement = connection.createStatement()) {
                 statement.execute("create database shop");
             }
-            Files.createFile(primary.data.resolve("begun"));
         }
     }
 
@@ -286,7 +293,7 @@ final class Postgresql implements Store {
 
     @Override
     public boolean answers() {
-        return primary.answers();
+        return primary.answers() && standby.stream().allMatch(Node::runs);
     }
 
     @Override
@@ -308,7 +315,7 @@ final class Postgresql implements Store {
                 "" + connections,
                 "--url",
                 "jdbc:postgresql://127.0.0.1:" + port
-                        + "/shop?user=postgres&prepareThreshold=0&connectTimeout=2&socketTimeout=5");
+                        + "/shop?user=postgres&prepareThreshold=0&connectTimeout=2&socketTimeout=3");
     }
 
     @Override

@@ -28,14 +28,17 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
         return scenarios.stream().mapToLong(each -> each.anomalies().size()).sum();
     }
 
+    private static final int MOST_SHOWN = 10;
+
     /** Writes {@code report.json} and {@code report.md}. */
     void write(Path folder) throws IOException {
         Files.createDirectories(folder);
         Files.writeString(folder.resolve("report.json"), JSON.writeValueAsString(this) + "\n");
-        Files.writeString(folder.resolve("report.md"), text());
+        Files.writeString(folder.resolve("report.md"), text(true));
     }
 
-    String text() {
+    /** The report to be read; in full, with the histories of the first anomalies of each scenario. */
+    String text(boolean full) {
         StringBuilder text = new StringBuilder();
         text.append("Begun at ").append(begun).append(", ").append(minutes).append(" minutes on ");
         text.append(processors).append(" processors, seed ").append(seed).append(".\n\n");
@@ -56,12 +59,12 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
             text.append("\n**Couldn't be run:** ").append(failure).append('\n');
         }
         for (Outcome each : scenarios) {
-            describe(each, text);
+            describe(each, full, text);
         }
         return text.toString();
     }
 
-    private static void describe(Outcome outcome, StringBuilder text) {
+    private static void describe(Outcome outcome, boolean full, StringBuilder text) {
         text.append("\n## ").append(outcome.scenario()).append("\n\n");
         text.append("| fault | made | without effect | affected | refusals meanwhile |\n|---|---|---|---|---|\n");
         for (Map<String, Object> fault : outcome.faults()) {
@@ -87,11 +90,15 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
                         .append(" | ")
                         .append(count)
                         .append(" |\n"));
-        for (Checker.Anomaly anomaly : outcome.anomalies()) {
+        for (Checker.Anomaly anomaly : outcome.anomalies()
+                .subList(0, Math.min(MOST_SHOWN, outcome.anomalies().size()))) {
             text.append("\n**").append(anomaly.kind()).append("** ").append(anomaly.request());
-            text.append(": ").append(anomaly.detail()).append("\n\n```\n");
-            anomaly.history().forEach(line -> text.append(line).append('\n'));
-            text.append("```\n");
+            text.append(": ").append(anomaly.detail()).append('\n');
+            if (full) {
+                text.append("\n```\n");
+                anomaly.history().forEach(line -> text.append(line).append('\n'));
+                text.append("```\n");
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ final class Run {
     private static final int ASKED_AGAIN = 300;
 
     private static final Pattern CHARGE =
-            Pattern.compile("\"id\":\"([^\"]+)\",\"key\":\"[^\"]+\",\"cart\":\"([^\"]+)\",\"amount\":([0-9]+)");
+            Pattern.compile("\"id\":\"([^\"]+)\",\"key\":\"([^\"]+)\",\"cart\":\"([^\"]+)\",\"amount\":([0-9]+)");
 
     private final Scenario scenario;
     private final Set<Fault> wanted;
@@ -186,7 +186,8 @@ final class Run {
         List<Contents.Charge> charges = new ArrayList<>();
         Matcher line = CHARGE.matcher(Files.readString(folder.resolve("payments.journal")));
         while (line.find()) {
-            charges.add(new Contents.Charge(line.group(1), line.group(2), Long.parseLong(line.group(3))));
+            charges.add(
+                    new Contents.Charge(line.group(1), line.group(2), line.group(3), Long.parseLong(line.group(4))));
         }
         return new Contents(stored.keys(), stored.reservations(), stored.orders(), stored.reviews(), charges);
     }
