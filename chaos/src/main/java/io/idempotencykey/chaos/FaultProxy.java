@@ -84,26 +84,24 @@ final class FaultProxy implements AutoCloseable {
         return chosen;
     }
 
-    /** The answers to the next commits are lost; returns how many were within the time. */
-    int loseCommits(int count, long millis) throws InterruptedException {
-        return trap(toLose, lost, count, millis);
+    /** The answers to the next commits are lost. */
+    void loseNext(int commits) {
+        toLose.set(commits);
     }
 
-    /** The next commits arrive when their connections have been cut; returns how many were cut within the time. */
-    int delayCommits(int count, long millis) throws InterruptedException {
-        return trap(toDelay, late, count, millis);
+    /** How many answers to commits were lost. */
+    int lost() {
+        return lost.get();
     }
 
-    private static int trap(AtomicInteger trap, AtomicInteger sprung, int count, long millis)
-            throws InterruptedException {
-        int before = sprung.get();
-        trap.set(count);
-        long end = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
-        while (sprung.get() - before < count && System.nanoTime() < end) {
-            Thread.sleep(5);
-        }
-        trap.set(0);
-        return sprung.get() - before;
+    /** The next commits arrive when their connections have been cut. */
+    void delayNext(int commits) {
+        toDelay.set(commits);
+    }
+
+    /** How many commits' connections were cut before they arrived. */
+    int late() {
+        return late.get();
     }
 
     /** Slows each packet down by up to so many milliseconds, for a while; returns how many packets were. */

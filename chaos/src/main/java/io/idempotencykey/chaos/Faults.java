@@ -11,10 +11,16 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntConsumer;
+import java.util.function.IntSupplier;
 
 /** Makes faults one after another on two threads, one for the shops and one for all else, until it is told to end. */
 final class Faults {
-    private static final int MOST_PAUSE_MILLIS = 1_500;
+    private static final int MOST_PAUSE_MILLIS = 1_000;
+    /** Shops take some time until they serve again. */
+    private static final int MOST_PAUSE_MILLIS_OF_SHOPS = 5_000;
+
+    private static final int MOST_TRAPPED_MILLIS = 1_500;
     private static final int BUSY_THREADS = 40;
 
     /** Makes a fault, and undoes it; returns on how many things it had an effect. */
@@ -82,7 +88,6 @@ final class Faults {
     void addShops(Shops shops) {
         ofShops.put(Fault.KILL, () -> {
             boolean served = shops.any(shopRandom).kill();
-            Thread.sleep(500 + shopRandom.nextInt(2_000));
             return served ? 1 : 0;
         });
         ofShops.put(
@@ -104,10 +109,23 @@ final class Faults {
     void addProxy(FaultProxy proxy) {
         ofAllElse.put(Fault.CUT, () -> proxy.cutHalf(otherRandom));
         ofAllElse.put(Fault.HALF_OPEN, () -> proxy.swallowHalf(otherRandom));
-        ofAllElse.put(Fault.LOST, () -> proxy.loseCommits(1 + otherRandom.nextInt(5), 1_500));
-        ofAllElse.put(Fault.LATE, () -> proxy.delayCommits(1 + otherRandom.nextInt(5), 1_500));
+        ofAllElse.put(Fault.LOST, () -> trap(proxy::loseNext, proxy::lost));
+        ofAllElse.put(Fault.LATE, () -> trap(proxy::delayNext, proxy::late));
         ofAllElse.put(Fault.LATENCY, () -> proxy.slowDown(100, 1_000 + otherRandom.nextInt(2_000)));
         ofAllElse.put(Fault.POOL, () -> proxy.slowDown(3_000, 3_000));
+    }
+
+    /** Sets some traps, waits for a while, and returns how many were sprung. */
+    private int trap(IntConsumer set, IntSupplier sprung) throws InterruptedException {
+        int count = 1 + otherRandom.nextInt(5);
+        int before = sprung.getAsInt();
+        long end = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(MOST_TRAPPED_MILLIS);
+        set.accept(count);
+        while (sprung.getAsInt() - before < count && System.nanoTime() < end) {
+            Thread.sleep(5);
+        }
+        set.accept(0);
+        return sprung.getAsInt() - before;
     }
 
     void addServer(Store store) {
@@ -193,28 +211,33 @@ final class Faults {
 
     /** Begins with the faults that are wanted. */
     void begin(Set<Fault> wanted) {
-        begin(ofShops, wanted, shopRandom);
-        begin(ofAllElse, wanted, otherRandom);
+        begin(ofShops, wanted, shopRandom, MOST_PAUSE_MILLIS_OF_SHOPS);
+        begin(ofAllElse, wanted, otherRandom, MOST_PAUSE_MILLIS);
     }
 
-    private void begin(Map<Fault, Action> actions, Set<Fault> wanted, Random random) {
+    private void begin(Map<Fault, Action> actions, Set<Fault> wanted, Random random, int mostPause) {
         actions.keySet().retainAll(wanted);
         if (!actions.isEmpty()) {
-            Thread thread = new Thread(() -> run(actions, random), "faults");
+            Thread thread = new Thread(() -> run(actions, random, mostPause), "faults");
             thread.setDaemon(true);
             threads.add(thread);
             thread.start();
         }
     }
 
-    /** Makes all of them in one order, then in another. */
-    private void run(Map<Fault, Action> actions, Random random) {
+    /** Makes all of them in one order, then in another; what only this scenario has comes early. */
+    private void run(Map<Fault, Action> actions, Random random, int mostPause) {
         List<Fault> order = new ArrayList<>(actions.keySet());
         try {
             while (true) {
                 Collections.shuffle(order, random);
+                for (Fault own : List.of(Fault.POOLER, Fault.PROMOTION)) {
+                    if (order.remove(own)) {
+                        order.add(Math.min(2, order.size()), own);
+                    }
+                }
                 for (Fault fault : order) {
-                    Thread.sleep(random.nextInt(MOST_PAUSE_MILLIS));
+                    Thread.sleep(random.nextInt(mostPause));
                     if (ending) {
                         return;
                     }

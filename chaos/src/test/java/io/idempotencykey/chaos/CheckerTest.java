@@ -1,0 +1,325 @@
+package io.idempotencykey.chaos;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.chaos.Checker.Anomaly;
+import io.idempotencykey.chaos.Checker.Kind;
+import io.idempotencykey.chaos.Contents.Charge;
+import io.idempotencykey.chaos.Contents.Key;
+import io.idempotencykey.chaos.Contents.Order;
+import io.idempotencykey.chaos.Contents.Reservation;
+import io.idempotencykey.chaos.Contents.Review;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import org.junit.jupiter.api.Test;
+
+/** A history in which all is right has no anomaly, and each kind of anomaly is found in one that has it. */
+class CheckerTest {
+    private static final String BODY = "{\"order\":\"o-1\",\"payment\":\"ch-1\"}";
+
+    private final Sent completion = Sent.completion("cart-1", "{}", false);
+    private final Sent left = Sent.completion("cart-2", "{}", true);
+    private final Sent review = Sent.review("mug", "review-1", "{}");
+    private final List<Sent> sent = new ArrayList<>(List.of(completion, left, review));
+    private final String creation = UUID.randomUUID().toString();
+    private final List<Key> keys = new ArrayList<>(
+            List.of(finished(completion, creation, 201, BODY), finished(review, newCreation(), 201, "{}")));
+    private final List<Reservation> reservations =
+            new ArrayList<>(List.of(new Reservation("cart-1", creation, "ch-1")));
+    private final List<Order> orders = new ArrayList<>(List.of(new Order("o-1", "cart-1", 1500, "ch-1")));
+    private final List<Review> reviews = new ArrayList<>(List.of(new Review("r-1", "review-1")));
+    private final List<Charge> charges = new ArrayList<>(List.of(charge("ch-1", creation, "cart-1")));
+    private final List<Instant> promotions = new ArrayList<>();
+
+    CheckerTest() {
+        completion.answered(answer(201, BODY));
+        review.answered(answer(201, "{}"));
+    }
+
+    private static Charge charge(String id, String creation, String cart) {
+        return new Charge(id, Checker.derivedKey(creation), cart, 1500);
+    }
+
+    private static Sent.Answer answer(int status, String body) {
+        return new Sent.Answer(status, "application/json", body, Instant.now());
+    }
+
+    private static String newCreation() {
+        return UUID.randomUUID().toString();
+    }
+
+    private static Key finished(Sent sent, String creation, int status, String body) {
+        return new Key(sent.key(), creation, "finished", Instant.now(), status, body);
+    }
+
+    private static Key unfinished(Sent sent, String state) {
+        return new Key(sent.key(), newCreation(), state, Instant.now(), 0, "");
+    }
+
+    private Checker.Result check() {
+        return Checker.check(sent, new Contents(keys, reservations, orders, reviews, charges), promotions);
+    }
+
+    private void assertFound(Kind... kinds) {
+        assertThat(check().anomalies()).extracting(Anomaly::kind).containsExactlyInAnyOrder(kinds);
+    }
+
+    @Test
+    void whereAllIsRightNothingIsFound() {
+        completion.answered(answer(201, BODY));
+
+        assertFound();
+        assertThat(check().lost()).isEmpty();
+    }
+
+    @Test
+    void aRequestWithoutAnAnswerIsFoundWithItsHistory() {
+        Sent waiting = Sent.completion("cart-3", "{}", false);
+        sent.add(waiting);
+        waiting.happened("503");
+
+        assertFound(Kind.NOT_ANSWERED);
+        assertThat(check().anomalies().get(0).history()).contains("503");
+    }
+
+    @Test
+    void aKeyThatIsStillLockedIsFound() {
+        keys.add(unfinished(left, "locked"));
+
+        assertFound(Kind.NOT_ENDED);
+    }
+
+    @Test
+    void aQuarantinedKeyIsFound() {
+        keys.add(unfinished(left, "quarantined"));
+
+        assertFound(Kind.NOT_ENDED);
+    }
+
+    @Test
+    void aKeyThatIsLeftToAClientThatHasGoneIsNoFinding() {
+        keys.add(unfinished(left, "failed"));
+
+        assertFound();
+    }
+
+    @Test
+    void anotherAnswerIsFound() {
+        completion.answered(answer(402, "declined"));
+        completion.answered(answer(201, BODY));
+
+        assertFound(Kind.ANSWER_CHANGED);
+    }
+
+    @Test
+    void anAnswerThatIsNotStoredIsFound() {
+        review.answered(answer(422, "mismatch"));
+
+        assertFound(Kind.ANSWER_CHANGED, Kind.ANSWER_NOT_STORED);
+    }
+
+    @Test
+    void anAnswerWithoutAKeyIsFound() {
+        keys.remove(1);
+        reviews.clear();
+
+        assertFound(Kind.ANSWER_NOT_STORED);
+    }
+
+    @Test
+    void aLostOrderIsFound() {
+        orders.clear();
+
+        assertFound(Kind.EFFECT_MISSING);
+    }
+
+    @Test
+    void aLostReviewIsFound() {
+        reviews.clear();
+
+        assertFound(Kind.EFFECT_MISSING);
+    }
+
+    @Test
+    void aSecondOrderIsFound() {
+        orders.add(new Order("o-2", "cart-1", 1500, "ch-1"));
+
+        assertFound(Kind.EFFECT_TWICE);
+    }
+
+    @Test
+    void aSecondReviewIsFound() {
+        reviews.add(new Review("r-2", "review-1"));
+
+        assertFound(Kind.EFFECT_TWICE);
+    }
+
+    @Test
+    void twoRequestsThatWinOneCartAreFound() {
+        Sent rival = Sent.completion("cart-1", "{}", false);
+        sent.add(rival);
+        rival.answered(answer(201, BODY));
+        keys.add(finished(rival, newCreation(), 201, BODY));
+
+        assertFound(Kind.EFFECT_TWICE);
+    }
+
+    @Test
+    void aRivalThatIsRefusedIsNoFinding() {
+        Sent rival = Sent.completion("cart-1", "{}", false);
+        sent.add(rival);
+        rival.answered(answer(409, "taken"));
+        keys.add(finished(rival, newCreation(), 409, "taken"));
+
+        assertFound();
+    }
+
+    @Test
+    void anOrderWithoutAKeyIsFound() {
+        orders.add(new Order("o-2", "cart-2", 1500, "ch-2"));
+
+        assertFound(Kind.EFFECT_WITHOUT_ANSWER);
+    }
+
+    @Test
+    void aReviewThatWasRefusedIsFoundWhereItIsThere() {
+        keys.set(1, finished(review, newCreation(), 404, "{}"));
+        review.answered(answer(404, "{}"));
+
+        assertThat(check().anomalies()).extracting(Anomaly::kind).contains(Kind.EFFECT_WITHOUT_ANSWER);
+    }
+
+    @Test
+    void aReservationOfNobodyIsFound() {
+        reservations.add(new Reservation("cart-2", newCreation(), null));
+
+        assertFound(Kind.EFFECT_WITHOUT_ANSWER);
+    }
+
+    @Test
+    void anOrderOfAnotherPaymentThanItsReservationIsFound() {
+        reservations.set(0, new Reservation("cart-1", creation, null));
+
+        assertFound(Kind.EFFECTS_DISAGREE);
+    }
+
+    @Test
+    void anAnswerThatTellsOfAnotherOrderIsFound() {
+        orders.set(0, new Order("o-9", "cart-1", 1500, "ch-1"));
+
+        assertFound(Kind.EFFECTS_DISAGREE);
+    }
+
+    @Test
+    void aChargeThatIsMissingIsFound() {
+        charges.clear();
+
+        assertFound(Kind.CHARGE_MISSING);
+    }
+
+    @Test
+    void aChargeWithAnotherKeyIsFound() {
+        charges.set(0, charge("ch-1", newCreation(), "cart-1"));
+
+        assertFound(Kind.CHARGE_MISSING);
+    }
+
+    @Test
+    void aSecondChargeIsFound() {
+        charges.add(charge("ch-2", newCreation(), "cart-1"));
+
+        assertFound(Kind.CHARGE_TWICE);
+    }
+
+    @Test
+    void aChargeWithoutAnOrderIsFound() {
+        charges.add(charge("ch-2", newCreation(), "cart-2"));
+
+        assertFound(Kind.CHARGE_WITHOUT_ORDER);
+    }
+
+    @Test
+    void whatNobodyAskedForIsFound() {
+        keys.add(unfinished(Sent.completion("cart-9", "{}", false), "finished"));
+        orders.add(new Order("o-9", "cart-9", 1500, "ch-9"));
+        reviews.add(new Review("r-9", "review-9"));
+        charges.add(charge("ch-9", newCreation(), "cart-9"));
+        reservations.add(new Reservation("cart-9", newCreation(), null));
+
+        assertFound(Kind.NOT_ASKED_FOR, Kind.NOT_ASKED_FOR, Kind.NOT_ASKED_FOR, Kind.NOT_ASKED_FOR, Kind.NOT_ASKED_FOR);
+    }
+
+    @Test
+    void aKeyThatIsThereTwiceIsFound() {
+        keys.add(keys.get(1));
+
+        assertFound(Kind.KEY_TWICE);
+    }
+
+    /** All that the cart's request had stored is gone with the primary, and its charge is not. */
+    private void loseTheCompletion() {
+        promotions.add(Instant.now());
+        keys.remove(0);
+        orders.clear();
+        reservations.clear();
+    }
+
+    @Test
+    void whatWasLostWithAPrimaryIsCountedAndNoFinding() {
+        loseTheCompletion();
+
+        assertFound();
+        assertThat(check().lost()).containsExactly(completion.key());
+    }
+
+    @Test
+    void whatWasLostWithoutAPromotionIsFound() {
+        loseTheCompletion();
+        promotions.clear();
+
+        assertFound(Kind.ANSWER_NOT_STORED, Kind.CHARGE_WITHOUT_ORDER);
+    }
+
+    @Test
+    void aKeyThatIsLostWithoutItsOrderIsFound() {
+        promotions.add(Instant.now());
+        keys.remove(0);
+
+        assertThat(check().anomalies()).extracting(Anomaly::kind).contains(Kind.EFFECT_WITHOUT_ANSWER);
+    }
+
+    @Test
+    void anOrderThatIsLostWithoutItsKeyIsFound() {
+        promotions.add(Instant.now());
+        orders.clear();
+
+        assertFound(Kind.EFFECT_MISSING);
+    }
+
+    @Test
+    void aRequestThatRanAnewAfterAPromotionIsCountedAndNoFinding() {
+        loseTheCompletion();
+        String again = newCreation();
+        String body = BODY.replace("o-1", "o-2").replace("ch-1", "ch-2");
+        keys.add(finished(completion, again, 201, body));
+        completion.answered(answer(201, body));
+        orders.add(new Order("o-2", "cart-1", 1500, "ch-2"));
+        reservations.add(new Reservation("cart-1", again, "ch-2"));
+        charges.add(charge("ch-2", again, "cart-1"));
+
+        assertFound();
+        assertThat(check().lost()).containsExactly(completion.key());
+    }
+
+    @Test
+    void anAnswerThatChangesThoughItsKeyIsOlderThanThePromotionIsFound() {
+        keys.set(0, new Key(completion.key(), creation, "finished", Instant.EPOCH, 201, BODY));
+        promotions.add(Instant.now());
+        completion.answered(answer(402, "declined"));
+        completion.answered(answer(201, BODY));
+
+        assertFound(Kind.ANSWER_CHANGED);
+    }
+}
