@@ -164,16 +164,7 @@ final class Processes implements AutoCloseable {
 
     /** The command that runs a script of the repository's folder {@code tools}. */
     static List<String> tool(String name) throws IOException {
-        Path program;
-        try {
-            program = Path.of(Processes.class
-                    .getProtectionDomain()
-                    .getCodeSource()
-                    .getLocation()
-                    .toURI());
-        } catch (URISyntaxException e) {
-            throw new IOException(e);
-        }
+        Path program = program();
         for (Path above = program; above != null; above = above.getParent()) {
             Path tool = above.resolve("tools").resolve(name);
             if (Files.exists(tool)) {
@@ -181,6 +172,19 @@ final class Processes implements AutoCloseable {
             }
         }
         throw new IOException("tools/" + name + " isn't in a folder above " + program);
+    }
+
+    /** The jar, or the folder, that this class is in. */
+    static Path program() throws IOException {
+        try {
+            return Path.of(Processes.class
+                    .getProtectionDomain()
+                    .getCodeSource()
+                    .getLocation()
+                    .toURI());
+        } catch (URISyntaxException e) {
+            throw new IOException(e);
+        }
     }
 
     /** A program of this class path. */

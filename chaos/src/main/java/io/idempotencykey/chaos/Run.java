@@ -56,6 +56,7 @@ final class Run {
     static Outcome of(Scenario scenario, Set<Fault> wanted, long seed, Duration share, Optional<Path> logs)
             throws IOException, InterruptedException, SQLException {
         try (Processes processes = new Processes()) {
+            Shops.prepare(processes);
             Run run = new Run(scenario, wanted, seed, processes);
             try (Store store = run.open()) {
                 return run.run(store, share);
