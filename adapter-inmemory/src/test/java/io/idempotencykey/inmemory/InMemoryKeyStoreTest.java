@@ -133,6 +133,33 @@ class InMemoryKeyStoreTest {
     }
 
     @Test
+    void aTransientFailureIsToldAsARollbackThatPasses() {
+        HeldKey held = claim("a");
+        StoreFailure passes = new StoreFailure(StoreFailure.Kind.TRANSIENT, "passes", null);
+
+        StageCommit end =
+                store.commitStage(store.find(held.id()).orElseThrow(), Isolation.SERIALIZABLE, LEASE, transaction -> {
+                    throw passes;
+                });
+
+        assertThat(end).isEqualTo(StageCommit.transientlyRolledBack(passes));
+    }
+
+    @Test
+    void aRollbackHookThatFailsOnAStaleStageIsTold() {
+        HeldKey stale = claim("a");
+        service().renew(stale);
+        AssertionError failed = new AssertionError("of the hook");
+        hooks.onRollback = () -> {
+            throw failed;
+        };
+
+        assertThatExceptionOfType(AssertionError.class)
+                .isThrownBy(() -> service().workStage(stale, stage -> StageOutcome.respond(DONE)))
+                .isSameAs(failed);
+    }
+
+    @Test
     void theHandleOfAStaleStageIsRolledBack() {
         HeldKey stale = claim("a");
         service().renew(stale);

@@ -56,10 +56,6 @@ final class Engine<T> {
         return settings;
     }
 
-    StoreAccess<T> access() {
-        return access;
-    }
-
     /** The access of whoever settles what a stage has left, which an interrupted thread does like any other one. */
     StoreAccess<T> settling() {
         return settling;

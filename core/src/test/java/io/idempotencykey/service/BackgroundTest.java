@@ -378,4 +378,31 @@ class BackgroundTest {
         assertThatIllegalArgumentException().isThrownBy(() -> builder.abandonedAfter(Duration.ofMillis(-1)));
         assertThatIllegalArgumentException().isThrownBy(() -> builder.unknownAfter(Duration.ZERO));
     }
+
+    @Test
+    void onceItIsStoppedNoFurtherBatchIsReaped() {
+        AtomicInteger batches = new AtomicInteger();
+        CountDownLatch begun = new CountDownLatch(1);
+        CompletableFuture<Background> stopping = new CompletableFuture<>();
+        MapKeyStore full = new MapKeyStore() {
+            @Override
+            public int deleteExpired(Instant at, int limit) {
+                batches.incrementAndGet();
+                begun.countDown();
+                Background background = stopping.join();
+                while (background.isRunning()) {
+                    Thread.onSpinWait();
+                }
+                return limit;
+            }
+        };
+
+        Background background =
+                IdempotencyKeyService.builder(full).build().background().start();
+        Threads.await(begun);
+        stopping.complete(background);
+
+        assertThat(background.stop(LONG)).isTrue();
+        assertThat(batches).hasValue(1);
+    }
 }

@@ -18,10 +18,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Carts.OutOfStock;
 import java.time.Duration;
@@ -447,6 +449,115 @@ class CompleterTest {
                 .containsExactly(2, 2, 1, 0);
     }
 
+    /** A scope's share is two of eleven. */
+    @Test
+    void aRunTakesNoMoreThanItsBatchThoughItsSharesDoNotAddUpToIt() {
+        World world = new World();
+        abandoned(world, 13);
+        Completer<List<String>> completer = Completer.builder(world.service)
+                .operation(responding(world))
+                .batchSize(11)
+                .build();
+
+        assertThat(List.of(completer.runOnce(), completer.runOnce())).containsExactly(11, 2);
+    }
+
+    @Test
+    void aRunHandsOutItsWholeBatchThoughNoneOfItIsThroughYet() {
+        World world = new World();
+        abandoned(world, 100);
+        List<Runnable> later = new ArrayList<>();
+
+        int finished = Completer.builder(world.service)
+                .operation(responding(world))
+                .batchSize(100)
+                .executor(later::add)
+                .build()
+                .runOnce();
+
+        assertThat(later).hasSize(100);
+        assertThat(finished).isEqualTo(100);
+    }
+
+    @Test
+    void aScopeWithoutAnotherRequestDoesNotEndTheTurnsOfTheOthers() {
+        World world = new World();
+        world.put(new KeyId("a-" + world.scope, "key"), State.OPEN, NAME, TAXED);
+        abandoned(world, 9);
+        List<Runnable> later = new ArrayList<>();
+
+        int finished = Completer.builder(world.service)
+                .operation(responding(world))
+                .batchSize(8)
+                .executor(later::add)
+                .build()
+                .runOnce();
+
+        assertThat(finished).isEqualTo(8);
+    }
+
+    /** Two instances that begin at the same moment would else reach for the same keys, one after the other. */
+    @Test
+    void requestsAreNotTakenInTheOrderInWhichTheyWait() {
+        World world = new World();
+        abandoned(world, 8);
+        List<String> taken = new ArrayList<>();
+        Operation<List<String>> operation = world.service
+                .operation(NAME)
+                .branch(STARTED, stage -> World.respond())
+                .branch(TAXED, stage -> {
+                    taken.add(stage.key().id().value());
+                    return World.respond();
+                })
+                .build();
+
+        assertThat(Completer.builder(world.service)
+                        .operation(operation)
+                        .batchSize(32)
+                        .build()
+                        .runOnce())
+                .isEqualTo(8);
+
+        assertThat(taken).hasSize(8).isNotEqualTo(taken.stream().sorted().toList());
+    }
+
+    /** Rows that somebody edited. */
+    @Test
+    void aRequestThatCanNotBeReadIsPutAsideAndHoldsNobodyUp() {
+        World world = new World();
+        Request broken = Request.restored("POST", "/carts/42/complete", "{\"email\":", true);
+        KeyId id = world.id("a-broken");
+        KeyState open = new KeyState.Open(STARTED, World.START.minusSeconds(60));
+        assertThat(world.store.insert(World.stored(
+                        id, NAME, broken, Fingerprint.of(NAME, REQUEST), World.START.minusSeconds(60), open)))
+                .isTrue();
+        world.put(State.OPEN, NAME, STARTED);
+        world.pass(THRESHOLD.plusMillis(1));
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isEqualTo(1);
+
+        assertThat(world.state()).isInstanceOf(KeyState.Finished.class);
+        assertThat(world.service.retrieve(id).state())
+                .isInstanceOfSatisfying(
+                        KeyState.Quarantined.class,
+                        state -> assertThat(state.reason()).isEqualTo("the stored request can't be read"));
+    }
+
+    @Test
+    void anUnknownRequestThatCanNotBePutAsideIsToldAndHoldsNobodyUp() {
+        World world = new World();
+        world.put(world.id("one"), State.OPEN, "another-operation", STARTED);
+        world.put(world.id("two"), State.OPEN, "another-operation", STARTED);
+        world.pass(DAY);
+        Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
+        world.store.next(Call.REPLACE, Fault.UNAVAILABLE);
+
+        completer(world.builder(world.store).listener(events::add).build(), twoStages(world))
+                .runOnce();
+
+        assertThat(kinds(events)).containsExactlyInAnyOrder("CompletionFailed", "Quarantined");
+    }
+
     @Test
     void aRequestThatAWorkerTookMeanwhileIsLeftToIt() {
         World world = new World();
@@ -507,11 +618,15 @@ class CompleterTest {
         return thread;
     }
 
-    private static Completer.Builder<List<String>> eightAbandoned(World world, Operation<List<String>> operation) {
-        for (int i = 0; i < 8; i++) {
+    private static void abandoned(World world, int requests) {
+        for (int i = 0; i < requests; i++) {
             world.put(world.id("key-" + i), State.OPEN, NAME, TAXED);
         }
         world.pass(THRESHOLD.plusMillis(1));
+    }
+
+    private static Completer.Builder<List<String>> eightAbandoned(World world, Operation<List<String>> operation) {
+        abandoned(world, 8);
         return Completer.builder(world.service)
                 .operation(operation)
                 .abandonedAfter(THRESHOLD)

@@ -86,6 +86,50 @@ class CostTest {
         assertThat(world.service.run(later, world.id, World.REQUEST).replayed()).isFalse();
     }
 
+    @Test
+    void aReplayOfWhatAnotherProcessFinishedCostsOneReadTheNextTime() {
+        World world = new World();
+        world.put(State.FINISHED, NAME, RecoveryPoint.STARTED);
+        Operation<List<String>> operation = threeStages(world);
+
+        world.service.run(operation, world.id, World.REQUEST);
+        world.service.run(operation, world.id, World.REQUEST);
+
+        assertThat(world.store.calls()).containsExactly(Call.INSERT, Call.FIND, Call.FIND);
+    }
+
+    @Test
+    void aKeyThatThisServiceHasSeenFinishedAndThatIsGoneCostsOneReadMoreAndNoPause() {
+        World world = new World();
+        Operation<List<String>> operation = threeStages(world);
+        world.put(State.FINISHED, NAME, RecoveryPoint.STARTED);
+        world.service.run(operation, world.id, World.REQUEST);
+        world.pass(World.TIME_TO_LIVE);
+        assertThat(new Reaper(world.other).runOnce()).isEqualTo(1);
+        world.store.forget();
+
+        world.service.run(operation, world.id, World.REQUEST);
+
+        assertThat(world.store.calls())
+                .containsExactly(Call.FIND, Call.INSERT, Call.COMMIT_STAGE, Call.COMMIT_STAGE, Call.COMMIT_STAGE);
+        assertThat(world.pauses()).isEmpty();
+    }
+
+    @Test
+    void eachLookOfACallerThatWaitsCostsOneRead() {
+        World world = new World();
+        Operation<List<String>> operation = threeStages(world);
+        world.other.claim(operation, world.id, World.REQUEST);
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> world.service.run(operation, world.id, World.REQUEST, Duration.ofSeconds(5)));
+
+        assertThat(world.pauses()).hasSizeGreaterThan(5);
+        List<Call> expected = new ArrayList<>(List.of(Call.INSERT, Call.FIND));
+        world.pauses().forEach(pause -> expected.add(Call.FIND));
+        assertThat(world.store.calls()).isEqualTo(expected);
+    }
+
     // Operations of one stage, in one transaction
 
     @ParameterizedTest

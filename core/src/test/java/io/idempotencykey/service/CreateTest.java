@@ -239,6 +239,23 @@ class CreateTest {
     }
 
     @Test
+    void aCreateThatLosesEveryRaceForAnExpiredKeyIsLocked() {
+        World world = new World();
+        world.put(State.EXPIRED);
+        for (int i = 0; i < World.MAX_TRIES; i++) {
+            world.store.before(Call.REPLACE, () -> {
+                world.other.once("op", world.id, World.OTHER_REQUEST, stage -> World.RESPONSE);
+                world.pass(World.TIME_TO_LIVE);
+            });
+        }
+
+        assertThatExceptionOfType(IdempotencyException.Locked.class)
+                .isThrownBy(() -> world.service.create(world.scope, world.id.value(), World.REQUEST));
+
+        assertThat(world.store.count(Call.REPLACE)).isEqualTo(World.MAX_TRIES);
+    }
+
+    @Test
     void createForARequestWithoutAKeyMakesANewOneEachTime() {
         World world = new World();
 

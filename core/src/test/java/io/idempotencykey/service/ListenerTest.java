@@ -12,6 +12,7 @@ import static io.idempotencykey.service.World.REQUEST;
 import static io.idempotencykey.service.World.RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.service.Carts.OutOfStock;
@@ -128,7 +129,45 @@ class ListenerTest {
         assertThat(runner.run(twoStages(world), world.id, REQUEST).replayed()).isTrue();
     }
 
+    @Test
+    void aListenerIsToldHowOftenAndHowLongAStageWasTried() {
+        World world = new World();
+        Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
+        IdempotencyKeyService<List<String>> service =
+                world.builder(world.store).listener(events::add).build();
+        HeldKey held = world.hold();
+        world.store.next(Call.COMMIT_STAGE, Fault.TRANSIENT, Fault.TRANSIENT);
+
+        service.workStage(held, stage -> {
+            world.pass(Duration.ofSeconds(3));
+            return StageOutcome.respond(RESPONSE);
+        });
+
+        Duration first = Duration.ofSeconds(3).plus(world.pauses().get(0));
+        Duration second = first.plusSeconds(3).plus(world.pauses().get(1));
+        assertThat(events)
+                .filteredOn(KeyEvent.StageRetried.class::isInstance)
+                .extracting(
+                        event -> ((KeyEvent.StageRetried) event).tries(),
+                        event -> ((KeyEvent.StageRetried) event).duration())
+                .containsExactly(tuple(1, first), tuple(2, second));
+        assertThat(events).contains(new KeyEvent.StageCommitted(world.key(), STARTED, 3, second.plusSeconds(3)));
+    }
+
     static List<String> kinds(Queue<KeyEvent> events) {
         return events.stream().map(event -> event.getClass().getSimpleName()).toList();
+    }
+
+    @Test
+    void aListenerIsToldThatAClaimFoundItsKeyHeld() {
+        World world = new World();
+        Queue<KeyEvent> events = new ConcurrentLinkedQueue<>();
+        IdempotencyKeyService<List<String>> service =
+                world.builder(world.store).listener(events::add).build();
+        HeldKey held = world.hold();
+
+        assertThat(World.isInFlight(service.claim(world.id, REQUEST))).isTrue();
+
+        assertThat(events).containsExactly(new KeyEvent.FoundInFlight(held.key(), Duration.ofSeconds(1)));
     }
 }

@@ -19,11 +19,13 @@ import io.idempotencykey.Backlog;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.Carts.OutOfStock;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
@@ -487,5 +489,23 @@ class OperatorActionsTest {
                 .withMessageContaining("6144");
 
         assertThat(world.find()).isEqualTo(before);
+    }
+
+    /** Half a character can't be stored everywhere. */
+    @Test
+    void aRecordIsNotCutThroughTheMiddleOfACharacter() {
+        for (String by : List.of("\ud83d\ude00".repeat(50), "x" + "\ud83d\ude00".repeat(49))) {
+            World world = new World();
+            world.put(State.QUARANTINED);
+            OperatorActions actions = new OperatorActions(world.service);
+            for (int i = 0; i < 20; i++) {
+                String record = actions.retry(world.key(), by).lastError();
+
+                assertThat(record.length()).isLessThanOrEqualTo(KeyProgress.MAX_ERROR_LENGTH);
+                assertThat(StandardCharsets.UTF_8.newEncoder().canEncode(record))
+                        .isTrue();
+            }
+            assertThat(world.key().lastError().length()).isGreaterThanOrEqualTo(KeyProgress.MAX_ERROR_LENGTH - 1);
+        }
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.idempotencykey.IdempotencyKey;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -63,5 +64,37 @@ class ReaperTest {
         assertThat(new Reaper(service, 3).runOnce()).isZero();
 
         assertThat(events).containsExactly(new KeyEvent.Expired(7, Duration.ZERO));
+    }
+
+    /** A store that has always another batch, each of which takes 10 milliseconds. */
+    private static IdempotencyKeyService<List<String>> endless(World world) {
+        return world.builder(new MapKeyStore() {
+                    @Override
+                    public int deleteExpired(Instant at, int limit) {
+                        world.pass(Duration.ofMillis(10));
+                        return limit;
+                    }
+                })
+                .build();
+    }
+
+    @Test
+    void theReaperLeavesTheStoreToRequestsForNineTimesAsLongAsABatchTakesAndEndsAfter200() {
+        World world = new World();
+
+        assertThat(new Reaper(endless(world), 3).runOnce()).isEqualTo(200 * 3);
+
+        assertThat(world.pauses()).hasSize(200).containsOnly(Duration.ofMillis(90));
+    }
+
+    @Test
+    void aReaperThatIsInterruptedDeletesNoFurtherBatch() {
+        World world = new World();
+        world.stopping = true;
+
+        int deleted = new Reaper(endless(world), 3).runOnce();
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(deleted).isEqualTo(3);
     }
 }

@@ -97,6 +97,23 @@ class RedactionTest {
     }
 
     @Test
+    void aRequestStoredWithoutItsParametersIsNotCompletedThoughItCanNotBePutOutOfTheWay() {
+        World world = new World();
+        Request redacted = REQUEST.redacted(Map.of());
+        KeyState open = new KeyState.Open(STARTED, World.START.minusSeconds(60));
+        assertThat(world.store.insert(World.stored(
+                        world.id, NAME, redacted, Fingerprint.of(NAME, REQUEST), World.START.minusSeconds(60), open)))
+                .isTrue();
+        world.pass(THRESHOLD.plusMillis(1));
+        world.store.next(Call.REPLACE, Fault.BUSY);
+
+        assertThat(completer(world, twoStages(world)).runOnce()).isZero();
+
+        assertThat(world.stageRuns()).isZero();
+        assertThat(world.state()).isEqualTo(open);
+    }
+
+    @Test
     void aRedactingOperationsOldRequestsAreKeptOutOfTheWay() {
         World world = new World();
         Operation<List<String>> operation = redacting(world, new ArrayList<>()).build();

@@ -338,6 +338,25 @@ class SingleFaultTest {
         assertOnlyRunCommitted(2);
     }
 
+    @Test
+    void aReRunThatWaitsItsTurnFindsWhatAnotherWorkerHasFinishedMeanwhile() {
+        Operation<List<String>> elsewhere =
+                world.other.operation(NAME).respond(STARTED, stage -> RESPONSE).build();
+        world.store.next(Call.COMMIT_SINGLE, Fault.TRANSIENT);
+        world.store.before(Call.COMMIT_SINGLE, world::take);
+        world.store.before(Call.FIND, () -> {});
+        world.store.before(Call.FIND, () -> {
+            world.release();
+            world.other.run(elsewhere, world.id, REQUEST);
+        });
+
+        Execution execution = run(numbered());
+
+        assertThat(execution.replayed()).isTrue();
+        assertThat(execution.response()).isEqualTo(RESPONSE);
+        assertThat(world.store.count(Call.COMMIT_SINGLE)).isEqualTo(2);
+    }
+
     /** A try that began held the key, so that every earlier one has ended; it may hold the key still itself. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})

@@ -175,6 +175,54 @@ class StageFaultTest {
         assertThat(world.read("run 1")).contains("written");
         assertThat(world.read("run 2")).isEmpty();
         assertThat(world.key()).isEqualTo(finishedKey(result));
+        assertThat(world.store.count(Call.COMMIT_STAGE)).isEqualTo(looks);
+    }
+
+    /** It has given up by then, and finds it when it gives the key back. */
+    @Test
+    void aCommitThatLandsWhenTheTriesAreUsedUpIsTheOutcome() {
+        World world = new World();
+        HeldKey held = world.hold();
+        world.store.next(Call.COMMIT_STAGE, Fault.LATE);
+        world.store.always(Call.COMMIT_STAGE, Fault.TRANSIENT);
+        world.store.lateChangesLandAfter(Call.TIME, Integer.MAX_VALUE);
+        world.store.before(Call.REPLACE, world.store::land);
+
+        StageResult result = world.service.workStage(held, numbered(world));
+
+        assertThat(world.store.landed()).containsExactly(StageCommit.committed());
+        assertThat(world.store.count(Call.COMMIT_STAGE)).isEqualTo(World.MAX_TRIES);
+        assertThat(body(World.response(result))).isEqualTo(1);
+        assertThat(world.key()).isEqualTo(finishedKey(result));
+    }
+
+    /** The application's answer to its exception is no response: that ends the attempt, as the exception would. */
+    @Test
+    void aCommitThatLandsWhenAnAnswerIsTooLongIsTheOutcome() {
+        World world = new World();
+        AtomicInteger runs = new AtomicInteger();
+        Operation<List<String>> operation = world.service
+                .operation("op")
+                .staged()
+                .answering(IllegalStateException.class, e -> Response.of(404, new byte[1024 * 1024 + 1]))
+                .respond(RecoveryPoint.STARTED, stage -> {
+                    if (runs.incrementAndGet() == 2) {
+                        throw new IllegalStateException("there is a row 'a'");
+                    }
+                    world.insert(stage, "a");
+                    return World.RESPONSE;
+                })
+                .build();
+        world.store.next(Call.COMMIT_STAGE, Fault.LATE);
+        world.store.lateChangesLandAfter(Call.TIME, Integer.MAX_VALUE);
+        world.store.before(Call.REPLACE, world.store::land);
+
+        Execution execution = world.service.run(operation, world.id, World.REQUEST);
+
+        assertThat(runs).hasValue(2);
+        assertThat(world.store.landed()).containsExactly(StageCommit.committed());
+        assertThat(execution.response()).isEqualTo(World.RESPONSE);
+        assertThat(execution.key()).isEqualTo(world.key());
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
@@ -26,6 +27,43 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** One stage: committed together with its key, rolled back with it, or fenced off. */
 class StageTest {
+    /** Its process is about to stop, which says nothing about the request. */
+    @Test
+    void aStageByHandThatIsInterruptedGivesTheKeyBackAndCountsNoFailure() {
+        World world = new World();
+        HeldKey held = world.hold();
+
+        Throwable thrown = catchThrowable(() -> world.service.workStage(held, stage -> {
+            throw new InterruptedException();
+        }));
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(thrown).isInstanceOf(InterruptedException.class);
+        assertThat(world.state()).isEqualTo(new KeyState.Open(RecoveryPoint.STARTED, World.START));
+        assertThat(world.key().failedAttempts()).isZero();
+        assertThat(world.key().lastError()).isEmpty();
+    }
+
+    @Test
+    void aBodyOneByteLongerThanWhatIsAllowedIsRefused() {
+        for (int bytes : new int[] {5, 6}) {
+            World world = new World();
+            IdempotencyKeyService<List<String>> service =
+                    world.builder(world.store).maxResponseBytes(5).build();
+            HeldKey held = world.hold();
+            Response response = Response.of(200, new byte[bytes]);
+
+            Throwable thrown =
+                    catchThrowable(() -> service.workStage(held, world.inserting("a", StageOutcome.respond(response))));
+
+            assertThat(thrown == null).isEqualTo(bytes == 5);
+            assertThat(world.read("a").isPresent()).isEqualTo(bytes == 5);
+            if (thrown != null) {
+                assertThat(thrown).isInstanceOf(IdempotencyException.ResponseTooLarge.class);
+            }
+        }
+    }
+
     @Test
     void aStageThatAdvancesCommitsWithTheKeyAndHoldsItForTheNextStage() {
         World world = new World();
