@@ -599,6 +599,18 @@ class InMemoryKeyStoreTest {
                         state -> assertThat(state.reason()).isEqualTo("the stored request can't be read"));
     }
 
+    @Test
+    void aStoreOfOneKeyKeepsOne() {
+        InMemoryKeyStore<List<String>> small = new InMemoryKeyStore<>(hooks, 1, (InstantSource) () -> now);
+        IdempotencyKeyService<List<String>> service =
+                IdempotencyKeyService.builder(small).build();
+
+        service.claim(KeyId.of("a"), REQUEST);
+
+        assertThatExceptionOfType(IdempotencyException.StoreFull.class)
+                .isThrownBy(() -> service.claim(KeyId.of("b"), REQUEST));
+    }
+
     /** A new service each time, so that no reading of the clock is carried on. */
     private IdempotencyKeyService<List<String>> service() {
         return IdempotencyKeyService.builder(store)

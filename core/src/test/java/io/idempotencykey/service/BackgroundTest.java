@@ -278,6 +278,24 @@ class BackgroundTest {
     }
 
     @Test
+    void whatNobodyKnowsIsPutAsideAfterAsLongAsItWasTold() throws InterruptedException {
+        Operation<List<String>> unknown =
+                keys.operation("unknown").respond(STARTED, stage -> DONE).build();
+        keys.claim(unknown, ID, REQUEST);
+        store.pass(ServiceBuilder.DEFAULT_LEASE.plusSeconds(2));
+
+        Background background = background(
+                        keys.operation("op").respond(STARTED, stage -> DONE).build())
+                .unknownAfter(Duration.ofSeconds(1))
+                .start();
+        try {
+            assertThat(await(KeyEvent.Quarantined.class).key().id()).isEqualTo(ID);
+        } finally {
+            background.close();
+        }
+    }
+
+    @Test
     void withoutOperationsNothingIsQuarantined() throws InterruptedException {
         keys.claim(ID, REQUEST);
         store.pass(Completer.DEFAULT_UNKNOWN_AFTER.multipliedBy(2));

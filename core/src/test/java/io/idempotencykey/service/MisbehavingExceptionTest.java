@@ -161,7 +161,9 @@ class MisbehavingExceptionTest {
                         .build());
 
         assertThat(store.key(world.id).state()).isInstanceOf(KeyState.Failed.class);
-        assertThat(store.key(world.id).lastError()).startsWith(thrown.getClass().getName());
+        assertThat(store.key(world.id).lastError())
+                .startsWith(thrown.getClass().getName())
+                .doesNotEndWith(": ");
     }
 
     @ParameterizedTest
