@@ -1,7 +1,6 @@
 package io.idempotencykey.chaos;
 
 import io.idempotencykey.chaos.Contents.Charge;
-import io.idempotencykey.chaos.Contents.Key;
 import io.idempotencykey.chaos.Contents.Order;
 import io.idempotencykey.chaos.Contents.Reservation;
 import io.idempotencykey.chaos.Contents.Review;
@@ -70,7 +69,7 @@ final class Checker {
     record Result(List<Anomaly> anomalies, List<String> lost) {}
 
     private final List<Instant> promotions;
-    private final Map<String, List<Key>> keys;
+    private final Map<String, List<Contents.Key>> keys;
     private final Map<String, List<Reservation>> reservations;
     private final Map<String, List<Order>> orders;
     private final Map<String, List<Review>> reviews;
@@ -80,7 +79,7 @@ final class Checker {
 
     private Checker(Contents contents, List<Instant> promotions) {
         this.promotions = promotions;
-        keys = by(contents.keys(), Key::value);
+        keys = by(contents.keys(), Contents.Key::value);
         reservations = by(contents.reservations(), Reservation::cart);
         orders = by(contents.orders(), Order::cart);
         reviews = by(contents.reviews(), Review::text);
@@ -110,11 +109,11 @@ final class Checker {
     }
 
     private void checkAnswers(Sent sent) {
-        List<Key> found = keys.getOrDefault(sent.key(), List.of());
+        List<Contents.Key> found = keys.getOrDefault(sent.key(), List.of());
         if (found.size() > 1) {
             report(Kind.KEY_TWICE, sent, found.toString());
         }
-        @Nullable Key key = found.isEmpty() ? null : found.get(0);
+        Contents.@Nullable Key key = found.isEmpty() ? null : found.get(0);
         List<Answer> answers = sent.answers();
         boolean excused = mayBeLost(sent, key);
         if (excused && !answers.isEmpty() && !isStored(answers.get(answers.size() - 1), key)) {
@@ -136,7 +135,7 @@ final class Checker {
         }
     }
 
-    private static boolean isStored(Answer answer, @Nullable Key key) {
+    private static boolean isStored(Answer answer, Contents.@Nullable Key key) {
         return key != null
                 && key.isFinished()
                 && key.status() == answer.status()
@@ -144,7 +143,7 @@ final class Checker {
     }
 
     /** Whether the request was sent before a promotion which its key, as it is now, can't have seen. */
-    private boolean mayBeLost(Sent sent, @Nullable Key key) {
+    private boolean mayBeLost(Sent sent, Contents.@Nullable Key key) {
         return promotions.stream()
                 .anyMatch(promotion -> sent.first().isBefore(promotion)
                         && (key == null || !key.createdAt().plus(CLOCK_MAY_LAG).isBefore(promotion)));
@@ -198,7 +197,7 @@ final class Checker {
         }
         boolean unfinished = rivals.stream()
                 .flatMap(sent -> keys.getOrDefault(sent.key(), List.of()).stream())
-                .anyMatch(Key::isInProgress);
+                .anyMatch(Contents.Key::isInProgress);
         if (!reserved.isEmpty() && !unfinished) {
             report(Kind.EFFECT_WITHOUT_ANSWER, any, reserved.toString());
         }
@@ -213,7 +212,7 @@ final class Checker {
             return;
         }
         Order order = ordered.get(0);
-        Key key = keys.getOrDefault(winner.key(), List.of()).get(0);
+        Contents.Key key = keys.getOrDefault(winner.key(), List.of()).get(0);
         if (!key.body().contains('"' + order.id() + '"')
                 || !key.body().contains('"' + order.payment() + '"')
                 || !reserved.equals(List.of(new Reservation(winner.subject(), key.creation(), order.payment())))) {

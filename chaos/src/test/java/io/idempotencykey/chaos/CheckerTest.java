@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.idempotencykey.chaos.Checker.Anomaly;
 import io.idempotencykey.chaos.Checker.Kind;
 import io.idempotencykey.chaos.Contents.Charge;
-import io.idempotencykey.chaos.Contents.Key;
 import io.idempotencykey.chaos.Contents.Order;
 import io.idempotencykey.chaos.Contents.Reservation;
 import io.idempotencykey.chaos.Contents.Review;
@@ -24,7 +23,7 @@ class CheckerTest {
     private final Sent review = Sent.review("mug", "review-1", "{}");
     private final List<Sent> sent = new ArrayList<>(List.of(completion, left, review));
     private final String creation = UUID.randomUUID().toString();
-    private final List<Key> keys = new ArrayList<>(
+    private final List<Contents.Key> keys = new ArrayList<>(
             List.of(finished(completion, creation, 201, BODY), finished(review, newCreation(), 201, "{}")));
     private final List<Reservation> reservations =
             new ArrayList<>(List.of(new Reservation("cart-1", creation, "ch-1")));
@@ -50,12 +49,12 @@ class CheckerTest {
         return UUID.randomUUID().toString();
     }
 
-    private static Key finished(Sent sent, String creation, int status, String body) {
-        return new Key(sent.key(), creation, "finished", Instant.now(), status, body);
+    private static Contents.Key finished(Sent sent, String creation, int status, String body) {
+        return new Contents.Key(sent.key(), creation, "finished", Instant.now(), status, body);
     }
 
-    private static Key unfinished(Sent sent, String state) {
-        return new Key(sent.key(), newCreation(), state, Instant.now(), 0, "");
+    private static Contents.Key unfinished(Sent sent, String state) {
+        return new Contents.Key(sent.key(), newCreation(), state, Instant.now(), 0, "");
     }
 
     private Checker.Result check() {
@@ -315,7 +314,7 @@ class CheckerTest {
 
     @Test
     void anAnswerThatChangesThoughItsKeyIsOlderThanThePromotionIsFound() {
-        keys.set(0, new Key(completion.key(), creation, "finished", Instant.EPOCH, 201, BODY));
+        keys.set(0, new Contents.Key(completion.key(), creation, "finished", Instant.EPOCH, 201, BODY));
         promotions.add(Instant.now());
         completion.answered(answer(402, "declined"));
         completion.answered(answer(201, BODY));
