@@ -17,8 +17,11 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
+import io.idempotencykey.port.KeyStore.SingleStage;
+import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -787,5 +790,40 @@ class SingleRunTest {
             return answered.execution().key();
         }
         throw new AssertionError("unexpected " + event);
+    }
+
+    /** Drivers refuse to commit on an interrupted thread. */
+    @Test
+    void aStageThatReturnsOnAnInterruptedThreadIsCommittedAsAnyOtherOne() {
+        World world = new World();
+        List<Boolean> interruptedAtTheEnd = new ArrayList<>();
+        MapKeyStore store = new MapKeyStore() {
+            @Override
+            public StageCommit commitSingle(
+                    StoredKey taken, Isolation isolation, Duration lease, SingleStage<List<String>> stage) {
+                return super.commitSingle(taken, isolation, lease, new SingleStage<>() {
+                    @Override
+                    public boolean replaces(StoredKey stored) {
+                        return stage.replaces(stored);
+                    }
+
+                    @Override
+                    public StoredProgress work(List<String> transaction) {
+                        StoredProgress next = stage.work(transaction);
+                        interruptedAtTheEnd.add(Thread.currentThread().isInterrupted());
+                        return next;
+                    }
+                });
+            }
+        };
+
+        Execution execution = world.builder(store).build().once("op", world.id, World.REQUEST, stage -> {
+            Thread.currentThread().interrupt();
+            return World.RESPONSE;
+        });
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(interruptedAtTheEnd).containsExactly(false);
+        assertThat(execution.response()).isEqualTo(World.RESPONSE);
     }
 }
