@@ -9,51 +9,90 @@ import java.util.regex.Pattern;
  * too; these aren't looked into.
  */
 final class EndingStatements {
-    /** What MySQL and MariaDB run of a comment counts as text. */
-    private static final String NOTHING = "(?:\\s|;|--[^\\n]*+\\n|#[^\\n]*+\\n|/\\*M?!\\d*|\\*/|/\\*.*?\\*/)*+";
+    private static final String NAMES = "\"[^\"]*+\"|`[^`]*+`";
+    private static final String TEXTS = "'[^']*+'";
 
-    private static final String EVERYWHERE = "commit|end|abort|rollback(?!\\s+(?:work\\s+|transaction\\s+)?to\\b)"
-            + "|begin(?!\\s+not\\b)|start\\s+transaction|set\\b[^;]*\\bautocommit\\b";
+    /** What PostgreSQL's names have, beside dollars. */
+    private static final String LETTER = "[\\w\\x80-\\x{10ffff}]";
 
-    /** What the manuals of MySQL 9 and MariaDB 11 list under "statements that cause an implicit commit". */
-    static final EndingStatements INNODB = new EndingStatements("alter|analyze\\s+(?:\\w+\\s+)?table|cache\\s+index"
-            + "|change\\s+(?:master|replication)|check\\s+(?:table|view)"
-            + "|create(?!\\s+(?:or\\s+replace\\s+)?temporary\\b)"
-            + "|drop(?!\\s+temporary\\b)|flush|grant|import\\s+table|install|load\\s+index|lock\\s+tables?"
-            + "|optimize|rename|repair|reset|revoke|set\\s+password|start\\s+(?:group_replication|replica|slave|all)"
-            + "|stop\\s+(?:group_replication|replica|slave|all)|truncate|uninstall|unlock\\s+tables?|xa");
+    /** Comments that hold others, as deep as anybody writes them. */
+    private static final String NESTED = nested("(?!)", 4);
 
-    /** H2 commits before every statement that defines something, unless a table is declared transactional. */
-    static final EndingStatements H2 =
-            new EndingStatements("alter|analyze|backup|comment|create(?!.*\\btransactional\\b)"
-                    + "|drop|grant|prepare\\s+commit|revoke|runscript|shutdown|truncate");
+    private static final String ANYWHERE =
+            "commit|rollback(?!\\s+(?:work\\s+|transaction\\s+)?to\\b)" + "|begin(?!\\s+not\\b)|start\\s+transaction";
 
-    static final EndingStatements POSTGRESQL = new EndingStatements("prepare\\s+transaction");
+    /**
+     * What the manuals of MySQL 9 and MariaDB 11 list under "statements that cause an implicit commit".
+     *
+     * <p>Texts have escapes by a backslash, and some comments are run, so that only their ends are taken away.
+     */
+    static final EndingStatements INNODB = new EndingStatements(
+            "'(?:[^'\\\\]|\\\\.)*+'|\"(?:[^\"\\\\]|\\\\.)*+\"|(?<=`autocommit)`|`(?!autocommit`)[^`]*+`"
+                    + "|--(?=\\s)[^\\n]*+|#[^\\n]*+|/\\*M?!\\d*+|/\\*.*?\\*/|\\*/",
+            "alter|analyze\\s+(?:\\w+\\s+)?table|cache\\s+index"
+                    + "|change\\s+(?:master|replication)|check\\s+(?:table|view)"
+                    + "|create(?!\\s+(?:or\\s+replace\\s+)?temporary\\s+table\\b)"
+                    + "|drop(?!\\s+(?:temporary|prepare)\\b)|flush|grant|import\\s+table|install|load\\s+index"
+                    + "|lock\\s+tables?|optimize|rename|repair|reset(?!\\s+persist\\b)|revoke|set\\s+password"
+                    + "|set\\b.*(?:[\\s,.`]|@@)autocommit(?=\\s*+:?=)"
+                    + "|start\\s+(?:group_replication|replica|slave|all)"
+                    + "|stop\\s+(?:group_replication|replica|slave|all)|truncate|uninstall|unlock\\s+tables?|xa");
 
-    /** Quoted texts and names, and comments. */
-    private static final Pattern QUOTED = Pattern.compile(
-            "'[^']*+'|\"[^\"]*+\"|`[^`]*+`|\\$(\\w*+)\\$.*?\\$\\1\\$|--[^\\n]*+|/\\*(?!M?!).*?\\*/", Pattern.DOTALL);
+    /**
+     * H2 commits before every statement that defines something, unless a table is declared transactional, and before
+     * every setting of the database.
+     */
+    static final EndingStatements H2 = new EndingStatements(
+            TEXTS + "|" + NAMES + "|(?<![\\w$])\\$\\$.*?\\$\\$|(?:--|//)[^\\n]*+|" + NESTED,
+            "alter|analyze|backup|comment|create(?!.*\\btransactional\\b)|drop|grant|prepare\\s+commit|revoke"
+                    + "|runscript|script|set(?!\\s*+(?:@|(?:lock_timeout|query_timeout|schema|time\\s+zone)\\b))"
+                    + "|shutdown|truncate");
+
+    /** A dollar doesn't begin a quote within a name. */
+    static final EndingStatements POSTGRESQL = new EndingStatements(
+            "(?<![\\w$])e'(?:[^'\\\\]|\\\\.)*+'|" + TEXTS + "|" + NAMES
+                    + "|(?<!\\$|" + LETTER + ")\\$(|(?!\\d)" + LETTER + "++)\\$.*?\\$(?-i:\\1)\\$"
+                    + "|--[^\\n\\r]*+|" + NESTED,
+            "abort|end|prepare\\s+transaction");
+
+    private static final int FLAGS = Pattern.CASE_INSENSITIVE | Pattern.DOTALL;
+
+    /** What nearly all statements are, and what none of these ends. */
+    private static final Pattern USUAL =
+            Pattern.compile("\\s*+(?:select|insert|update|delete|merge|with)\\b[^;]*+", FLAGS);
 
     /** What has statements of its own, which end nothing. */
-    private static final Pattern BLOCK = Pattern.compile(
-            NOTHING + "(?:begin\\s+not|create\\b.*\\bbegin\\s+atomic)\\b", Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
+    private static final Pattern BLOCK =
+            Pattern.compile("\\s*+(?:begin\\s+not|create\\b.*\\bbegin\\s+atomic)\\b", FLAGS);
 
+    private final Pattern quotes;
     private final Pattern ending;
 
-    private EndingStatements(String more) {
-        ending = Pattern.compile(
-                NOTHING + "(?:" + EVERYWHERE + "|" + more + ")\\b", Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
+    /**
+     * Statements of a database.
+     *
+     * @param quotes its quoted texts and names, and its comments
+     * @param more what ends a transaction there, beside what does so anywhere
+     */
+    private EndingStatements(String quotes, String more) {
+        this.quotes = Pattern.compile(quotes, FLAGS);
+        this.ending = Pattern.compile("\\s*+(?:" + ANYWHERE + "|" + more + ")\\b", FLAGS);
+    }
+
+    private static String nested(String comments, int depth) {
+        return depth == 0 ? comments : nested("/\\*(?:" + comments + "|(?!/\\*|\\*/).)*+\\*/", depth - 1);
     }
 
     /** Whether a text, which may have several statements, ends a transaction. */
     boolean contain(String sql) {
-        if (ending.matcher(sql).lookingAt()) {
-            return true;
-        }
-        if (sql.indexOf(';') < 0 || BLOCK.matcher(sql).lookingAt()) {
+        if (USUAL.matcher(sql).matches()) {
             return false;
         }
-        for (String statement : QUOTED.matcher(sql).replaceAll(" ").split(";", -1)) {
+        String plain = quotes.matcher(sql).replaceAll(" ");
+        if (BLOCK.matcher(plain).lookingAt()) {
+            return false;
+        }
+        for (String statement : plain.split(";", -1)) {
             if (ending.matcher(statement).lookingAt()) {
                 return true;
             }

@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -12,21 +13,16 @@ class EndingStatementsTest {
             strings = {
                 "commit",
                 "COMMIT AND CHAIN",
-                "end",
-                "abort",
                 "rollback",
                 "rollback work",
                 "begin",
                 "start transaction",
-                "set autocommit = 1",
-                "set @a = 1, @@session.autocommit = 1",
-                "set local autocommit = 1",
+                "start /* a */ transaction",
                 " -- a\n /* b */ ; commit",
-                "/*!50000 commit */",
-                "/*M! commit */",
                 "insert into a values (';'); commit",
                 "insert into a values ('x') /* ; */ ; rollback",
-                "select 1; ; end"
+                "select 1; ; commit",
+                "select 'a\\\\'; commit"
             })
     void whatEndsATransactionEverywhereIsKnown(String sql) {
         assertThat(EndingStatements.POSTGRESQL.contain(sql)).isTrue();
@@ -47,7 +43,8 @@ class EndingStatementsTest {
                 "rollback transaction to a",
                 "savepoint a",
                 "release savepoint a",
-                "set a = 1",
+                "set @a = 1",
+                "set @note = 'the autocommit setting'",
                 "update a set autocommit = 1",
                 "endless",
                 "begin not atomic insert into a values (1); end",
@@ -74,7 +71,14 @@ class EndingStatementsTest {
                 "grant select on a to b",
                 "set password = 'a'",
                 "start replica",
-                "xa end 'a'"
+                "xa end 'a'",
+                "create temporary sequence a",
+                "set autocommit = 1",
+                "set @a = 1, @@session.autocommit = 1",
+                "set @a = ';', `autocommit` = 1, @b = `c`",
+                "set local autocommit := 1",
+                "/*!50000 commit */",
+                "/*M! commit */"
             })
     void whatMysqlAndMariadbCommitBeforeIsKnown(String sql) {
         assertThat(EndingStatements.INNODB.contain(sql)).isTrue();
@@ -87,8 +91,16 @@ class EndingStatementsTest {
                 "create temporary table a (b int)",
                 "create or replace temporary table a (b int)",
                 "drop temporary table a",
+                "create /* a */ temporary table a (b int)",
+                "drop prepare a",
                 "analyze select 1",
                 "set session sql_mode = ''",
+                "reset persist",
+                "insert into a values ('Don\\'t panic; drop it')",
+                "insert into a values (\"say \\\"no\\\"; drop it\")",
+                "if 1 = 1 then update a set b = 1; end if",
+                "case when 1 = 1 then update a set b = 1; end case",
+                "for a in (select 1 b) do update c set d = 1; end for",
                 "load data infile 'a' into table a"
             })
     void whatMysqlAndMariadbCommitNothingBeforeIsLetThrough(String sql) {
@@ -96,7 +108,8 @@ class EndingStatementsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"create table a (b int)", "truncate table a", "prepare commit a", "shutdown"})
+    @ValueSource(
+            strings = {"create table a (b int)", "truncate table a", "prepare commit a", "shutdown", "set mode mysql"})
     void whatH2CommitsBeforeIsKnown(String sql) {
         assertThat(EndingStatements.H2.contain(sql)).isTrue();
     }
@@ -109,8 +122,42 @@ class EndingStatementsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"prepare transaction 'a'", "select 1; prepare transaction 'a'"})
-    void postgresqlsTwoPhaseCommitIsKnown(String sql) {
+    @ValueSource(
+            strings = {
+                "end",
+                "abort",
+                "select 1; end",
+                "prepare transaction 'a'",
+                "select 1; prepare transaction 'a'",
+                "create table a$$b (x int); commit; create table c$$d (x int)",
+                "create table a (b text default 'begin atomic'); commit",
+                "select '\\'; commit; select '\\'"
+            })
+    void whatEndsATransactionOnPostgresqlIsKnown(String sql) {
         assertThat(EndingStatements.POSTGRESQL.contain(sql)).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "select E'it\\'s; commit'",
+                "/* /* */ ; commit */ select 1",
+                "select 1 /* /* */ ; commit; */",
+                "set application_name = 'autocommit test'",
+                "set my.autocommit = 'x'",
+                "select $a$; commit $A$ $a$"
+            })
+    void whatEndsNoneOnPostgresqlIsLetThrough(String sql) {
+        assertThat(EndingStatements.POSTGRESQL.contain(sql)).isFalse();
+    }
+
+    @Test
+    void aLongTextIsReadWithoutALongStack() {
+        String text = "/* '; commit' ".repeat(4) + "'".repeat(1_000_000) + " */".repeat(4);
+        assertThat(EndingStatements.POSTGRESQL.contain("set a = '" + "''; ".repeat(1_000_000) + "'"))
+                .isFalse();
+        assertThat(EndingStatements.POSTGRESQL.contain(text)).isFalse();
+        assertThat(EndingStatements.INNODB.contain("do '" + "\\'; ".repeat(1_000_000) + "'"))
+                .isFalse();
     }
 }

@@ -51,6 +51,20 @@ abstract class InnodbHalfCommitContract extends JpaHalfCommitContract {
     }
 
     @Test
+    void whatEndsATransactionIsKnown() throws Exception {
+        assertEndsAreKnown(
+                EndingStatements.INNODB::contain,
+                "insert into contract_row values ('a', 'Don\\'t panic; drop it')",
+                "insert into contract_row values ('b', \"say \\\"no\\\"; drop it\")",
+                "set @note = 'the autocommit setting'",
+                "set @a = ';', `autocommit` = 1, @b = 'c'",
+                "create /* a */ temporary table a (b int)",
+                "drop /* a */ temporary table if exists a",
+                "/*!50000 create table b (c int) */",
+                "drop table b");
+    }
+
+    @Test
     void anImplicitCommitIsRefused() throws Exception {
         assertImplicitCommitIsRefused();
     }

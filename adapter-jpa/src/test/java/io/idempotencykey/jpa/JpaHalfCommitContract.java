@@ -11,6 +11,7 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Collections;
@@ -21,6 +22,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.hibernate.Session;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.hibernate.resource.transaction.spi.TransactionObserver;
@@ -324,6 +326,26 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
             assertThat(refused).hasStackTraceContaining("only the library ends a stage's transaction");
             assertThat(rows(store, Collections.max(store.isolations()))).isEmpty();
         });
+    }
+
+    /** Runs each statement, and looks whether a row is there after a rollback. */
+    void assertEndsAreKnown(Predicate<String> ends, String... statements) throws SQLException {
+        String url = database.create();
+        for (String sql : statements) {
+            TestDatabase.execute(url, "delete from contract_row");
+            try (Connection connection = DriverManager.getConnection(url)) {
+                connection.setAutoCommit(false);
+                TestDatabase.execute(connection, "insert into contract_row values ('row', '1')");
+                try {
+                    TestDatabase.execute(connection, sql);
+                } finally {
+                    connection.rollback();
+                }
+            }
+            assertThat(ends.test(sql))
+                    .as(sql)
+                    .isEqualTo(!TestApplication.rows(url).isEmpty());
+        }
     }
 
     @ParameterizedTest

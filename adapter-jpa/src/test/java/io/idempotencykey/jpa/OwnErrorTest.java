@@ -184,7 +184,8 @@ class OwnErrorTest {
     void aConflictOfAnotherDatabaseBesideAnOwnErrorDoesNotCount(TestDatabase database) throws SQLException {
         failsOnce(database, em -> {
             try {
-                em.createNativeQuery("insert into contract_row values ('row', '2')").executeUpdate();
+                em.createNativeQuery("insert into contract_row values ('row', '2')")
+                        .executeUpdate();
             } catch (PersistenceException e) {
                 e.addSuppressed(new SQLException("of another database", "40001"));
                 throw e;
