@@ -129,6 +129,18 @@ final class StageAttempt implements Transactions.Work {
         public void afterCompletion(int status) {}
     }
 
+    /** Puts the fence behind the observers that callbacks have added, before Hibernate calls them. */
+    private record Behind(TransactionCoordinator coordinator, TransactionObserver last) implements Synchronization {
+        @Override
+        public void beforeCompletion() {
+            coordinator.removeObserver(last);
+            coordinator.addObserver(last);
+        }
+
+        @Override
+        public void afterCompletion(int status) {}
+    }
+
     /** Rolls back the transaction of a stage that must not be committed. */
     private static final class NotCommitted extends RuntimeException {
         private static final long serialVersionUID = 1L;
@@ -321,6 +333,7 @@ final class StageAttempt implements Transactions.Work {
                     .registerSynchronization(last);
         } else {
             coordinator.addObserver(last);
+            coordinator.getLocalSynchronizations().registerSynchronization(new Behind(coordinator, last));
         }
         committing = coordinator;
         progress = Progress.WORKED;

@@ -140,6 +140,19 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
             names = {"ROLLBACK", "SQL"})
     void anObserverThatRollsBackAfterAllCallbacksNeverMovesTheKeyWithoutTheStagesWrites(End end) throws Exception {
         with((store, factory, pool) -> assertNotHalfCommitted(store, end, Moment.LATE_OBSERVER));
+        spring((store, outer, em) -> assertNotHalfCommitted(store, end, Moment.LATE_OBSERVER));
+    }
+
+    @Test
+    void anObserverThatFailsAfterAllCallbacksIsTheStagesOwnFailureOnce() throws Exception {
+        Consumer<EntityManager> fails = em -> {
+            em.persist(new ContractRow("row", "1"));
+            Moment.LATE_OBSERVER.run(em.unwrap(Session.class), () -> {
+                throw new IllegalStateException("thrown by an observer");
+            });
+        };
+        with((store, factory, pool) -> assertFailsOnce(store, Collections.max(store.isolations()), fails));
+        spring((store, outer, em) -> assertFailsOnce(store, Collections.max(store.isolations()), fails));
     }
 
     /** What ends a transaction on the stage's raw connection, so that the fence would run in the next one. */
