@@ -9,14 +9,18 @@ import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.OptimisticLockException;
 import jakarta.persistence.PersistenceException;
+import jakarta.transaction.RollbackException;
 import jakarta.transaction.Status;
 import jakarta.transaction.Synchronization;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
+import javax.transaction.xa.XAException;
 import org.hibernate.StaleStateException;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.hibernate.engine.transaction.jta.platform.spi.JtaPlatform;
@@ -72,6 +76,9 @@ final class StageAttempt implements Transactions.Work {
     private @Nullable Transactions transactions;
     private @Nullable TransactionCoordinator committing;
 
+    /** Whether JTA says that the transaction was rolled back. */
+    private boolean isRolledBack;
+
     private @Nullable Last last;
     /** What the stage has made of its key. */
     private @Nullable Revision proposed;
@@ -125,8 +132,11 @@ final class StageAttempt implements Transactions.Work {
         @Override
         public void afterCompletion(boolean successful, boolean delayed) {}
 
+        /** Hibernate's own callbacks aren't told this. */
         @Override
-        public void afterCompletion(int status) {}
+        public void afterCompletion(int status) {
+            isRolledBack = status == Status.STATUS_ROLLEDBACK;
+        }
     }
 
     /** Puts the fence behind the observers that callbacks have added, before Hibernate calls them. */
@@ -445,9 +455,33 @@ final class StageAttempt implements Transactions.Work {
             case HELD -> StageCommit.held();
             case STORED, FENCED_OFF -> StageCommit.fencedOff();
             // JTA says "committed" even if only some of its resources are.
-            case COMMITTING -> end == End.COMMITTED ? StageCommit.unknown(failure) : dialect.ofCommit(failure);
+            case COMMITTING ->
+                end == End.COMMITTED
+                        ? StageCommit.unknown(failure)
+                        : isRolledBack ? rolledBackBehindFence(failure) : dialect.ofCommit(failure);
             case DROPPED -> dropped();
         };
+    }
+
+    /**
+     * What became of a transaction that JTA's manager says it rolled back after the fence. A callback's exception is
+     * the application's; a mark may be Hibernate's, too, after an error of the database that a callback swallowed; and
+     * without a reason, or with one of the database's, the commit may have been sent.
+     */
+    private StageCommit rolledBackBehindFence(Throwable failure) {
+        List<Throwable> reasons = StoreFailure.chain(failure).stream()
+                .filter(RollbackException.class::isInstance)
+                .flatMap(each -> Stream.concat(Stream.ofNullable(each.getCause()), Stream.of(each.getSuppressed())))
+                .toList();
+        boolean isOfDatabase = dialect.failure(failure) != Failure.NONE
+                || StoreFailure.chain(failure).stream().anyMatch(XAException.class::isInstance);
+        if (reasons.isEmpty() || isOfDatabase) {
+            return dialect.ofCommit(failure);
+        }
+        // Narayana tells where a mark was set by a mere Throwable.
+        return reasons.stream().anyMatch(reason -> reason instanceof Exception || reason instanceof Error)
+                ? beforeCommit(failure)
+                : StageCommit.transientlyRolledBack(failure);
     }
 
     /** Whether callbacks may have run after the fence, which JTA orders in its own way. */

@@ -133,6 +133,39 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         assertThat(rows(store, isolation)).isEmpty();
     }
 
+    @Test
+    void anInterposedCallbackThatFailsIsTheStagesOwnFailureOnce() throws Exception {
+        jta((store, factory, manager) -> {
+            Isolation isolation = Collections.max(store.isolations());
+            Exception thrown = assertFailsOnce(store, isolation, em -> {
+                em.persist(new ContractRow("row", "1"));
+                Moment.INTERPOSED_CALLBACK.run(em.unwrap(Session.class), () -> {
+                    throw new IllegalStateException("thrown by a callback");
+                });
+            });
+            assertThat(thrown).hasStackTraceContaining("thrown by a callback");
+            assertThat(rows(store, isolation)).isEmpty();
+        });
+    }
+
+    /** Hibernate marks in the same way after an error of the database that a callback swallows. */
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aMarkOfAnInterposedCallbackIsRunAgain(Way way) throws Exception {
+        jta((store, factory, manager) -> {
+            Isolation isolation = Collections.max(store.isolations());
+            StoredKey key = way.key(store);
+            StageCommit end = way.commit(store, key, isolation, em -> {
+                em.persist(new ContractRow("row", "1"));
+                Moment.INTERPOSED_CALLBACK.run(em.unwrap(Session.class), () -> mark(manager));
+                return next(key).progress();
+            });
+            assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(way.hasMoved(store, key)).isFalse();
+            assertThat(rows(store, isolation)).isEmpty();
+        });
+    }
+
     /** As Hibernate's own sessions on the same connection have, which are opened by a callback. */
     @ParameterizedTest
     @EnumSource(
