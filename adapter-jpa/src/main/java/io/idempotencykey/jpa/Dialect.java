@@ -283,6 +283,14 @@ abstract class Dialect {
         execute(connection, "select 1");
     }
 
+    /**
+     * Whether a connection that isn't the adapter's own is known to be in another transaction than the one that began,
+     * even after an error. Where a conflict also ends a transaction, nobody knows what else has ended it before.
+     */
+    boolean hasEnded(Connection connection) throws SQLException {
+        return false;
+    }
+
     /** Whether several statements and their parameters can be sent in one round trip, and settings with the first. */
     boolean sendsTogether() {
         return false;

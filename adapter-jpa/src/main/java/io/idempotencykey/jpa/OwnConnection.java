@@ -133,6 +133,12 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         dialect.ping(target, stage);
     }
 
+    /** What would end it is refused. */
+    @Override
+    public boolean hasEnded() {
+        return false;
+    }
+
     @Override
     public <R> R first(Statements.Work<R> work) throws SQLException {
         return work.with(statements());

@@ -319,6 +319,20 @@ final class PostgresqlDialect extends Dialect {
         }
     }
 
+    /** An error leaves the transaction open, and its savepoint. */
+    @Override
+    boolean hasEnded(Connection connection) throws SQLException {
+        try {
+            execute(connection, "rollback to " + SAVEPOINT);
+            return false;
+        } catch (SQLException e) {
+            if (NO_SAVEPOINT.equals(e.getSQLState())) {
+                return true;
+            }
+            throw e;
+        }
+    }
+
     /** A pool or a wrapper has sent a query before ours; the next connection may come without. */
     @Override
     boolean isOtherSettings(SQLException failure) {

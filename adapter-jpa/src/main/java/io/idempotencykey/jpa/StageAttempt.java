@@ -72,6 +72,8 @@ final class StageAttempt implements Transactions.Work {
     private @Nullable StageConnection used;
     /** Whether the connection has survived an error that would otherwise mean that it hasn't. */
     private boolean isAnswered;
+    /** Whether the stage's transaction had ended when it met an error after which it would be run again. */
+    private boolean hadEnded;
 
     private @Nullable Transactions transactions;
     private @Nullable TransactionCoordinator committing;
@@ -219,6 +221,9 @@ final class StageAttempt implements Transactions.Work {
                     case UNCLEAR, LOST -> isAnswered(own);
                     case HEURISTIC, CONFLICT, LOCKED, READ_ONLY, DUPLICATE, REFUSED, NUMBERED, NONE -> false;
                 };
+                hadEnded = used != null
+                        && beforeCommit(e).kind() == StageCommit.Kind.TRANSIENTLY_ROLLED_BACK
+                        && hasEnded(own);
                 forbidCommit(coordinator, e);
                 throw e;
             }
@@ -236,6 +241,15 @@ final class StageAttempt implements Transactions.Work {
         try {
             on.ping(promised(on));
             return true;
+        } catch (SQLException | RuntimeException e) {
+            return false;
+        }
+    }
+
+    /** Whether the connection is known to be in another transaction than the stage's. */
+    private static boolean hasEnded(StageConnection on) {
+        try {
+            return on.hasEnded();
         } catch (SQLException | RuntimeException e) {
             return false;
         }
@@ -450,7 +464,7 @@ final class StageAttempt implements Transactions.Work {
             // Its writes are committed without its key: another run would commit them once more.
             case WORKING, WORKED -> {
                 Throwable cause = thrown == null ? failure : thrown;
-                yield end == End.COMMITTED ? StageCommit.rolledBack(cause) : beforeCommit(cause);
+                yield end == End.COMMITTED || hadEnded ? StageCommit.rolledBack(cause) : beforeCommit(cause);
             }
             case HELD -> StageCommit.held();
             case STORED, FENCED_OFF -> StageCommit.fencedOff();

@@ -66,6 +66,9 @@ interface StageConnection {
     /** Asks the server whether the transaction is still the one that began; throws if not. */
     void ping(Dialect.Stage stage) throws SQLException;
 
+    /** Whether the transaction is known to be another than the one that began, even after an error. */
+    boolean hasEnded() throws SQLException;
+
     /** The connection that a session uses by itself: nothing on it can be watched, guarded or restored. */
     record OfSession(SessionImplementor session, Dialect dialect) implements StageConnection {
         /** Works on the connection of an entity manager that isn't the adapter's. */
@@ -127,6 +130,11 @@ interface StageConnection {
         @Override
         public void ping(Dialect.Stage stage) {
             session.doWork(connection -> dialect.ping(connection, stage));
+        }
+
+        @Override
+        public boolean hasEnded() {
+            return session.doReturningWork(dialect::hasEnded);
         }
     }
 }

@@ -1,8 +1,18 @@
 package io.idempotencykey.jpa;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import java.util.Collections;
+import java.util.List;
+import org.hibernate.Session;
 import org.junit.jupiter.api.Test;
 
 class PostgresqlHalfCommitTest extends JpaHalfCommitContract {
+    private static final String CONFLICT = "do $$ begin raise exception 'conflict' using errcode = '40001'; end $$";
+
     PostgresqlHalfCommitTest() {
         super(TestDatabase.POSTGRESQL);
     }
@@ -20,5 +30,42 @@ class PostgresqlHalfCommitTest extends JpaHalfCommitContract {
                 "set application_name = 'autocommit test'",
                 "do $$ begin perform 1; end $$",
                 "create function f() returns int language sql begin atomic select 1; end");
+    }
+
+    /** The savepoint shows on PostgreSQL that the transaction of the conflict is another one. */
+    @Test
+    void aStageThatCommitsOnTheRawConnectionAndMeetsAConflictThenIsRunOnce() throws Exception {
+        spring((store, outer, em) -> assertCommittedOnce(store));
+        jta((store, factory, manager) -> {
+            Isolation isolation = Collections.max(store.isolations());
+            StoredKey held = held(store);
+            StageCommit end = store.commitStage(held, isolation, LEASE, em -> {
+                em.createNativeQuery(CONFLICT).executeUpdate();
+                return next(held).progress();
+            });
+            assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+        });
+    }
+
+    private static void assertCommittedOnce(JpaKeyStore store) {
+        for (Way way : Way.values()) {
+            for (boolean commits : List.of(true, false)) {
+                StoredKey key = way.key(store);
+                StageCommit end = way.commit(store, key, Isolation.SERIALIZABLE, em -> {
+                    em.unwrap(Session.class).doWork(connection -> {
+                        TestDatabase.execute(
+                                connection, "insert into contract_row values ('" + way + commits + "', '1')");
+                        if (commits) {
+                            connection.commit();
+                        }
+                        TestDatabase.execute(connection, CONFLICT);
+                    });
+                    return next(key).progress();
+                });
+                assertThat(nameOf(end)).isEqualTo(commits ? "rolled back" : "transiently rolled back");
+                assertThat(way.hasMoved(store, key)).isFalse();
+            }
+        }
+        assertThat(rows(store, Isolation.SERIALIZABLE)).containsExactlyInAnyOrder("STAGEDtrue", "SINGLEtrue");
     }
 }
