@@ -531,8 +531,10 @@ final class StageAttempt implements Transactions.Work {
     private StageCommit beforeCommit(Throwable cause) {
         StageConnection on = used;
         Predicate<SQLException> isOwn = error -> on == null || on.mayHaveThrown(error);
-        boolean isForeign = !Failure.errors(cause).isEmpty()
-                && Failure.errors(cause).stream().noneMatch(isOwn);
+        // JTA's heuristic outcomes are of other transactions where the connection is the adapter's own.
+        boolean isOfAnother =
+                !Failure.errors(cause).isEmpty() || (on != null && on.isOwned() && Failure.isHeuristic(cause));
+        boolean isForeign = isOfAnother && Failure.errors(cause).stream().noneMatch(isOwn);
         Failure failure = isAnswered || isForeign ? Failure.REFUSED : dialect.failure(cause, isOwn);
         return cause instanceof NotCommitted || (failure == Failure.NONE && isStale(cause))
                 ? StageCommit.transientlyRolledBack(cause)

@@ -15,6 +15,7 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import jakarta.persistence.PersistenceException;
+import jakarta.transaction.HeuristicMixedException;
 import java.sql.BatchUpdateException;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -259,6 +260,14 @@ class OwnErrorTest {
             assertThat(runs).hasValue(1);
             assertThat(store.find(KeyId.of("key"))).isEmpty();
         }
+    }
+
+    /** The adapter's own connection is of no JTA transaction. */
+    @OnH2AndPostgresql
+    void aHeuristicOutcomeOfAnotherTransactionIsTheStagesOwnFailureOnce(TestDatabase database) throws SQLException {
+        failsOnce(database, em -> {
+            throw new IllegalStateException(new HeuristicMixedException("of another transaction"));
+        });
     }
 
     private static void failElsewhere(String state) {
