@@ -4,7 +4,9 @@ import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.sql.Blob;
 import java.sql.CallableStatement;
+import java.sql.Clob;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
 import java.sql.PreparedStatement;
@@ -27,9 +29,15 @@ import org.jspecify.annotations.Nullable;
  * happened.
  */
 final class OwnConnection implements StageConnection, InvocationHandler {
-    /** What leads back to the connection. */
+    /** What leads back to the connection, or asks its server. */
     private static final Set<Class<?>> WRAPPED = Set.of(
-            CallableStatement.class, PreparedStatement.class, Statement.class, ResultSet.class, DatabaseMetaData.class);
+            Blob.class,
+            CallableStatement.class,
+            Clob.class,
+            DatabaseMetaData.class,
+            PreparedStatement.class,
+            ResultSet.class,
+            Statement.class);
 
     /** Calls that send nothing to the server, or that end the transaction, which then needs no settings. */
     private static final Set<String> NEEDS_NO_SETTINGS = Set.of(

@@ -270,6 +270,36 @@ class OwnErrorTest {
         });
     }
 
+    /** PostgreSQL's driver writes a large object at once, which may wait for another transaction. */
+    @Test
+    void aWaitForALargeObjectIsTransient() throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        with(url, store -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                em.unwrap(Session.class).doWork(connection -> writeHeldObject(connection, url));
+                return JpaStoreFixture.next(held).progress();
+            });
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+        });
+    }
+
+    private static void writeHeldObject(Connection connection, String url) throws SQLException {
+        TestDatabase.execute(connection, "set local lock_timeout = '100ms'");
+        try (Connection other = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement()) {
+            String id = TestApplication.ask(other, "select lo_from_bytea(0, '\\x01')")
+                    .get(0);
+            other.setAutoCommit(false);
+            assertThat(TestApplication.ask(other, "select lo_put(" + id + ", 0, '\\x02')"))
+                    .hasSize(1);
+            try (ResultSet row = statement.executeQuery("select cast(" + id + " as oid)")) {
+                assertThat(row.next()).isTrue();
+                assertThat(row.getBlob(1).setBytes(1, new byte[] {3})).isZero();
+            }
+        }
+    }
+
     private static void failElsewhere(String state) {
         throw new PersistenceException("the other database failed", new SQLException("of another database", state));
     }
