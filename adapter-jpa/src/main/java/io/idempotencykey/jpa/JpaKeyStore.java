@@ -75,18 +75,20 @@ import org.jspecify.annotations.Nullable;
  *   3024</td><td>57014</td><td>the stage's own</td><td>the stage's own</td></tr>
  *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as
  *   1364</td><td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
- *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run
+ *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again
+ *   under JTA, otherwise the stage's own</td><td>unknown: the key is read</td></tr>
+ *   <tr><td>stale version</td><td colspan="3">OptimisticLockException, of any persistence unit</td><td>run
  *   again</td><td>unknown: the key is read</td></tr>
- *   <tr><td>stale version</td><td colspan="3">OptimisticLockException</td><td>run again</td><td>unknown: the key is
- *   read</td></tr>
  *   <tr><td>marked for rollback or timed out by the application</td><td colspan="3">no SQL error</td><td>the stage's
- *   own</td><td>unknown: the key is read</td></tr>
+ *   own</td><td>run again if JTA's manager shows a mark, otherwise unknown: the key is read</td></tr>
+ *   <tr><td>exception of a callback</td><td colspan="3">no SQL error</td><td>the stage's own</td><td>the stage's own if
+ *   JTA's manager shows it as what it rolled back for, otherwise unknown: the key is read</td></tr>
  *   <tr><td>any other</td><td colspan="3">such as 23505, 1062</td><td>the stage's own</td><td>the stage's own</td></tr>
  * </table>
  *
  * <p>Only errors of the stage's own connection count where the adapter owns that; one of another database is the
  * stage's own failure. So is a transaction that has ended before its commit without an error by which the server did
- * that.
+ * that; and, on PostgreSQL, one that the stage has ended before it met an error.
  *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
  * fails. If it fails after the commit, the stage stays committed, and the error is lost.
