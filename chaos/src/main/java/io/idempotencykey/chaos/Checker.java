@@ -44,6 +44,8 @@ final class Checker {
         ANSWER_NOT_STORED,
         /** The answer tells of an order or a review, and there is none. */
         EFFECT_MISSING,
+        /** The client was told of an exception, and what it asked for was done. */
+        EFFECT_THOUGH_DENIED,
         /** There are two orders, reviews or winners of one cart. */
         EFFECT_TWICE,
         /** There is an order, a review or a reservation without an answer that tells of it. */
@@ -151,7 +153,9 @@ final class Checker {
 
     private void checkReview(Sent sent) {
         List<Review> found = reviews.getOrDefault(sent.subject(), List.of());
-        if (found.size() > 1) {
+        if (sent.isDenied() && (isDone(sent) || !found.isEmpty())) {
+            report(Kind.EFFECT_THOUGH_DENIED, sent, found.toString());
+        } else if (found.size() > 1) {
             report(Kind.EFFECT_TWICE, sent, found.toString());
         } else if (isDone(sent)) {
             if (found.isEmpty()) {

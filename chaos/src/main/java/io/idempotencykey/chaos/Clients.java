@@ -26,7 +26,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Clients that send each request to any of the shops until they have its final answer, and at times an old one again.
- * Some want a cart that another client wants, too, and some go away after they have sent a request once.
+ * Some want a cart that another client wants, too, and some go away after they have sent a request once, or when they
+ * are told of an exception.
  */
 final class Clients {
     private static final int COUNT = 24;
@@ -77,6 +78,9 @@ final class Clients {
                 if (next.isLeft()) {
                     count("left by their clients");
                     boolean unused = attempt(next, random, 1 + random.nextInt(300));
+                } else if (next.isReview() && isDenied(next, random)) {
+                    count("given up after an exception");
+                    next.deny();
                 } else if (ask(next, random)) {
                     mine.add(next);
                 }
@@ -84,6 +88,12 @@ final class Clients {
         } catch (InterruptedException e) {
             // It is over.
         }
+    }
+
+    /** Sends a request once, and returns whether its client was told of an exception, so that nothing is stored. */
+    private boolean isDenied(Sent request, Random random) throws InterruptedException {
+        boolean unused = attempt(request, random, PATIENCE_MILLIS);
+        return request.history().stream().anyMatch(event -> event.contains(": 500 "));
     }
 
     private Sent next(Random random) {

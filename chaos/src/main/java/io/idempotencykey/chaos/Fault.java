@@ -1,6 +1,7 @@
 package io.idempotencykey.chaos;
 
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Optional;
 
 /** The kinds of faults, in the order of the report. */
@@ -42,7 +43,7 @@ enum Fault {
 
     /** Its name on the command line and in the report. */
     String text() {
-        return name().toLowerCase(java.util.Locale.ROOT).replace('_', '-');
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
     static Optional<Fault> named(String text) {

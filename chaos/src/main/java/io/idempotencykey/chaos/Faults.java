@@ -6,8 +6,10 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -51,7 +53,7 @@ final class Faults {
         }
 
         synchronized Map<String, Object> toMap(Fault fault) {
-            Map<String, Object> map = new java.util.LinkedHashMap<>();
+            Map<String, Object> map = new LinkedHashMap<>();
             map.put("fault", fault.text());
             map.put("meaning", fault.description());
             map.put("made", made);
@@ -241,7 +243,7 @@ final class Faults {
                     if (ending) {
                         return;
                     }
-                    make(fault, actions.get(fault));
+                    make(fault, Objects.requireNonNull(actions.get(fault)));
                 }
             }
         } catch (InterruptedException e) {
@@ -249,13 +251,11 @@ final class Faults {
         }
     }
 
-    private void make(Fault fault, @org.jspecify.annotations.Nullable Action action) throws InterruptedException {
+    private void make(Fault fault, Action action) throws InterruptedException {
         long before = clients.refusals();
         int effect = 0;
         try {
-            if (action != null) {
-                effect = action.make();
-            }
+            effect = action.make();
         } catch (IOException | SQLException | RuntimeException e) {
             tally(fault).impossible("failed once or more: " + e);
         }

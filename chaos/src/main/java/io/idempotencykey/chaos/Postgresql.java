@@ -5,7 +5,6 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -45,6 +44,8 @@ final class Postgresql implements Store {
     private final List<Instant> promotions = Collections.synchronizedList(new ArrayList<>());
     private volatile Node primary;
     private boolean begun;
+    /** What the standby reaches the primary by. */
+    private @Nullable FaultProxy link;
 
     /** A server and its data. */
     private final class Node {
@@ -221,9 +222,6 @@ final class Postgresql implements Store {
         standby.add(node);
     }
 
-    /** What the standby reaches the primary by. */
-    private @Nullable FaultProxy link;
-
     /**
      * Kills the primary while its standby has heard nothing for a moment, promotes that, leads the shops there, and
      * gives it a standby of its own.
@@ -378,9 +376,5 @@ final class Postgresql implements Store {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-    }
-
-    static String read(Path file) throws IOException {
-        return Files.exists(file) ? Files.readString(file, StandardCharsets.UTF_8) : "";
     }
 }

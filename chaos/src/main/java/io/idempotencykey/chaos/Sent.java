@@ -19,6 +19,7 @@ final class Sent {
     private final Instant first = Instant.now();
     private final List<String> events = new ArrayList<>();
     private final List<Answer> answers = new ArrayList<>();
+    private volatile boolean denied;
 
     /** A final answer, and when its first copy came. */
     record Answer(int status, String type, String body, Instant at) {
@@ -66,8 +67,18 @@ final class Sent {
         return body;
     }
 
+    /** Whether its client has gone away without an answer. */
     boolean isLeft() {
-        return left;
+        return left || denied;
+    }
+
+    /** Its client was told of an exception by the first that it heard, and has gone away. */
+    void deny() {
+        denied = true;
+    }
+
+    boolean isDenied() {
+        return denied;
     }
 
     Instant first() {

@@ -191,6 +191,18 @@ class CheckerTest {
     }
 
     @Test
+    void aReviewOfWhichItsClientWasToldAnExceptionIsFound() {
+        Sent denied = Sent.review("mug", "review-2", "{}");
+        sent.add(denied);
+        denied.deny();
+        assertFound();
+
+        keys.add(finished(denied, newCreation(), 201, "{}"));
+        reviews.add(new Review("r-2", "review-2"));
+        assertFound(Kind.EFFECT_THOUGH_DENIED);
+    }
+
+    @Test
     void aReservationOfNobodyIsFound() {
         reservations.add(new Reservation("cart-2", newCreation(), null));
 

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -30,11 +32,11 @@ class PlanTest {
     void everythingCanBeChosen() {
         assertThat(plan("mysql mongodb --minutes 60 --seed -1 --faults kill,half-open --report there"))
                 .isEqualTo(new Plan(
-                        java.util.Set.of(Scenario.MYSQL, Scenario.MONGODB),
+                        Set.of(Scenario.MYSQL, Scenario.MONGODB),
                         Duration.ofHours(1),
                         -1,
-                        java.util.Set.of(Fault.KILL, Fault.HALF_OPEN),
-                        java.util.Optional.of(Path.of("there"))));
+                        Set.of(Fault.KILL, Fault.HALF_OPEN),
+                        Optional.of(Path.of("there"))));
     }
 
     @ParameterizedTest
