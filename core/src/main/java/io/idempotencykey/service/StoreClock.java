@@ -41,7 +41,7 @@ final class StoreClock {
             Reading carried = new Reading(reading.at(nanos), nanos);
             if (last.compareAndSet(reading, carried)) {
                 try {
-                    reading = read();
+                    reading = read(carried);
                     last.compareAndSet(carried, reading);
                 } catch (RuntimeException e) {
                     reading = carried;
@@ -63,14 +63,25 @@ final class StoreClock {
     }
 
     private Reading firstReading() {
-        return access.repeatable(null, this::read);
+        return access.repeatable(null, () -> read(null));
     }
 
-    private Reading read() {
+    /**
+     * A reading tells the time at some instant of its round trip. A slow one therefore tells it badly, and moves what was
+     * carried no further than it contradicts it.
+     */
+    private Reading read(@Nullable Reading carried) {
         long before = environment.nanoTime();
-        Instant time = time();
+        Instant earliest = time();
         long after = environment.nanoTime();
-        return new Reading(time, before + (after - before) / 2);
+        Instant latest = earliest.plusNanos(after - before);
+        Instant expected = carried == null ? earliest.plusNanos((after - before) / 2) : carried.at(after);
+        if (expected.isBefore(earliest)) {
+            expected = earliest;
+        } else if (expected.isAfter(latest)) {
+            expected = latest;
+        }
+        return new Reading(expected, after);
     }
 
     private record Reading(Instant time, long nanos) {

@@ -58,7 +58,7 @@ class SimulatedStore implements KeyStore<List<Effect>> {
         this.world = world;
     }
 
-    /** Nobody else goes on meanwhile: a reading is dated by its middle, and so is wrong by half of what passes in it. */
+    /** Nobody else goes on meanwhile: a reading is wrong by as much as passes in it. */
     @Override
     public Instant time() {
         return world.storeTime();

@@ -66,10 +66,29 @@ class StoreClockTest {
     }
 
     @Test
-    void aReadingIsDatedInTheMiddleOfItsRoundTrip() {
+    void theFirstReadingIsDatedInTheMiddleOfItsRoundTrip() {
         clockwork.roundTrip = Duration.ofMillis(100);
 
         assertThat(clock.now()).isEqualTo("2026-01-01T12:00:00.173Z");
+    }
+
+    @Test
+    void aSlowReadingMovesTheCarriedTimeNoFurtherThanItContradictsIt() {
+        assertThat(afterASlowReadingOf(Duration.ofSeconds(58))).isEqualTo("2026-01-01T12:01:08.123Z");
+        assertThat(afterASlowReadingOf(Duration.ofSeconds(62))).isEqualTo("2026-01-01T12:01:11.123Z");
+        assertThat(afterASlowReadingOf(Duration.ofSeconds(72))).isEqualTo("2026-01-01T12:01:12.123Z");
+    }
+
+    /** What the clock says after 61 seconds and a reading that takes ten more. */
+    private Instant afterASlowReadingOf(Duration sinceNoon) {
+        StoreClock another = new StoreClock(clockwork, new StoreAccess<>(clockwork, settings), settings);
+        clockwork.time = NOON;
+        clockwork.roundTrip = Duration.ZERO;
+        another.now();
+        clockwork.nanos += Duration.ofSeconds(61).toNanos();
+        clockwork.time = NOON.plus(sinceNoon);
+        clockwork.roundTrip = Duration.ofSeconds(10);
+        return another.now();
     }
 
     @Test
