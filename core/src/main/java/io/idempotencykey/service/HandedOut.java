@@ -40,12 +40,12 @@ final class HandedOut {
                     run(work);
                 }
             });
-        } catch (RejectedExecutionException e) {
-            locked(() -> notBegun.remove(work));
         } catch (Throwable e) {
-            // A pool that gets no further thread throws an error, and nobody would begin the work.
+            // A pool that gets no further thread throws an error, and nobody would begin the work then either.
             locked(() -> notBegun.remove(work));
-            throw e;
+            if (!(e instanceof RejectedExecutionException)) {
+                throw e;
+            }
         }
     }
 
