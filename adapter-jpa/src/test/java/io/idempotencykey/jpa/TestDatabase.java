@@ -11,6 +11,7 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -143,15 +144,26 @@ enum TestDatabase {
     }
 
     private static final class Postgres {
-        static final EmbeddedPostgres SERVER = start();
+        static final EmbeddedPostgres SERVER;
 
-        private static EmbeddedPostgres start() {
+        /** Its input ends when this process does. Until then it must be reachable, or the input is closed. */
+        static final Process WATCH;
+
+        static {
             try {
-                return EmbeddedPostgres.builder()
+                Path data = Files.createTempDirectory("postgresql");
+                SERVER = EmbeddedPostgres.builder()
+                        .setDataDirectory(data)
                         .setServerConfig("fsync", "on")
                         .setServerConfig("synchronous_commit", "on")
                         .setServerConfig("full_page_writes", "on")
                         .setServerConfig("max_connections", "200")
+                        .start();
+                // A killed process stops nothing itself.
+                String stop = "cat; kill -INT $(head -n 1 \"$0\"/postmaster.pid); rm -rf \"$0\"";
+                WATCH = new ProcessBuilder("sh", "-c", stop, data.toString())
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .redirectError(ProcessBuilder.Redirect.DISCARD)
                         .start();
             } catch (IOException e) {
                 throw new IllegalStateException("PostgreSQL doesn't start", e);
