@@ -67,8 +67,8 @@ final class StoreClock {
     }
 
     /**
-     * A reading tells the time at some instant of its round trip. A slow one therefore tells it badly, and moves what was
-     * carried no further than it contradicts it.
+     * A reading tells the time at some instant of its round trip. A slow one tells it badly, and therefore moves what
+     * was carried no further than it contradicts it.
      */
     private Reading read(@Nullable Reading carried) {
         long before = environment.nanoTime();
