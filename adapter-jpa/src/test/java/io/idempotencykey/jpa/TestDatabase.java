@@ -146,9 +146,6 @@ enum TestDatabase {
     private static final class Postgres {
         static final EmbeddedPostgres SERVER;
 
-        /** Its input ends when this process does. Until then it must be reachable, or the input is closed. */
-        static final Process WATCH;
-
         static {
             try {
                 Path data = Files.createTempDirectory("postgresql");
@@ -159,12 +156,13 @@ enum TestDatabase {
                         .setServerConfig("full_page_writes", "on")
                         .setServerConfig("max_connections", "200")
                         .start();
-                // A killed process stops nothing itself.
+                // A process that is killed stops nothing itself, but the input that it gave another one ends.
                 String stop = "cat; kill -INT $(head -n 1 \"$0\"/postmaster.pid); rm -rf \"$0\"";
-                WATCH = new ProcessBuilder("sh", "-c", stop, data.toString())
+                Process watch = new ProcessBuilder("sh", "-c", stop, data.toString())
                         .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                         .redirectError(ProcessBuilder.Redirect.DISCARD)
                         .start();
+                Runtime.getRuntime().addShutdownHook(new Thread(watch::destroy));
             } catch (IOException e) {
                 throw new IllegalStateException("PostgreSQL doesn't start", e);
             }
