@@ -11,8 +11,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** What fuzzing has found worth keeping is handled still. */
 class CorpusTest {
-    /** For a whole corpus, which takes a second or two. */
-    private static final Duration BOUND = Duration.ofMinutes(2);
+    private static final Duration BOUND = Duration.ofSeconds(Target.MOST_SECONDS);
 
     @ParameterizedTest
     @EnumSource

@@ -34,7 +34,7 @@ class FuzzTest {
                         "--reproducer_path=" + work,
                         "-artifact_prefix=" + work + File.separator,
                         "-dict=" + Path.of("dictionaries", target.type.getSimpleName()),
-                        "-timeout=60",
+                        "-timeout=" + Target.MOST_SECONDS,
                         "-print_final_stats=1",
                         "-max_total_time=" + SECONDS,
                         found.toString(),

@@ -22,6 +22,9 @@ enum Target {
     ROW(RowTarget.class, RowTarget::fuzzerTestOneInput),
     DOCUMENT(DocumentTarget.class, DocumentTarget::fuzzerTestOneInput);
 
+    /** What one input may take, also a first one with all that it starts: some milliseconds on a free machine. */
+    static final int MOST_SECONDS = 20;
+
     final Class<?> type;
 
     @SuppressWarnings("ImmutableEnumChecker") // A method without state.
