@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -35,6 +36,10 @@ final class Clients {
     private static final long PATIENCE_MILLIS = 8_000;
     private static final String ONE_MUG =
             "{\"email\":\"ada@example.org\",\"items\":[{\"sku\":\"mug\",\"quantity\":1}]}";
+
+    /** Headers that come with an answer, and aren't part of it. */
+    private static final List<String> NOT_STORED =
+            List.of("Date", "Content-Length", "Idempotency-Key", "Idempotency-Replayed");
 
     private final HttpClient http = HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1)
@@ -135,14 +140,15 @@ final class Clients {
         if (url.isEmpty()) {
             return false;
         }
+        Instant asked = Instant.now();
         HttpRequest post = HttpRequest.newBuilder(url.get().resolve(request.path()))
                 .header("Idempotency-Key", request.key())
                 .POST(HttpRequest.BodyPublishers.ofString(request.body()))
                 .build();
         CompletableFuture<HttpResponse<String>> answer =
-                http.sendAsync(post, HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
+                http.sendAsync(post, HttpResponse.BodyHandlers.ofString(StandardCharsets.ISO_8859_1));
         try {
-            return heard(request, shop, answer.get(millis, TimeUnit.MILLISECONDS));
+            return heard(request, shop, asked, answer.get(millis, TimeUnit.MILLISECONDS));
         } catch (ExecutionException e) {
             count("broken off");
             request.happened(now() + shop + ": " + e.getCause());
@@ -154,7 +160,7 @@ final class Clients {
         return false;
     }
 
-    private boolean heard(Sent request, Shops.Shop shop, HttpResponse<String> answer) {
+    private boolean heard(Sent request, Shops.Shop shop, Instant asked, HttpResponse<String> answer) {
         int status = answer.statusCode();
         request.happened(now() + shop + ": " + status + " " + answer.body());
         if (answer.headers().firstValue("Retry-After").isPresent() || status >= 500) {
@@ -165,8 +171,10 @@ final class Clients {
         if (answer.headers().firstValue("Idempotency-Replayed").isPresent()) {
             count("answered by a replay");
         }
-        request.answered(new Sent.Answer(
-                status, answer.headers().firstValue("Content-Type").orElse(""), answer.body(), Instant.now()));
+        Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+        headers.putAll(answer.headers().map());
+        NOT_STORED.forEach(headers::remove);
+        request.answered(new Sent.Answer(status, headers, answer.body(), asked, Instant.now()));
         return true;
     }
 

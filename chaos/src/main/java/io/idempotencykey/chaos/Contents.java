@@ -1,8 +1,10 @@
 package io.idempotencykey.chaos;
 
-import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.type.TypeReference;
+import tools.jackson.databind.json.JsonMapper;
 
 /** What a store and the payment provider have in the end, read without the library. */
 record Contents(
@@ -12,8 +14,17 @@ record Contents(
         List<Review> reviews,
         List<Charge> charges) {
 
-    /** A key; status and body are its response's, and 0 and empty before it has one. */
-    record Key(String value, String creation, String state, Instant createdAt, int status, String body) {
+    /**
+     * A key; status, headers and body are its response's, and 0 and empty before it has one. Each byte of the body is a
+     * character.
+     */
+    record Key(
+            String value, String creation, String state, int status, Map<String, List<String>> headers, String body) {
+        /** Reads headers as they are stored. */
+        static Map<String, List<String>> headers(@Nullable String json) {
+            return json == null ? Map.of() : JsonMapper.shared().readValue(json, new TypeReference<>() {});
+        }
+
         boolean isFinished() {
             return state.equals("finished");
         }

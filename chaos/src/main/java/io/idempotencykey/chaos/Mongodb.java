@@ -12,7 +12,6 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Date;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -163,14 +162,14 @@ final class Mongodb implements Store {
                                     id.substring(id.indexOf(' ') + 1),
                                     key.get("creationId", UUID.class).toString(),
                                     key.getString("state"),
-                                    key.get("createdAt", Date.class).toInstant(),
                                     response == null ? 0 : response.getInteger("status"),
+                                    Contents.Key.headers(response == null ? null : response.getString("headers")),
                                     response == null
                                             ? ""
                                             : new String(
                                                     response.get("body", Binary.class)
                                                             .getData(),
-                                                    StandardCharsets.UTF_8));
+                                                    StandardCharsets.ISO_8859_1));
                         })
                         .into(new ArrayList<>()),
                 shop.getCollection("reservations")

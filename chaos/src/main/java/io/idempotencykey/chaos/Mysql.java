@@ -135,7 +135,7 @@ final class Mysql implements Store {
     @Override
     public Contents contents() throws SQLException {
         try (Connection connection = connect("shop")) {
-            return SqlContents.read(connection, "hex(creation_id)", "0");
+            return SqlContents.read(connection, "hex(creation_id)");
         }
     }
 

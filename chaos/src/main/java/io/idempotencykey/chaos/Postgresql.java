@@ -41,7 +41,7 @@ final class Postgresql implements Store {
     private final Path folder;
     private final Replication replication;
     private final List<Node> standby = new ArrayList<>();
-    private final List<Instant> promotions = Collections.synchronizedList(new ArrayList<>());
+    private final List<Checker.Promotion> promotions = Collections.synchronizedList(new ArrayList<>());
     private volatile Node primary;
     private boolean begun;
     /** What the standby reaches the primary by. */
@@ -227,22 +227,24 @@ final class Postgresql implements Store {
      * gives it a standby of its own.
      */
     void promote(FaultProxy shops, Random random) throws IOException, InterruptedException, SQLException {
-        if (replication == Replication.SYNCHRONOUS) {
-            // What a primary had committed when it was restarted, or when a waiting backend was ended, is seen before
-            // it is replicated.
-            awaitReplication();
-        }
+        // What a synchronous primary had committed when it was restarted, or when a waiting backend was ended, is seen
+        // before it is replicated; and an asynchronous one is to have no more to lose than what comes from now on.
+        Instant since = awaitReplication();
         FaultProxy replicating = Objects.requireNonNull(link);
         replicating.swallowAll();
         Thread.sleep(200 + random.nextInt(500));
         Node old = primary;
         old.kill();
-        promotions.add(Instant.now());
+        promotions.add(new Checker.Promotion(since, Instant.now()));
         replicating.close();
         Node next = standby.remove(0);
         try (Connection connection = next.connect("postgres");
                 Statement statement = connection.createStatement()) {
-            statement.execute("select pg_promote(true, 30)");
+            try (ResultSet row = statement.executeQuery("select pg_promote(true, 30)")) {
+                if (!row.next() || !row.getBoolean(1)) {
+                    throw new IOException("the standby isn't promoted within 30 s");
+                }
+            }
         }
         primary = next;
         shops.lead(next.port);
@@ -256,9 +258,11 @@ final class Postgresql implements Store {
         }
     }
 
-    private void awaitReplication() throws IOException, InterruptedException, SQLException {
+    /** Waits until the standby has all that was written until now, and returns when that was. */
+    private Instant awaitReplication() throws IOException, InterruptedException, SQLException {
         try (Connection connection = primary.connect("postgres");
                 Statement statement = connection.createStatement()) {
+            Instant now = Instant.now();
             String written;
             try (ResultSet row = statement.executeQuery("select pg_current_wal_insert_lsn()")) {
                 row.next();
@@ -266,11 +270,11 @@ final class Postgresql implements Store {
             }
             long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
             while (System.nanoTime() < end) {
-                try (ResultSet row =
-                        statement.executeQuery("select 1 from pg_stat_replication where sync_state = 'sync'"
-                                + " and flush_lsn >= '" + written + "'")) {
+                try (ResultSet row = statement.executeQuery("select 1 from pg_stat_replication where sync_state = '"
+                        + (replication == Replication.SYNCHRONOUS ? "sync" : "async")
+                        + "' and flush_lsn >= '" + written + "'")) {
                     if (row.next()) {
-                        return;
+                        return now;
                     }
                 }
                 Thread.sleep(20);
@@ -280,7 +284,7 @@ final class Postgresql implements Store {
     }
 
     /** When the standby took over from a primary that it didn't keep up with. */
-    List<Instant> promotions() {
+    List<Checker.Promotion> promotions() {
         return List.copyOf(promotions);
     }
 
@@ -357,7 +361,7 @@ final class Postgresql implements Store {
     @Override
     public Contents contents() throws SQLException {
         try (Connection connection = primary.connect("shop")) {
-            return SqlContents.read(connection, "creation_id", "extract(epoch from created_at)");
+            return SqlContents.read(connection, "creation_id");
         }
     }
 

@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -153,7 +152,7 @@ final class Run {
         }
         long secondsToSettle = seconds(quiet, System.nanoTime());
         shops.awaitAll();
-        List<Instant> promotions = scenario == Scenario.ASYNCHRONOUS && store instanceof Postgresql postgresql
+        List<Checker.Promotion> promotions = scenario == Scenario.ASYNCHRONOUS && store instanceof Postgresql postgresql
                 ? postgresql.promotions()
                 : List.of();
         Contents last = withCharges(contents);

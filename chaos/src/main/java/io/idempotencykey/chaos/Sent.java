@@ -3,6 +3,7 @@ package io.idempotencykey.chaos;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 
 /** A request, how often it may be sent, and all that its client heard of it. */
@@ -21,10 +22,16 @@ final class Sent {
     private final List<Answer> answers = new ArrayList<>();
     private volatile boolean denied;
 
-    /** A final answer, and when its first copy came. */
-    record Answer(int status, String type, String body, Instant at) {
+    /**
+     * A final answer, as far as it is stored: each byte of the body is a character, and the headers that no request
+     * shares are left out.
+     *
+     * @param asked when what it answers was sent
+     * @param heard when its first copy came
+     */
+    record Answer(int status, Map<String, List<String>> headers, String body, Instant asked, Instant heard) {
         boolean isSameAs(Answer other) {
-            return status == other.status && type.equals(other.type) && body.equals(other.body);
+            return status == other.status && headers.equals(other.headers) && body.equals(other.body);
         }
     }
 

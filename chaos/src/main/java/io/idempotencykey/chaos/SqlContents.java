@@ -5,7 +5,6 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -19,14 +18,14 @@ final class SqlContents {
         T read(ResultSet row) throws SQLException;
     }
 
-    /** Reads them; {@code creation} and {@code seconds} are SQL for a creation as text, and when it was made. */
-    static Contents read(Connection connection, String creation, String seconds) throws SQLException {
+    /** Reads them; {@code creation} is SQL for a creation as text. */
+    static Contents read(Connection connection, String creation) throws SQLException {
         try (Statement statement = connection.createStatement()) {
             return new Contents(
                     all(
                             statement,
-                            "select key_value, " + creation + ", state, " + seconds
-                                    + ", response_status, response_body from idempotency_key",
+                            "select key_value, " + creation + ", state, response_status,"
+                                    + " response_headers, response_body from idempotency_key",
                             SqlContents::key),
                     all(
                             statement,
@@ -55,9 +54,9 @@ final class SqlContents {
                                 Long.parseUnsignedLong(creation.substring(16), 16))
                         .toString(),
                 row.getString(3),
-                Instant.ofEpochMilli((long) (row.getDouble(4) * 1000)),
-                row.getInt(5),
-                body == null ? "" : new String(body, StandardCharsets.UTF_8));
+                row.getInt(4),
+                Contents.Key.headers(row.getString(5)),
+                body == null ? "" : new String(body, StandardCharsets.ISO_8859_1));
     }
 
     private static <T> List<T> all(Statement statement, String sql, Row<T> row) throws SQLException {

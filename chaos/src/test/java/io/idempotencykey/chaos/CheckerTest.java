@@ -11,11 +11,13 @@ import io.idempotencykey.chaos.Contents.Review;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
 
 /** A history in which all is right has no anomaly, and each kind of anomaly is found in one that has it. */
 class CheckerTest {
+    private static final Map<String, List<String>> HEADERS = Map.of("Content-Type", List.of("application/json"));
     private static final String BODY = "{\"order\":\"o-1\",\"payment\":\"ch-1\"}";
 
     private final Sent completion = Sent.completion("cart-1", "{}", false);
@@ -30,7 +32,7 @@ class CheckerTest {
     private final List<Order> orders = new ArrayList<>(List.of(new Order("o-1", "cart-1", 1500, "ch-1")));
     private final List<Review> reviews = new ArrayList<>(List.of(new Review("r-1", "review-1")));
     private final List<Charge> charges = new ArrayList<>(List.of(charge("ch-1", creation, "cart-1")));
-    private final List<Instant> promotions = new ArrayList<>();
+    private final List<Checker.Promotion> promotions = new ArrayList<>();
 
     CheckerTest() {
         completion.answered(answer(201, BODY));
@@ -42,7 +44,11 @@ class CheckerTest {
     }
 
     private static Sent.Answer answer(int status, String body) {
-        return new Sent.Answer(status, "application/json", body, Instant.now());
+        return answer(status, body, Instant.now());
+    }
+
+    private static Sent.Answer answer(int status, String body, Instant at) {
+        return new Sent.Answer(status, HEADERS, body, at, at);
     }
 
     private static String newCreation() {
@@ -50,11 +56,11 @@ class CheckerTest {
     }
 
     private static Contents.Key finished(Sent sent, String creation, int status, String body) {
-        return new Contents.Key(sent.key(), creation, "finished", Instant.now(), status, body);
+        return new Contents.Key(sent.key(), creation, "finished", status, HEADERS, body);
     }
 
     private static Contents.Key unfinished(Sent sent, String state) {
-        return new Contents.Key(sent.key(), newCreation(), state, Instant.now(), 0, "");
+        return new Contents.Key(sent.key(), newCreation(), state, 0, Map.of(), "");
     }
 
     private Checker.Result check() {
@@ -117,6 +123,20 @@ class CheckerTest {
         review.answered(answer(422, "mismatch"));
 
         assertFound(Kind.ANSWER_CHANGED, Kind.ANSWER_NOT_STORED);
+    }
+
+    @Test
+    void anAnswerOfWhichAHeaderIsNotStoredIsFound() {
+        keys.set(1, new Contents.Key(review.key(), newCreation(), "finished", 201, Map.of(), "{}"));
+
+        assertFound(Kind.ANSWER_NOT_STORED);
+    }
+
+    @Test
+    void anAnswerThatDiffersFromTheStoredOneByABlankIsFound() {
+        keys.set(1, finished(review, newCreation(), 201, "{} "));
+
+        assertFound(Kind.ANSWER_NOT_STORED);
     }
 
     @Test
@@ -269,9 +289,14 @@ class CheckerTest {
         assertFound(Kind.KEY_TWICE);
     }
 
+    /** A standby is promoted that hasn't heard what came in the second before. */
+    private void promote(Instant at) {
+        promotions.add(new Checker.Promotion(at.minusSeconds(1), at));
+    }
+
     /** All that the cart's request had stored is gone with the primary, and its charge is not. */
     private void loseTheCompletion() {
-        promotions.add(Instant.now());
+        promote(Instant.now());
         keys.remove(0);
         orders.clear();
         reservations.clear();
@@ -295,7 +320,7 @@ class CheckerTest {
 
     @Test
     void aKeyThatIsLostWithoutItsOrderIsFound() {
-        promotions.add(Instant.now());
+        promote(Instant.now());
         keys.remove(0);
 
         assertThat(check().anomalies()).extracting(Anomaly::kind).contains(Kind.EFFECT_WITHOUT_ANSWER);
@@ -303,7 +328,7 @@ class CheckerTest {
 
     @Test
     void anOrderThatIsLostWithoutItsKeyIsFound() {
-        promotions.add(Instant.now());
+        promote(Instant.now());
         orders.clear();
 
         assertFound(Kind.EFFECT_MISSING);
@@ -325,12 +350,85 @@ class CheckerTest {
     }
 
     @Test
-    void anAnswerThatChangesThoughItsKeyIsOlderThanThePromotionIsFound() {
-        keys.set(0, new Contents.Key(completion.key(), creation, "finished", Instant.EPOCH, 201, BODY));
-        promotions.add(Instant.now());
+    void anAnswerThatChangesThoughNoPromotionLiesBetweenIsFound() {
+        promote(Instant.now());
         completion.answered(answer(402, "declined"));
         completion.answered(answer(201, BODY));
 
         assertFound(Kind.ANSWER_CHANGED);
+    }
+
+    @Test
+    void whatWasAnsweredAnHourBeforeAPromotionIsFoundToBeLost() {
+        loseTheCompletion();
+        promotions.clear();
+        promote(Instant.now().plusSeconds(3600));
+
+        assertFound(Kind.ANSWER_NOT_STORED, Kind.CHARGE_WITHOUT_ORDER);
+    }
+
+    @Test
+    void whatWasLeftAnHourBeforeAPromotionIsFoundToBeLost() {
+        promote(Instant.now().plusSeconds(3600));
+        charges.add(charge("ch-2", newCreation(), "cart-2"));
+
+        assertFound(Kind.CHARGE_WITHOUT_ORDER);
+    }
+
+    @Test
+    void aChangedAnswerAndASecondChargeNineSecondsBeforeAPromotionAreFound() {
+        promote(Instant.now().plusSeconds(9));
+        completion.answered(answer(402, "declined"));
+        completion.answered(answer(201, BODY));
+        charges.add(charge("ch-2", newCreation(), "cart-1"));
+
+        assertFound(Kind.ANSWER_CHANGED, Kind.CHARGE_TWICE);
+    }
+
+    @Test
+    void anAnswerThatChangesTwiceInOnePromotionIsFound() {
+        completion.answered(answer(402, "declined"));
+        completion.answered(answer(201, BODY));
+        promote(Instant.now());
+
+        assertFound(Kind.ANSWER_CHANGED);
+    }
+
+    @Test
+    void aSecondChargeWithTheSameDerivedKeyIsFoundAlsoWhereThereWasAPromotion() {
+        promote(Instant.now());
+        charges.add(charge("ch-2", creation, "cart-1"));
+
+        assertFound(Kind.CHARGE_TWICE);
+    }
+
+    @Test
+    void aThirdChargeIsFoundWhereThereWasOnePromotion() {
+        promote(Instant.now());
+        charges.add(charge("ch-2", newCreation(), "cart-1"));
+        assertFound();
+
+        charges.add(charge("ch-3", newCreation(), "cart-1"));
+        assertFound(Kind.CHARGE_TWICE);
+    }
+
+    @Test
+    void aLostAnswerThatIsHeardOnlyAfterItsRequestRanAnewIsCountedAndNoFinding() {
+        String again = newCreation();
+        String body = BODY.replace("o-1", "o-2").replace("ch-1", "ch-2");
+        Sent doubled = Sent.completion("cart-1", "{}", false);
+        sent.set(0, doubled);
+        loseTheCompletion();
+        Instant then = promotions.get(0).since();
+        Instant now = Instant.now();
+        doubled.answered(answer(201, body, now));
+        doubled.answered(new Sent.Answer(201, HEADERS, BODY, then, now));
+        keys.add(finished(doubled, again, 201, body));
+        orders.add(new Order("o-2", "cart-1", 1500, "ch-2"));
+        reservations.add(new Reservation("cart-1", again, "ch-2"));
+        charges.add(charge("ch-2", again, "cart-1"));
+
+        assertFound();
+        assertThat(check().lost()).containsExactly(doubled.key());
     }
 }
