@@ -10,11 +10,15 @@ enum Fault {
     STOP("a shop stands still (SIGSTOP) for longer than its lease, and goes on", "shops"),
     BUSY("forty threads that never wait run beside everything else for some seconds", "threads"),
     SERVER("the server is killed (SIGKILL), and started again on its data", "servers"),
-    BACKEND("the server ends connections; on PostgreSQL at times by a SIGKILL of one of its processes", "connections"),
+    BACKEND(
+            "the server ends connections, at times by a SIGKILL of one of PostgreSQL's processes; MongoDB ends all sessions",
+            "connections, or orders to end MongoDB's sessions"),
     CUT("half of the connections are cut", "connections"),
     HALF_OPEN("half of the connections swallow all that is sent, and stay open", "connections"),
-    LOST("a commit reaches the server, and its answer doesn't reach the shop", "commits"),
-    LATE("a commit reaches the server only when its connection has been cut for up to two seconds", "commits"),
+    LOST("a commit reaches the server, and its answer doesn't reach the shop", "commits that the server answered"),
+    LATE(
+            "a commit reaches the server only when its connection has been cut for up to two seconds",
+            "commits that the server answered"),
     LATENCY("each packet takes up to a tenth of a second longer", "packets"),
     POOL(
             "each packet takes so long that a shop's pool of two connections is empty for longer than anyone waits",

@@ -99,7 +99,7 @@ final class FaultProxy implements AutoCloseable {
         toDelay.set(commits);
     }
 
-    /** How many commits' connections were cut before they arrived. */
+    /** How many commits the server has answered that arrived when their connections had been cut. */
     int late() {
         return late.get();
     }
@@ -166,7 +166,6 @@ final class FaultProxy implements AutoCloseable {
                     } else if (toDelay.get() > 0 && isCommit(buffer, n) && take(toDelay)) {
                         clientGone = true;
                         close(client);
-                        late.incrementAndGet();
                         Thread.sleep(ThreadLocalRandom.current().nextInt(50, 2_000));
                         out.write(buffer, 0, n);
                         closeIn(2, TimeUnit.SECONDS);
@@ -191,6 +190,7 @@ final class FaultProxy implements AutoCloseable {
                     slow();
                     if (clientGone) {
                         // The late commit has been answered.
+                        late.incrementAndGet();
                         close();
                         return;
                     }

@@ -49,7 +49,11 @@ class FaultProxyTest {
             for (int n = connection.getInputStream().read(buffer);
                     n >= 0;
                     n = connection.getInputStream().read(buffer)) {
-                heard.add(new String(buffer, 0, n, StandardCharsets.US_ASCII));
+                String said = new String(buffer, 0, n, StandardCharsets.US_ASCII);
+                heard.add(said);
+                if (said.endsWith("the server ends")) {
+                    break;
+                }
                 connection.getOutputStream().write('y');
             }
         } catch (IOException e) {
@@ -124,6 +128,18 @@ class FaultProxyTest {
 
         assertThat(client.getInputStream().read()).isEqualTo(-1);
         assertThat(nextHeard()).isEqualTo("commitTransaction");
+        assertThat(nextHeard()).isEqualTo("the end");
         assertThat(proxy.late()).isEqualTo(1);
+    }
+
+    @Test
+    void aLateCommitThatTheServerDoesNotAnswerIsNotCounted() throws Exception {
+        proxy.delayNext(1);
+        say("commit; the server ends");
+
+        assertThat(client.getInputStream().read()).isEqualTo(-1);
+        assertThat(nextHeard()).isEqualTo("commit; the server ends");
+        assertThat(nextHeard()).isEqualTo("the end");
+        assertThat(proxy.late()).isZero();
     }
 }
