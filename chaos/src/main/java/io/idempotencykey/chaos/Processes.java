@@ -94,10 +94,6 @@ final class Processes implements AutoCloseable {
             return process.isAlive();
         }
 
-        long pid() {
-            return process.pid();
-        }
-
         void signal(String name) throws IOException, InterruptedException {
             Processes.run("kill", "-" + name, Long.toString(process.pid()));
         }
