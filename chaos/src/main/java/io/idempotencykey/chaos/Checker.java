@@ -59,7 +59,9 @@ final class Checker {
         /** Something is stored that nobody asked for. */
         NOT_ASKED_FOR,
         /** A key is stored twice. */
-        KEY_TWICE
+        KEY_TWICE,
+        /** The library or the shop has thrown an exception which no fault explains. */
+        EXCEPTION_UNEXPLAINED
     }
 
     /** A request whose client has gone has come to its end by then. */
@@ -284,6 +286,13 @@ final class Checker {
         for (String each : more) {
             anomalies.add(new Anomaly(Kind.NOT_ASKED_FOR, each, "a " + what + " that no request asked for", List.of()));
         }
+    }
+
+    /** Finds fault with a request that was answered, and has no answer any more. */
+    static List<Anomaly> notAnsweredAgain(Collection<Sent> unanswered, Contents contents, List<Promotion> promotions) {
+        Checker checker = new Checker(contents, promotions);
+        unanswered.forEach(sent -> checker.report(Kind.NOT_ANSWERED, sent, "it was answered before"));
+        return checker.anomalies;
     }
 
     private void report(Kind kind, Sent sent, String detail) {

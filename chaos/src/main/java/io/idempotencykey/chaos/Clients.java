@@ -1,6 +1,5 @@
 package io.idempotencykey.chaos;
 
-import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -23,17 +22,21 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Clients that send each request to any of the shops until they have its final answer, and at times an old one again.
- * Some want a cart that another client wants, too, and some go away after they have sent a request once, or when they
- * are told of an exception.
+ * Some want a cart that another client wants, too, some send their request to two shops at once, and some go away after
+ * they have sent a request once, or when they are told of an exception.
  */
 final class Clients {
     private static final int COUNT = 24;
     private static final int MOST_PAUSE_MILLIS = 100;
     private static final long PATIENCE_MILLIS = 8_000;
+    private static final Duration ANSWERED_AGAIN_WITHIN = Duration.ofSeconds(30);
+    private static final Pattern PROBLEM = Pattern.compile("urn:checkout:([a-z-]+)");
     private static final String ONE_MUG =
             "{\"email\":\"ada@example.org\",\"items\":[{\"sku\":\"mug\",\"quantity\":1}]}";
 
@@ -83,6 +86,10 @@ final class Clients {
                 if (next.isLeft()) {
                     count("left by their clients");
                     boolean unused = attempt(next, random, 1 + random.nextInt(300));
+                } else if (random.nextInt(10) == 0) {
+                    if (attemptAtTwo(next, random) || ask(next, random)) {
+                        mine.add(next);
+                    }
                 } else if (next.isReview() && isDenied(next, random)) {
                     count("given up after an exception");
                     next.deny();
@@ -135,36 +142,67 @@ final class Clients {
     }
 
     private boolean attempt(Sent request, Random random, long millis) throws InterruptedException {
-        Shops.Shop shop = shops.any(random);
-        Optional<URI> url = shop.url();
-        if (url.isEmpty()) {
-            return false;
+        Optional<Pending> pending = send(request, shops.any(random));
+        return pending.isPresent() && hear(request, pending.get(), millis);
+    }
+
+    /** Sends a request to two shops at once, as a double click does, and hears both; returns whether one has answered. */
+    private boolean attemptAtTwo(Sent request, Random random) throws InterruptedException {
+        List<Pending> pending = shops.two(random).stream()
+                .flatMap(shop -> send(request, shop).stream())
+                .toList();
+        int answered = 0;
+        for (Pending each : pending) {
+            answered += hear(request, each, PATIENCE_MILLIS) ? 1 : 0;
         }
-        Instant asked = Instant.now();
-        HttpRequest post = HttpRequest.newBuilder(url.get().resolve(request.path()))
-                .header("Idempotency-Key", request.key())
-                .POST(HttpRequest.BodyPublishers.ofString(request.body()))
-                .build();
-        CompletableFuture<HttpResponse<String>> answer =
-                http.sendAsync(post, HttpResponse.BodyHandlers.ofString(StandardCharsets.ISO_8859_1));
+        if (pending.size() == 2) {
+            count("sent to two shops at once");
+            count("sent to two shops at once, of which have answered: " + answered);
+        }
+        return answered > 0;
+    }
+
+    private record Heard(HttpResponse<String> answer, Instant at) {}
+
+    private record Pending(Shops.Shop shop, Instant asked, CompletableFuture<Heard> answer) {}
+
+    /** Sends a request to a shop, unless that is away. */
+    private Optional<Pending> send(Sent request, Shops.Shop shop) {
+        return shop.url().map(url -> {
+            HttpRequest post = HttpRequest.newBuilder(url.resolve(request.path()))
+                    .header("Idempotency-Key", request.key())
+                    .POST(HttpRequest.BodyPublishers.ofString(request.body()))
+                    .build();
+            Instant asked = Instant.now();
+            return new Pending(
+                    shop,
+                    asked,
+                    http.sendAsync(post, HttpResponse.BodyHandlers.ofString(StandardCharsets.ISO_8859_1))
+                            .thenApply(answer -> new Heard(answer, Instant.now())));
+        });
+    }
+
+    private boolean hear(Sent request, Pending pending, long millis) throws InterruptedException {
         try {
-            return heard(request, shop, asked, answer.get(millis, TimeUnit.MILLISECONDS));
+            return heard(request, pending, pending.answer().get(millis, TimeUnit.MILLISECONDS));
         } catch (ExecutionException e) {
             count("broken off");
-            request.happened(now() + shop + ": " + e.getCause());
+            request.happened(now() + pending.shop() + ": " + e.getCause());
         } catch (TimeoutException e) {
-            answer.cancel(true);
+            pending.answer().cancel(true);
             count("without an answer in time");
-            request.happened(now() + shop + ": no answer");
+            request.happened(now() + pending.shop() + ": no answer");
         }
         return false;
     }
 
-    private boolean heard(Sent request, Shops.Shop shop, Instant asked, HttpResponse<String> answer) {
+    private boolean heard(Sent request, Pending pending, Heard heard) {
+        HttpResponse<String> answer = heard.answer();
         int status = answer.statusCode();
-        request.happened(now() + shop + ": " + status + " " + answer.body());
+        request.happened(now() + pending.shop() + ": " + status + " " + answer.body());
         if (answer.headers().firstValue("Retry-After").isPresent() || status >= 500) {
-            count("told to come again, status " + status);
+            Matcher problem = PROBLEM.matcher(answer.body());
+            count("told to come again, status " + status + (problem.find() ? " " + problem.group(1) : ""));
             return false;
         }
         count("answered, status " + status);
@@ -174,7 +212,7 @@ final class Clients {
         Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
         headers.putAll(answer.headers().map());
         NOT_STORED.forEach(headers::remove);
-        request.answered(new Sent.Answer(status, headers, answer.body(), asked, Instant.now()));
+        request.answered(new Sent.Answer(status, headers, answer.body(), pending.asked(), heard.at()));
         return true;
     }
 
@@ -216,12 +254,21 @@ final class Clients {
         }
     }
 
-    /** Asks once more for the answers to old requests, within a bound. */
-    void askAgain(List<Sent> old, Duration bound) throws InterruptedException {
-        end = System.nanoTime() + bound.toNanos();
+    /** Asks once more for the answers to old requests, within a bound; returns those that had none for too long. */
+    List<Sent> askAgain(List<Sent> old, Duration bound) throws InterruptedException {
+        long last = System.nanoTime() + bound.toNanos();
         Random random = new Random(old.size());
+        List<Sent> unanswered = new ArrayList<>();
         for (Sent each : old) {
-            boolean unused = ask(each, random);
+            if (System.nanoTime() > last) {
+                break;
+            }
+            end = System.nanoTime() + ANSWERED_AGAIN_WITHIN.toNanos();
+            count("sent again after all faults");
+            if (!ask(each, random)) {
+                unanswered.add(each);
+            }
         }
+        return unanswered;
     }
 }

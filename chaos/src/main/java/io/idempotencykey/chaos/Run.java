@@ -28,7 +28,12 @@ final class Run {
 
     private static final Duration PATIENCE_MONGODB = Duration.ofSeconds(150);
 
+    private static final Duration STILL_BUSY = Duration.ofSeconds(15);
+
     private static final int ASKED_AGAIN = 300;
+
+    /** What counts the requests that have an answer. */
+    static final String ANSWERED = "requests with an answer";
 
     private static final Pattern CHARGE =
             Pattern.compile("\"id\":\"([^\"]+)\",\"key\":\"([^\"]+)\",\"cart\":\"([^\"]+)\",\"amount\":([0-9]+)");
@@ -92,7 +97,7 @@ final class Run {
         int port = pooler.isPresent() ? pooler.get().port() : store.port();
         try (FaultProxy proxy = new FaultProxy(port);
                 Shops shops = new Shops(processes, folder, store, proxy.port())) {
-            // A review of a shop that died would wait for a minute until MongoDB ends its transaction.
+            // A review of a shop that died would keep its key for a minute, until MongoDB ends its transaction.
             Clients clients = new Clients(shops, scenario != Scenario.MONGODB, seed);
             Faults faults = faults(store, proxy, shops, clients, pooler);
             long faultsBegin = System.nanoTime();
@@ -144,29 +149,32 @@ final class Run {
         Duration patience = scenario == Scenario.MONGODB ? PATIENCE_MONGODB : PATIENCE;
         Faults.mend(store);
         clients.end(patience);
-        Contents contents = store.contents();
-        while (contents.keys().stream().anyMatch(Contents.Key::isInProgress)
-                && seconds(quiet, System.nanoTime()) < patience.toSeconds()) {
-            Thread.sleep(200);
-            contents = store.contents();
-        }
-        long secondsToSettle = seconds(quiet, System.nanoTime());
         shops.awaitAll();
+        Contents unused = settled(store, patience);
+        long secondsToSettle = seconds(quiet, System.nanoTime());
         List<Checker.Promotion> promotions = scenario == Scenario.ASYNCHRONOUS && store instanceof Postgresql postgresql
                 ? postgresql.promotions()
                 : List.of();
-        Contents last = withCharges(contents);
-        Checker.Result checked = Checker.check(clients.sent(), last, promotions);
+        Checker.Result checked = check(clients, store, patience, promotions);
         // Whatever was lost would run anew now.
         List<Sent> old = new ArrayList<>(clients.sent().stream()
                 .filter(sent -> !sent.answers().isEmpty() && !checked.lost().contains(sent.key()))
                 .toList());
         Collections.shuffle(old, new Random(seed));
-        clients.askAgain(old.subList(0, Math.min(ASKED_AGAIN, old.size())), patience);
-        List<Checker.Anomaly> anomalies = Checker.check(clients.sent(), withCharges(store.contents()), promotions)
-                .anomalies();
+        List<Sent> unanswered = clients.askAgain(old.subList(0, Math.min(ASKED_AGAIN, old.size())), patience);
+        List<Checker.Anomaly> again =
+                check(clients, store, patience, promotions).anomalies();
+        Contents last = settled(store, patience);
+        // What was wrong before may have been mended by asking again.
+        List<Checker.Anomaly> anomalies = new ArrayList<>(again.isEmpty() ? checked.anomalies() : again);
+        anomalies.addAll(Checker.notAnsweredAgain(unanswered, last, promotions));
         Map<String, Long> requests = new TreeMap<>(clients.counts());
         requests.put("requests", (long) clients.sent().size());
+        requests.put(
+                ANSWERED,
+                clients.sent().stream()
+                        .filter(sent -> !sent.answers().isEmpty())
+                        .count());
         requests.put("orders", (long) last.orders().size());
         requests.put("charges", (long) last.charges().size());
         requests.put("reviews", (long) last.reviews().size());
@@ -179,7 +187,30 @@ final class Run {
                 requests,
                 faults.toList(),
                 checked.lost(),
-                anomalies.isEmpty() ? checked.anomalies() : anomalies);
+                anomalies);
+    }
+
+    /** What is wrong for so long that no shop can still be busy with it, such as with a request whose client has gone. */
+    private Checker.Result check(Clients clients, Store store, Duration patience, List<Checker.Promotion> promotions)
+            throws IOException, InterruptedException, SQLException {
+        long end = System.nanoTime() + STILL_BUSY.toNanos();
+        Checker.Result result = Checker.check(clients.sent(), settled(store, patience), promotions);
+        while (!result.anomalies().isEmpty() && System.nanoTime() < end) {
+            Thread.sleep(500);
+            result = Checker.check(clients.sent(), settled(store, patience), promotions);
+        }
+        return result;
+    }
+
+    /** What there is as soon as no key is in progress, or when that has taken too long; the charges are read last. */
+    private Contents settled(Store store, Duration patience) throws IOException, InterruptedException, SQLException {
+        long end = System.nanoTime() + patience.toNanos();
+        Contents contents = store.contents();
+        while (contents.keys().stream().anyMatch(Contents.Key::isInProgress) && System.nanoTime() < end) {
+            Thread.sleep(200);
+            contents = store.contents();
+        }
+        return withCharges(contents);
     }
 
     private Contents withCharges(Contents stored) throws IOException {

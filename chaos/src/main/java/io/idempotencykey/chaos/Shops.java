@@ -5,6 +5,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -153,6 +154,23 @@ final class Shops implements AutoCloseable {
             }
             return true;
         }
+    }
+
+    /** One that serves, if there is one. */
+    Shop serving(Random random) {
+        List<Shop> serving = serving();
+        return serving.isEmpty() ? any(random) : serving.get(random.nextInt(serving.size()));
+    }
+
+    /** Two that serve, if there are two. */
+    List<Shop> two(Random random) {
+        List<Shop> two = serving();
+        Collections.shuffle(two, random);
+        return two.subList(0, Math.min(2, two.size()));
+    }
+
+    private List<Shop> serving() {
+        return new ArrayList<>(shops.stream().filter(shop -> shop.url != null).toList());
     }
 
     Shop any(Random random) {
