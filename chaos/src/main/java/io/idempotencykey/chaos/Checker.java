@@ -67,7 +67,7 @@ final class Checker {
     /** A request whose client has gone has come to its end by then. */
     private static final Duration COMPLETED_WITHIN = Duration.ofMinutes(2);
 
-    /** A standby was promoted that had all that was committed before {@code since}; its primary was gone by {@code until}. */
+    /** A standby took over that had what was committed before {@code since}; its primary was gone by {@code until}. */
     record Promotion(Instant since, Instant until) {
         private boolean mayHaveLost(Answer answer) {
             return !answer.heard().isBefore(since) && !answer.asked().isAfter(until);

@@ -86,7 +86,7 @@ final class Clients {
                 if (next.isLeft()) {
                     count("left by their clients");
                     boolean unused = attempt(next, random, 1 + random.nextInt(300));
-                } else if (random.nextInt(10) == 0) {
+                } else if (random.nextInt(8) == 0) {
                     if (attemptAtTwo(next, random) || ask(next, random)) {
                         mine.add(next);
                     }
@@ -146,7 +146,7 @@ final class Clients {
         return pending.isPresent() && hear(request, pending.get(), millis);
     }
 
-    /** Sends a request to two shops at once, as a double click does, and hears both; returns whether one has answered. */
+    /** Sends a request to two shops at once, as a double click does, and hears both; returns whether one answered. */
     private boolean attemptAtTwo(Sent request, Random random) throws InterruptedException {
         List<Pending> pending = shops.two(random).stream()
                 .flatMap(shop -> send(request, shop).stream())

@@ -11,7 +11,7 @@ enum Fault {
     BUSY("forty threads that never wait run beside everything else for some seconds", "threads"),
     SERVER("the server is killed (SIGKILL), and started again on its data", "servers"),
     BACKEND(
-            "the server ends connections, at times by a SIGKILL of one of PostgreSQL's processes; MongoDB ends all sessions",
+            "the server ends connections, PostgreSQL at times by a SIGKILL of a process; MongoDB ends all sessions",
             "connections, or orders to end MongoDB's sessions"),
     CUT("half of the connections are cut", "connections"),
     HALF_OPEN("half of the connections swallow all that is sent, and stay open", "connections"),

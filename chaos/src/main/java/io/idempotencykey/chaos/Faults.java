@@ -6,7 +6,6 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -22,7 +21,9 @@ final class Faults {
     /** Shops take some time until they serve again. */
     private static final int MOST_PAUSE_MILLIS_OF_SHOPS = 5_000;
 
-    private static final int MOST_TRAPPED_MILLIS = 1_500;
+    /** A commit that is caught may take two seconds until it arrives. */
+    private static final int MOST_TRAPPED_MILLIS = 4_000;
+
     private static final int BUSY_THREADS = 40;
 
     /** Makes a fault, and undoes it; returns on how many things it had an effect. */
@@ -31,10 +32,24 @@ final class Faults {
         int make() throws IOException, InterruptedException, SQLException;
     }
 
-    /** What became of a kind of fault. */
-    static final class Tally {
+    /** What became of a kind of fault; it is not possible if it can't be made here, and {@code problem} says why. */
+    record Made(
+            String fault,
+            String meaning,
+            boolean possible,
+            long made,
+            long withoutEffect,
+            long failed,
+            long affected,
+            String affectedWhat,
+            long refusalsMeanwhile,
+            String problem) {}
+
+    private static final class Tally {
+        private boolean possible = true;
         private long made;
         private long withoutEffect;
+        private long failed;
         private long effects;
         private long refusals;
         private String problem = "";
@@ -48,23 +63,29 @@ final class Faults {
             }
         }
 
-        synchronized void impossible(String why) {
+        synchronized void failed(String why, long refused) {
+            failed++;
+            refusals += refused;
             problem = why;
         }
 
-        synchronized Map<String, Object> toMap(Fault fault) {
-            Map<String, Object> map = new LinkedHashMap<>();
-            map.put("fault", fault.text());
-            map.put("meaning", fault.description());
-            map.put("made", made);
-            map.put("withoutEffect", withoutEffect);
-            map.put("affected", effects);
-            map.put("affectedWhat", fault.unit());
-            map.put("refusalsMeanwhile", refusals);
-            if (!problem.isEmpty()) {
-                map.put("problem", problem);
-            }
-            return map;
+        synchronized void impossible(String why) {
+            possible = false;
+            problem = why;
+        }
+
+        synchronized Made made(Fault fault) {
+            return new Made(
+                    fault.text(),
+                    fault.description(),
+                    possible,
+                    made,
+                    withoutEffect,
+                    failed,
+                    effects,
+                    fault.unit(),
+                    refusals,
+                    problem);
         }
     }
 
@@ -89,12 +110,12 @@ final class Faults {
 
     void addShops(Shops shops) {
         ofShops.put(Fault.KILL, () -> {
-            boolean served = shops.any(shopRandom).kill();
+            boolean served = shops.serving(shopRandom).kill();
             return served ? 1 : 0;
         });
         ofShops.put(
                 Fault.STOP,
-                () -> shops.any(shopRandom).pause(Shops.LEASE_MILLIS * 3 / 2 + shopRandom.nextInt(2_500)) ? 1 : 0);
+                () -> shops.serving(shopRandom).pause(Shops.LEASE_MILLIS * 3 / 2 + shopRandom.nextInt(2_500)) ? 1 : 0);
         ofShops.put(Fault.BUSY, () -> {
             Processes.Child busy = processes.start(
                     folder.resolve("busy.log"), Processes.java(Busy.class.getName(), "" + BUSY_THREADS));
@@ -211,33 +232,39 @@ final class Faults {
         return tallies.computeIfAbsent(fault, none -> new Tally());
     }
 
-    /** Begins with the faults that are wanted. */
-    void begin(Set<Fault> wanted) {
-        begin(ofShops, wanted, shopRandom, MOST_PAUSE_MILLIS_OF_SHOPS);
-        begin(ofAllElse, wanted, otherRandom, MOST_PAUSE_MILLIS);
+    /** Begins with the faults that are wanted, with others than in the turn before. */
+    void begin(Set<Fault> wanted, int turn) {
+        tallies.keySet().retainAll(wanted);
+        begin(ofShops, wanted, shopRandom, MOST_PAUSE_MILLIS_OF_SHOPS, turn);
+        begin(ofAllElse, wanted, otherRandom, MOST_PAUSE_MILLIS, turn);
     }
 
-    private void begin(Map<Fault, Action> actions, Set<Fault> wanted, Random random, int mostPause) {
+    private void begin(Map<Fault, Action> actions, Set<Fault> wanted, Random random, int mostPause, int turn) {
         actions.keySet().retainAll(wanted);
+        actions.keySet().forEach(this::tally);
         if (!actions.isEmpty()) {
-            Thread thread = new Thread(() -> run(actions, random, mostPause), "faults");
+            Thread thread = new Thread(() -> run(actions, random, mostPause, turn), "faults");
             thread.setDaemon(true);
             threads.add(thread);
             thread.start();
         }
     }
 
-    /** Makes all of them in one order, then in another; what only this scenario has comes early. */
-    private void run(Map<Fault, Action> actions, Random random, int mostPause) {
-        List<Fault> order = new ArrayList<>(actions.keySet());
+    /**
+     * Makes all of them in one order, then in another; what only this scenario has comes early. The first order is the
+     * same in all scenarios but for where it begins: if each has the time for two, all are made in some scenario.
+     */
+    private void run(Map<Fault, Action> actions, Random random, int mostPause, int turn) {
+        List<Fault> own = new ArrayList<>(List.of(Fault.POOLER, Fault.PROMOTION));
+        own.retainAll(actions.keySet());
+        List<Fault> common = new ArrayList<>(actions.keySet());
+        common.removeAll(own);
+        Collections.shuffle(common, random);
+        Collections.rotate(common, -2 * turn);
         try {
             while (true) {
-                Collections.shuffle(order, random);
-                for (Fault own : List.of(Fault.POOLER, Fault.PROMOTION)) {
-                    if (order.remove(own)) {
-                        order.add(Math.min(2, order.size()), own);
-                    }
-                }
+                List<Fault> order = new ArrayList<>(common);
+                order.addAll(Math.min(2, order.size()), own);
                 for (Fault fault : order) {
                     Thread.sleep(random.nextInt(mostPause));
                     if (ending) {
@@ -245,6 +272,7 @@ final class Faults {
                     }
                     make(fault, Objects.requireNonNull(actions.get(fault)));
                 }
+                Collections.shuffle(common, random);
             }
         } catch (InterruptedException e) {
             // It is over.
@@ -253,13 +281,13 @@ final class Faults {
 
     private void make(Fault fault, Action action) throws InterruptedException {
         long before = clients.refusals();
-        int effect = 0;
         try {
-            effect = action.make();
+            int effect = action.make();
+            tally(fault).made(effect, clients.refusals() - before);
         } catch (IOException | SQLException | RuntimeException e) {
-            tally(fault).impossible("failed once or more: " + e);
+            System.out.println("  " + fault.text() + " failed: " + e);
+            tally(fault).failed(e.toString(), clients.refusals() - before);
         }
-        tally(fault).made(effect, clients.refusals() - before);
     }
 
     /** Ends with the faults that are being made, which are undone. */
@@ -273,11 +301,12 @@ final class Faults {
         }
     }
 
-    List<Map<String, Object>> toList() {
-        List<Map<String, Object>> list = new ArrayList<>();
+    /** What became of each kind that is wanted, also of one that was never made. */
+    List<Made> made() {
+        List<Made> list = new ArrayList<>();
         for (Fault fault : Fault.values()) {
             if (tallies.containsKey(fault)) {
-                list.add(tally(fault).toMap(fault));
+                list.add(tally(fault).made(fault));
             }
         }
         return list;

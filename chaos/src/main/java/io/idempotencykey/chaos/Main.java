@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 
-/** The command: ends with 0, with 1 if there is an anomaly, with 2 if it is misused, with 3 if a scenario can't run. */
+/** The command; how it ends is in {@link Plan#USAGE}. */
 final class Main {
     private Main() {}
 
@@ -33,6 +33,7 @@ final class Main {
         System.out.println("chaos: --seed " + plan.seed());
         List<Outcome> outcomes = new ArrayList<>();
         List<String> failures = new ArrayList<>();
+        Report report = Report.of(plan, begun, outcomes, failures);
         for (Scenario scenario : plan.scenarios()) {
             System.out.println("chaos: " + scenario.description());
             try {
@@ -49,12 +50,12 @@ final class Main {
                 e.printStackTrace();
                 failures.add(scenario.text() + ": " + e);
             }
+            report = Report.of(plan, begun, outcomes, failures);
+            if (plan.report().isPresent()) {
+                report.write(plan.report().get());
+            }
         }
-        Report report = Report.of(plan, begun, outcomes, failures);
         System.out.println(report.text(false));
-        if (plan.report().isPresent()) {
-            report.write(plan.report().get());
-        }
-        return report.anomalies() > 0 ? 1 : failures.isEmpty() ? 0 : 3;
+        return report.exitCode();
     }
 }

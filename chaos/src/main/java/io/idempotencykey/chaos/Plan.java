@@ -24,7 +24,17 @@ record Plan(Set<Scenario> scenarios, Duration time, long seed, Set<Fault> faults
             + "\nfaults:\n"
             + Arrays.stream(Fault.values())
                     .map(each -> String.format("  %-14s%s%n", each.text(), each.description()))
-                    .collect(Collectors.joining());
+                    .collect(Collectors.joining())
+            + """
+
+            It ends with
+              0 if there is no anomaly
+              1 if there is one
+              2 if the command line is wrong
+              3 if a scenario can't be run
+              4 if too little was shown: a scenario had few answers, or a promotion failed half-way, or all scenarios
+                had five minutes or more, and a kind of fault had no effect in any of them
+            """;
 
     private static final int MOST_MINUTES = 100_000;
 
@@ -91,6 +101,11 @@ record Plan(Set<Scenario> scenarios, Duration time, long seed, Set<Fault> faults
             throw new Refused(option + " needs a value");
         }
         return left.pop();
+    }
+
+    /** Whether each kind of fault has the time to have an effect. */
+    boolean isLong() {
+        return scenarios.size() == Scenario.values().length && time.compareTo(Duration.ofMinutes(5)) >= 0;
     }
 
     /** How long each scenario takes, its start and its end included. */

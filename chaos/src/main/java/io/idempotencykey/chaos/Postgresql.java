@@ -43,6 +43,7 @@ final class Postgresql implements Store {
     private final List<Node> standby = new ArrayList<>();
     private final List<Checker.Promotion> promotions = Collections.synchronizedList(new ArrayList<>());
     private volatile Node primary;
+    private volatile int promoted;
     private boolean begun;
     /** What the standby reaches the primary by. */
     private @Nullable FaultProxy link;
@@ -256,6 +257,12 @@ final class Postgresql implements Store {
         for (Node node : standby) {
             node.start();
         }
+        promoted++;
+    }
+
+    /** Whether a promotion failed after its primary was killed. */
+    boolean isHalfPromoted() {
+        return promotions.size() > promoted;
     }
 
     /** Waits until the standby has all that was written until now, and returns when that was. */

@@ -4,13 +4,25 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
 
 /** The report of all scenarios, as JSON and to be read. */
-record Report(String begun, long minutes, long seed, int processors, List<Outcome> scenarios, List<String> failures) {
+record Report(
+        String begun,
+        long minutes,
+        long seed,
+        int processors,
+        List<Outcome> scenarios,
+        List<String> failures,
+        List<String> notShown) {
+    /** Fewer requests with an answer show nothing; there are more clients than that. */
+    private static final int LEAST_REQUESTS = 10;
+
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
@@ -20,8 +32,41 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
                 plan.time().toMinutes(),
                 plan.seed(),
                 Runtime.getRuntime().availableProcessors(),
-                outcomes,
-                failures);
+                List.copyOf(outcomes),
+                List.copyOf(failures),
+                notShown(plan, outcomes));
+    }
+
+    private static List<String> notShown(Plan plan, List<Outcome> outcomes) {
+        List<String> notShown = new ArrayList<>();
+        for (Outcome each : outcomes) {
+            each.problems().forEach(problem -> notShown.add(each.scenario() + ": " + problem));
+            long answered = each.requests().getOrDefault(Run.ANSWERED, 0L);
+            if (answered < LEAST_REQUESTS) {
+                notShown.add(each.scenario() + ": only " + answered + " requests have an answer");
+            }
+        }
+        Map<String, Long> affected = new TreeMap<>();
+        outcomes.stream()
+                .flatMap(each -> each.faults().stream())
+                .filter(Faults.Made::possible)
+                .forEach(made -> affected.merge(made.fault(), made.affected(), Long::sum));
+        if (plan.isLong()) {
+            affected.forEach((fault, count) -> {
+                if (count == 0) {
+                    notShown.add(fault + " had no effect in any scenario");
+                }
+            });
+        }
+        return notShown;
+    }
+
+    /** How the command ends. */
+    int exitCode() {
+        if (anomalies() > 0) {
+            return 1;
+        }
+        return !failures.isEmpty() ? 3 : notShown.isEmpty() ? 0 : 4;
     }
 
     long anomalies() {
@@ -42,6 +87,14 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
         StringBuilder text = new StringBuilder();
         text.append("Begun at ").append(begun).append(", ").append(minutes).append(" minutes on ");
         text.append(processors).append(" processors, seed ").append(seed).append(".\n\n");
+        text.append("- faults for: from the first fault to the end of the last\n"
+                + "- settled within: from then until all shops served, and no key was in progress\n"
+                + "- orders, charges, reviews: what the store and the payment provider have in the end\n"
+                + "- not promised and lost: requests that were answered while a standby lagged, and whose answer was"
+                + " lost when that standby was promoted, with all that they had stored (GUARANTEES.md, N6). Excused are"
+                + " only answers that may have been given between the moment when the standby was last known to have"
+                + " everything and the primary's end; and one more charge of a cart per promotion\n"
+                + "- anomalies: whatever must not be; their histories follow each scenario\n\n");
         text.append("| scenario | server | faults for | settled within | requests | orders | charges | reviews |"
                 + " not promised and lost | anomalies |\n|---|---|---|---|---|---|---|---|---|---|\n");
         for (Outcome each : scenarios) {
@@ -58,6 +111,15 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
         for (String failure : failures) {
             text.append("\n**Couldn't be run:** ").append(failure).append('\n');
         }
+        for (String each : notShown) {
+            text.append("\n**Not shown:** ").append(each).append('\n');
+        }
+        text.append("\nIn each scenario's table of faults:\n\n"
+                + "- made: how often; \"without effect\" are those which met nothing, as where no shop served\n"
+                + "- failed: how often it couldn't be made or undone; the last reason is below the table\n"
+                + "- affected: on how many of what it had an effect\n"
+                + "- refusals meanwhile: how often clients heard something other than an answer while it lasted,"
+                + " whatever the reason: two faults overlap\n");
         for (Outcome each : scenarios) {
             describe(each, full, text);
         }
@@ -66,30 +128,27 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
 
     private static void describe(Outcome outcome, boolean full, StringBuilder text) {
         text.append("\n## ").append(outcome.scenario()).append("\n\n");
-        text.append("| fault | made | without effect | affected | refusals meanwhile |\n|---|---|---|---|---|\n");
-        for (Map<String, Object> fault : outcome.faults()) {
-            text.append("| ").append(fault.get("fault"));
-            text.append(" | ").append(fault.get("made"));
-            text.append(" | ").append(fault.get("withoutEffect"));
-            text.append(" | ").append(fault.get("affected")).append(' ').append(fault.get("affectedWhat"));
-            text.append(" | ").append(fault.get("refusalsMeanwhile")).append(" |\n");
+        text.append("| fault | made | without effect | failed | affected | refusals meanwhile |\n"
+                + "|---|---|---|---|---|---|\n");
+        for (Faults.Made fault : outcome.faults()) {
+            text.append("| ").append(fault.fault());
+            text.append(" | ").append(fault.possible() ? fault.made() : "can't be made here");
+            text.append(" | ").append(fault.withoutEffect());
+            text.append(" | ").append(fault.failed());
+            text.append(" | ").append(fault.affected()).append(' ').append(fault.affectedWhat());
+            text.append(" | ").append(fault.refusalsMeanwhile()).append(" |\n");
         }
-        for (Map<String, Object> fault : outcome.faults()) {
-            if (fault.containsKey("problem")) {
+        for (Faults.Made fault : outcome.faults()) {
+            if (!fault.problem().isEmpty()) {
                 text.append("\n`")
-                        .append(fault.get("fault"))
+                        .append(fault.fault())
                         .append("`: ")
-                        .append(fault.get("problem"))
+                        .append(fault.problem())
                         .append('\n');
             }
         }
-        text.append("\n| what clients did and heard | times |\n|---|---|\n");
-        outcome.requests()
-                .forEach((what, count) -> text.append("| ")
-                        .append(what)
-                        .append(" | ")
-                        .append(count)
-                        .append(" |\n"));
+        table("what clients did and heard", outcome.requests(), text);
+        table("exceptions in the shops' logs, by where they ended", outcome.exceptions(), text);
         for (Checker.Anomaly anomaly : outcome.anomalies()
                 .subList(0, Math.min(MOST_SHOWN, outcome.anomalies().size()))) {
             text.append("\n**").append(anomaly.kind()).append("** ").append(anomaly.request());
@@ -100,5 +159,11 @@ record Report(String begun, long minutes, long seed, int processors, List<Outcom
                 text.append("```\n");
             }
         }
+    }
+
+    private static void table(String what, Map<String, Long> counts, StringBuilder text) {
+        text.append("\n| ").append(what).append(" | times |\n|---|---|\n");
+        counts.forEach((each, count) ->
+                text.append("| ").append(each).append(" | ").append(count).append(" |\n"));
     }
 }

@@ -101,7 +101,7 @@ final class Run {
             Clients clients = new Clients(shops, scenario != Scenario.MONGODB, seed);
             Faults faults = faults(store, proxy, shops, clients, pooler);
             long faultsBegin = System.nanoTime();
-            faults.begin(wanted);
+            faults.begin(wanted, scenario.ordinal());
             Duration left = share.minusNanos(System.nanoTime() - begin).minus(END);
             Thread.sleep((left.compareTo(LEAST) < 0 ? LEAST : left).toMillis());
             faults.end();
@@ -165,9 +165,11 @@ final class Run {
         List<Checker.Anomaly> again =
                 check(clients, store, patience, promotions).anomalies();
         Contents last = settled(store, patience);
+        Failures failures = Failures.of(folder);
         // What was wrong before may have been mended by asking again.
         List<Checker.Anomaly> anomalies = new ArrayList<>(again.isEmpty() ? checked.anomalies() : again);
         anomalies.addAll(Checker.notAnsweredAgain(unanswered, last, promotions));
+        anomalies.addAll(failures.unexplained());
         Map<String, Long> requests = new TreeMap<>(clients.counts());
         requests.put("requests", (long) clients.sent().size());
         requests.put(
@@ -178,6 +180,9 @@ final class Run {
         requests.put("orders", (long) last.orders().size());
         requests.put("charges", (long) last.charges().size());
         requests.put("reviews", (long) last.reviews().size());
+        List<String> problems = store instanceof Postgresql postgresql && postgresql.isHalfPromoted()
+                ? List.of("a promotion failed when its primary had been killed")
+                : List.of();
         return new Outcome(
                 scenario.text(),
                 version,
@@ -185,12 +190,14 @@ final class Run {
                 secondsOfFaults,
                 secondsToSettle,
                 requests,
-                faults.toList(),
+                failures.counts(),
+                faults.made(),
                 checked.lost(),
-                anomalies);
+                anomalies,
+                problems);
     }
 
-    /** What is wrong for so long that no shop can still be busy with it, such as with a request whose client has gone. */
+    /** What is wrong for so long that no shop can still be busy with it, as with a request whose client has gone. */
     private Checker.Result check(Clients clients, Store store, Duration patience, List<Checker.Promotion> promotions)
             throws IOException, InterruptedException, SQLException {
         long end = System.nanoTime() + STILL_BUSY.toNanos();

@@ -156,9 +156,13 @@ final class Shops implements AutoCloseable {
         }
     }
 
-    /** One that serves, if there is one. */
-    Shop serving(Random random) {
+    /** One that serves, if there is one before long. */
+    Shop serving(Random random) throws InterruptedException {
         List<Shop> serving = serving();
+        for (int i = 0; i < 100 && serving.isEmpty(); i++) {
+            Thread.sleep(50);
+            serving = serving();
+        }
         return serving.isEmpty() ? any(random) : serving.get(random.nextInt(serving.size()));
     }
 

@@ -39,6 +39,13 @@ class PlanTest {
                         Optional.of(Path.of("there"))));
     }
 
+    @Test
+    void onlyFiveMinutesOfAllScenariosHaveTheTimeForEachFault() {
+        assertThat(plan("all").isLong()).isTrue();
+        assertThat(plan("all --minutes 4").isLong()).isFalse();
+        assertThat(plan("mysql --minutes 60").isLong()).isFalse();
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {

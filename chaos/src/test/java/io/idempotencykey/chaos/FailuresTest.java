@@ -1,0 +1,70 @@
+package io.idempotencykey.chaos;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** What is an exception in a shop's log, and which one no fault explains. */
+class FailuresTest {
+    private static final String FAILED =
+            "2026-11-27 11:46:01.515 [http-1] ERROR io.idempotencykey.checkout.http.WebServer - a request failed";
+
+    private static Failures read(String exception, String frame) {
+        return Failures.of(
+                List.of(FAILED, exception, "\tat java.base/java.util.List.of(List.java:1)", "\tat " + frame));
+    }
+
+    @Test
+    void anExceptionOfADatabaseIsCounted() {
+        Failures failures =
+                read("org.hibernate.exception.JDBCConnectionException: gone", "org.hibernate.X.y(X.java:1)");
+
+        assertThat(failures.counts())
+                .containsOnly(entry("a request failed: org.hibernate.exception.JDBCConnectionException"));
+        assertThat(failures.unexplained()).isEmpty();
+    }
+
+    @Test
+    void anExceptionThatTheLibraryThrowsByMistakeIsFoundWithItsStack() {
+        Failures failures =
+                read("java.lang.IllegalStateException: what", "io.idempotencykey.service.Tries.run(T.java:1)");
+
+        assertThat(failures.counts()).containsOnly(entry("a request failed: java.lang.IllegalStateException"));
+        assertThat(failures.unexplained())
+                .extracting(Checker.Anomaly::kind)
+                .containsExactly(Checker.Kind.EXCEPTION_UNEXPLAINED);
+        assertThat(failures.unexplained().get(0).history()).contains(FAILED, "java.lang.IllegalStateException: what");
+    }
+
+    @Test
+    void anExceptionThatADriverThrowsByMistakeIsOnlyCounted() {
+        Failures failures = read("java.lang.NullPointerException", "com.mysql.cj.X.y(X.java:1)");
+
+        assertThat(failures.counts()).containsOnly(entry("a request failed: java.lang.NullPointerException"));
+        assertThat(failures.unexplained()).isEmpty();
+    }
+
+    @Test
+    void anExceptionOfACompletionIsCounted() {
+        Failures failures =
+                Failures.of(List.of("2026-11-27 11:46:06.410 [idempotencykey-background] WARN io.idempotencykey -"
+                        + " CompletionFailed[IdempotencyKey[key-b212…, locked at started, attempt 1],"
+                        + " io.idempotencykey.IdempotencyException$StoreUnavailable]"));
+
+        assertThat(failures.counts())
+                .containsOnly(entry("a completion failed: io.idempotencykey.IdempotencyException$StoreUnavailable"));
+    }
+
+    @Test
+    void halfALineOfAShopThatWasKilledIsNone() {
+        Failures failures = Failures.of(List.of(FAILED.substring(0, 40), FAILED));
+
+        assertThat(failures.counts()).isEmpty();
+    }
+
+    private static Map.Entry<String, Long> entry(String what) {
+        return Map.entry(what, 1L);
+    }
+}
