@@ -24,7 +24,7 @@ import java.util.concurrent.TimeoutException;
  * <p>The kernel kills each of them when the thread that started it has ended, which is why one thread starts them all.
  */
 final class Processes implements AutoCloseable {
-    private static final int PATIENCE_SECONDS = 60;
+    private static final int PATIENCE_SECONDS = 180;
 
     private final ExecutorService starter = Executors.newSingleThreadExecutor(work -> {
         Thread thread = new Thread(work, "starter");
