@@ -22,7 +22,7 @@ enum Target {
     ROW(RowTarget.class, RowTarget::fuzzerTestOneInput),
     DOCUMENT(DocumentTarget.class, DocumentTarget::fuzzerTestOneInput);
 
-    /** What one input may take, also a first one with all that it starts: some milliseconds on a free machine. */
+    /** What one input may take, on a machine that is busy; it is some milliseconds. */
     static final int MOST_SECONDS = 20;
 
     final Class<?> type;
