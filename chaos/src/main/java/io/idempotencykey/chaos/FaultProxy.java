@@ -168,7 +168,7 @@ final class FaultProxy implements AutoCloseable {
                         close(client);
                         Thread.sleep(ThreadLocalRandom.current().nextInt(50, 2_000));
                         out.write(buffer, 0, n);
-                        closeIn(2, TimeUnit.SECONDS);
+                        closeIn(10, TimeUnit.SECONDS);
                         return;
                     }
                     out.write(buffer, 0, n);
