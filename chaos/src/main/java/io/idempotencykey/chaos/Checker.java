@@ -75,8 +75,8 @@ final class Checker {
 
         /** Whether one answer may have been lost, and the other given after that. */
         private boolean liesBetween(Answer one, Answer other) {
-            return mayHaveLost(one) && !other.heard().isBefore(until)
-                    || mayHaveLost(other) && !one.heard().isBefore(until);
+            return (mayHaveLost(one) && !other.heard().isBefore(until))
+                    || (mayHaveLost(other) && !one.heard().isBefore(until));
         }
 
         /** Whether a creation of the request's key, and a charge of it, may have been lost. */
