@@ -135,6 +135,9 @@ final class FaultProxy implements AutoCloseable {
     private final class Link {
         private final Socket client;
         private final Socket server;
+        /** Taken at once, since a client that has been cut off gives none. */
+        private final OutputStream clientOut;
+
         private volatile boolean swallowing;
         private volatile boolean answerLost;
         private volatile boolean clientGone;
@@ -144,6 +147,7 @@ final class FaultProxy implements AutoCloseable {
             this.server = server;
             client.setTcpNoDelay(true);
             server.setTcpNoDelay(true);
+            clientOut = client.getOutputStream();
         }
 
         void swallow() {
@@ -185,7 +189,6 @@ final class FaultProxy implements AutoCloseable {
             byte[] buffer = new byte[65_536];
             try {
                 InputStream in = server.getInputStream();
-                OutputStream out = client.getOutputStream();
                 for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
                     slow();
                     if (clientGone) {
@@ -200,7 +203,7 @@ final class FaultProxy implements AutoCloseable {
                         return;
                     }
                     if (!swallowing) {
-                        out.write(buffer, 0, n);
+                        clientOut.write(buffer, 0, n);
                     }
                 }
             } catch (IOException e) {
