@@ -11,9 +11,11 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntConsumer;
 import java.util.function.IntSupplier;
+import java.util.stream.Stream;
 
 /** Makes faults one after another on two threads, one for the shops and one for all else, until it is told to end. */
 final class Faults {
@@ -25,6 +27,8 @@ final class Faults {
     private static final int MOST_TRAPPED_MILLIS = 4_000;
 
     private static final int BUSY_THREADS = 40;
+    /** So many kinds each thread makes in each scenario, and so many further the next scenario begins. */
+    private static final int LEAST_KINDS = 2;
 
     /** Makes a fault, and undoes it; returns on how many things it had an effect. */
     @FunctionalInterface
@@ -96,6 +100,7 @@ final class Faults {
     private final Map<Fault, Action> ofShops = new EnumMap<>(Fault.class);
     private final Map<Fault, Action> ofAllElse = new EnumMap<>(Fault.class);
     private final List<Thread> threads = new ArrayList<>();
+    private final List<CountDownLatch> enough = new ArrayList<>();
     private final Random shopRandom;
     private final Random otherRandom;
     private volatile boolean ending;
@@ -243,7 +248,9 @@ final class Faults {
         actions.keySet().retainAll(wanted);
         actions.keySet().forEach(this::tally);
         if (!actions.isEmpty()) {
-            Thread thread = new Thread(() -> run(actions, random, mostPause, turn), "faults");
+            CountDownLatch left = new CountDownLatch(LEAST_KINDS + own(actions).size());
+            enough.add(left);
+            Thread thread = new Thread(() -> run(actions, random, mostPause, turn, left), "faults");
             thread.setDaemon(true);
             threads.add(thread);
             thread.start();
@@ -252,30 +259,44 @@ final class Faults {
 
     /**
      * Makes all of them in one order, then in another; what only this scenario has comes early. The first order is the
-     * same in all scenarios but for where it begins: if each has the time for two, all are made in some scenario.
+     * same in all scenarios but for where it begins, and so all are made in some scenario.
      */
-    private void run(Map<Fault, Action> actions, Random random, int mostPause, int turn) {
-        List<Fault> own = new ArrayList<>(List.of(Fault.POOLER, Fault.PROMOTION));
-        own.retainAll(actions.keySet());
+    private void run(Map<Fault, Action> actions, Random random, int mostPause, int turn, CountDownLatch left) {
+        List<Fault> own = own(actions);
         List<Fault> common = new ArrayList<>(actions.keySet());
         common.removeAll(own);
         Collections.shuffle(common, random);
-        Collections.rotate(common, -2 * turn);
+        Collections.rotate(common, -LEAST_KINDS * turn);
         try {
             while (true) {
                 List<Fault> order = new ArrayList<>(common);
-                order.addAll(Math.min(2, order.size()), own);
+                order.addAll(Math.min(LEAST_KINDS, order.size()), own);
                 for (Fault fault : order) {
                     Thread.sleep(random.nextInt(mostPause));
                     if (ending) {
                         return;
                     }
                     make(fault, Objects.requireNonNull(actions.get(fault)));
+                    left.countDown();
                 }
                 Collections.shuffle(common, random);
             }
         } catch (InterruptedException e) {
             // It is over.
+        }
+    }
+
+    /** What only this scenario has. */
+    private static List<Fault> own(Map<Fault, Action> actions) {
+        return Stream.of(Fault.POOLER, Fault.PROMOTION)
+                .filter(actions::containsKey)
+                .toList();
+    }
+
+    /** Waits, within a bound, until so many faults were made that all scenarios together have each kind. */
+    void awaitEnough() throws InterruptedException {
+        for (CountDownLatch each : enough) {
+            boolean unused = each.await(1, TimeUnit.MINUTES);
         }
     }
 

@@ -43,7 +43,7 @@ final class Postgresql implements Store {
     private final List<Node> standby = new ArrayList<>();
     private final List<Checker.Promotion> promotions = Collections.synchronizedList(new ArrayList<>());
     private volatile Node primary;
-    private volatile int promoted;
+    private int promoted;
     private boolean begun;
     /** What the standby reaches the primary by. */
     private @Nullable FaultProxy link;

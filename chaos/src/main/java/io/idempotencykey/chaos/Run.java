@@ -104,6 +104,7 @@ final class Run {
             faults.begin(wanted, scenario.ordinal());
             Duration left = share.minusNanos(System.nanoTime() - begin).minus(END);
             Thread.sleep((left.compareTo(LEAST) < 0 ? LEAST : left).toMillis());
+            faults.awaitEnough();
             faults.end();
             long faultsEnd = System.nanoTime();
             return settle(store, shops, clients, faults, version, seconds(faultsBegin, faultsEnd));
