@@ -21,6 +21,7 @@ final class PostgresqlDialect extends Dialect {
     private static final String NO_ROOT = "2201F";
 
     private static final String NO_SAVEPOINT = "3B001";
+    private static final String NO_TRANSACTION = "25P01";
     private static final String NOT_IN_TIME = "55P03";
     private static final String CANCELLED = "57014";
 
@@ -326,7 +327,7 @@ final class PostgresqlDialect extends Dialect {
             execute(connection, "rollback to " + SAVEPOINT);
             return false;
         } catch (SQLException e) {
-            if (NO_SAVEPOINT.equals(e.getSQLState())) {
+            if (List.of(NO_SAVEPOINT, NO_TRANSACTION).contains(Failure.state(e))) {
                 return true;
             }
             throw e;

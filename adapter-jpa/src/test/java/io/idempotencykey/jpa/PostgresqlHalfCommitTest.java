@@ -49,23 +49,29 @@ class PostgresqlHalfCommitTest extends JpaHalfCommitContract {
 
     private static void assertCommittedOnce(JpaKeyStore store) {
         for (Way way : Way.values()) {
-            for (boolean commits : List.of(true, false)) {
+            for (String ends : List.of("commit", "auto-commit", "nothing")) {
                 StoredKey key = way.key(store);
                 StageCommit end = way.commit(store, key, Isolation.SERIALIZABLE, em -> {
                     em.unwrap(Session.class).doWork(connection -> {
                         TestDatabase.execute(
-                                connection, "insert into contract_row values ('" + way + commits + "', '1')");
-                        if (commits) {
-                            connection.commit();
+                                connection, "insert into contract_row values ('" + way + " " + ends + "', '1')");
+                        switch (ends) {
+                            case "commit" -> connection.commit();
+                            case "auto-commit" -> connection.setAutoCommit(true);
+                            default -> {}
                         }
                         TestDatabase.execute(connection, CONFLICT);
                     });
                     return next(key).progress();
                 });
-                assertThat(nameOf(end)).isEqualTo(commits ? "rolled back" : "transiently rolled back");
+                assertThat(nameOf(end))
+                        .as(ends)
+                        .isEqualTo(ends.equals("nothing") ? "transiently rolled back" : "rolled back");
                 assertThat(way.hasMoved(store, key)).isFalse();
             }
         }
-        assertThat(rows(store, Isolation.SERIALIZABLE)).containsExactlyInAnyOrder("STAGEDtrue", "SINGLEtrue");
+        assertThat(rows(store, Isolation.SERIALIZABLE))
+                .containsExactlyInAnyOrder(
+                        "STAGED commit", "STAGED auto-commit", "SINGLE commit", "SINGLE auto-commit");
     }
 }
