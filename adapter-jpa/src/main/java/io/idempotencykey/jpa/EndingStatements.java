@@ -39,14 +39,20 @@ final class EndingStatements {
                     + "|stop\\s+(?:group_replication|replica|slave|all)|truncate|uninstall|unlock\\s+tables?|xa");
 
     /**
-     * H2 commits before every statement that defines something, unless a table is declared transactional, and before
-     * every setting of the database.
+     * H2 commits before every statement that defines something, unless a temporary table is declared transactional, and
+     * before every setting of the database that it doesn't change within a transaction.
+     *
+     * <p>A table that is made {@code as} a query may have the word in that query, and its statement is refused.
      */
     static final EndingStatements H2 = new EndingStatements(
             TEXTS + "|" + NAMES + "|(?<![\\w$])\\$\\$.*?\\$\\$|(?:--|//)[^\\n]*+|" + NESTED,
-            "alter|analyze|backup|comment|create(?!.*\\btransactional\\b)|drop|grant|prepare\\s+commit|revoke"
-                    + "|runscript|script|set(?!\\s*+(?:@|(?:lock_timeout|query_timeout|schema|time\\s+zone)\\b))"
-                    + "|shutdown|truncate");
+            "alter|analyze|backup|comment"
+                    + "|(?:create|declare)(?!(?!.*\\bas\\b).*\\btemp(?:orary)?\\s+table\\b"
+                    + ".*(?:\\)|\\s(?:drop|rows|persistent|logged)\\s)\\s*+transactional\\s*+$)"
+                    + "|deallocate|drop|grant|prepare|refresh|revoke|runscript|script|shutdown|truncate"
+                    + "|set(?!\\s*+(?:@|(?:catalog|lazy_query_execution|lock_timeout|non_keywords|query_timeout"
+                    + "|retention_time|schema|schema_search_path|throttle|time\\s+zone|trace_level_file"
+                    + "|trace_level_system_out|truncate_large_length|variable_binary|write_delay)\\b))");
 
     /** A dollar doesn't begin a quote within a name. */
     static final EndingStatements POSTGRESQL = new EndingStatements(

@@ -109,14 +109,33 @@ class EndingStatementsTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"create table a (b int)", "truncate table a", "prepare commit a", "shutdown", "set mode mysql"})
+            strings = {
+                "create table a (b int)",
+                "create local temporary table a as select (1) transactional",
+                "create view a (b) as select 1",
+                "declare local temporary table a (b int)",
+                "refresh materialized view a",
+                "deallocate a",
+                "truncate table a",
+                "prepare commit a",
+                "shutdown",
+                "set autocommit true",
+                "set mode mysql"
+            })
     void whatH2CommitsBeforeIsKnown(String sql) {
         assertThat(EndingStatements.H2.contain(sql)).isTrue();
     }
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"create local temporary table a (b int) transactional", "call 1", "merge into a values (1)"})
+            strings = {
+                "create local temporary table a (b int) transactional",
+                "declare local temporary table a (b int) transactional",
+                "set catalog a",
+                "set schema_search_path a",
+                "call 1",
+                "merge into a values (1)"
+            })
     void whatH2CommitsNothingBeforeIsLetThrough(String sql) {
         assertThat(EndingStatements.H2.contain(sql)).isFalse();
     }
