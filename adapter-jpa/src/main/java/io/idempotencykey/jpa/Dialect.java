@@ -19,7 +19,6 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Predicate;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -333,32 +332,26 @@ abstract class Dialect {
     /** Whether a text was refused because the database's character set doesn't have all its characters. */
     abstract boolean isUnrepresentable(SQLException sql);
 
-    /** What a throwable means, by all SQL errors in its {@linkplain Failure#errors chain}. */
+    /** What a throwable means, by all that is in its {@linkplain Failure#errors chain}. */
     final Failure failure(Throwable thrown) {
-        return failure(thrown, error -> true);
+        return Failure.isHeuristic(thrown) ? Failure.HEURISTIC : failure(thrown, error -> true);
     }
 
     /** What a throwable means, by those SQL errors in its chain that count. */
     final Failure failure(Throwable thrown, Predicate<SQLException> counts) {
-        return failures(thrown, counts).stream().min(Comparator.naturalOrder()).orElse(Failure.NONE);
-    }
-
-    private Set<Failure> failures(Throwable thrown, Predicate<SQLException> counts) {
-        Set<Failure> found = errors(thrown).stream()
+        return errors(thrown).stream()
                 .filter(counts)
                 .map(this::failure)
-                .collect(Collectors.toCollection(() -> EnumSet.noneOf(Failure.class)));
-        if (Failure.isHeuristic(thrown)) {
-            found.add(Failure.HEURISTIC);
-        }
-        return found;
+                .min(Comparator.naturalOrder())
+                .orElse(Failure.NONE);
     }
 
     /** What became of a stage whose commit failed. */
     final StageCommit ofCommit(Throwable thrown) {
-        Set<Failure> found = failures(thrown, error -> true);
         // Any other error than that of a lost connection may come from a callback, which says nothing about the commit.
-        boolean isLost = found.contains(Failure.LOST) || found.contains(Failure.UNCLEAR);
+        boolean isLost = errors(thrown).stream()
+                .map(this::failure)
+                .anyMatch(each -> each == Failure.LOST || each == Failure.UNCLEAR);
         return (isLost ? Failure.LOST : failure(thrown)).ofCommit(thrown);
     }
 

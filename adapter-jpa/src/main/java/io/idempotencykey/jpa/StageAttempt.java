@@ -18,7 +18,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
-import java.util.function.Predicate;
 import java.util.stream.Stream;
 import javax.transaction.xa.XAException;
 import org.hibernate.StaleStateException;
@@ -217,7 +216,7 @@ final class StageAttempt implements Transactions.Work {
                 take(own);
                 stage(entityManager, session, coordinator, own);
             } catch (Throwable e) {
-                isAnswered = switch (dialect.failure(e)) {
+                isAnswered = switch (ofStage(e)) {
                     case UNCLEAR, LOST -> isAnswered(own);
                     case HEURISTIC, CONFLICT, LOCKED, READ_ONLY, DUPLICATE, REFUSED, NUMBERED, NONE -> false;
                 };
@@ -530,15 +529,21 @@ final class StageAttempt implements Transactions.Work {
 
     private StageCommit beforeCommit(Throwable cause) {
         StageConnection on = used;
-        Predicate<SQLException> isOwn = error -> on == null || on.mayHaveThrown(error);
-        // JTA's heuristic outcomes are of other transactions where the connection is the adapter's own.
-        boolean isOfAnother =
-                !Failure.errors(cause).isEmpty() || (on != null && on.isOwned() && Failure.isHeuristic(cause));
-        boolean isForeign = isOfAnother && Failure.errors(cause).stream().noneMatch(isOwn);
-        Failure failure = isAnswered || isForeign ? Failure.REFUSED : dialect.failure(cause, isOwn);
+        List<SQLException> errors = Failure.errors(cause);
+        boolean isForeign = on != null && !errors.isEmpty() && errors.stream().noneMatch(on::mayHaveThrown);
+        Failure failure = isAnswered || isForeign ? Failure.REFUSED : ofStage(cause);
         return cause instanceof NotCommitted || (failure == Failure.NONE && isStale(cause))
                 ? StageCommit.transientlyRolledBack(cause)
                 : failure.beforeCommit(cause);
+    }
+
+    /**
+     * What an error of the stage means. On the adapter's own connection only that connection's errors count, and JTA's
+     * heuristic outcomes are of other transactions.
+     */
+    private Failure ofStage(Throwable thrown) {
+        StageConnection on = used;
+        return on != null && on.isOwned() ? dialect.failure(thrown, on::mayHaveThrown) : dialect.failure(thrown);
     }
 
     /** Whether another transaction has changed an entity's version; the next try reads it anew. */

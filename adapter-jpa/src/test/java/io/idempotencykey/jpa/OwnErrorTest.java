@@ -270,6 +270,36 @@ class OwnErrorTest {
         });
     }
 
+    @OnH2AndPostgresql
+    void aHeuristicOutcomeOfAnotherTransactionBesideAnOwnErrorDoesNotCount(TestDatabase database) throws SQLException {
+        failsOnce(database, em -> {
+            try {
+                em.createNativeQuery("insert into contract_row values ('row', '2')")
+                        .executeUpdate();
+            } catch (PersistenceException e) {
+                e.addSuppressed(new HeuristicMixedException("of another transaction"));
+                throw e;
+            }
+        });
+    }
+
+    /** PostgreSQL's driver gives no SQL state with it. The other error would say that the connection wasn't lost. */
+    @Test
+    @SuppressWarnings("NullAway")
+    void anErrorOfAnotherDatabaseBesideAnUnclearOwnOneDoesNotCount() throws SQLException {
+        failsOnce(
+                TestDatabase.POSTGRESQL,
+                em -> readOne(em, result -> {
+                    try {
+                        return result.getObject("one", (Class<?>) null);
+                    } catch (SQLException e) {
+                        assertThat(e.getSQLState()).isNull();
+                        e.addSuppressed(new SQLException("of another database", "23505"));
+                        throw e;
+                    }
+                }));
+    }
+
     /** PostgreSQL's driver writes a large object at once, which may wait for another transaction. */
     @Test
     void aWaitForALargeObjectIsTransient() throws SQLException {
