@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import javax.transaction.xa.XAException;
 import org.hibernate.StaleStateException;
@@ -477,14 +478,17 @@ final class StageAttempt implements Transactions.Work {
     }
 
     /**
-     * What became of a transaction that JTA's manager says it rolled back after the fence. A callback's exception is
-     * the application's; a mark may be Hibernate's, too, after an error of the database that a callback swallowed; and
-     * without a reason, or with one of the database's, the commit may have been sent.
+     * What became of a transaction that JTA's manager says it rolled back after the fence. A reason counts if it arose
+     * in a callback, because the commit wasn't sent then: an exception is the application's, and so is a mark, unless
+     * Hibernate has set it after an error of the database that the callback swallowed. With any other reason, or with
+     * one of the database's, the commit may have been sent.
      */
     private StageCommit rolledBackBehindFence(Throwable failure) {
         List<Throwable> reasons = StoreFailure.chain(failure).stream()
                 .filter(RollbackException.class::isInstance)
                 .flatMap(each -> Stream.concat(Stream.ofNullable(each.getCause()), Stream.of(each.getSuppressed())))
+                .filter(reason ->
+                        isMadeIn(reason, frame -> frame.getMethodName().equals("beforeCompletion")))
                 .toList();
         boolean isOfDatabase = dialect.failure(failure) != Failure.NONE
                 || StoreFailure.chain(failure).stream().anyMatch(XAException.class::isInstance);
@@ -492,9 +496,16 @@ final class StageAttempt implements Transactions.Work {
             return dialect.ofCommit(failure);
         }
         // Narayana tells where a mark was set by a mere Throwable.
-        return reasons.stream().anyMatch(reason -> reason instanceof Exception || reason instanceof Error)
-                ? beforeCommit(failure)
-                : StageCommit.transientlyRolledBack(failure);
+        return reasons.stream()
+                        .allMatch(reason -> reason.getClass() == Throwable.class
+                                && isMadeIn(
+                                        reason, frame -> frame.getClassName().startsWith("org.hibernate.")))
+                ? StageCommit.transientlyRolledBack(failure)
+                : beforeCommit(failure);
+    }
+
+    private static boolean isMadeIn(Throwable thrown, Predicate<StackTraceElement> place) {
+        return Stream.of(thrown.getStackTrace()).anyMatch(place);
     }
 
     /** Whether callbacks may have run after the fence, which JTA orders in its own way. */

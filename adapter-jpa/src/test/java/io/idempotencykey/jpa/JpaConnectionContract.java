@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.agroal.api.AgroalDataSource;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
+import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Response;
@@ -19,12 +21,15 @@ import io.idempotencykey.service.StageResult;
 import io.idempotencykey.service.WorkStage;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.RollbackException;
+import jakarta.transaction.TransactionManager;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -62,6 +67,60 @@ abstract class JpaConnectionContract {
             assertThat(run).hasValue(runs);
             assertThat(world.rows()).containsExactly("row");
             assertThat(world.keys.retrieve(held.key().id()).recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"BEFORE, 2", "WITHIN, 2", "AFTER, 1", "STALLED, 1"})
+    void aStageWhoseCommitIsCutInAJtaTransactionRunsOnceAllTheSame(CuttingProxy.Cut cut, int runs) throws Exception {
+        assertJtaRuns(cut, runs, (factory, manager) -> new JpaKeyStore(factory));
+    }
+
+    /** Another manager than Narayana may say that it rolled the transaction back, and not that the commit failed. */
+    @Test
+    void aStageIsCommittedWhoseManagerSaysOfACutCommitThatItRolledBack() throws Exception {
+        assertJtaRuns(CuttingProxy.Cut.AFTER, 1, (factory, manager) -> {
+            NewTransaction begun = JtaApplication.begunBy(manager, factory);
+            NewTransaction telling = (isolation, timeout, work) -> {
+                try {
+                    begun.run(isolation, timeout, work);
+                } catch (IllegalStateException e) {
+                    throw e.getCause() instanceof RollbackException
+                            ? new IllegalStateException(
+                                    new RollbackException("rolled back").initCause(new IllegalStateException("lost")))
+                            : e;
+                }
+            };
+            return new JpaKeyStore(factory, telling, Isolation.SERIALIZABLE);
+        });
+    }
+
+    private void assertJtaRuns(
+            CuttingProxy.Cut cut, int runs, BiFunction<EntityManagerFactory, TransactionManager, JpaKeyStore> store)
+            throws Exception {
+        String url = database.create();
+        try (CuttingProxy proxy = new CuttingProxy(server(url).getPort())) {
+            JtaApplication.with(through(proxy, url, timeout(cut)), 5, (factory, manager) -> {
+                IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store.apply(factory, manager));
+                // As in World.service().
+                ((AgroalDataSource) JtaApplication.dataSource(factory)).flush(AgroalDataSource.FlushMode.ALL);
+                HeldKey held = keys.lock(
+                        keys.create("", "key", TestApplication.REQUEST).id());
+                AtomicInteger run = new AtomicInteger();
+
+                StageResult result = keys.workStage(held, stage -> {
+                    insert(stage.transaction(), "row");
+                    if (run.incrementAndGet() == 1) {
+                        proxy.cut("commit", cut);
+                    }
+                    return StageOutcome.respond(RESPONSE);
+                });
+
+                assertThat(proxy.isSprung()).isTrue();
+                assertThat(response(result)).isEqualTo(RESPONSE);
+                assertThat(run).hasValue(runs);
+                assertThat(TestApplication.rows(url)).containsExactly("row");
+            });
         }
     }
 
@@ -334,6 +393,20 @@ abstract class JpaConnectionContract {
         return ((StageResult.Finished) result).response();
     }
 
+    private static URI server(String url) {
+        return URI.create(url.substring("jdbc:".length()));
+    }
+
+    /** The socket's time-out is shorter if the server's answer stalls. */
+    private static int timeout(CuttingProxy.Cut cut) {
+        return cut == CuttingProxy.Cut.STALLED ? 4 : 60;
+    }
+
+    private String through(CuttingProxy proxy, String url, int timeoutSeconds) {
+        int socketTimeout = database == TestDatabase.POSTGRESQL ? timeoutSeconds : 1_000 * timeoutSeconds;
+        return url.replace(":" + server(url).getPort(), ":" + proxy.port()) + "&socketTimeout=" + socketTimeout;
+    }
+
     /** A database that is reached through a proxy. */
     private final class World implements AutoCloseable {
         private final CuttingProxy proxy;
@@ -346,18 +419,14 @@ abstract class JpaConnectionContract {
             this(60);
         }
 
-        /** The socket's time-out is shorter if the server's answer stalls. */
         World(CuttingProxy.Cut cut) throws IOException {
-            this(cut == CuttingProxy.Cut.STALLED ? 4 : 60);
+            this(timeout(cut));
         }
 
         private World(int timeoutSeconds) throws IOException {
             String url = database.create();
-            URI server = URI.create(url.substring("jdbc:".length()));
-            proxy = new CuttingProxy(server.getPort());
-            int socketTimeout = database == TestDatabase.POSTGRESQL ? timeoutSeconds : 1_000 * timeoutSeconds;
-            pool = TestDatabase.pool(
-                    url.replace(":" + server.getPort(), ":" + proxy.port()) + "&socketTimeout=" + socketTimeout, 5);
+            proxy = new CuttingProxy(server(url).getPort());
+            pool = TestDatabase.pool(through(proxy, url, timeoutSeconds), 5);
             // Otherwise a connection that the pool opens meanwhile may be cut instead: MariaDB's driver begins it with
             // "autocommit".
             pool.setMinimumIdle(0);

@@ -1,6 +1,7 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.idempotencykey.Isolation;
@@ -148,16 +149,32 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         });
     }
 
-    /** Hibernate marks in the same way after an error of the database that a callback swallows. */
+    @Test
+    void aMarkOfAnInterposedCallbackIsTheStagesOwnFailureOnce() throws Exception {
+        jta((store, factory, manager) -> {
+            Isolation isolation = Collections.max(store.isolations());
+            assertFailsOnce(store, isolation, em -> {
+                em.persist(new ContractRow("row", "1"));
+                Moment.INTERPOSED_CALLBACK.run(em.unwrap(Session.class), () -> mark(manager));
+            });
+            assertThat(rows(store, isolation)).isEmpty();
+        });
+    }
+
+    /** Hibernate marks the transaction then, which may be the server's doing. */
     @ParameterizedTest
     @EnumSource(Way.class)
-    void aMarkOfAnInterposedCallbackIsRunAgain(Way way) throws Exception {
+    void anErrorThatAnInterposedCallbackSwallowsIsRunAgain(Way way) throws Exception {
         jta((store, factory, manager) -> {
             Isolation isolation = Collections.max(store.isolations());
             StoredKey key = way.key(store);
             StageCommit end = way.commit(store, key, isolation, em -> {
                 em.persist(new ContractRow("row", "1"));
-                Moment.INTERPOSED_CALLBACK.run(em.unwrap(Session.class), () -> mark(manager));
+                Moment.INTERPOSED_CALLBACK.run(
+                        em.unwrap(Session.class),
+                        () -> assertThatException()
+                                .isThrownBy(() -> em.createNativeQuery("insert into contract_row values ('row', '2')")
+                                        .executeUpdate()));
                 return next(key).progress();
             });
             assertThat(nameOf(end)).isEqualTo("transiently rolled back");
