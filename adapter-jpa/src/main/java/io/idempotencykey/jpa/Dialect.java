@@ -283,10 +283,10 @@ abstract class Dialect {
     }
 
     /**
-     * Whether a connection that isn't the adapter's own is known to be in another transaction than the one that began,
-     * even after an error. Where a conflict also ends a transaction, nobody knows what else has ended it before.
+     * Whether a connection is known to be in another transaction than the one that began, even after an error. Where
+     * that also ends a transaction, nobody knows what else has ended it before.
      */
-    boolean hasEnded(Connection connection) throws SQLException {
+    boolean hasEnded(Connection connection, Stage stage, Throwable after) throws SQLException {
         return false;
     }
 

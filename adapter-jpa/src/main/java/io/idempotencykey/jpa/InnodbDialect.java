@@ -32,6 +32,9 @@ abstract class InnodbDialect extends Dialect {
     private static final int LOCK_WAIT = 1205;
     private static final int DEADLOCK = 1213;
 
+    /** An error that a procedure raises by itself. */
+    private static final int SIGNAL = 1644;
+
     private static final int LONG_LEASE_SECONDS = 300;
 
     /** The lease of operations that say nothing else. */
@@ -146,6 +149,34 @@ abstract class InnodbDialect extends Dialect {
                     ? new SQLTransactionRollbackException(e.getMessage(), "40000", e)
                     : e;
         }
+    }
+
+    @Override
+    boolean hasEnded(Connection connection, Stage stage, Throwable after) throws SQLException {
+        for (SQLException error : errors(after)) {
+            if (endsTransaction(connection, error)) {
+                return false;
+            }
+        }
+        try {
+            execute(connection, "rollback to " + SAVEPOINT);
+            return false;
+        } catch (SQLException e) {
+            if (e.getErrorCode() == NO_SAVEPOINT) {
+                return true;
+            }
+            throw e;
+        }
+    }
+
+    /** Whether the server also ends the transaction with this error. */
+    private boolean endsTransaction(Connection connection, SQLException error) throws SQLException {
+        return switch (error.getErrorCode()) {
+            case SIGNAL -> false;
+            case LOCK_WAIT ->
+                read(connection, "select @@innodb_rollback_on_timeout").get(0).equals("1");
+            default -> failure(error) == Failure.CONFLICT;
+        };
     }
 
     /** Notes that a connection came with other settings, which nobody restores where the adapter doesn't own them. */

@@ -141,10 +141,9 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         dialect.ping(target, stage);
     }
 
-    /** What would end it is refused. */
     @Override
-    public boolean hasEnded() {
-        return false;
+    public boolean hasEnded(Dialect.Stage stage, Throwable after) throws SQLException {
+        return dialect.hasEnded(target, stage, after);
     }
 
     @Override

@@ -320,9 +320,12 @@ final class PostgresqlDialect extends Dialect {
         }
     }
 
-    /** An error leaves the transaction open, and its savepoint. */
+    /** An error leaves the transaction open, and its savepoint, which the adapter's own connections lack. */
     @Override
-    boolean hasEnded(Connection connection) throws SQLException {
+    boolean hasEnded(Connection connection, Stage stage, Throwable after) throws SQLException {
+        if (stage.ownsConnection()) {
+            return false;
+        }
         try {
             execute(connection, "rollback to " + SAVEPOINT);
             return false;

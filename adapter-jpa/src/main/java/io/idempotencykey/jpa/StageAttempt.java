@@ -223,7 +223,7 @@ final class StageAttempt implements Transactions.Work {
                 };
                 hadEnded = used != null
                         && beforeCommit(e).kind() == StageCommit.Kind.TRANSIENTLY_ROLLED_BACK
-                        && hasEnded(own);
+                        && hasEnded(own, e);
                 forbidCommit(coordinator, e);
                 throw e;
             }
@@ -247,9 +247,9 @@ final class StageAttempt implements Transactions.Work {
     }
 
     /** Whether the connection is known to be in another transaction than the stage's. */
-    private static boolean hasEnded(StageConnection on) {
+    private boolean hasEnded(StageConnection on, Throwable after) {
         try {
-            return on.hasEnded();
+            return on.hasEnded(promised(on), after);
         } catch (SQLException | RuntimeException e) {
             return false;
         }

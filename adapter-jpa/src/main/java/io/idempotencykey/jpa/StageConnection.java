@@ -67,7 +67,7 @@ interface StageConnection {
     void ping(Dialect.Stage stage) throws SQLException;
 
     /** Whether the transaction is known to be another than the one that began, even after an error. */
-    boolean hasEnded() throws SQLException;
+    boolean hasEnded(Dialect.Stage stage, Throwable after) throws SQLException;
 
     /** The connection that a session uses by itself: nothing on it can be watched, guarded or restored. */
     record OfSession(SessionImplementor session, Dialect dialect) implements StageConnection {
@@ -133,8 +133,8 @@ interface StageConnection {
         }
 
         @Override
-        public boolean hasEnded() {
-            return session.doReturningWork(dialect::hasEnded);
+        public boolean hasEnded(Dialect.Stage stage, Throwable after) {
+            return session.doReturningWork(connection -> dialect.hasEnded(connection, stage, after));
         }
     }
 }

@@ -77,4 +77,20 @@ class H2HalfCommitTest extends JpaHalfCommitContract {
         assertThat(TestApplication.rows(url)).containsExactly("row");
         assertThat(EndingStatements.H2.contain(refresh)).isTrue();
     }
+
+    /** The guard doesn't look into a procedure. The key's row, which was written first, shows what it has done. */
+    @Test
+    void aRequestThatCommitsByAProcedureAndMeetsAConflictThenFailsOnce() throws Exception {
+        with((store, factory, pool) -> {
+            try (Connection connection = pool.getConnection()) {
+                String body = " as 'void f(java.sql.Connection c) throws Exception { ";
+                TestDatabase.execute(connection, "create alias commit_it" + body + "c.commit(); }'");
+                TestDatabase.execute(
+                        connection,
+                        "create alias conflict" + body
+                                + "throw new java.sql.SQLException(\"conflict\", \"40001\", 40001); }'");
+            }
+            assertFailsOnceThoughItCommits(store, "call conflict()");
+        });
+    }
 }

@@ -6,6 +6,8 @@ import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
+import java.sql.Connection;
+import java.util.List;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
 import org.junit.jupiter.api.Test;
@@ -87,5 +89,29 @@ abstract class InnodbHalfCommitContract extends JpaHalfCommitContract {
         assertThat(nameOf(end)).isEqualTo("rolled back");
         assertThat(end.cause()).hasMessageContaining("ended before its commit");
         assertThat(rows(store, Isolation.SERIALIZABLE)).isEmpty();
+    }
+
+    /** A deadlock would have ended the transaction; this conflict leaves it open, and its savepoint. */
+    @Test
+    void aStageThatCommitsByAProcedureAndMeetsAConflictThenFailsOnce() throws Exception {
+        String conflict = "signal sqlstate '40001' set message_text = 'conflict'";
+        with((store, factory, pool) -> {
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(connection, "create procedure commit_it() commit");
+            }
+            StoredKey held = held(store);
+            for (boolean commits : List.of(true, false)) {
+                StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                    if (commits) {
+                        commitAndMeet(em, "row", conflict);
+                    }
+                    em.createNativeQuery(conflict).executeUpdate();
+                    return next(held).progress();
+                });
+                assertThat(nameOf(end)).isEqualTo(commits ? "rolled back" : "transiently rolled back");
+            }
+            TestDatabase.execute(pool.getJdbcUrl(), "delete from contract_row");
+            assertFailsOnceThoughItCommits(store, conflict);
+        });
     }
 }

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.IdempotencyKeyService;
@@ -409,6 +411,31 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
                     .as(sql)
                     .isEqualTo(!TestApplication.rows(url).isEmpty());
         }
+    }
+
+    /** A request of one stage commits by a procedure, which isn't refused, and then meets a conflict. */
+    static void assertFailsOnceThoughItCommits(JpaKeyStore store, String conflict) {
+        AtomicInteger runs = new AtomicInteger();
+        IdempotencyKeyService<EntityManager> keys =
+                IdempotencyKeyService.builder(store).maxTries(3).build();
+        KeyId id = KeyId.of("key");
+        assertThatException()
+                .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
+                    commitAndMeet(stage.transaction(), "run " + runs.incrementAndGet(), conflict);
+                    return TestApplication.RESPONSE;
+                }))
+                .isNotInstanceOf(IdempotencyException.class)
+                .satisfies(thrown -> assertThat(thrown).hasStackTraceContaining("conflict"));
+        assertThat(rows(store, Isolation.READ_COMMITTED)).containsExactly("run 1");
+        assertThat(keys.retrieve(id).state()).isInstanceOf(KeyState.Failed.class);
+    }
+
+    static void commitAndMeet(EntityManager em, String row, String conflict) {
+        em.unwrap(Session.class).doWork(connection -> {
+            TestDatabase.execute(connection, "insert into contract_row values ('" + row + "', '1')");
+            TestDatabase.execute(connection, "call commit_it()");
+            TestDatabase.execute(connection, conflict);
+        });
     }
 
     @ParameterizedTest

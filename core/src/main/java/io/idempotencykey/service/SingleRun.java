@@ -14,6 +14,7 @@ import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
@@ -59,6 +60,9 @@ final class SingleRun<T> {
     private @Nullable StoredKey standing;
     private boolean begun;
     private @Nullable Throwable thrown;
+
+    /** Whether the key is stored as this call took it, which the stage has committed behind our back. */
+    private boolean isLeft;
 
     /** Why it isn't known whether an earlier try has committed, or still will; the first one's failure. */
     private @Nullable Throwable lost;
@@ -231,7 +235,8 @@ final class SingleRun<T> {
         if (mine != null) {
             return committed(mine);
         }
-        if (isExpired(stored)) {
+        isLeft = stored.revision().equals(fresh.revision());
+        if (isLeft || isExpired(stored)) {
             return Optional.empty();
         }
         IdempotencyKey key =
@@ -275,6 +280,10 @@ final class SingleRun<T> {
         }
         if (end.isPresent()) {
             return end;
+        }
+        if (isLeft) {
+            // Another run would commit once more what the stage has committed.
+            return stageFailed(cause);
         }
         // A try that began held the key, so every earlier one had ended by then.
         if (begun) {
@@ -321,11 +330,7 @@ final class SingleRun<T> {
     private Optional<End> throwUnlessAnswered(Throwable failure) {
         Optional<End> end = Optional.empty();
         try {
-            // The row that this call took the key with is only seen if the stage has committed it behind our back.
-            end = engine.settling()
-                    .find(fresh.id())
-                    .filter(stored -> !stored.revision().equals(fresh.revision()))
-                    .flatMap(this::settle);
+            end = look();
         } catch (IdempotencyException.StoreUnavailable | IdempotencyException.UnreadableKey e) {
             if (lost != null) {
                 StageRun.suppress(e, failure);
@@ -338,6 +343,9 @@ final class SingleRun<T> {
         }
         // The stage had begun, as in again().
         lost = null;
+        if (isLeft) {
+            giveBack(failure);
+        }
         events().emit(new KeyEvent.StageRolledBack(fresh.key(), failure, sinceBegin()));
         if (failure instanceof InterruptedException) {
             // The compiler doesn't make callers catch it: the thread says it, too.
@@ -350,12 +358,30 @@ final class SingleRun<T> {
         throw StageRun.<RuntimeException>asItIs(failure);
     }
 
+    /** Gives back the key that is stored as this call took it; if that fails, it is held until its lease ends. */
+    private void giveBack(Throwable failure) {
+        try {
+            Instant now = engine.clock().now();
+            KeyState then = plan.afterFailure(fresh, now, environment.random());
+            StoredKey released = fresh.failed(then, plan.describe(failure), now, engine.newRevision());
+            engine.settling().replace(fresh.revision(), released);
+        } catch (IdempotencyException | IllegalStateException e) {
+            StageRun.suppress(failure, e);
+        }
+    }
+
     /** Stores an answer in one write; no answer is given before it is stored. */
     private Optional<End> storeAnswer(Proposal answer, Throwable failure) {
         answered.put(answer.revision(), failure);
         StoredKey stored;
         try {
             stored = engine.settle(answer.stored());
+            if (stored.revision().equals(fresh.revision())) {
+                if (engine.settling().replace(fresh.revision(), answer.stored()) != StoreAccess.Write.DONE) {
+                    throw outcomeUnknown(failure);
+                }
+                stored = answer.stored();
+            }
             if (!stored.revision().equals(answer.revision())) {
                 return settle(stored);
             }

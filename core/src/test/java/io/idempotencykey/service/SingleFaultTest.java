@@ -656,6 +656,54 @@ class SingleFaultTest {
                 .hasMessage("told: UNKNOWN");
     }
 
+    // A stage that has committed its transaction behind the library's back
+
+    /** Keeps what the stage and its key have written by then, and tells what it is told of its end. */
+    private final MapKeyStore kept = new MapKeyStore() {
+        @Override
+        public StageCommit commitSingle(
+                StoredKey taking, Isolation isolation, Duration lease, SingleStage<List<String>> stage) {
+            StageCommit next = told.poll();
+            if (next == null) {
+                return super.commitSingle(taking, isolation, lease, stage);
+            }
+            var unused = stage.work(rows);
+            keys.put(taking.id(), taking);
+            return next;
+        }
+    };
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aStageThatHasCommittedItsTakenKeyFailsOnceAndGivesTheKeyBack(boolean isTransient) {
+        IllegalStateException thrown = new IllegalStateException("conflict");
+        told.add(isTransient ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown));
+        IdempotencyKeyService<List<String>> service = world.builder(kept).build();
+        Operation<List<String>> operation = numbered().build();
+
+        assertThat(catchThrowable(() -> service.run(operation, world.id, REQUEST)))
+                .isSameAs(thrown);
+
+        assertThat(runs).hasValue(1);
+        assertThat(service.retrieve(world.id).state()).isInstanceOf(KeyState.Failed.class);
+        assertThat(service.run(operation, world.id, REQUEST).response()).isEqualTo(response(2));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void anAnswerToAStageThatHasCommittedItsTakenKeyIsStored(boolean isTransient) {
+        IllegalStateException thrown = new IllegalStateException("conflict");
+        told.add(isTransient ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown));
+        IdempotencyKeyService<List<String>> service = world.builder(kept).build();
+        Operation<List<String>> operation =
+                numbered().answering(Exception.class, e -> NO_SUCH_CART).build();
+
+        assertThat(service.run(operation, world.id, REQUEST).response()).isEqualTo(NO_SUCH_CART);
+
+        assertThat(runs).hasValue(1);
+        assertThat(service.run(operation, world.id, REQUEST).replayed()).isTrue();
+    }
+
     /** A bounded store may have no room when the key is written, after the work. */
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
