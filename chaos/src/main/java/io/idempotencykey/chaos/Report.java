@@ -128,8 +128,10 @@ record Report(
 
     private static void describe(Outcome outcome, boolean full, StringBuilder text) {
         text.append("\n## ").append(outcome.scenario()).append("\n\n");
-        text.append("| fault | made | without effect | failed | affected | refusals meanwhile |\n"
-                + "|---|---|---|---|---|---|\n");
+        text.append("""
+                | fault | made | without effect | failed | affected | refusals meanwhile |
+                |---|---|---|---|---|---|
+                """);
         for (Faults.Made fault : outcome.faults()) {
             text.append("| ").append(fault.fault());
             text.append(" | ").append(fault.possible() ? fault.made() : "can't be made here");

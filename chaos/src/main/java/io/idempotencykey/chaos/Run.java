@@ -101,7 +101,7 @@ final class Run {
             Clients clients = new Clients(shops, scenario != Scenario.MONGODB, seed);
             Faults faults = faults(store, proxy, shops, clients, pooler);
             long faultsBegin = System.nanoTime();
-            faults.begin(wanted, scenario.ordinal());
+            faults.begin(wanted, List.of(Scenario.values()).indexOf(scenario));
             Duration left = share.minusNanos(System.nanoTime() - begin).minus(END);
             Thread.sleep((left.compareTo(LEAST) < 0 ? LEAST : left).toMillis());
             faults.awaitEnough();
