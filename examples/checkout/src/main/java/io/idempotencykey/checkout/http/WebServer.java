@@ -18,6 +18,7 @@ import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.http.UriCompliance;
 import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.io.EndPoint;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -138,7 +139,12 @@ public final class WebServer implements AutoCloseable {
         server.setHandler(new GracefulHandler(new Handler.Abstract() {
             @Override
             public boolean handle(Request request, org.eclipse.jetty.server.Response response, Callback callback) {
-                send(answer(request), response, callback);
+                Response answer = answer(request);
+                // A stop closes connections that are idle for a moment, and on a busy machine a write takes longer.
+                EndPoint client =
+                        request.getConnectionMetaData().getConnection().getEndPoint();
+                client.setIdleTimeout(STOP_MILLISECONDS);
+                send(answer, response, Callback.from(callback, () -> client.setIdleTimeout(idleTimeout())));
                 return true;
             }
         }));
@@ -150,6 +156,10 @@ public final class WebServer implements AutoCloseable {
             close();
             throw e instanceof IOException known ? known : new IOException("the server can't be started: " + e, e);
         }
+    }
+
+    private long idleTimeout() {
+        return connector.isShutdown() ? IDLE_AT_STOP_MILLISECONDS : connector.getIdleTimeout();
     }
 
     public URI url() {
