@@ -45,8 +45,8 @@ enum TestDatabase {
     POSTGRESQL("postgresql.sql") {
         @Override
         String newDatabase(String name) throws SQLException {
-            execute(Postgres.SERVER.getJdbcUrl("postgres", "postgres"), "create database " + name);
-            return Postgres.SERVER.getJdbcUrl("postgres", name);
+            execute(Postgres.RUNNING.server.getJdbcUrl("postgres", "postgres"), "create database " + name);
+            return Postgres.RUNNING.server.getJdbcUrl("postgres", name);
         }
     },
     MARIADB("mariadb.sql") {
@@ -143,26 +143,27 @@ enum TestDatabase {
         return factory.unwrap(SessionFactory.class).fromTransaction(work::apply);
     }
 
-    private static final class Postgres {
-        static final EmbeddedPostgres SERVER;
+    /** The watch ends the server and removes its files when its input ends, as it does with a process that is killed. */
+    private record Postgres(EmbeddedPostgres server, Process watch) {
+        static final Postgres RUNNING = start();
 
-        static {
+        private static Postgres start() {
+            String whenAllHasEnded = "cat; pid=$(head -n 1 \"$0/postmaster.pid\"); kill -INT $pid; tries=0;"
+                    + " while kill -0 $pid && [ $tries -lt 600 ]; do tries=$((tries + 1)); sleep 0.1; done; rm -rf \"$0\"";
             try {
                 Path data = Files.createTempDirectory("postgresql");
-                SERVER = EmbeddedPostgres.builder()
+                EmbeddedPostgres server = EmbeddedPostgres.builder()
                         .setDataDirectory(data)
                         .setServerConfig("fsync", "on")
                         .setServerConfig("synchronous_commit", "on")
                         .setServerConfig("full_page_writes", "on")
                         .setServerConfig("max_connections", "200")
                         .start();
-                // A process that is killed stops nothing itself, but the input that it gave another one ends.
-                String stop = "cat; kill -INT $(head -n 1 \"$0\"/postmaster.pid); rm -rf \"$0\"";
-                Process watch = new ProcessBuilder("sh", "-c", stop, data.toString())
+                Process watch = new ProcessBuilder("sh", "-c", whenAllHasEnded, data.toString())
                         .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                         .redirectError(ProcessBuilder.Redirect.DISCARD)
                         .start();
-                Runtime.getRuntime().addShutdownHook(new Thread(watch::destroy));
+                return new Postgres(server, watch);
             } catch (IOException e) {
                 throw new IllegalStateException("PostgreSQL doesn't start", e);
             }
