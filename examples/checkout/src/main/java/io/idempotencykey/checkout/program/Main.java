@@ -1,5 +1,6 @@
 package io.idempotencykey.checkout.program;
 
+import io.idempotencykey.IdempotencyException;
 import java.io.IOException;
 import java.util.List;
 import java.util.Set;
@@ -31,7 +32,7 @@ final class Main {
             System.err.println("checkout: " + e.getMessage());
             System.err.print(USAGE);
             System.exit(2);
-        } catch (IOException e) {
+        } catch (IOException | IdempotencyException e) {
             System.err.println("checkout: " + e.getMessage());
             System.exit(1);
         }
@@ -45,7 +46,10 @@ final class Main {
         List<String> options = arguments.subList(1, arguments.size());
         switch (arguments.get(0)) {
             case "demo" -> System.exit(Demo.run(Options.parse(options, Demo.OPTIONS)));
-            case "keys" -> System.exit(Operator.run(options));
+            case "keys" -> {
+                Operator.run(options, System.out);
+                System.exit(0);
+            }
             case "serve" -> serve(Options.parse(options, Application.OPTIONS));
             case "payments" -> payments(Options.parse(options, Set.of("port", "data")));
             default -> throw new Options.Refused("unknown command '" + arguments.get(0) + "'");

@@ -9,6 +9,7 @@ import io.idempotencykey.checkout.http.Json;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.HashSet;
@@ -28,7 +29,11 @@ final class Operator {
     /** The statuses whose responses have no body in HTTP. */
     private static final Set<Integer> WITHOUT_BODY = Set.of(204, 205, 304);
 
-    private Operator() {}
+    private final PrintStream output;
+
+    private Operator(PrintStream output) {
+        this.output = output;
+    }
 
     /** An operator's action on a store's keys. */
     @FunctionalInterface
@@ -37,10 +42,14 @@ final class Operator {
     }
 
     /**
-     * Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}; returns the process's exit
-     * code.
+     * Runs {@code list}, {@code show}, {@code retry}, {@code finish} or {@code discard}, and prints the keys to the
+     * output.
+     *
+     * @throws Options.Refused if the arguments are wrong; nothing is done
+     * @throws IOException if the store can't be used
+     * @throws IdempotencyException if there is no such key, or none as it was seen; nothing is changed
      */
-    static int run(List<String> arguments) throws IOException {
+    static void run(List<String> arguments, PrintStream output) throws IOException {
         if (arguments.isEmpty()) {
             throw new Options.Refused("keys needs an action");
         }
@@ -48,17 +57,13 @@ final class Operator {
         Options options =
                 Options.parse(arguments.subList(1, arguments.size()), options(action), action.equals("list") ? 0 : 1);
         try {
-            Action checked = action(action, options);
+            Action checked = new Operator(output).action(action, options);
             try (Store<?> store = Store.join(options)) {
                 IdempotencyKeyService<?> keys = new IdempotencyKeyService<>(store.keys());
                 checked.run(keys, new OperatorActions(keys));
-                return 0;
             }
         } catch (IdempotencyException.InvalidKey | IllegalArgumentException e) {
             throw new Options.Refused(String.valueOf(e.getMessage()));
-        } catch (IdempotencyException e) {
-            System.err.println("checkout: " + e.getMessage());
-            return 1;
         }
     }
 
@@ -76,7 +81,7 @@ final class Operator {
         return options;
     }
 
-    private static Action action(String action, Options options) {
+    private Action action(String action, Options options) {
         if (action.equals("list")) {
             String state = options.text("state", "quarantined");
             return switch (state) {
@@ -120,30 +125,30 @@ final class Operator {
         }
     }
 
-    private static void listQuarantined(OperatorActions actions) {
+    private void listQuarantined(OperatorActions actions) {
         List<IdempotencyKey> page = actions.listQuarantined(null, PAGE);
         while (!page.isEmpty()) {
-            page.forEach(Operator::print);
+            page.forEach(this::print);
             page = actions.listQuarantined(page.get(page.size() - 1).id(), PAGE);
         }
     }
 
-    private static void listUnfinished(OperatorActions actions) {
+    private void listUnfinished(OperatorActions actions) {
         List<IdempotencyKey> scope = actions.listUnfinished(null, PAGE);
         while (!scope.isEmpty()) {
-            scope.forEach(Operator::print);
+            scope.forEach(this::print);
             scope = actions.listUnfinished(scope.get(0).id().scope(), PAGE);
         }
     }
 
     /** Prints what anyone may see of a key and what only the operator may; the request's parameters aren't shown. */
-    private static void print(IdempotencyKey key) {
+    private void print(IdempotencyKey key) {
         Map<String, Object> members = Inspection.members(key);
         members.put("creationId", key.creationId().toString());
         members.put("request", key.request().method() + " " + key.request().path());
         members.put("state", key.state().name());
         members.put("reason", key.state() instanceof KeyState.Quarantined quarantined ? quarantined.reason() : "");
         members.put("lastError", key.lastError());
-        System.out.println(Json.write(members));
+        output.println(Json.write(members));
     }
 }
