@@ -398,7 +398,19 @@ class MongoFailureTest {
 
         assertThat(met).isEqualTo(kind);
         assertThat(documents.countDocuments()).isEqualTo(20);
-        assertThat(expiring.deleteExpired(later, 500)).isEqualTo(20);
+        deleteAll(expiring, later);
+        assertThat(documents.countDocuments()).isZero();
+    }
+
+    private static void deleteAll(MongoKeyStore store, Instant at) {
+        for (int tries = 1; ; tries++) {
+            try {
+                store.deleteExpired(at, 500);
+                return;
+            } catch (StoreFailure onABusyMachine) {
+                assertThat(tries).isLessThan(20);
+            }
+        }
     }
 
     // A holder's sessions
