@@ -29,8 +29,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>What was committed while a standby lagged is lost when that is promoted: a key and all that its stages wrote, and
  * the charge stays. That is excused, and counted, for an answer that may have been given from when the standby was last
- * known to have everything until the primary was gone; and for one more charge of a cart per promotion, by another
- * derived key, if one of the cart's requests had no answer by then or got it then. Nothing else is.
+ * known to have everything until the primary was gone; its key may then be as it was left to its client before. And it
+ * is excused for one more charge of a cart per promotion, by another derived key, if one of the cart's requests had no
+ * answer by then or got it then. Nothing else is.
  */
 final class Checker {
     /** What must not be. */
@@ -77,6 +78,11 @@ final class Checker {
         private boolean liesBetween(Answer one, Answer other) {
             return (mayHaveLost(one) && !other.heard().isBefore(until))
                     || (mayHaveLost(other) && !one.heard().isBefore(until));
+        }
+
+        /** Whether a worker may still hold a key whose last stage was lost; a lease grows to ten times its length. */
+        boolean mayHaveLostWhatIsHeld(Instant at) {
+            return !at.isBefore(since) && !at.isAfter(until.plusMillis(10 * Shops.LEASE_MILLIS));
         }
 
         /** Whether a creation of the request's key, and a charge of it, may have been lost. */
@@ -157,7 +163,8 @@ final class Checker {
         if (answers.isEmpty() && !sent.isLeft()) {
             report(Kind.NOT_ANSWERED, sent, key == null ? "no key is stored" : "its key is " + key.state());
         }
-        if (key != null && !key.isFinished() && !(key.state().equals("failed") && answers.isEmpty())) {
+        boolean isLeftToItsClient = key != null && key.state().equals("failed") && (answers.isEmpty() || excused);
+        if (key != null && !key.isFinished() && !isLeftToItsClient) {
             report(Kind.NOT_ENDED, sent, "its key is " + key.state());
         }
         if (answers.size() > 1 && !excused) {

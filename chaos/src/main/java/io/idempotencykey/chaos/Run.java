@@ -166,7 +166,7 @@ final class Run {
         List<Checker.Anomaly> again =
                 check(clients, store, patience, promotions).anomalies();
         Contents last = settled(store, patience);
-        Failures failures = Failures.of(folder);
+        Failures failures = Failures.of(folder, promotions);
         // What was wrong before may have been mended by asking again.
         List<Checker.Anomaly> anomalies = new ArrayList<>(again.isEmpty() ? checked.anomalies() : again);
         anomalies.addAll(Checker.notAnsweredAgain(unanswered, last, promotions));

@@ -318,6 +318,26 @@ class CheckerTest {
         assertFound(Kind.ANSWER_NOT_STORED, Kind.CHARGE_WITHOUT_ORDER);
     }
 
+    /** It was left to its client, then brought to its end for it, and that is lost. */
+    @Test
+    void aKeyThatAPromotionGivesBackToItsClientIsCountedAndNoFinding() {
+        loseTheCompletion();
+        keys.add(unfinished(completion, "failed"));
+
+        assertFound();
+        assertThat(check().lost()).containsExactly(completion.key());
+        promotions.clear();
+        assertFound(Kind.NOT_ENDED, Kind.ANSWER_NOT_STORED, Kind.CHARGE_WITHOUT_ORDER);
+    }
+
+    @Test
+    void aKeyThatIsStillLockedAfterAPromotionIsFound() {
+        loseTheCompletion();
+        keys.add(unfinished(completion, "locked"));
+
+        assertFound(Kind.NOT_ENDED);
+    }
+
     @Test
     void aKeyThatIsLostWithoutItsOrderIsFound() {
         promote(Instant.now());

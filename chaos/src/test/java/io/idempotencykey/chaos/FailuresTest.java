@@ -2,9 +2,14 @@ package io.idempotencykey.chaos;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What is an exception in a shop's log, and which one no fault explains. */
 class FailuresTest {
@@ -12,8 +17,13 @@ class FailuresTest {
             "2026-11-27 11:46:01.515 [http-1] ERROR io.idempotencykey.checkout.http.WebServer - a request failed";
 
     private static Failures read(String exception, String frame) {
+        return read(exception, frame, List.of());
+    }
+
+    private static Failures read(String exception, String frame, List<Checker.Promotion> promotions) {
         return Failures.of(
-                List.of(FAILED, exception, "\tat java.base/java.util.List.of(List.java:1)", "\tat " + frame));
+                List.of(FAILED, exception, "\tat java.base/java.util.List.of(List.java:1)", "\tat " + frame),
+                promotions);
     }
 
     @Test
@@ -46,12 +56,37 @@ class FailuresTest {
         assertThat(failures.unexplained()).isEmpty();
     }
 
+    /** A stage that goes on from a lost one finds the rows of before. */
+    @ParameterizedTest
+    @CsvSource({
+        "io.idempotencykey.checkout.Checkout, 0, 0",
+        "io.idempotencykey.checkout.Checkout, 9, 0",
+        "io.idempotencykey.checkout.Checkout, 11, 1",
+        "io.idempotencykey.checkout.Checkout, -1, 1",
+        "io.idempotencykey.service.Tries, 0, 1"
+    })
+    void whatTheShopThrowsSoonAfterAPromotionIsOnlyCounted(String thrower, int secondsAfter, int unexplained) {
+        Instant promoted = LocalDateTime.parse("2026-11-27T11:46:01.515")
+                .atZone(ZoneId.systemDefault())
+                .toInstant()
+                .minusSeconds(secondsAfter);
+
+        Failures failures = read(
+                "java.util.NoSuchElementException: No value present",
+                thrower + ".placeOrder(Checkout.java:1)",
+                List.of(new Checker.Promotion(promoted, promoted)));
+
+        assertThat(failures.counts()).containsOnly(entry("a request failed: java.util.NoSuchElementException"));
+        assertThat(failures.unexplained()).hasSize(unexplained);
+    }
+
     @Test
     void anExceptionOfACompletionIsCounted() {
-        Failures failures =
-                Failures.of(List.of("2026-11-27 11:46:06.410 [idempotencykey-background] WARN io.idempotencykey -"
+        Failures failures = Failures.of(
+                List.of("2026-11-27 11:46:06.410 [idempotencykey-background] WARN io.idempotencykey -"
                         + " CompletionFailed[IdempotencyKey[key-b212…, locked at started, attempt 1],"
-                        + " io.idempotencykey.IdempotencyException$StoreUnavailable]"));
+                        + " io.idempotencykey.IdempotencyException$StoreUnavailable]"),
+                List.of());
 
         assertThat(failures.counts())
                 .containsOnly(entry("a completion failed: io.idempotencykey.IdempotencyException$StoreUnavailable"));
@@ -59,7 +94,7 @@ class FailuresTest {
 
     @Test
     void halfALineOfAShopThatWasKilledIsNone() {
-        Failures failures = Failures.of(List.of(FAILED.substring(0, 40), FAILED));
+        Failures failures = Failures.of(List.of(FAILED.substring(0, 40), FAILED), List.of());
 
         assertThat(failures.counts()).isEmpty();
     }
