@@ -24,7 +24,7 @@ import java.util.regex.Pattern;
  *
  * <p>A standby that lagged and is promoted explains one kind more: a stage that goes on from a commit that was lost finds
  * the rows of before, and may throw what it likes, before its own commit is fenced off. So what the shop's own code has
- * thrown within a lease of that is only counted.
+ * thrown while a worker may have held such a key is only counted.
  */
 record Failures(Map<String, Long> counts, List<Checker.Anomaly> unexplained) {
     private static final Pattern LOGGED =
@@ -70,14 +70,10 @@ record Failures(Map<String, Long> counts, List<Checker.Anomaly> unexplained) {
                 String type = exception.group(1);
                 counts.merge(logged.group(2) + ": " + type, 1L, Long::sum);
                 List<String> stack = lines.subList(i, Math.min(lines.size(), i + MOST_FRAMES));
-                Instant time = LocalDateTime.parse(logged.group(1), TIME)
-                        .atZone(ZoneId.systemDefault())
-                        .toInstant();
-                String thrower = thrower(stack);
-                boolean explained = EXPLAINED.matcher(type).matches()
-                        || (thrower.startsWith("io.idempotencykey.checkout.")
-                                && promotions.stream().anyMatch(each -> each.mayHaveLostWhatIsHeld(time)));
-                if (!explained && thrower.startsWith("io.idempotencykey.")) {
+                if (!EXPLAINED.matcher(type).matches()
+                        && isThrownHere(stack, "io.idempotencykey.")
+                        && !(isThrownHere(stack, "io.idempotencykey.checkout.")
+                                && isSoonAfter(promotions, logged.group(1)))) {
                     unexplained.add(new Checker.Anomaly(
                             Checker.Kind.EXCEPTION_UNEXPLAINED, type, lines.get(i + 1), List.copyOf(stack)));
                 }
@@ -86,13 +82,19 @@ record Failures(Map<String, Long> counts, List<Checker.Anomaly> unexplained) {
         return new Failures(counts, unexplained);
     }
 
-    /** The first method outside of Java's own code. */
-    private static String thrower(List<String> stack) {
+    private static boolean isSoonAfter(List<Checker.Promotion> promotions, String logged) {
+        Instant time =
+                LocalDateTime.parse(logged, TIME).atZone(ZoneId.systemDefault()).toInstant();
+        return promotions.stream().anyMatch(each -> each.mayHaveLostWhatIsHeld(time));
+    }
+
+    /** Whether the first frame outside of Java's own code is in a package of that name. */
+    private static boolean isThrownHere(List<String> stack, String name) {
         return stack.stream()
                 .map(String::strip)
                 .filter(line -> line.startsWith("at ") && !line.startsWith("at java"))
                 .findFirst()
-                .map(line -> line.substring("at ".length()))
-                .orElse("");
+                .filter(line -> line.startsWith("at " + name))
+                .isPresent();
     }
 }

@@ -32,7 +32,7 @@ final class Main {
             System.err.println("checkout: " + e.getMessage());
             System.err.print(USAGE);
             System.exit(2);
-        } catch (IOException | IdempotencyException e) {
+        } catch (IOException e) {
             System.err.println("checkout: " + e.getMessage());
             System.exit(1);
         }
@@ -46,13 +46,20 @@ final class Main {
         List<String> options = arguments.subList(1, arguments.size());
         switch (arguments.get(0)) {
             case "demo" -> System.exit(Demo.run(Options.parse(options, Demo.OPTIONS)));
-            case "keys" -> {
-                Operator.run(options, System.out);
-                System.exit(0);
-            }
+            case "keys" -> System.exit(keys(options));
             case "serve" -> serve(Options.parse(options, Application.OPTIONS));
             case "payments" -> payments(Options.parse(options, Set.of("port", "data")));
             default -> throw new Options.Refused("unknown command '" + arguments.get(0) + "'");
+        }
+    }
+
+    private static int keys(List<String> arguments) throws IOException {
+        try {
+            Operator.run(arguments, System.out);
+            return 0;
+        } catch (IdempotencyException e) {
+            System.err.println("checkout: " + e.getMessage());
+            return 1;
         }
     }
 

@@ -406,7 +406,12 @@ class ProcessTest {
     /** Runs an operator's command in this process, as each process takes a second, and returns what it prints. */
     private static String keys(String[] store, String... arguments) throws IOException {
         ByteArrayOutputStream output = new ByteArrayOutputStream();
-        Operator.run(List.of(with(arguments, store)), new PrintStream(output, true, StandardCharsets.UTF_8));
+        try {
+            Operator.run(List.of(with(arguments, store)), new PrintStream(output, true, StandardCharsets.UTF_8));
+        } catch (IdempotencyException e) {
+            assertThat(output.size()).as("what is printed of a refused command").isZero();
+            throw e;
+        }
         return output.toString(StandardCharsets.UTF_8);
     }
 
