@@ -120,6 +120,11 @@ public final class HeldKey {
         return state.leaseEnds();
     }
 
+    /** How long it was taken for. */
+    Duration lease() {
+        return Duration.between(state.lockedAt(), state.leaseEnds());
+    }
+
     /**
      * What is known of the key.
      *

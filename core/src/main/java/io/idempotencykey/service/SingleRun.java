@@ -289,16 +289,21 @@ final class SingleRun<T> {
         if (begun) {
             lost = null;
         }
+        if (lost != null && (!another || mayHaveExpired())) {
+            throw outcomeUnknown(cause);
+        }
         if (!another) {
-            if (lost != null) {
-                throw outcomeUnknown(cause);
-            }
             IdempotencyException exhausted = new IdempotencyException.RetriesExhausted(fresh.id(), tries.used(), cause);
             events().emit(new KeyEvent.StageRolledBack(fresh.key(), exhausted, sinceBegin()));
             throw exhausted;
         }
         events().emit(new KeyEvent.StageRetried(fresh.key(), tries.used() - 1, cause, sinceBegin()));
         return Optional.empty();
+    }
+
+    /** Whether what an earlier try committed may be gone, because its time is over: within a call it isn't done anew. */
+    private boolean mayHaveExpired() {
+        return proposed.values().stream().anyMatch(each -> isExpired(each.stored()));
     }
 
     /** Reads the key. Not finding it says nothing of a commit that may still be under way. */
@@ -398,19 +403,10 @@ final class SingleRun<T> {
 
     /** The store didn't run the stage, or didn't store its key. */
     private Optional<End> storeFailed(Throwable cause) {
-        if (cause instanceof StoreFailure failure) {
-            switch (failure.kind()) {
-                case FULL -> throw new IdempotencyException.StoreFull(fresh.id(), failure);
-                case REFUSED -> throw new IllegalStateException(failure.getMessage(), failure);
-                case UNREADABLE -> throw new IdempotencyException.UnreadableKey(fresh.id(), failure);
-                case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE ->
-                    throw new IdempotencyException.StoreUnavailable(fresh.id(), failure);
-            }
-        }
         if (lost != null) {
             throw outcomeUnknown(cause);
         }
-        throw StageRun.<RuntimeException>asItIs(cause);
+        throw StageRun.<RuntimeException>asItIs(StageRun.toldOf(fresh.id(), cause));
     }
 
     private IdempotencyException outcomeUnknown(Throwable failure) {

@@ -141,15 +141,16 @@ final class StageRun<T> {
     }
 
     /**
-     * What a call of the service within the stage has failed with is the stage's own failure, however transient the
-     * store takes it for: that call has had its tries, and if it lacks the connection that this stage holds, all others
-     * will.
+     * What a call of the service within the stage, or within a callback of its transaction, has failed with is the
+     * stage's own failure, however transient the store takes it for: that call has had its tries, and if it lacks the
+     * connection that this stage holds, all others will.
      */
     static StageCommit once(StageCommit end, @Nullable Throwable thrown) {
+        Throwable failure = thrown == null ? end.cause() : thrown;
         return end.kind() == StageCommit.Kind.TRANSIENTLY_ROLLED_BACK
-                        && thrown != null
-                        && StoreFailure.chain(thrown).stream().anyMatch(IdempotencyException.class::isInstance)
-                ? StageCommit.rolledBack(thrown)
+                        && failure != null
+                        && StoreFailure.chain(failure).stream().anyMatch(IdempotencyException.class::isInstance)
+                ? StageCommit.rolledBack(failure)
                 : end;
     }
 
@@ -351,7 +352,20 @@ final class StageRun<T> {
             // The compiler doesn't make callers catch it: the thread says it, too.
             Thread.currentThread().interrupt();
         }
-        throw StageRun.<RuntimeException>asItIs(failure);
+        throw StageRun.<RuntimeException>asItIs(failure == thrown ? failure : toldOf(held.id(), failure));
+    }
+
+    /** What a caller is told of a failure that isn't the application's. */
+    static Throwable toldOf(KeyId id, Throwable failure) {
+        if (!(failure instanceof StoreFailure ofStore)) {
+            return failure;
+        }
+        return switch (ofStore.kind()) {
+            case FULL -> new IdempotencyException.StoreFull(id, ofStore);
+            case REFUSED -> new IllegalStateException(ofStore.getMessage(), ofStore);
+            case UNREADABLE -> new IdempotencyException.UnreadableKey(id, ofStore);
+            case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE -> new IdempotencyException.StoreUnavailable(id, ofStore);
+        };
     }
 
     private StoredKey released(Throwable failure) {
@@ -369,8 +383,10 @@ final class StageRun<T> {
         return timeLeft.compareTo(SHORTEST_TIMEOUT) < 0 ? SHORTEST_TIMEOUT : timeLeft;
     }
 
+    /** No more than the lease, though the store's clock was set back since the key was taken. */
     private Duration timeLeft() {
-        return Duration.between(engine.clock().now(), held.leaseEnds());
+        Duration left = Duration.between(engine.clock().now(), held.leaseEnds());
+        return left.compareTo(held.lease()) > 0 ? held.lease() : left;
     }
 
     private Duration sinceBegin() {

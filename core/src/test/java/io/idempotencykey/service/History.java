@@ -1,5 +1,6 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.Request;
@@ -175,11 +176,12 @@ final class History {
         }
     }
 
-    /** An operator's action on the creation that he looked at, and the one that it changed. */
-    record Operated(String who, String action, UUID listed, UUID changed) implements Event {
+    /** An operator's action on a key as he looked at it, and the creation that it changed. */
+    record Operated(String who, String action, IdempotencyKey listed, UUID changed) implements Event {
         @Override
         public String toString() {
-            return who + ": " + action + " on creation " + brief(listed) + " changed " + brief(changed);
+            return who + ": " + action + " on creation " + brief(listed.creationId()) + " at " + listed.recoveryPoint()
+                    + " changed " + brief(changed);
         }
     }
 

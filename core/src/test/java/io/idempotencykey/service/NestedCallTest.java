@@ -31,6 +31,9 @@ class NestedCallTest {
     private static final Response DONE = Response.of(201, "text/plain", "done");
 
     private boolean isTaken;
+    /** What the transaction calls before it commits. */
+    private Runnable callback = () -> {};
+
     private final AtomicInteger runs = new AtomicInteger();
 
     /** A store with one connection, which calls a lack of connections transient, as drivers do. */
@@ -53,7 +56,9 @@ class NestedCallTest {
             StageCommit end = super.commitStage(held, isolation, lease, transaction -> {
                 isTaken = true;
                 try {
-                    return work.apply(transaction);
+                    StoredProgress next = work.apply(transaction);
+                    callback.run();
+                    return next;
                 } finally {
                     isTaken = false;
                 }
@@ -77,7 +82,9 @@ class NestedCallTest {
                 public StoredProgress work(List<String> transaction) {
                     isTaken = true;
                     try {
-                        return stage.work(transaction);
+                        StoredProgress next = stage.work(transaction);
+                        callback.run();
+                        return next;
                     } finally {
                         isTaken = false;
                     }
@@ -135,6 +142,25 @@ class NestedCallTest {
         Throwable told = catchThrowable(() -> keys.run(operation(isStaged, true), ID, REQUEST));
 
         assertThat(told).isInstanceOf(IllegalArgumentException.class).hasMessage("no stock");
+        assertThat(runs).hasValue(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void soIsWhatACallbackOfItsTransactionMeets(boolean isStaged) {
+        callback = () -> {
+            runs.incrementAndGet();
+            keys.once("inner", INNER, REQUEST, unused -> DONE);
+        };
+        Operation.Builder<List<String>> operation = keys.operation("op").respond(STARTED, stage -> DONE);
+
+        Throwable told =
+                catchThrowable(() -> keys.run((isStaged ? operation.staged() : operation).build(), ID, REQUEST));
+
+        assertThat(told)
+                .isInstanceOfSatisfying(
+                        IdempotencyException.StoreUnavailable.class,
+                        e -> assertThat(e.keyId()).contains(INNER));
         assertThat(runs).hasValue(1);
     }
 

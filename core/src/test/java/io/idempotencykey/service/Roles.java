@@ -164,7 +164,7 @@ final class Roles {
             default -> actions.discard(listed, me);
         };
         String name = List.of("retry", "finish", "discard").get(action);
-        world.history().add(new History.Operated(me, name, listed.creationId(), changed.creationId()));
+        world.history().add(new History.Operated(me, name, listed, changed.creationId()));
     }
 
     @FunctionalInterface

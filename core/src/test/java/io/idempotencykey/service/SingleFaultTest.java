@@ -198,6 +198,25 @@ class SingleFaultTest {
         assertNextCallGets(crash == Fault.CRASH_AFTER, crash == Fault.CRASH_AFTER ? 1 : 2);
     }
 
+    /** It may have been committed, have expired and be reaped since; a call doesn't do anew what it has done. */
+    @Test
+    void noTryBeginsWhenWhatAnEarlierOneCommittedMayHaveExpired() {
+        Duration lease = World.TIME_TO_LIVE.plusHours(1);
+        IdempotencyKeyService<List<String>> slow =
+                world.builder(world.store).lease(lease).build();
+        world.store.next(Call.COMMIT_SINGLE, Fault.MADE_BUT_UNANSWERED);
+        world.store.before(Call.FIND, () -> {
+            world.pass(World.TIME_TO_LIVE);
+            assertThat(world.store.deleteExpired(world.now(), 1)).isEqualTo(1);
+        });
+
+        assertThatExceptionOfType(IdempotencyException.OutcomeUnknown.class)
+                .isThrownBy(() -> slow.run(numbered().build(), world.id, REQUEST));
+
+        assertThat(runs).hasValue(1);
+        assertThat(world.read("run 1")).isPresent();
+    }
+
     @Test
     void noTryBeginsPastTheLease() {
         IdempotencyKeyService<List<String>> patient = world.builder(world.store)

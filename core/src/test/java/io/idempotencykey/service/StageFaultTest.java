@@ -449,6 +449,48 @@ class StageFaultTest {
         assertThat(world.other.lock(world.id).key().attempts()).isEqualTo(2);
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void aTransactionThatTheStoreDoesNotBeginIsToldAsTheStoresTroubleAndTheKeyIsGivenBack(StoreFailure.Kind kind) {
+        World world = new World();
+        StoreFailure failure = new StoreFailure(kind, "no transaction", null);
+        MapKeyStore store = new MapKeyStore() {
+            @Override
+            public StageCommit commitStage(
+                    StoredKey held, Isolation isolation, Duration lease, Function<List<String>, StoredProgress> work) {
+                return StageCommit.rolledBack(failure);
+            }
+        };
+        IdempotencyKeyService<List<String>> service = world.builder(store).build();
+        service.create(world.id.scope(), world.id.value(), World.REQUEST);
+
+        Throwable told = catchThrowable(() ->
+                service.workStage(service.lock(world.id), world.inserting("a", StageOutcome.respond(World.RESPONSE))));
+
+        assertThat(told)
+                .isExactlyInstanceOf(
+                        switch (kind) {
+                            case FULL -> IdempotencyException.StoreFull.class;
+                            case REFUSED -> IllegalStateException.class;
+                            case UNREADABLE -> IdempotencyException.UnreadableKey.class;
+                            case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE -> IdempotencyException.StoreUnavailable.class;
+                        })
+                .hasCause(failure);
+        assertThat(service.retrieve(world.id).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    /** Else the rows that a vanished worker has written would be held for as long as the clock went back. */
+    @Test
+    void aStagesTransactionMayLiveForALeaseThoughTheClockWasSetBack() {
+        World world = new World();
+        HeldKey held = world.hold();
+        world.pass(Duration.ofHours(-1));
+
+        world.builder(world.store).build().workStage(held, world.inserting("a", World.respond()));
+
+        assertThat(world.store.lease()).isEqualTo(World.LEASE);
+    }
+
     /** A stage whose runs can be told apart. */
     private WorkStage<List<String>> numbered(World world) {
         AtomicInteger runs = new AtomicInteger();
