@@ -152,11 +152,12 @@ final class HistoryCheck {
     }
 
     /**
-     * Whether a call whose first answer was lost makes the same creation once more, after that has expired: the time to
-     * live has passed, by some clock, within the call. That is a known fault, and such a history is read as far as there.
+     * Whether a call whose first answer was lost makes the same creation once more, after that has ended: the time to
+     * live has passed, by some clock, or an operator has discarded it, within the call. That is a known fault, and such a
+     * history is read as far as there.
      */
     private boolean comesBack(History.Event event) {
-        if (!plot.clocks()) {
+        if (!plot.clocks() && plot.operators() == 0) {
             return false;
         }
         if (event instanceof History.Wrote wrote) {
