@@ -2,12 +2,18 @@ package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -36,6 +42,30 @@ class H2StoreTest extends JpaStoreContract {
 
             assertThat(search.get(60, TimeUnit.SECONDS)).containsExactly(good);
         });
+    }
+
+    @Test
+    void aStageWaitsForRowsNoLongerThanItsLeaseAndTheConnectionGoesBackAsItCame() throws Exception {
+        with((store, factory, pool) -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            List<String> waits = new ArrayList<>();
+            waits.add(lockTimeout(pool));
+
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, Duration.ofMillis(1_500), em -> {
+                waits.add(TestApplication.ask(em, "call lock_timeout()"));
+                return JpaStoreFixture.next(held).progress();
+            });
+            waits.add(lockTimeout(pool));
+
+            assertThat(end).isEqualTo(StageCommit.committed());
+            assertThat(waits).containsExactly(waits.get(0), "1500", waits.get(0));
+        });
+    }
+
+    private static String lockTimeout(DataSource pool) throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            return TestApplication.ask(connection, "call lock_timeout()").get(0);
+        }
     }
 
     @ParameterizedTest

@@ -8,6 +8,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.transaction.HeuristicMixedException;
 import jakarta.transaction.Status;
 import jakarta.transaction.SystemException;
 import jakarta.transaction.TransactionManager;
@@ -87,6 +88,21 @@ class JtaStageTest {
             assertThat(thrown).hasMessageContaining("suspended or ended its transaction");
             assertThat(TestApplication.rows(url)).isEmpty();
             JpaStoreFixture.assertSingleWorks(store, KeyId.of("key"));
+        });
+    }
+
+    /** It may be this transaction's, and what the manager then says of that decides. */
+    @OnH2AndPostgresql
+    void aHeuristicOutcomeHasTheStageRunAgain(TestDatabase database) throws Exception {
+        JtaApplication.with(database.create(), 2, (factory, manager) -> {
+            JpaKeyStore store = new JpaKeyStore(factory);
+            StoredKey held = JpaStoreFixture.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, JpaStoreFixture.LEASE, em -> {
+                throw new IllegalStateException(new HeuristicMixedException("of some transaction"));
+            });
+
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
         });
     }
 

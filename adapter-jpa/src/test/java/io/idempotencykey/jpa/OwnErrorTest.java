@@ -14,6 +14,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.OptimisticLockException;
 import jakarta.persistence.PersistenceException;
 import jakarta.transaction.HeuristicMixedException;
 import java.sql.BatchUpdateException;
@@ -156,6 +157,33 @@ class OwnErrorTest {
     void anErrorOfAnotherDatabaseIsTheStagesOwnFailureOnce(String state) throws SQLException {
         for (TestDatabase database : new TestDatabase[] {TestDatabase.H2, TestDatabase.POSTGRESQL}) {
             failsOnce(database, em -> failElsewhere(state));
+        }
+    }
+
+    /** Hibernate finds no row to change, or one of another version, and the next try reads it anew. */
+    @OnH2AndPostgresql
+    void anEntityWhoseRowAnotherTransactionHasDeletedIsTransient(TestDatabase database) throws SQLException {
+        String url = database.create();
+        TestDatabase.execute(url, "insert into contract_row values ('row', '1')");
+        with(url, store -> {
+            StoredKey held = JpaStoreFixture.held(store);
+
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                em.find(ContractRow.class, "row").content = "2";
+                deleteRows(url);
+                return JpaStoreFixture.next(held).progress();
+            });
+
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+            assertThat(end.cause()).isInstanceOf(OptimisticLockException.class);
+        });
+    }
+
+    private static void deleteRows(String url) {
+        try {
+            TestDatabase.execute(url, "delete from contract_row");
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
         }
     }
 
