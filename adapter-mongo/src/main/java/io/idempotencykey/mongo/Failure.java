@@ -8,12 +8,15 @@ import com.mongodb.MongoNodeIsRecoveringException;
 import com.mongodb.MongoNotPrimaryException;
 import com.mongodb.MongoOperationTimeoutException;
 import com.mongodb.MongoSecurityException;
+import com.mongodb.MongoServerException;
 import com.mongodb.MongoSocketException;
 import com.mongodb.MongoTimeoutException;
 import com.mongodb.MongoWriteConcernException;
+import com.mongodb.ServerAddress;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a driver's error means, by its type, code and labels.
@@ -157,10 +160,52 @@ enum Failure {
 
     /** What became of a stage that failed before its commit was sent. It is rolled back for certain. */
     static StageCommit beforeCommit(Throwable thrown) {
-        return switch (of(thrown)) {
-            case TIMED_OUT, LOST, CONFLICT, UNREACHABLE -> StageCommit.transientlyRolledBack(thrown);
-            case DUPLICATE, REFUSED, NONE -> StageCommit.rolledBack(thrown);
+        return isTransient(of(thrown)) ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown);
+    }
+
+    private static boolean isTransient(Failure failure) {
+        return switch (failure) {
+            case TIMED_OUT, LOST, CONFLICT, UNREACHABLE -> true;
+            case DUPLICATE, REFUSED, NONE -> false;
         };
+    }
+
+    /**
+     * Whether what a stage has thrown may come from one of these servers.
+     *
+     * <p>What comes from another client names another server. A time-out that names none isn't theirs, either: the
+     * session learns of its own, and the server ends a transaction with it. Anything else that names no server may be
+     * theirs, and so may an error that the application made to have its stage run again.
+     */
+    static boolean mayComeFrom(Set<ServerAddress> servers, Throwable thrown) {
+        for (Throwable each : StoreFailure.chain(thrown)) {
+            if (each instanceof MongoException error && mayComeFrom(servers, error)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static boolean mayComeFrom(Set<ServerAddress> servers, MongoException error) {
+        ServerAddress address = addressOf(error);
+        if (address != null) {
+            return servers.contains(address);
+        }
+        if (error instanceof MongoTimeoutException || error instanceof MongoExecutionTimeoutException) {
+            return false;
+        }
+        // These two say by their cause where they come from, which counts by itself.
+        boolean hasItsCauses =
+                error instanceof MongoSecurityException || error instanceof MongoConnectionPoolClearedException;
+        return isTransient(of(error))
+                && !(hasItsCauses && StoreFailure.chain(error).stream().anyMatch(each -> addressOf(each) != null));
+    }
+
+    private static @Nullable ServerAddress addressOf(Throwable thrown) {
+        if (thrown instanceof MongoServerException error) {
+            return error.getServerAddress();
+        }
+        return thrown instanceof MongoSocketException error ? error.getServerAddress() : null;
     }
 
     /** Whether the server says that another open transaction has written the document. */

@@ -31,6 +31,7 @@ import com.mongodb.client.model.Aggregates;
 import com.mongodb.client.model.BsonField;
 import com.mongodb.client.model.IndexModel;
 import com.mongodb.client.model.IndexOptions;
+import com.mongodb.connection.ServerDescription;
 import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
@@ -112,6 +113,10 @@ import org.jspecify.annotations.Nullable;
  *   <td>the stage's own</td><td>looked up</td></tr>
  *   <tr><td>any other</td><td>unknown: looked up</td><td>the stage's own</td><td>looked up</td></tr>
  * </table>
+ *
+ * <p>An error of another client, which a stage may throw, says nothing of its transaction: one that names another
+ * server, or a time-out that names none and that the stage's session wasn't told of, is the stage's own, if the server
+ * still has the transaction.
  *
  * <p>A commit is sent up to three times while its error carries the label UnknownTransactionCommitResult, then looked
  * up. Errors with that label are lost connections and primaries, "no server found in time", 50, 262, the driver's
@@ -520,8 +525,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         HolderSession kept = sessions.take(held.revision());
         HolderSession holder = kept != null ? kept : sessions.open();
         AtomicReference<StoredProgress> last = new AtomicReference<>(held.progress());
-        StageTransaction transaction =
-                new StageTransaction(keys, holder.session(), held, next -> KeyDocument.advance(next, holder, kept));
+        StageTransaction transaction = new StageTransaction(
+                keys, holder.session(), this::servers, held, next -> KeyDocument.advance(next, holder, kept));
         StageCommit end = transaction.run(lease, StageTransaction.Take.NOTHING, session -> {
             StoredProgress next = work.apply(session);
             last.set(next);
@@ -547,6 +552,13 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return end;
     }
 
+    /** The servers that an error of this client can come from. */
+    private Set<ServerAddress> servers() {
+        return client.getClusterDescription().getServerDescriptions().stream()
+                .map(ServerDescription::getAddress)
+                .collect(Collectors.toSet());
+    }
+
     private static void check(Isolation isolation) {
         if (isolation != Isolation.SNAPSHOT) {
             throw new IllegalArgumentException("argument 'isolation' is '" + isolation + "'; allowed: SNAPSHOT");
@@ -559,7 +571,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         check(isolation);
         HolderSession kept = sessions.take(taken.revision());
         HolderSession holder = kept != null ? kept : sessions.open();
-        StageCommit end = new SingleTransaction(keys, holder.session(), taken, stage, this::find).run(lease);
+        StageCommit end =
+                new SingleTransaction(keys, holder.session(), this::servers, taken, stage, this::find).run(lease);
         switch (end.kind()) {
             // The transaction may still be open: an answer was lost, or its rollback's was. It would hold the key, and
             // what it wrote, for a minute. The next try takes the same revision, and so gets the same session, in which

@@ -1,6 +1,7 @@
 package io.idempotencykey.mongo;
 
 import com.mongodb.MongoException;
+import com.mongodb.ServerAddress;
 import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.result.InsertOneResult;
@@ -10,6 +11,7 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.bson.BsonDocument;
@@ -36,6 +38,7 @@ final class SingleTransaction {
     SingleTransaction(
             MongoCollection<BsonDocument> keys,
             ClientSession session,
+            Supplier<Set<ServerAddress>> servers,
             StoredKey taken,
             SingleStage<ClientSession> stage,
             Function<KeyId, Optional<StoredKey>> find) {
@@ -43,7 +46,8 @@ final class SingleTransaction {
         this.taken = taken;
         this.stage = stage;
         this.find = find;
-        this.transaction = new StageTransaction(keys, session, taken, next -> KeyDocument.advance(next, null, null));
+        this.transaction =
+                new StageTransaction(keys, session, servers, taken, next -> KeyDocument.advance(next, null, null));
     }
 
     StageCommit run(Duration lease) {

@@ -66,6 +66,11 @@ final class StageSession implements InvocationHandler {
         }
     }
 
+    /** Whether an error that ends the transaction has come from this session, even if the stage swallowed it. */
+    boolean isDoomed() {
+        return doomed;
+    }
+
     /** Ends the stage's use of the session, and throws an error or a refusal that the stage swallowed. */
     void end() {
         over = true;

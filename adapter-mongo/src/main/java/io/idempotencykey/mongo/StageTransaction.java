@@ -1,7 +1,10 @@
 package io.idempotencykey.mongo;
 
+import static com.mongodb.client.model.Projections.include;
+
 import com.mongodb.ReadConcern;
 import com.mongodb.ReadPreference;
+import com.mongodb.ServerAddress;
 import com.mongodb.TransactionOptions;
 import com.mongodb.WriteConcern;
 import com.mongodb.client.ClientSession;
@@ -12,20 +15,24 @@ import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.bson.BsonDocument;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One run of a stage's work with its fence, in a transaction of its own.
  *
+ * @param servers the session's, as its client knows them
  * @param held the key that the fence must find
  * @param update the fence's update, which stores the progress that the work returned
  */
 record StageTransaction(
         MongoCollection<BsonDocument> keys,
         ClientSession session,
+        Supplier<Set<ServerAddress>> servers,
         StoredKey held,
         Function<StoredProgress, BsonDocument> update) {
     /** Maximum time of one commit on the server; the majority usually answers within milliseconds. */
@@ -46,17 +53,20 @@ record StageTransaction(
     StageCommit run(Duration lease, Take take, Function<ClientSession, StoredProgress> work) {
         StageSession stage = new StageSession(session);
         Optional<StageCommit> end;
+        Function<Throwable, StageCommit> meaning = Failure::beforeCommit;
         try {
             session.startTransaction(options(lease));
             end = take.take(new StageSession(session).handle());
             if (end.isEmpty()) {
+                meaning = thrown -> ofWork(stage, thrown);
                 StoredProgress next = work.apply(stage.handle());
                 stage.end();
+                meaning = Failure::beforeCommit;
                 end = fence(next);
             }
         } catch (Throwable e) {
             // Classified before the rollback, because the rollback's own failure says nothing about the stage's.
-            StageCommit failed = Failure.beforeCommit(e);
+            StageCommit failed = meaning.apply(e);
             uninterrupted(() -> rollBack(stage, e));
             return failed;
         }
@@ -65,6 +75,33 @@ record StageTransaction(
             return end.get();
         }
         return commit();
+    }
+
+    private StageCommit ofWork(StageSession stage, Throwable thrown) {
+        StageCommit failed = Failure.beforeCommit(thrown);
+        boolean isTransient = failed.kind() == StageCommit.Kind.TRANSIENTLY_ROLLED_BACK;
+        return isTransient && isOfAnotherCluster(stage, thrown) ? StageCommit.rolledBack(thrown) : failed;
+    }
+
+    /**
+     * Whether an error of the work has left this transaction alone, which is then asked for: a server ends a
+     * transaction with the error of a command in it.
+     */
+    private boolean isOfAnotherCluster(StageSession stage, Throwable thrown) {
+        try {
+            if (stage.isDoomed() || Failure.mayComeFrom(servers.get(), thrown)) {
+                return false;
+            }
+            uninterrupted(() -> {
+                BsonDocument unused = keys.find(new StageSession(session).handle(), KeyDocument.withId(held.id()))
+                        .projection(include(KeyDocument.ID))
+                        .first();
+            });
+            return true;
+        } catch (RuntimeException e) {
+            suppress(thrown, e);
+            return false;
+        }
     }
 
     /**

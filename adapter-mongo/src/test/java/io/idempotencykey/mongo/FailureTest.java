@@ -3,6 +3,7 @@ package io.idempotencykey.mongo;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.mongodb.MongoCommandException;
+import com.mongodb.MongoConnectionPoolClearedException;
 import com.mongodb.MongoException;
 import com.mongodb.MongoExecutionTimeoutException;
 import com.mongodb.MongoInterruptedException;
@@ -16,6 +17,8 @@ import com.mongodb.MongoWriteConcernException;
 import com.mongodb.ServerAddress;
 import com.mongodb.WriteConcernResult;
 import com.mongodb.bulk.WriteConcernError;
+import com.mongodb.connection.ClusterId;
+import com.mongodb.connection.ServerId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import java.util.Set;
@@ -140,6 +143,43 @@ class FailureTest {
         assertThat(Failure.isUnknownCommit(error(50))).isFalse();
         assertThat(Failure.isUnknownCommit(new IllegalStateException("the application's")))
                 .isFalse();
+    }
+
+    @Test
+    void anErrorComesFromTheServerThatItNamesAndAnyNamelessOneButATimeOutMayComeFromHere() {
+        ServerAddress elsewhere = new ServerAddress("elsewhere.example");
+        MongoException labelled =
+                labelled(new MongoException("again"), MongoException.TRANSIENT_TRANSACTION_ERROR_LABEL);
+        MongoSocketException cut = new MongoSocketException("cut", elsewhere);
+        ServerId server = new ServerId(new ClusterId(), SERVER);
+
+        assertThat(mayComeFromHere(error(112))).isTrue();
+        assertThat(mayComeFromHere(new IllegalStateException(error(112)))).isTrue();
+        assertThat(mayComeFromHere(labelled)).isTrue();
+        assertThat(mayComeFromHere(new MongoSecurityException(null, "no such user")))
+                .isTrue();
+        assertThat(mayComeFromHere(new MongoSecurityException(null, "no such user", error(18))))
+                .isTrue();
+        assertThat(mayComeFromHere(new MongoConnectionPoolClearedException(server, null)))
+                .isTrue();
+        assertThat(mayComeFromHere(new MongoConnectionPoolClearedException(server, cut)))
+                .isFalse();
+        assertThat(mayComeFromHere(new MongoSecurityException(null, "no such user", cut)))
+                .isFalse();
+        assertThat(mayComeFromHere(cut)).isFalse();
+        assertThat(mayComeFromHere(new MongoTimeoutException("no server"))).isFalse();
+        assertThat(mayComeFromHere(new MongoOperationTimeoutException("late", cut)))
+                .isFalse();
+        assertThat(mayComeFromHere(new MongoOperationTimeoutException("late", error(112))))
+                .isTrue();
+        assertThat(mayComeFromHere(new MongoExecutionTimeoutException(50, "late")))
+                .isFalse();
+        assertThat(mayComeFromHere(new IllegalStateException("the application's")))
+                .isFalse();
+    }
+
+    private static boolean mayComeFromHere(Throwable thrown) {
+        return Failure.mayComeFrom(Set.of(SERVER), thrown);
     }
 
     @Test
