@@ -94,6 +94,8 @@ enum Failure {
 
     private static final int WRITE_CONFLICT = 112;
 
+    private static final int TRANSACTION_COMMITTED = 256;
+
     private static final String RETRYABLE_WRITE = "RetryableWriteError";
 
     /** What a throwable means, by all the driver's errors in its {@linkplain StoreFailure#chain chain}. */
@@ -161,6 +163,19 @@ enum Failure {
     /** What became of a stage that failed before its commit was sent. It is rolled back for certain. */
     static StageCommit beforeCommit(Throwable thrown) {
         return isTransient(of(thrown)) ? StageCommit.transientlyRolledBack(thrown) : StageCommit.rolledBack(thrown);
+    }
+
+    /**
+     * The same where the store itself failed: at taking the key, or at the last write. What won't pass is its own
+     * failure and not the stage's, unless the stage has committed by itself.
+     */
+    static StageCommit ofStore(Throwable thrown) {
+        StageCommit failed = beforeCommit(thrown);
+        boolean isStores = thrown instanceof MongoException error && error.getCode() != TRANSACTION_COMMITTED;
+        return isStores && failed.kind() == StageCommit.Kind.ROLLED_BACK
+                ? StageCommit.rolledBack(new StoreFailure(
+                        StoreFailure.Kind.UNAVAILABLE, "MongoDB refused to write the key in its transaction", thrown))
+                : failed;
     }
 
     private static boolean isTransient(Failure failure) {

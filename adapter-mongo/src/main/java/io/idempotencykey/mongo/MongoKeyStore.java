@@ -118,6 +118,9 @@ import org.jspecify.annotations.Nullable;
  * server, or a time-out that names none and that the stage's session wasn't told of, is the stage's own, if the server
  * still has the transaction.
  *
+ * <p>What can't be run again, of the writes that take the key and that end the transaction, is the store's own failure:
+ * unavailable. Only TransactionCommitted (256) is the stage's, which has committed by itself.
+ *
  * <p>A commit is sent up to three times while its error carries the label UnknownTransactionCommitResult, then looked
  * up. Errors with that label are lost connections and primaries, "no server found in time", 50, 262, the driver's
  * time-out, and a majority that didn't confirm; 24, 202 and a failed authentication don't carry it. The next run of the

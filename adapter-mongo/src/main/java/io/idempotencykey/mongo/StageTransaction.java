@@ -53,7 +53,7 @@ record StageTransaction(
     StageCommit run(Duration lease, Take take, Function<ClientSession, StoredProgress> work) {
         StageSession stage = new StageSession(session);
         Optional<StageCommit> end;
-        Function<Throwable, StageCommit> meaning = Failure::beforeCommit;
+        Function<Throwable, StageCommit> meaning = Failure::ofStore;
         try {
             session.startTransaction(options(lease));
             end = take.take(new StageSession(session).handle());
@@ -61,7 +61,7 @@ record StageTransaction(
                 meaning = thrown -> ofWork(stage, thrown);
                 StoredProgress next = work.apply(stage.handle());
                 stage.end();
-                meaning = Failure::beforeCommit;
+                meaning = Failure::ofStore;
                 end = fence(next);
             }
         } catch (Throwable e) {

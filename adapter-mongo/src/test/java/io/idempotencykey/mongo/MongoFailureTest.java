@@ -676,8 +676,28 @@ class MongoFailureTest {
         });
 
         assertThat(nameOf(end)).isEqualTo(expected);
+        assertThat(causeOf(end))
+                .isInstanceOf(expected.equals("rolled back") ? StoreFailure.class : MongoException.class);
         assertThat(store.find(held.id())).contains(held);
         assertThat(rows.find(eq(name)).first()).isNull();
+    }
+
+    @Test
+    void aCallerIsToldThatTheStoreIsUnavailableIfItRefusesTheFence() {
+        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        KeyId id = KeyId.of(UUID.randomUUID().toString());
+        HeldKey held = claimed(service.claim(id, REQUEST));
+        fail("update", 1, code(13));
+
+        assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
+                .isThrownBy(() -> service.workStage(held, stage -> {
+                    rows.insertOne(stage.transaction(), new Document("_id", id.value()));
+                    return StageOutcome.respond(RESPONSE);
+                }))
+                .havingCause()
+                .isInstanceOf(StoreFailure.class);
+
+        assertThat(rows.find(eq(id.value())).first()).isNull();
     }
 
     @Test

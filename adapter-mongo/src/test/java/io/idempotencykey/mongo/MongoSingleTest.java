@@ -420,8 +420,41 @@ class MongoSingleTest {
         StageCommit end = single(taken, mustNotWork(stored -> true));
 
         assertThat(nameOf(end)).as("%s", end.cause()).isEqualTo(expected);
+        if (expected.equals("rolled back")) {
+            assertThat(failureOf(end)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        }
         assertThat(store.find(taken.id())).isEmpty();
         assertThat(nameOf(single(taken, session -> next(taken, FINISHED)))).isEqualTo("committed");
+    }
+
+    private static StoreFailure.Kind failureOf(StageCommit end) {
+        assertThat(causeOf(end)).isInstanceOf(StoreFailure.class).hasCauseInstanceOf(MongoException.class);
+        return StoreFailure.kindOf((StoreFailure) causeOf(end));
+    }
+
+    /** The key is inserted first, and updated last. */
+    @ParameterizedTest
+    @CsvSource({"insert, 13, 0", "insert, 8, 0", "update, 13, 1", "update, 8, 1"})
+    void aCallerIsToldThatTheStoreIsUnavailableIfItRefusesToWriteTheKey(String command, int code, int expectedRuns) {
+        KeyId id = newId();
+        AtomicInteger runs = new AtomicInteger();
+        failPoint.set(command, 1, code(code));
+
+        assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)
+                .isThrownBy(() -> service.once("pay", id, REQUEST, stage -> {
+                    runs.incrementAndGet();
+                    return RESPONSE;
+                }))
+                .havingCause()
+                .isInstanceOf(StoreFailure.class)
+                .havingCause()
+                .isInstanceOfSatisfying(
+                        MongoException.class,
+                        cause -> assertThat(cause.getCode()).isEqualTo(code));
+
+        assertThat(runs).hasValue(expectedRuns);
+        assertThat(store.find(id)).isEmpty();
+        assertThat(once(id).replayed()).isFalse();
     }
 
     @ParameterizedTest
@@ -433,6 +466,9 @@ class MongoSingleTest {
         StageCommit end = single(anew(old), mustNotWork(stored -> true));
 
         assertThat(nameOf(end)).isEqualTo(expected);
+        if (code == 13) {
+            assertThat(failureOf(end)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        }
         assertThat(store.find(old.id())).contains(old);
     }
 
