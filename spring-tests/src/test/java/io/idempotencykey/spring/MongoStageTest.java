@@ -437,6 +437,8 @@ class MongoStageTest {
             @Override
             public void publish(LogRecord line) {
                 logged.add(new SimpleFormatter().formatMessage(line));
+                // As handlers do that write the error, too.
+                assertThat(new SimpleFormatter().format(line)).isNotEmpty();
             }
 
             @Override
@@ -572,6 +574,48 @@ class MongoStageTest {
         assertThat(isCommitted(row)).isTrue();
         assertThat(listeners.seen).contains("after commit of " + row);
         assertThat(logged).singleElement().asString().contains("a callback failed after the stage was committed");
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aCallbacksErrorWhoseTextCanNotBeHadChangesNothing(Kind kind) {
+        List<String> logged = logged(() -> {
+            Execution execution = run(kind, session -> {
+                TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+                    @Override
+                    public void afterCommit() {
+                        throw new Untold();
+                    }
+
+                    @Override
+                    public void afterCompletion(int status) {
+                        throw new Untold();
+                    }
+                });
+                orders.place(row);
+            });
+            assertThat(execution.response().status()).isEqualTo(201);
+        });
+
+        assertThat(isCommitted(row)).isTrue();
+        assertThat(runs).hasValue(1);
+        assertThat(listeners.seen).contains("after completion of " + row);
+        assertThat(logged).singleElement().asString().contains("a callback failed after the stage was committed");
+    }
+
+    /** An error that fails whoever logs it. */
+    private static final class Untold extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String getMessage() {
+            throw new IllegalStateException("no message");
+        }
+
+        @Override
+        public String toString() {
+            throw new IllegalStateException("no text");
+        }
     }
 
     @ParameterizedTest

@@ -92,7 +92,7 @@ final class MongoStage extends MongoTransactionManager {
             if (status == TransactionSynchronization.STATUS_COMMITTED) {
                 afterCommit();
             }
-            TransactionSynchronizationUtils.invokeAfterCompletion(callbacks, status);
+            afterCompletion(status);
         }
     }
 
@@ -100,7 +100,21 @@ final class MongoStage extends MongoTransactionManager {
         try {
             TransactionSynchronizationUtils.invokeAfterCommit(callbacks);
         } catch (Throwable e) {
-            LOGGER.log(Level.ERROR, "a callback failed after the stage was committed, and stays so", e);
+            try {
+                LOGGER.log(Level.ERROR, "a callback failed after the stage was committed, and stays so", e);
+            } catch (Throwable unloggable) {
+                // Not even its text can be had, and the stage stays committed.
+            }
+        }
+    }
+
+    private void afterCompletion(int status) {
+        for (TransactionSynchronization callback : callbacks) {
+            try {
+                TransactionSynchronizationUtils.invokeAfterCompletion(List.of(callback), status);
+            } catch (Throwable unloggable) {
+                // Spring logs what callbacks throw. Not even its text can be had, and the stage's end stays as it is.
+            }
         }
     }
 
