@@ -6,6 +6,9 @@ import java.sql.SQLException;
 import java.sql.SQLTimeoutException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What an SQL error means. Which error means what, a {@link Dialect} says.
@@ -34,23 +37,31 @@ enum Failure {
     /** The throwable carries no SQL error. */
     NONE;
 
-    /** What is read of a chain of errors, which may be a ring. */
+    /** What is read of chains of errors, which may be rings or never end. */
     private static final int MOST_ERRORS = 1_000;
 
     /** All SQL errors in a throwable's {@linkplain StoreFailure#chain chain}. */
     static List<SQLException> errors(Throwable thrown) {
         List<SQLException> errors = new ArrayList<>();
         for (Throwable each : StoreFailure.chain(thrown)) {
-            if (each instanceof SQLException first) {
-                // A batch chains its errors.
-                for (SQLException next = first;
-                        next != null && errors.size() < MOST_ERRORS;
-                        next = next.getNextException()) {
-                    errors.add(next);
-                }
+            if (each instanceof SQLException error) {
+                errors.add(error);
             }
         }
+        // A batch chains its errors. All chains are read side by side, so that none that never ends hides another.
+        for (int read = 0; read < errors.size() && errors.size() < MOST_ERRORS; read++) {
+            asked(errors.get(read)::getNextException).ifPresent(errors::add);
+        }
         return errors;
+    }
+
+    /** What an error says of itself; one of the application's own may throw instead. */
+    private static <T> Optional<T> asked(Supplier<? extends @Nullable T> getter) {
+        try {
+            return Optional.ofNullable(getter.get());
+        } catch (Throwable e) {
+            return Optional.empty();
+        }
     }
 
     /** Whether JTA's transaction manager doesn't know how the transaction ended. */
@@ -61,7 +72,12 @@ enum Failure {
 
     /** The error's SQL state; empty if it has none. */
     static String state(SQLException sql) {
-        return sql.getSQLState() == null ? "" : sql.getSQLState();
+        return asked(sql::getSQLState).orElse("");
+    }
+
+    /** The database's number of the error; 0 if it has none. */
+    static int code(SQLException sql) {
+        return asked(sql::getErrorCode).orElse(0);
     }
 
     /** What an error means by the classes of SQL states that all databases share. */

@@ -195,7 +195,7 @@ final class H2Dialect extends Dialect {
 
     @Override
     Failure failure(SQLException sql) {
-        return switch (sql.getErrorCode()) {
+        return switch (Failure.code(sql)) {
             case LOCK_TIMEOUT -> Failure.LOCKED;
             case CONCURRENT_UPDATE, DEADLOCK -> Failure.CONFLICT;
             case 23_505 -> Failure.DUPLICATE;
@@ -219,8 +219,8 @@ final class H2Dialect extends Dialect {
     @Override
     List<SQLException> errors(Throwable thrown) {
         List<SQLException> errors = super.errors(thrown);
-        if (errors.stream().anyMatch(error -> error.getErrorCode() == LOCK_TIMEOUT)) {
-            errors.removeIf(error -> error.getErrorCode() == CONCURRENT_UPDATE);
+        if (errors.stream().anyMatch(error -> Failure.code(error) == LOCK_TIMEOUT)) {
+            errors.removeIf(error -> Failure.code(error) == CONCURRENT_UPDATE);
         }
         return errors;
     }

@@ -131,7 +131,7 @@ abstract class InnodbDialect extends Dialect {
     /** A pool or a proxy has sent a statement before ours; the next connection may come without. */
     @Override
     boolean isOtherSettings(SQLException failure) {
-        return failure.getErrorCode() == IN_TRANSACTION;
+        return Failure.code(failure) == IN_TRANSACTION;
     }
 
     @Override
@@ -171,7 +171,7 @@ abstract class InnodbDialect extends Dialect {
 
     /** Whether the server also ends the transaction with this error. */
     private boolean endsTransaction(Connection connection, SQLException error) throws SQLException {
-        return switch (error.getErrorCode()) {
+        return switch (Failure.code(error)) {
             case SIGNAL -> false;
             case LOCK_WAIT ->
                 read(connection, "select @@innodb_rollback_on_timeout").get(0).equals("1");
@@ -231,7 +231,7 @@ abstract class InnodbDialect extends Dialect {
 
     @Override
     Failure failure(SQLException sql) {
-        int code = sql.getErrorCode();
+        int code = Failure.code(sql);
         return switch (code) {
             case UNREPRESENTABLE -> Failure.REFUSED;
             case LOCK_WAIT -> Failure.LOCKED;
@@ -255,6 +255,6 @@ abstract class InnodbDialect extends Dialect {
 
     @Override
     boolean isUnrepresentable(SQLException sql) {
-        return sql.getErrorCode() == UNREPRESENTABLE;
+        return Failure.code(sql) == UNREPRESENTABLE;
     }
 }

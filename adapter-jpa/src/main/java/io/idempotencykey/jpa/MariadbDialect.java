@@ -120,7 +120,7 @@ final class MariadbDialect extends InnodbDialect {
 
     @Override
     Failure failure(SQLException sql) {
-        return switch (sql.getErrorCode()) {
+        return switch (Failure.code(sql)) {
             case NOWAIT -> Failure.LOCKED;
             case RECORD_CHANGED -> Failure.CONFLICT;
             default -> super.failure(sql);

@@ -181,7 +181,7 @@ final class MysqlDialect extends InnodbDialect {
 
     @Override
     Failure failure(SQLException sql) {
-        return switch (sql.getErrorCode()) {
+        return switch (Failure.code(sql)) {
             case NOWAIT -> Failure.LOCKED;
             case ROLLED_BACK_DURING_COMMIT -> Failure.CONFLICT;
             default -> super.failure(sql);

@@ -11,6 +11,7 @@ class FailureTest {
     private static final Dialect POSTGRESQL =
             new PostgresqlDialect(List.of("read committed", "0", "0", "0", "0", "UTF8"));
     private static final Dialect MARIADB = new MariadbDialect(List.of("REPEATABLE-READ", "0", "50"));
+    private static final Dialect MYSQL = new MysqlDialect(List.of("REPEATABLE-READ", "0", "50", "8.0.36", "MySQL"));
     private static final Dialect H2 = new H2Dialect(2, 2_000);
 
     @Test
@@ -37,6 +38,16 @@ class FailureTest {
                     .as(state)
                     .isEqualTo("unknown");
         }
+    }
+
+    /** So an exception of the application that misbehaves doesn't take the place of its failure. */
+    @Test
+    void anErrorThatCanNotBeAskedHasAMeaningOnEachDatabase() {
+        SQLException mute = new OwnErrorTest.Mute();
+        assertThat(POSTGRESQL.failure((Throwable) mute)).isEqualTo(Failure.UNCLEAR);
+        assertThat(MARIADB.failure((Throwable) mute)).isEqualTo(Failure.UNCLEAR);
+        assertThat(MYSQL.failure((Throwable) mute)).isEqualTo(Failure.UNCLEAR);
+        assertThat(H2.failure((Throwable) mute)).isEqualTo(Failure.LOST);
     }
 
     private static String ofCommit(Dialect dialect, Throwable thrown) {

@@ -25,10 +25,12 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -185,6 +187,111 @@ class OwnErrorTest {
         } catch (SQLException e) {
             throw new IllegalStateException(e);
         }
+    }
+
+    /** An error of the application's own that can't be asked. */
+    static final class Mute extends SQLException {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String getSQLState() {
+            throw new IllegalStateException("thrown by getSQLState");
+        }
+
+        @Override
+        public int getErrorCode() {
+            throw new IllegalStateException("thrown by getErrorCode");
+        }
+
+        @Override
+        public SQLException getNextException() {
+            throw new IllegalStateException("thrown by getNextException");
+        }
+    }
+
+    /** An error of the application's own with others behind it for ever. */
+    private static final class Endless extends SQLException {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public SQLException getNextException() {
+            return new Endless();
+        }
+    }
+
+    static Stream<SQLException> errorsOfTheApplication() {
+        return Stream.of(new Mute(), new Endless());
+    }
+
+    @ParameterizedTest
+    @MethodSource("errorsOfTheApplication")
+    void anErrorThatCanNotBeAskedReachesTheCallerAsItIs(SQLException error) {
+        RuntimeException original = new IllegalStateException("thrown by the stage", error);
+        Consumer<EntityManager> work = em -> {
+            em.persist(new ContractRow("row", "1"));
+            em.flush();
+            throw original;
+        };
+        for (TestDatabase database : new TestDatabase[] {TestDatabase.H2, TestDatabase.POSTGRESQL}) {
+            with(database.create(), store -> {
+                assertThat(JpaStoreFixture.assertFailsOnce(store, Isolation.READ_COMMITTED, work))
+                        .isSameAs(original);
+                assertThat(JpaStoreFixture.rows(store, Isolation.READ_COMMITTED))
+                        .isEmpty();
+            });
+        }
+    }
+
+    /** Such a manager commits, unless the transaction is marked for rollback. */
+    @ParameterizedTest
+    @MethodSource("errorsOfTheApplication")
+    void anErrorThatCanNotBeAskedCommitsNothingThoughTheManagerSwallowsIt(SQLException error) throws SQLException {
+        String url = TestDatabase.H2.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            NewTransaction swallowing = (isolation, timeout, work) -> {
+                try (EntityManager em = factory.createEntityManager()) {
+                    em.getTransaction().begin();
+                    try {
+                        work.accept(em);
+                    } catch (RuntimeException swallowed) {
+                        assertThat(swallowed).isNotNull();
+                    }
+                    em.getTransaction().commit();
+                }
+            };
+            RuntimeException original = new IllegalStateException("thrown by the stage", error);
+            assertThat(JpaStoreFixture.assertFailsOnce(
+                            new JpaKeyStore(factory, swallowing, Isolation.READ_COMMITTED),
+                            Isolation.READ_COMMITTED,
+                            em -> {
+                                em.persist(new ContractRow("row", "1"));
+                                em.flush();
+                                throw original;
+                            }))
+                    .isSameAs(original);
+        }
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
+    /** The endless one doesn't keep the conflict from being seen. */
+    @Test
+    void aConflictBesideAnErrorOfTheApplicationIsTransient() {
+        with(TestDatabase.POSTGRESQL.create(), store -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                try {
+                    em.createNativeQuery("do $$ begin raise exception 'conflict' using errcode = '40001'; end $$")
+                            .executeUpdate();
+                } catch (PersistenceException e) {
+                    Exception endless = new Endless();
+                    endless.addSuppressed(e);
+                    throw new IllegalStateException(endless);
+                }
+                return JpaStoreFixture.next(held).progress();
+            });
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+        });
     }
 
     /** A batch's own error says less than the one behind it, which an application may pass on. */
