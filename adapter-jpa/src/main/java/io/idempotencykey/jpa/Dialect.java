@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
@@ -283,10 +284,10 @@ abstract class Dialect {
     }
 
     /**
-     * Whether a connection is known to be in another transaction than the one that began, even after an error. Where
-     * that also ends a transaction, nobody knows what else has ended it before.
+     * Whether a connection is known to be in another transaction than the one that began, even after errors. Where one
+     * of them also ends a transaction, nobody knows what else has ended it before.
      */
-    boolean hasEnded(Connection connection, Stage stage, Throwable after) throws SQLException {
+    boolean hasEnded(Connection connection, Stage stage, Collection<SQLException> after) throws SQLException {
         return false;
     }
 

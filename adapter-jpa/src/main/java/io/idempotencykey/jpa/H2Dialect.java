@@ -6,6 +6,7 @@ import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.SQLTransactionRollbackException;
 import java.sql.Types;
+import java.util.Collection;
 import java.util.List;
 
 /** H2, which runs in the application's process or as a server. */
@@ -20,7 +21,7 @@ final class H2Dialect extends Dialect {
     /** The SQL standard's state for a transaction that is already under way. */
     private static final String OTHER_ISOLATION = "25001";
 
-    /** A table of the session's own. */
+    /** A table of the session's own, with a row as long as the transaction lives that began. */
     private static final String MARK = "idempotencykey_transaction";
 
     /** What the data source's connections came with when the store was made. */
@@ -118,13 +119,10 @@ final class H2Dialect extends Dialect {
 
     @Override
     List<String> begin(Stage stage) {
-        // H2 doesn't report a lost savepoint, but this row is gone with the transaction that has inserted it.
-        return stage.ownsConnection()
-                ? List.of()
-                : List.of(
-                        "create local temporary table if not exists " + MARK + " (present boolean)"
-                                + " on commit delete rows transactional",
-                        "insert into " + MARK + " values (true)");
+        // H2 doesn't report a lost savepoint, but this row is gone with the transaction that has inserted it. Watching
+        // errors doesn't do: a procedure, or a stage on an unwrapped connection, may swallow a deadlock.
+        return List.of("create local temporary table if not exists " + MARK + " (present boolean)"
+                + " on commit delete rows transactional; insert into " + MARK + " values (true)");
     }
 
     /** JDBC's number of a level. */
@@ -155,8 +153,7 @@ final class H2Dialect extends Dialect {
 
     @Override
     String fence(LastWrite write, Stage stage, boolean commits) {
-        return replace(write.table(), write.values())
-                + (stage.ownsConnection() ? "" : " and exists (select 1 from " + MARK + ")");
+        return replace(write.table(), write.values()) + " and exists (select 1 from " + MARK + ")";
     }
 
     @Override
@@ -164,7 +161,7 @@ final class H2Dialect extends Dialect {
         if (update(statements, statement, PATIENT_MILLIS) == 1) {
             return Fence.MATCHED;
         }
-        return stage.ownsConnection() || isMarked(statements.connection()) ? Fence.MISSED : Fence.OTHER_TRANSACTION;
+        return isMarked(statements.connection()) ? Fence.MISSED : Fence.OTHER_TRANSACTION;
     }
 
     private static boolean isMarked(Connection connection) throws SQLException {
@@ -178,9 +175,15 @@ final class H2Dialect extends Dialect {
 
     @Override
     void ping(Connection connection, Stage stage) throws SQLException {
-        if (!stage.ownsConnection() && !isMarked(connection)) {
+        if (!isMarked(connection)) {
             throw new SQLTransactionRollbackException("the transaction is not the one that began", "40000");
         }
+    }
+
+    /** With a deadlock H2 ends the transaction by itself, and with no other error. */
+    @Override
+    boolean hasEnded(Connection connection, Stage stage, Collection<SQLException> after) throws SQLException {
+        return after.stream().noneMatch(error -> Failure.code(error) == DEADLOCK) && !isMarked(connection);
     }
 
     @Override

@@ -12,6 +12,7 @@ import java.sql.Types;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
+import java.util.Collection;
 import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
@@ -152,8 +153,8 @@ abstract class InnodbDialect extends Dialect {
     }
 
     @Override
-    boolean hasEnded(Connection connection, Stage stage, Throwable after) throws SQLException {
-        for (SQLException error : errors(after)) {
+    boolean hasEnded(Connection connection, Stage stage, Collection<SQLException> after) throws SQLException {
+        for (SQLException error : after) {
             if (endsTransaction(connection, error)) {
                 return false;
             }

@@ -143,7 +143,12 @@ final class OwnConnection implements StageConnection, InvocationHandler {
 
     @Override
     public boolean hasEnded(Dialect.Stage stage, Throwable after) throws SQLException {
-        return dialect.hasEnded(target, stage, after);
+        // Those that the stage swallowed count, too.
+        List<SQLException> seen = dialect.errors(after);
+        synchronized (errors) {
+            seen.addAll(errors);
+        }
+        return dialect.hasEnded(target, stage, seen);
     }
 
     @Override

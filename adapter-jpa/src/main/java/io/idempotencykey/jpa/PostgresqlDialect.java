@@ -8,6 +8,7 @@ import java.sql.SQLException;
 import java.sql.SQLTransactionRollbackException;
 import java.sql.Types;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -322,7 +323,7 @@ final class PostgresqlDialect extends Dialect {
 
     /** An error leaves the transaction open, and its savepoint, which the adapter's own connections lack. */
     @Override
-    boolean hasEnded(Connection connection, Stage stage, Throwable after) throws SQLException {
+    boolean hasEnded(Connection connection, Stage stage, Collection<SQLException> after) throws SQLException {
         if (stage.ownsConnection()) {
             return false;
         }

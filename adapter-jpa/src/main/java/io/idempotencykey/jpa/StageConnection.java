@@ -134,7 +134,7 @@ interface StageConnection {
 
         @Override
         public boolean hasEnded(Dialect.Stage stage, Throwable after) {
-            return session.doReturningWork(connection -> dialect.hasEnded(connection, stage, after));
+            return session.doReturningWork(connection -> dialect.hasEnded(connection, stage, dialect.errors(after)));
         }
     }
 }

@@ -1,14 +1,37 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatException;
 
+import io.idempotencykey.Isolation;
+import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoredKey;
+import jakarta.persistence.OptimisticLockException;
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.SQLException;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class H2HalfCommitTest extends JpaHalfCommitContract {
+    private static final String QUIET = "create alias quiet as 'void quiet(java.sql.Connection c, String n) {"
+            + " try (var update = c.createStatement()) {"
+            + " update.execute(\"update contract_row set content = ''1'' where name = ''\" + n + \"''\");"
+            + " } catch (java.sql.SQLException swallowed) { } }'";
+
     H2HalfCommitTest() {
         super(TestDatabase.H2);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aDeadlockThatAProcedureSwallowsNeverMovesTheKey(Way way) throws Exception {
+        with((store, factory, pool) -> assertNoKeyMovesThoughAProcedureSwallows(store, way, factory, QUIET));
+        jta((store, factory, manager) -> assertNoKeyMovesThoughAProcedureSwallows(store, way, factory, QUIET));
+        spring((store, outer, em) ->
+                assertNoKeyMovesThoughAProcedureSwallows(store, way, em.getEntityManagerFactory(), QUIET));
     }
 
     @Test
@@ -82,15 +105,43 @@ class H2HalfCommitTest extends JpaHalfCommitContract {
     @Test
     void aRequestThatCommitsByAProcedureAndMeetsAConflictThenFailsOnce() throws Exception {
         with((store, factory, pool) -> {
-            try (Connection connection = pool.getConnection()) {
-                String body = " as 'void f(java.sql.Connection c) throws Exception { ";
-                TestDatabase.execute(connection, "create alias commit_it" + body + "c.commit(); }'");
-                TestDatabase.execute(
-                        connection,
-                        "create alias conflict" + body
-                                + "throw new java.sql.SQLException(\"conflict\", \"40001\", 40001); }'");
-            }
-            assertFailsOnceThoughItCommits(store, "call conflict()");
+            commitsAndConflicts(pool);
+            assertFailsOnceThoughItCommits(store, "call deadlock()");
         });
+    }
+
+    /** H2 ends the transaction by itself with its own conflict, and not with a procedure's. */
+    @Test
+    void aStageThatCommitsByAProcedureAndMeetsAConflictThenFailsOnce() throws Exception {
+        with((store, factory, pool) -> {
+            commitsAndConflicts(pool);
+            assertStageFailsOnceIfItCommits(store, "call conflict()");
+        });
+    }
+
+    /** Hibernate's error doesn't say what became of the transaction, but the connection has seen it. */
+    @Test
+    void aStageThatSwallowsADeadlockAndFailsOtherwiseIsRunAgain() throws Exception {
+        with((store, factory, pool) -> {
+            commitsAndConflicts(pool);
+            StoredKey held = held(store);
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                assertThatException()
+                        .isThrownBy(
+                                () -> em.createNativeQuery("call deadlock()").executeUpdate());
+                throw new OptimisticLockException("the row was rolled back");
+            });
+            assertThat(nameOf(end)).isEqualTo("transiently rolled back");
+        });
+    }
+
+    private static void commitsAndConflicts(DataSource source) throws SQLException {
+        try (Connection connection = source.getConnection()) {
+            String body = " as 'void f(java.sql.Connection c) throws Exception { ";
+            String fails = body + "throw new java.sql.SQLException(\"conflict\", \"40001\"";
+            TestDatabase.execute(connection, "create alias commit_it" + body + "c.commit(); }'");
+            TestDatabase.execute(connection, "create alias conflict" + fails + "); }'");
+            TestDatabase.execute(connection, "create alias deadlock" + fails + ", 40001); }'");
+        }
     }
 }

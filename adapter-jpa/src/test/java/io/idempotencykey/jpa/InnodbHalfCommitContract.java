@@ -5,17 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
-import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
-import java.util.List;
-import org.hibernate.Session;
-import org.hibernate.SessionFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A deadlock that a procedure of MySQL or MariaDB keeps to itself. */
 abstract class InnodbHalfCommitContract extends JpaHalfCommitContract {
+    private static final String QUIET = "create procedure quiet(n varchar(50)) begin"
+            + " declare continue handler for sqlexception begin end;"
+            + " update contract_row set content = '1' where name = n; end";
+
     InnodbHalfCommitContract(TestDatabase database) {
         super(database);
     }
@@ -23,33 +23,20 @@ abstract class InnodbHalfCommitContract extends JpaHalfCommitContract {
     @ParameterizedTest
     @EnumSource(Way.class)
     void aDeadlockThatAProcedureSwallowsNeverMovesTheKey(Way way) throws Exception {
-        with((store, factory, pool) -> noKeyMovesWithoutItsWrites(store, way, factory));
+        with((store, factory, pool) -> assertNoKeyMovesThoughAProcedureSwallows(store, way, factory, QUIET));
     }
 
     @ParameterizedTest
     @EnumSource(Way.class)
     void aDeadlockThatAProcedureSwallowsInAJtaTransactionNeverMovesTheKey(Way way) throws Exception {
-        jta((store, factory, manager) -> noKeyMovesWithoutItsWrites(store, way, factory));
+        jta((store, factory, manager) -> assertNoKeyMovesThoughAProcedureSwallows(store, way, factory, QUIET));
     }
 
     @ParameterizedTest
     @EnumSource(Way.class)
     void aDeadlockThatAProcedureSwallowsInSpringsTransactionNeverMovesTheKey(Way way) throws Exception {
-        spring((store, outer, em) -> noKeyMovesWithoutItsWrites(store, way, em.getEntityManagerFactory()));
-    }
-
-    /** The client sees no error, and no warning. */
-    private static void noKeyMovesWithoutItsWrites(JpaKeyStore store, Way way, EntityManagerFactory factory)
-            throws Exception {
-        try (Session session = factory.unwrap(SessionFactory.class).openSession()) {
-            session.doWork(connection -> TestDatabase.execute(
-                    connection,
-                    "create procedure quiet(n varchar(50)) begin"
-                            + " declare continue handler for sqlexception begin end;"
-                            + " update contract_row set content = '1' where name = n; end"));
-        }
-        assertThat(keysMovedWithoutTheirWrites(store, way, "call quiet", Moment.WORK))
-                .isZero();
+        spring((store, outer, em) ->
+                assertNoKeyMovesThoughAProcedureSwallows(store, way, em.getEntityManagerFactory(), QUIET));
     }
 
     @Test
@@ -99,17 +86,7 @@ abstract class InnodbHalfCommitContract extends JpaHalfCommitContract {
             try (Connection connection = pool.getConnection()) {
                 TestDatabase.execute(connection, "create procedure commit_it() commit");
             }
-            StoredKey held = held(store);
-            for (boolean commits : List.of(true, false)) {
-                StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
-                    if (commits) {
-                        commitAndMeet(em, "row", conflict);
-                    }
-                    em.createNativeQuery(conflict).executeUpdate();
-                    return next(held).progress();
-                });
-                assertThat(nameOf(end)).isEqualTo(commits ? "rolled back" : "transiently rolled back");
-            }
+            assertStageFailsOnceIfItCommits(store, conflict);
             TestDatabase.execute(pool.getJdbcUrl(), "delete from contract_row");
             assertFailsOnceThoughItCommits(store, conflict);
         });

@@ -12,6 +12,7 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
 import jakarta.transaction.TransactionManager;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -27,6 +28,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.hibernate.Session;
+import org.hibernate.SessionFactory;
 import org.hibernate.engine.spi.SessionImplementor;
 import org.hibernate.resource.transaction.spi.TransactionObserver;
 import org.junit.jupiter.api.Test;
@@ -430,7 +432,22 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         assertThat(keys.retrieve(id).state()).isInstanceOf(KeyState.Failed.class);
     }
 
-    static void commitAndMeet(EntityManager em, String row, String conflict) {
+    /** A stage of several fails once if it commits before it meets a conflict that leaves its transaction open. */
+    static void assertStageFailsOnceIfItCommits(JpaKeyStore store, String conflict) {
+        StoredKey held = held(store);
+        for (boolean commits : List.of(true, false)) {
+            StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> {
+                if (commits) {
+                    commitAndMeet(em, "row", conflict);
+                }
+                em.createNativeQuery(conflict).executeUpdate();
+                return next(held).progress();
+            });
+            assertThat(nameOf(end)).isEqualTo(commits ? "rolled back" : "transiently rolled back");
+        }
+    }
+
+    private static void commitAndMeet(EntityManager em, String row, String conflict) {
         em.unwrap(Session.class).doWork(connection -> {
             TestDatabase.execute(connection, "insert into contract_row values ('" + row + "', '1')");
             TestDatabase.execute(connection, "call commit_it()");
@@ -459,12 +476,43 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
                 assertThat(keysMovedWithoutTheirWrites(store, way)).isZero());
     }
 
+    /** There the adapter sees no errors. */
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void aSwallowedDeadlockOnAnUnwrappedConnectionNeverMovesTheKey(Way way) throws Exception {
+        with((store, factory, pool) -> assertThat(keysMovedWithoutTheirWrites(
+                        store, way, UPDATE, Moment.WORK, connection -> connection.unwrap(Connection.class)))
+                .isZero());
+    }
+
+    /** A procedure that swallows a deadlock: the client sees no error, and no warning. */
+    static void assertNoKeyMovesThoughAProcedureSwallows(
+            JpaKeyStore store, Way way, EntityManagerFactory factory, String procedure) throws Exception {
+        try (Session session = factory.unwrap(SessionFactory.class).openSession()) {
+            session.doWork(connection -> TestDatabase.execute(connection, procedure));
+        }
+        assertThat(keysMovedWithoutTheirWrites(store, way, "call quiet", Moment.WORK))
+                .isZero();
+    }
+
     /** Two stages deadlock: the server rolls one of them back, and its session doesn't know. */
     private static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way) throws Exception {
         return keysMovedWithoutTheirWrites(store, way, UPDATE, Moment.WORK);
     }
 
-    static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way, String update, Moment moment) throws Exception {
+    private static long keysMovedWithoutTheirWrites(JpaKeyStore store, Way way, String update, Moment moment)
+            throws Exception {
+        return keysMovedWithoutTheirWrites(store, way, update, moment, connection -> connection);
+    }
+
+    /** What a stage makes of its session's connection. */
+    @FunctionalInterface
+    private interface Handle {
+        Connection of(Connection connection) throws SQLException;
+    }
+
+    private static long keysMovedWithoutTheirWrites(
+            JpaKeyStore store, Way way, String update, Moment moment, Handle handle) throws Exception {
         Isolation isolation = Collections.max(store.isolations());
         insert(store, isolation, "x", "y");
         StoredKey one = way.key(store);
@@ -472,9 +520,9 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         CountDownLatch bothHold = new CountDownLatch(2);
 
         CompletableFuture<StageCommit> first = TestApplication.elsewhere(
-                () -> deadlock(store, way, one, isolation, "x", update + "('y')", moment, bothHold));
+                () -> deadlock(store, way, one, isolation, "x", update + "('y')", moment, handle, bothHold));
         CompletableFuture<StageCommit> second = TestApplication.elsewhere(
-                () -> deadlock(store, way, two, isolation, "y", update + "('x')", moment, bothHold));
+                () -> deadlock(store, way, two, isolation, "y", update + "('x')", moment, handle, bothHold));
         long moved = 0;
         for (Map.Entry<StoredKey, CompletableFuture<StageCommit>> each :
                 Map.of(one, first, two, second).entrySet()) {
@@ -511,6 +559,7 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
             String mine,
             String updateOfTheirs,
             Moment moment,
+            Handle handle,
             CountDownLatch bothHold) {
         return way.commit(store, key, isolation, em -> {
             Session session = em.unwrap(Session.class);
@@ -526,7 +575,7 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
                         try {
                             bothHold.countDown();
                             TestApplication.await(bothHold);
-                            TestDatabase.execute(connection, updateOfTheirs);
+                            TestDatabase.execute(handle.of(connection), updateOfTheirs);
                         } catch (SQLException swallowed) {
                             assertThat((Throwable) swallowed).isNotNull();
                         }

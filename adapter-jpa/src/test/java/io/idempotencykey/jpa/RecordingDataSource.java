@@ -39,11 +39,12 @@ final class RecordingDataSource {
         return List.copyOf(executed);
     }
 
-    /** The first words of what reads or writes rows: no settings, no clock, no end of a transaction. */
+    /** The first words of what reads or writes rows: no settings, no marks, no clock, no end of a transaction. */
     List<String> rows() {
         return executed.stream()
                 .filter(sql -> !sql.matches(
                         "(?s)(begin|end|if |(release )?savepoint|set (transaction|local|session|lock_timeout|@)|call lock_timeout|commit|rollback"
+                                + "|create local temporary|insert into idempotencykey_transaction"
                                 + "|select (clock_timestamp|utc_timestamp|current_timestamp)).*"))
                 .map(sql -> sql.replaceFirst("(?s)^set statement \\w+ = \\w+ for ", ""))
                 .map(sql -> sql.replaceFirst("(?s)^with fenced as \\(", ""))
