@@ -53,7 +53,9 @@ final class OwnConnection implements StageConnection, InvocationHandler {
             "setAutoCommit",
             "toString");
 
-    private static final Set<String> ENDS = Set.of("commit", "rollback", "setAutoCommit", "close", "abort");
+    /** H2's driver commits before it sets an isolation. */
+    private static final Set<String> ENDS =
+            Set.of("commit", "rollback", "setAutoCommit", "setTransactionIsolation", "close", "abort");
 
     private final Connection proxy;
     private final Dialect dialect;
@@ -256,7 +258,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         boolean ends =
                 called instanceof Connection && ENDS.contains(name) && !(name.equals("rollback") && arguments != null);
         boolean isRefused = switch (guard) {
-            case NONE -> isRolledBack && name.equals("commit");
+            case NONE -> isRolledBack && (name.equals("commit") || name.equals("setTransactionIsolation"));
             case WORK -> ends;
             // Whoever commits once the fence is set runs it, too.
             case CALLBACKS -> ends && !name.equals("rollback") && !(name.equals("commit") && fence != null);

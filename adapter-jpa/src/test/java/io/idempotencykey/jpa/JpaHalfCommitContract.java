@@ -214,6 +214,8 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         ROLLBACK,
         COMMIT,
         AUTO_COMMIT,
+        /** H2's driver commits before it sets one. */
+        ISOLATION,
         SQL,
         SQL_AFTER_A_COMMENT,
         SQL_AFTER_A_SEMICOLON,
@@ -227,6 +229,7 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
                 case ROLLBACK -> connection.rollback();
                 case COMMIT -> connection.commit();
                 case AUTO_COMMIT -> connection.setAutoCommit(true);
+                case ISOLATION -> connection.setTransactionIsolation(connection.getTransactionIsolation());
                 case SQL -> TestDatabase.execute(connection, "rollback");
                 case SQL_AFTER_A_COMMENT -> TestDatabase.execute(connection, "/* a */ -- b\n rollback");
                 case SQL_AFTER_A_SEMICOLON -> TestDatabase.execute(connection, "; rollback");

@@ -13,6 +13,7 @@ import java.sql.Statement;
 import java.util.stream.Stream;
 import org.hibernate.Session;
 import org.junit.jupiter.api.Named;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -53,6 +54,47 @@ class StageGuardTest {
                 cannotRollBackAndGoOn(database.create(), way, first);
             }
         }
+    }
+
+    /** H2's driver commits before it sets one. */
+    @ParameterizedTest
+    @MethodSource("ways")
+    void aStageCannotCommitByItsIsolation(Way way) throws SQLException {
+        String url = TestDatabase.H2.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 2);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            Exception thrown = JpaStoreFixture.assertFailsOnce(new JpaKeyStore(factory), Isolation.SERIALIZABLE, em -> {
+                em.persist(new ContractRow("row", "1"));
+                em.flush();
+                em.unwrap(Session.class).doWork(connection -> {
+                    Connection reached = way.from(connection);
+                    reached.setTransactionIsolation(reached.getTransactionIsolation());
+                });
+                throw new IllegalStateException("the isolation was set");
+            });
+            assertThat(thrown).hasStackTraceContaining("only the library ends a stage's transaction");
+        }
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
+    /** What it writes then would stay without the key. */
+    @Test
+    void aCallbackThatRollsBackCannotCommitByTheIsolationThen() throws SQLException {
+        String url = TestDatabase.H2.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 2);
+                EntityManagerFactory factory = TestDatabase.factory(pool)) {
+            JpaStoreFixture.assertRolledBack(new JpaKeyStore(factory), Isolation.SERIALIZABLE, em -> {
+                Session session = em.unwrap(Session.class);
+                JpaHalfCommitContract.Moment.HIBERNATES_CALLBACK.run(
+                        session,
+                        () -> session.doWork(connection -> {
+                            connection.rollback();
+                            TestDatabase.execute(connection, "insert into contract_row values ('row', '1')");
+                            connection.setTransactionIsolation(connection.getTransactionIsolation());
+                        }));
+            });
+        }
+        assertThat(TestApplication.rows(url)).isEmpty();
     }
 
     private static void cannotRollBackAndGoOn(String url, Way way, boolean isFirst) throws SQLException {
