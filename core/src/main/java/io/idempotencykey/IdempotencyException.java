@@ -484,8 +484,8 @@ public abstract sealed class IdempotencyException extends RuntimeException {
     }
 
     /**
-     * The store could not be used: 503. The call's change was not made; a key that was held is given back if that can be
-     * written, and otherwise stays so for its lease.
+     * The store could not be used: 503. The call's change was not made; a key that was held is given back if that can
+     * be written, and otherwise stays so for its lease.
      */
     public static final class StoreUnavailable extends IdempotencyException {
         private static final long serialVersionUID = 1L;

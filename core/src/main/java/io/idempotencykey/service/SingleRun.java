@@ -301,7 +301,7 @@ final class SingleRun<T> {
         return Optional.empty();
     }
 
-    /** Whether what an earlier try committed may be gone, because its time is over: within a call it isn't done anew. */
+    /** Whether what an earlier try committed may be gone since its time is over; a call doesn't do it anew. */
     private boolean mayHaveExpired() {
         return proposed.values().stream().anyMatch(each -> isExpired(each.stored()));
     }
