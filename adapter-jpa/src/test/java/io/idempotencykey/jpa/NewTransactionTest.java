@@ -148,6 +148,36 @@ class NewTransactionTest {
         }
     }
 
+    /** Hibernate's commit rolls it back, without an error. */
+    @OnH2AndPostgresql
+    void anOuterTransactionThatAStageWasMadeToJoinIsNotCommitted(TestDatabase database) throws SQLException {
+        String url = database.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 5);
+                EntityManagerFactory factory = TestDatabase.factory(pool);
+                EntityManager outer = factory.createEntityManager()) {
+            NewTransaction joining = (isolation, timeout, work) -> {
+                if (outer.getTransaction().isActive()) {
+                    work.accept(outer);
+                } else {
+                    Manager.RIGHT.over(factory).run(isolation, timeout, work);
+                }
+            };
+            JpaKeyStore store = new JpaKeyStore(factory, joining, Isolation.READ_COMMITTED);
+            StoredKey held = JpaStoreFixture.held(store);
+            outer.getTransaction().begin();
+
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                em.persist(new ContractRow("row", "1"));
+                return JpaStoreFixture.next(held).progress();
+            });
+
+            assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("rolled back");
+            outer.getTransaction().commit();
+            assertThat(store.find(held.id())).contains(held);
+        }
+        assertThat(TestApplication.rows(url)).isEmpty();
+    }
+
     @OnH2AndPostgresql
     void aTransactionWhoseConnectionCommitsEachStatementIsRefused(TestDatabase database) {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
