@@ -147,9 +147,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     public boolean hasEnded(Dialect.Stage stage, Throwable after) throws SQLException {
         // Those that the stage swallowed count, too.
         List<SQLException> seen = dialect.errors(after);
-        synchronized (errors) {
-            seen.addAll(errors);
-        }
+        seen.addAll(errors);
         return dialect.hasEnded(target, stage, seen);
     }
 
