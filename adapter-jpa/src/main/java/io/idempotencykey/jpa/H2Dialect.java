@@ -29,15 +29,20 @@ final class H2Dialect extends Dialect {
 
     private final long lockMillis;
 
+    /** Whether the database is in memory, where the mark can't cost a commit its way to a file. */
+    private final boolean isInMemory;
+
     H2Dialect(Connection connection) throws SQLException {
         this(
                 connection.getTransactionIsolation(),
-                Long.parseLong(read(connection, "call lock_timeout()").get(0)));
+                Long.parseLong(read(connection, "call lock_timeout()").get(0)),
+                read(connection, "call database_path() is null").get(0).equals("TRUE"));
     }
 
-    H2Dialect(int isolation, long lockMillis) {
+    H2Dialect(int isolation, long lockMillis, boolean isInMemory) {
         this.isolation = isolation;
         this.lockMillis = lockMillis;
+        this.isInMemory = isInMemory;
     }
 
     @Override
@@ -121,8 +126,14 @@ final class H2Dialect extends Dialect {
     List<String> begin(Stage stage) {
         // H2 doesn't report a lost savepoint, but this row is gone with the transaction that has inserted it. Watching
         // errors doesn't do: a procedure, or a stage on an unwrapped connection, may swallow a deadlock.
-        return List.of("create local temporary table if not exists " + MARK + " (present boolean)"
-                + " on commit delete rows transactional; insert into " + MARK + " values (true)");
+        return marks(stage)
+                ? List.of("create local temporary table if not exists " + MARK + " (present boolean)"
+                        + " on commit delete rows transactional; insert into " + MARK + " values (true)")
+                : List.of();
+    }
+
+    private boolean marks(Stage stage) {
+        return isInMemory || !stage.ownsConnection();
     }
 
     /** JDBC's number of a level. */
@@ -153,7 +164,8 @@ final class H2Dialect extends Dialect {
 
     @Override
     String fence(LastWrite write, Stage stage, boolean commits) {
-        return replace(write.table(), write.values()) + " and exists (select 1 from " + MARK + ")";
+        return replace(write.table(), write.values())
+                + (marks(stage) ? " and exists (select 1 from " + MARK + ")" : "");
     }
 
     @Override
@@ -161,7 +173,7 @@ final class H2Dialect extends Dialect {
         if (update(statements, statement, PATIENT_MILLIS) == 1) {
             return Fence.MATCHED;
         }
-        return isMarked(statements.connection()) ? Fence.MISSED : Fence.OTHER_TRANSACTION;
+        return !marks(stage) || isMarked(statements.connection()) ? Fence.MISSED : Fence.OTHER_TRANSACTION;
     }
 
     private static boolean isMarked(Connection connection) throws SQLException {
@@ -175,7 +187,7 @@ final class H2Dialect extends Dialect {
 
     @Override
     void ping(Connection connection, Stage stage) throws SQLException {
-        if (!isMarked(connection)) {
+        if (marks(stage) && !isMarked(connection)) {
             throw new SQLTransactionRollbackException("the transaction is not the one that began", "40000");
         }
     }
@@ -183,7 +195,9 @@ final class H2Dialect extends Dialect {
     /** With a deadlock H2 ends the transaction by itself, and with no other error. */
     @Override
     boolean hasEnded(Connection connection, Stage stage, Collection<SQLException> after) throws SQLException {
-        return after.stream().noneMatch(error -> Failure.code(error) == DEADLOCK) && !isMarked(connection);
+        return marks(stage)
+                && after.stream().noneMatch(error -> Failure.code(error) == DEADLOCK)
+                && !isMarked(connection);
     }
 
     @Override

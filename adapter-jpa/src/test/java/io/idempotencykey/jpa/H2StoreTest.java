@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -15,6 +16,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -60,6 +62,30 @@ class H2StoreTest extends JpaStoreContract {
             assertThat(end).isEqualTo(StageCommit.committed());
             assertThat(waits).containsExactly(waits.get(0), "1500", waits.get(0));
         });
+    }
+
+    /** A file might lose commits by it. */
+    @Test
+    void aStageWritesItsMarkOnlyWhereTheDatabaseIsInMemory(@TempDir Path directory) throws Exception {
+        assertThat(marks(TestDatabase.H2.create())).isEqualTo("1");
+        assertThat(marks(TestDatabase.H2.fill("jdbc:h2:file:" + directory.resolve("keys"))))
+                .isEqualTo("0");
+    }
+
+    private String marks(String url) throws Exception {
+        List<String> marks = new ArrayList<>();
+        with(url, (store, factory, pool) -> {
+            StoredKey held = JpaStoreFixture.held(store);
+            StageCommit end = store.commitStage(held, Isolation.READ_COMMITTED, JpaStoreFixture.LEASE, em -> {
+                marks.add(TestApplication.ask(
+                        em,
+                        "select count(*) from information_schema.tables"
+                                + " where lower(table_name) = 'idempotencykey_transaction'"));
+                return JpaStoreFixture.next(held).progress();
+            });
+            assertThat(end).isEqualTo(StageCommit.committed());
+        });
+        return String.join(",", marks);
     }
 
     private static String lockTimeout(DataSource pool) throws SQLException {
