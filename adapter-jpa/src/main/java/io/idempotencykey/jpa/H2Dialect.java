@@ -33,16 +33,13 @@ final class H2Dialect extends Dialect {
     private final boolean isInMemory;
 
     H2Dialect(Connection connection) throws SQLException {
-        this(
-                connection.getTransactionIsolation(),
-                Long.parseLong(read(connection, "call lock_timeout()").get(0)),
-                read(connection, "call database_path() is null").get(0).equals("TRUE"));
+        this(connection.getTransactionIsolation(), read(connection, "select lock_timeout(), database_path() is null"));
     }
 
-    H2Dialect(int isolation, long lockMillis, boolean isInMemory) {
+    H2Dialect(int isolation, List<String> settings) {
         this.isolation = isolation;
-        this.lockMillis = lockMillis;
-        this.isInMemory = isInMemory;
+        this.lockMillis = Long.parseLong(settings.get(0));
+        this.isInMemory = settings.get(1).equals("TRUE");
     }
 
     @Override

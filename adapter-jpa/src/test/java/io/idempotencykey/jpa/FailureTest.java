@@ -12,7 +12,7 @@ class FailureTest {
             new PostgresqlDialect(List.of("read committed", "0", "0", "0", "0", "UTF8"));
     private static final Dialect MARIADB = new MariadbDialect(List.of("REPEATABLE-READ", "0", "50"));
     private static final Dialect MYSQL = new MysqlDialect(List.of("REPEATABLE-READ", "0", "50", "8.0.36", "MySQL"));
-    private static final Dialect H2 = new H2Dialect(2, 2_000, true);
+    private static final Dialect H2 = new H2Dialect(2, List.of("2000", "TRUE"));
 
     @Test
     void aCommitWhoseConnectionWasLostIsUnknownWhateverElseFails() {

@@ -122,7 +122,7 @@ public final class HeldKey {
 
     /** How long it was taken for. */
     Duration lease() {
-        return Duration.between(state.lockedAt(), state.leaseEnds());
+        return Transitions.lease(state);
     }
 
     /**

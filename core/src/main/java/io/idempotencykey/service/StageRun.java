@@ -357,15 +357,7 @@ final class StageRun<T> {
 
     /** What a caller is told of a failure that isn't the application's. */
     static Throwable toldOf(KeyId id, Throwable failure) {
-        if (!(failure instanceof StoreFailure ofStore)) {
-            return failure;
-        }
-        return switch (ofStore.kind()) {
-            case FULL -> new IdempotencyException.StoreFull(id, ofStore);
-            case REFUSED -> new IllegalStateException(ofStore.getMessage(), ofStore);
-            case UNREADABLE -> new IdempotencyException.UnreadableKey(id, ofStore);
-            case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE -> new IdempotencyException.StoreUnavailable(id, ofStore);
-        };
+        return failure instanceof StoreFailure ofStore ? StoreAccess.toldOf(ofStore.kind(), id, ofStore) : failure;
     }
 
     private StoredKey released(Throwable failure) {
@@ -380,13 +372,12 @@ final class StageRun<T> {
 
     /** How long a transaction may live: the rest of the lease, or a second where that has run out. */
     static Duration timeout(Duration timeLeft) {
-        return timeLeft.compareTo(SHORTEST_TIMEOUT) < 0 ? SHORTEST_TIMEOUT : timeLeft;
+        return Transitions.atLeast(SHORTEST_TIMEOUT, timeLeft);
     }
 
     /** No more than the lease, though the store's clock was set back since the key was taken. */
     private Duration timeLeft() {
-        Duration left = Duration.between(engine.clock().now(), held.leaseEnds());
-        return left.compareTo(held.lease()) > 0 ? held.lease() : left;
+        return Transitions.atMost(held.lease(), Duration.between(engine.clock().now(), held.leaseEnds()));
     }
 
     private Duration sinceBegin() {

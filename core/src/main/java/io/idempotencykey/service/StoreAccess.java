@@ -151,12 +151,19 @@ final class StoreAccess<T> {
 
     /** What a failure means for a write that it kept from being made, for certain. */
     private static Write refused(StoreFailure.Kind kind, KeyId id, RuntimeException failure) {
+        if (kind == StoreFailure.Kind.BUSY) {
+            return Write.BUSY;
+        }
+        throw toldOf(kind, id, failure);
+    }
+
+    /** What a caller is told of a failure of the store. */
+    static RuntimeException toldOf(StoreFailure.Kind kind, KeyId id, RuntimeException failure) {
         return switch (kind) {
-            case BUSY -> Write.BUSY;
-            case FULL -> throw new IdempotencyException.StoreFull(id, failure);
-            case UNREADABLE -> throw new IdempotencyException.UnreadableKey(id, failure);
-            case REFUSED -> throw refused(failure);
-            case UNAVAILABLE, TRANSIENT, UNKNOWN -> throw new IdempotencyException.StoreUnavailable(id, failure);
+            case FULL -> new IdempotencyException.StoreFull(id, failure);
+            case UNREADABLE -> new IdempotencyException.UnreadableKey(id, failure);
+            case REFUSED -> refused(failure);
+            case UNAVAILABLE, TRANSIENT, UNKNOWN, BUSY -> new IdempotencyException.StoreUnavailable(id, failure);
         };
     }
 

@@ -109,7 +109,7 @@ final class Transitions {
      * readings of the clock differ by. To take it over is safe, as it is with every lease.
      */
     private static boolean isOver(KeyState.Locked locked, Instant now) {
-        Duration lease = Duration.between(locked.lockedAt(), locked.leaseEnds());
+        Duration lease = lease(locked);
         return !now.isBefore(locked.leaseEnds())
                 || now.isBefore(locked.lockedAt().minus(atLeast(CLOCKS_DIFFER, lease)));
     }
@@ -159,7 +159,7 @@ final class Transitions {
 
     /** Rule 13: twice the lease that proved too short, up to the longest one, and never less than the declared one. */
     private static Duration grown(KeyState.Locked former, Duration lease, Duration longestLease) {
-        Duration twice = Duration.between(former.lockedAt(), former.leaseEnds()).multipliedBy(2);
+        Duration twice = lease(former).multipliedBy(2);
         return atLeast(lease, atMost(longestLease, twice));
     }
 
@@ -173,11 +173,16 @@ final class Transitions {
         return atLeast(SOON, atMost(Duration.between(now, locked.leaseEnds()), heldSoFar));
     }
 
-    private static Duration atLeast(Duration bound, Duration value) {
+    /** How long a key was taken for. */
+    static Duration lease(KeyState.Locked locked) {
+        return Duration.between(locked.lockedAt(), locked.leaseEnds());
+    }
+
+    static Duration atLeast(Duration bound, Duration value) {
         return value.compareTo(bound) < 0 ? bound : value;
     }
 
-    private static Duration atMost(Duration bound, Duration value) {
+    static Duration atMost(Duration bound, Duration value) {
         return value.compareTo(bound) > 0 ? bound : value;
     }
 

@@ -634,16 +634,7 @@ class SingleFaultTest {
     void aTransactionThatTheStoreDoesNotBeginIsToldAsTheStoresTrouble(StoreFailure.Kind kind) {
         Throwable thrown = thrownAfter(StageCommit.rolledBack(failure(kind)));
 
-        assertThat(thrown)
-                .isExactlyInstanceOf(
-                        switch (kind) {
-                            case FULL -> IdempotencyException.StoreFull.class;
-                            case REFUSED -> IllegalStateException.class;
-                            case UNREADABLE -> IdempotencyException.UnreadableKey.class;
-                            case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE -> IdempotencyException.StoreUnavailable.class;
-                        })
-                .cause()
-                .hasMessage("told: " + kind);
+        assertThat(thrown).isExactlyInstanceOf(World.toldOf(kind)).cause().hasMessage("told: " + kind);
     }
 
     @ParameterizedTest

@@ -467,15 +467,7 @@ class StageFaultTest {
         Throwable told = catchThrowable(() ->
                 service.workStage(service.lock(world.id), world.inserting("a", StageOutcome.respond(World.RESPONSE))));
 
-        assertThat(told)
-                .isExactlyInstanceOf(
-                        switch (kind) {
-                            case FULL -> IdempotencyException.StoreFull.class;
-                            case REFUSED -> IllegalStateException.class;
-                            case UNREADABLE -> IdempotencyException.UnreadableKey.class;
-                            case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE -> IdempotencyException.StoreUnavailable.class;
-                        })
-                .hasCause(failure);
+        assertThat(told).isExactlyInstanceOf(World.toldOf(kind)).hasCause(failure);
         assertThat(service.retrieve(world.id).state()).isInstanceOf(KeyState.Open.class);
     }
 

@@ -1,6 +1,7 @@
 package io.idempotencykey.service;
 
 import io.idempotencykey.Fingerprint;
+import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyCreation;
 import io.idempotencykey.KeyId;
@@ -11,6 +12,7 @@ import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.Revision;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.time.Instant;
@@ -249,6 +251,16 @@ final class World {
             return claimed.key();
         }
         throw new AssertionError(claim + " instead of claimed");
+    }
+
+    /** What a caller is told of a store that fails in this way. */
+    static Class<? extends RuntimeException> toldOf(StoreFailure.Kind kind) {
+        return switch (kind) {
+            case FULL -> IdempotencyException.StoreFull.class;
+            case REFUSED -> IllegalStateException.class;
+            case UNREADABLE -> IdempotencyException.UnreadableKey.class;
+            case TRANSIENT, UNKNOWN, BUSY, UNAVAILABLE -> IdempotencyException.StoreUnavailable.class;
+        };
     }
 
     static boolean isInFlight(Claim claim) {
