@@ -97,14 +97,21 @@ final class Program implements AutoCloseable {
 
     /** Waits for the program's end, and returns its output. */
     String output() throws InterruptedException {
-        exitCode();
+        awaitEnd();
         return Patience.await(output.all);
     }
 
-    int exitCode() throws InterruptedException {
+    /** Waits for the program's end, which has this code. */
+    void endsWith(int exitCode) throws InterruptedException {
+        String said = output() + errors();
+        assertThat(process.exitValue())
+                .as("exit code of a program that said: " + said)
+                .isEqualTo(exitCode);
+    }
+
+    private void awaitEnd() throws InterruptedException {
         assertThat(process.waitFor(Patience.LONGEST.toSeconds(), TimeUnit.SECONDS))
                 .isTrue();
-        return process.exitValue();
     }
 
     /** The program's standard error, until now or until its end. */
