@@ -7,7 +7,6 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
-import java.util.regex.Pattern;
 
 /**
  * A versioned digest of an operation's name and a request, by which a retry is told from another request.
@@ -18,17 +17,27 @@ import java.util.regex.Pattern;
  * @param value the version, a colon and the digest, such as {@code v1:9f86d0…}; at most 128 characters
  */
 public record Fingerprint(String value) implements Serializable {
-    private static final Pattern FORMAT = Pattern.compile("v[1-9][0-9]{0,3}:[!-~]{1,120}");
-
     /**
      * Checks the format; a version that this library doesn't know is legal.
      *
      * @throws IllegalArgumentException if the value isn't a version, a colon and a digest
      */
     public Fingerprint {
-        if (!FORMAT.matcher(Arguments.required(value, "value")).matches()) {
+        if (!isLegal(Arguments.required(value, "value"))) {
             throw Arguments.refused("value", value, "a version, a colon and a digest");
         }
+    }
+
+    /** A version of 1 to 4 digits, and a digest of 1 to 120 visible characters. Every key that is read has one. */
+    private static boolean isLegal(String value) {
+        int colon = value.indexOf(':');
+        return value.startsWith("v")
+                && colon >= 2
+                && colon <= 5
+                && value.charAt(1) != '0'
+                && Arguments.all(value.substring(1, colon), c -> c >= '0' && c <= '9')
+                && value.length() > colon + 1
+                && Arguments.isVisible(120, value.substring(colon + 1));
     }
 
     /**

@@ -2,6 +2,7 @@ package io.idempotencykey.mongo;
 
 import static com.mongodb.client.model.Filters.eq;
 import static com.mongodb.client.model.Filters.in;
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static io.idempotencykey.mongo.FailPoint.code;
 import static io.idempotencykey.mongo.FailPoint.cut;
 import static io.idempotencykey.mongo.Keys.FINISHED;
@@ -267,7 +268,7 @@ class MongoFailureTest {
     @ParameterizedTest
     @ValueSource(ints = {64, 50})
     void aClaimThatTheMajorityDidNotConfirmIsMine(int code) {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         fail("insert", 1, concern(code));
 
@@ -278,7 +279,7 @@ class MongoFailureTest {
 
     @Test
     void aClaimWhoseInsertTimesOutGivesUp() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         fail("insert", 1, code(50));
 
@@ -387,6 +388,7 @@ class MongoFailureTest {
         StoreFailure.Kind met;
         int tries = 0;
         do {
+            deletes.set(0);
             documents.deleteMany(new BsonDocument());
             documents.insertMany(Stream.generate(() -> KeyDocument.insert(key(FINISHED), null))
                     .limit(120)
@@ -499,6 +501,7 @@ class MongoFailureTest {
                         server.ownUrl(), settings -> settings.timeout(HURRY.toMillis(), TimeUnit.MILLISECONDS))) {
             MongoKeyStore itsStore = new MongoKeyStore(left, "shop", "keys");
             IdempotencyKeyService<ClientSession> service = IdempotencyKeyService.builder(itsStore)
+                    .replayCacheBytes(0)
                     .environment(counting)
                     .build();
             server.close();
@@ -684,7 +687,7 @@ class MongoFailureTest {
 
     @Test
     void aCallerIsToldThatTheStoreIsUnavailableIfItRefusesTheFence() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         HeldKey held = claimed(service.claim(id, REQUEST));
         fail("update", 1, code(13));
@@ -841,7 +844,7 @@ class MongoFailureTest {
     @ParameterizedTest
     @CsvSource({"1, 1", "6, 2", "7, 2", "12, 3"})
     void aCommitThatIsNotAnsweredIsResolvedByTheService(int times, int expectedRuns) {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         HeldKey held = claimed(service.claim(id, REQUEST));
         AtomicInteger runs = new AtomicInteger();
@@ -881,7 +884,7 @@ class MongoFailureTest {
             test.run(
                     proxy,
                     itsStore,
-                    new IdempotencyKeyService<>(itsStore),
+                    askingTheStore(itsStore),
                     cutOff.getDatabase(database.getName()).getCollection("rows"));
         }
     }
