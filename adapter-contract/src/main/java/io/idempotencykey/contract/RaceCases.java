@@ -1,5 +1,6 @@
 package io.idempotencykey.contract;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.idempotencykey.Fingerprint;
@@ -47,7 +48,7 @@ interface RaceCases<T> extends StoreFixture<T> {
     @Test
     default void sixtyFourThreadsOnOneKeyRunItOnceAndAllGetTheSameBytes() {
         World<T> world = new World<>(this);
-        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> runner = askingTheStore(store());
         CountDownLatch done = new CountDownLatch(1);
         AtomicInteger executed = new AtomicInteger();
         Operation<T> operation = world.threeStages();
@@ -78,7 +79,7 @@ interface RaceCases<T> extends StoreFixture<T> {
     @Test
     default void threadsOnDifferentKeysDoNotDisturbEachOther() {
         World<T> world = new World<>(this);
-        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> runner = askingTheStore(store());
         AtomicInteger names = new AtomicInteger();
 
         List<Boolean> replayed = Threads.atOnce(2 * GROUP, () -> {
@@ -112,7 +113,7 @@ interface RaceCases<T> extends StoreFixture<T> {
         if (expired) {
             putLongAgo(world.id, EXPIRED);
         }
-        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> runner = askingTheStore(store());
         AtomicInteger runs = new AtomicInteger();
         CountDownLatch done = new CountDownLatch(1);
         WorkStage.Answer<T, Response> numbered = stage -> {
@@ -147,7 +148,7 @@ interface RaceCases<T> extends StoreFixture<T> {
     @Test
     default void aSingleStagesResponseIsReplayedToManyThreadsAtOnce() {
         World<T> world = new World<>(this);
-        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> runner = askingTheStore(store());
         Callable<Execution> once = () -> runner.once(World.NAME, world.id, World.REQUEST, stage -> World.RESPONSE);
         Execution first = Threads.elsewhere(once);
 
@@ -159,7 +160,7 @@ interface RaceCases<T> extends StoreFixture<T> {
     @Test
     default void singleStagesOfDifferentKeysDoNotDisturbEachOther() {
         World<T> world = new World<>(this);
-        IdempotencyKeyService<T> runner = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> runner = askingTheStore(store());
         AtomicInteger names = new AtomicInteger();
 
         List<Boolean> replayed = Threads.atOnce(2 * GROUP, () -> {
@@ -183,7 +184,7 @@ interface RaceCases<T> extends StoreFixture<T> {
     @Test
     default void aValueIsCreatedByOneOfManyThreads() {
         World<T> world = new World<>(this);
-        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> service = askingTheStore(store());
 
         List<Boolean> created = Threads.atOnce(GROUP, () -> {
             try {
@@ -215,7 +216,7 @@ interface RaceCases<T> extends StoreFixture<T> {
     default void aFreeKeyIsTakenByOneOfManyThreads(KeyState free, int attempts) {
         World<T> world = new World<>(this);
         putLongAgo(world.id, free);
-        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> service = askingTheStore(store());
 
         List<Boolean> claimed = Threads.atOnce(GROUP, () -> {
             try {
@@ -239,7 +240,7 @@ interface RaceCases<T> extends StoreFixture<T> {
     @Test
     default void aCounterThatOnlyTheKeyProtectsLosesNoUpdate() {
         World<T> world = new World<>(this);
-        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store());
+        IdempotencyKeyService<T> service = askingTheStore(store());
         Isolation weakest = Collections.min(store().isolations());
         service.create(world.scope, world.id.value(), World.REQUEST);
         HeldKey first = World.held(service.workStage(service.lock(world.id), stage -> {
@@ -359,7 +360,7 @@ interface RaceCases<T> extends StoreFixture<T> {
         for (KeyId id : ids) {
             putLongAgo(id, EXPIRED);
         }
-        IdempotencyKeyService<T> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<T> service = askingTheStore(store);
         Future<Integer> reaped = Threads.begin(() -> {
             int deleted = 0;
             for (int i = 0; i < 5 * GROUP; i++) {

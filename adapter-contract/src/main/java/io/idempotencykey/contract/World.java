@@ -103,6 +103,7 @@ final class World<T> {
 
     private ServiceBuilder<T> builder(KeyStore<T> at, Runnable whilePausing) {
         return IdempotencyKeyService.builder(at)
+                .replayCacheBytes(0)
                 .lease(LEASE)
                 .timeToLive(TIME_TO_LIVE)
                 .maxHeaderBytes(65_536)

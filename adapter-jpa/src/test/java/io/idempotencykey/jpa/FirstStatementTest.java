@@ -158,6 +158,7 @@ class FirstStatementTest {
         try (HikariDataSource pool = TestDatabase.pool(TestDatabase.POSTGRESQL.create(), 2);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(new JpaKeyStore(factory))
+                    .replayCacheBytes(0)
                     .lease(Duration.ofSeconds(20))
                     .build();
             HeldKey held =

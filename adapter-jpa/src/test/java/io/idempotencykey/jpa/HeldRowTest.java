@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
@@ -57,7 +58,7 @@ class HeldRowTest {
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             pool.setConnectionTimeout(5_000);
             JpaKeyStore store = new JpaKeyStore(factory);
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(store);
             StoredKey abandoned = abandoned();
             assertThat(store.insert(abandoned)).isTrue();
             try (Connection holder = DriverManager.getConnection(url)) {
@@ -94,8 +95,8 @@ class HeldRowTest {
                 HikariDataSource others = TestDatabase.pool(url, 1);
                 EntityManagerFactory another = TestDatabase.factory(others)) {
             pool.setConnectionTimeout(5_000);
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
-            new IdempotencyKeyService<>(new JpaKeyStore(another)).once("order", id, TestApplication.REQUEST, stage -> {
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
+            askingTheStore(new JpaKeyStore(another)).once("order", id, TestApplication.REQUEST, stage -> {
                 assertThat(ends(() -> once(keys, id))).isEqualTo(Map.of("in flight", ASKERS));
                 return TestApplication.RESPONSE;
             });
@@ -153,6 +154,7 @@ class HeldRowTest {
         try (HikariDataSource pool = TestDatabase.pool(url, 4);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(new JpaKeyStore(factory))
+                    .replayCacheBytes(0)
                     .lease(Duration.ofSeconds(2))
                     .isolation(Isolation.READ_COMMITTED)
                     .build();

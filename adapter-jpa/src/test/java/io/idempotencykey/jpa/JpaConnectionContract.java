@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
@@ -102,7 +103,7 @@ abstract class JpaConnectionContract {
             // Otherwise PostgreSQL's driver sends the name of a commit that it has prepared.
             String cuttable = through(proxy, url, timeout(cut)) + "&prepareThreshold=0";
             JtaApplication.with(cuttable, 5, (factory, manager) -> {
-                IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store.apply(factory, manager));
+                IdempotencyKeyService<EntityManager> keys = askingTheStore(store.apply(factory, manager));
                 HeldKey held = keys.lock(
                         keys.create("", "key", TestApplication.REQUEST).id());
                 AtomicInteger run = new AtomicInteger();
@@ -309,6 +310,7 @@ abstract class JpaConnectionContract {
         try (World world = new World()) {
             AtomicInteger run = new AtomicInteger();
             IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(world.store)
+                    .replayCacheBytes(0)
                     .listener(event -> {
                         if (event instanceof KeyEvent.StageRetried) {
                             world.proxy.land();
@@ -442,7 +444,10 @@ abstract class JpaConnectionContract {
             JpaKeyStore store = new JpaKeyStore(factory);
             // Otherwise a driver may send the name of a statement that it has prepared, and not the text to be cut at.
             pool.getHikariPoolMXBean().softEvictConnections();
-            return IdempotencyKeyService.builder(store).lease(lease).build();
+            return IdempotencyKeyService.builder(store)
+                    .replayCacheBytes(0)
+                    .lease(lease)
+                    .build();
         }
 
         HeldKey hold() {

@@ -93,8 +93,10 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
         assertThat(nameOf(end)).isEqualTo("rolled back");
 
         AtomicInteger runs = new AtomicInteger();
-        IdempotencyKeyService<EntityManager> keys =
-                IdempotencyKeyService.builder(store).maxTries(3).build();
+        IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(store)
+                .replayCacheBytes(0)
+                .maxTries(3)
+                .build();
         assertThatIllegalStateException()
                 .isThrownBy(() -> keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
                     stage.transaction().persist(new ContractRow("run " + runs.incrementAndGet(), "1"));
@@ -421,8 +423,10 @@ abstract class JpaHalfCommitContract extends JpaStoreFixture {
     /** A request of one stage commits by a procedure, which isn't refused, and then meets a conflict. */
     static void assertFailsOnceThoughItCommits(JpaKeyStore store, String conflict) {
         AtomicInteger runs = new AtomicInteger();
-        IdempotencyKeyService<EntityManager> keys =
-                IdempotencyKeyService.builder(store).maxTries(3).build();
+        IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(store)
+                .replayCacheBytes(0)
+                .maxTries(3)
+                .build();
         KeyId id = KeyId.of("key");
         assertThatException()
                 .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {

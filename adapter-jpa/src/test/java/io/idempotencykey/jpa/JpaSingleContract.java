@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.catchThrowable;
@@ -210,6 +211,7 @@ abstract class JpaSingleContract extends JpaStoreFixture {
 
     private static void asksWithin(JpaKeyStore store) {
         IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(store)
+                .replayCacheBytes(0)
                 .isolation(Collections.min(store.isolations()))
                 .build();
         Execution execution = keys.once("order", ID, TestApplication.REQUEST, stage -> {
@@ -297,7 +299,7 @@ abstract class JpaSingleContract extends JpaStoreFixture {
                 TestDatabase.execute(connection, narrow);
             }
             AtomicInteger runs = new AtomicInteger();
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(store);
             assertThat(catchThrowable(() -> keys.once("order", ID, TestApplication.REQUEST, stage -> {
                         runs.incrementAndGet();
                         stage.transaction().persist(new ContractRow("row", "1"));
@@ -349,6 +351,7 @@ abstract class JpaSingleContract extends JpaStoreFixture {
 
         Execution once(KeyId id, WorkStage.Answer<EntityManager, Response> answer) {
             return IdempotencyKeyService.builder(store)
+                    .replayCacheBytes(0)
                     .pauses(Duration.ofMillis(1), Duration.ofMillis(5))
                     .build()
                     .once("order", id, TestApplication.REQUEST, answer);

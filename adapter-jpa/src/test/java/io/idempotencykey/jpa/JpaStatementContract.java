@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
@@ -79,7 +80,7 @@ abstract class JpaStatementContract {
     }
 
     private static IdempotencyKeyService<EntityManager> anotherProcess(World world) {
-        return new IdempotencyKeyService<>(world.store);
+        return askingTheStore(world.store);
     }
 
     @Test
@@ -286,7 +287,7 @@ abstract class JpaStatementContract {
             try (EntityManagerFactory factory = TestDatabase.factory(source.recorded(), properties)) {
                 JpaKeyStore store = new JpaKeyStore(factory);
                 source.forget();
-                test.accept(new World(source, store, new IdempotencyKeyService<>(store)));
+                test.accept(new World(source, store, askingTheStore(store)));
             }
         }
     }

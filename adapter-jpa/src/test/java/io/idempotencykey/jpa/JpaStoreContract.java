@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
@@ -176,7 +177,7 @@ abstract class JpaStoreContract extends JpaStoreFixture {
                         "update idempotency_key set " + damage + " where key_value = '"
                                 + bad.id().value() + "'");
             }
-            IdempotencyKeyService<EntityManager> service = new IdempotencyKeyService<>(store);
+            IdempotencyKeyService<EntityManager> service = askingTheStore(store);
             Request request = bad.key().request();
 
             assertThatExceptionOfType(StoreFailure.class)

@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchException;
@@ -227,7 +228,7 @@ abstract class JpaStoreFixture {
 
     /** A request of one stage fails, is run anew, and is replayed. */
     static void assertSingleWorks(JpaKeyStore store, KeyId id) {
-        IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<EntityManager> keys = askingTheStore(store);
         String row = "single " + id.value();
         assertThatIllegalStateException()
                 .isThrownBy(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
@@ -241,7 +242,7 @@ abstract class JpaStoreFixture {
                         })
                         .replayed())
                 .isFalse();
-        assertThat(new IdempotencyKeyService<>(store)
+        assertThat(askingTheStore(store)
                         .once("order", id, TestApplication.REQUEST, stage -> TestApplication.RESPONSE)
                         .replayed())
                 .isTrue();
@@ -263,8 +264,10 @@ abstract class JpaStoreFixture {
         assertRolledBack(store, isolation, work);
 
         AtomicInteger runs = new AtomicInteger();
-        IdempotencyKeyService<EntityManager> keys =
-                IdempotencyKeyService.builder(store).maxTries(3).build();
+        IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(store)
+                .replayCacheBytes(0)
+                .maxTries(3)
+                .build();
         KeyId id = KeyId.of("key");
         Exception thrown = catchException(() -> keys.once("order", id, TestApplication.REQUEST, stage -> {
             runs.incrementAndGet();

@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
@@ -40,7 +41,7 @@ class LatinDatabaseTest {
         String url = latin1();
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
             Operation<EntityManager> operation = keys.operation("order")
                     .maxAttempts(3)
                     .completeAfterFailure()
@@ -70,7 +71,7 @@ class LatinDatabaseTest {
         Request request = Request.of("POST", "/carts", Map.of("price", "10 €"));
         try (HikariDataSource pool = TestDatabase.pool(latin1(), 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
 
             keys.once("order", ID, request, stage -> TestApplication.RESPONSE);
 
@@ -93,7 +94,7 @@ class LatinDatabaseTest {
         Request request = Request.of("POST", "/carts", Map.of("mood", "\ud83d\ude00"));
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
 
             keys.once("order", ID, request, stage -> {
                 stage.transaction().persist(new ContractRow("row", "1"));

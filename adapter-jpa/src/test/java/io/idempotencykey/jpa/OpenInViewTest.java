@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
@@ -76,7 +77,7 @@ class OpenInViewTest {
                 EntityManager ofRequest = factory.createEntityManager()) {
             SpringTransactions spring = SpringTransactions.of(factory);
             IdempotencyKeyService<EntityManager> keys =
-                    new IdempotencyKeyService<>(new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
+                    askingTheStore(new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
             EntityManagerHolder holder = new EntityManagerHolder(ofRequest);
             TransactionSynchronizationManager.bindResource(factory, holder);
             Map<Object, Object> bound = Map.copyOf(TransactionSynchronizationManager.getResourceMap());

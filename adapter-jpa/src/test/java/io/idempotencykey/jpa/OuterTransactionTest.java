@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
@@ -31,7 +32,7 @@ class OuterTransactionTest {
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             SpringTransactions spring = SpringTransactions.of(factory);
             IdempotencyKeyService<EntityManager> keys =
-                    new IdempotencyKeyService<>(new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
+                    askingTheStore(new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
 
             spring.required().executeWithoutResult(status -> {
                 spring.shared().persist(new ContractRow("outer", "1"));
@@ -54,7 +55,7 @@ class OuterTransactionTest {
         String url = database.create();
         try (HikariDataSource pool = pool(url, connections);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(
                     new JpaKeyStore(factory, SpringTransactions.of(factory).plain(), Isolation.READ_COMMITTED));
 
             new TransactionTemplate(new DataSourceTransactionManager(pool))
@@ -72,7 +73,7 @@ class OuterTransactionTest {
             throws Exception {
         String url = database.create();
         JtaApplication.with(url, connections, (factory, manager) -> {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
             manager.begin();
             try (EntityManager outer = factory.createEntityManager()) {
                 outer.persist(new ContractRow("outer", "1"));
@@ -104,7 +105,7 @@ class OuterTransactionTest {
                     .build();
             spring.required().executeWithoutResult(status -> {
                 spring.shared().persist(new ContractRow("outer", "1"));
-                run(new IdempotencyKeyService<>(store));
+                run(askingTheStore(store));
                 status.setRollbackOnly();
             });
             assertThat(TestApplication.rows(url)).containsExactly("stage");
@@ -121,7 +122,7 @@ class OuterTransactionTest {
             try (EntityManager outer = factory.createEntityManager()) {
                 outer.persist(new ContractRow("outer", "1"));
                 outer.flush();
-                run(new IdempotencyKeyService<>(store));
+                run(askingTheStore(store));
             } finally {
                 manager.rollback();
             }
@@ -137,7 +138,7 @@ class OuterTransactionTest {
                 Connection outer = pool.getConnection()) {
             DelegatingDataSource ofThread = new DelegatingDataSource(pool);
             try (EntityManagerFactory factory = TestDatabase.factory(ofThread)) {
-                IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+                IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
                 outer.setAutoCommit(false);
                 ofThread.setTargetDataSource(new SingleConnectionDataSource(outer, true));
                 TestDatabase.execute(outer, "insert into contract_row values ('before', '1')");

@@ -20,7 +20,11 @@ class OuterWaitTest {
             JpaKeyStore store =
                     new JpaKeyStore(factory, SpringTransactions.of(factory).plain(), Isolation.READ_COMMITTED);
             HeldRowTest.waitsInVain(
-                    url, IdempotencyKeyService.builder(store).lease(LEASE).build());
+                    url,
+                    IdempotencyKeyService.builder(store)
+                            .replayCacheBytes(0)
+                            .lease(LEASE)
+                            .build());
         }
     }
 
@@ -34,6 +38,7 @@ class OuterWaitTest {
                 (factory, manager) -> HeldRowTest.waitsInVain(
                         url,
                         IdempotencyKeyService.builder(new JpaKeyStore(factory))
+                                .replayCacheBytes(0)
                                 .lease(LEASE)
                                 .build()));
     }

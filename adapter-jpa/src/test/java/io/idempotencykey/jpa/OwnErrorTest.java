@@ -380,8 +380,10 @@ class OwnErrorTest {
                 Connection other = pool.getConnection()) {
             assertThat(other.isClosed()).isFalse();
             JpaKeyStore store = new JpaKeyStore(factory);
-            IdempotencyKeyService<EntityManager> keys =
-                    IdempotencyKeyService.builder(store).maxTries(3).build();
+            IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(store)
+                    .replayCacheBytes(0)
+                    .maxTries(3)
+                    .build();
             AtomicInteger runs = new AtomicInteger();
 
             assertThatExceptionOfType(IdempotencyException.StoreUnavailable.class)

@@ -1,12 +1,12 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.service.Completer;
 import io.idempotencykey.service.Execution;
-import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.Reaper;
 import jakarta.persistence.EntityManager;
@@ -89,7 +89,7 @@ class PostgresqlScaleTest {
             AtomicInteger finished = new AtomicInteger();
 
             inThreads(8, thread -> {
-                Completer<EntityManager> completer = Completer.builder(new IdempotencyKeyService<>(world.store))
+                Completer<EntityManager> completer = Completer.builder(askingTheStore(world.store))
                         .operation(world.operation(runs))
                         .abandonedAfter(Duration.ZERO)
                         .build();

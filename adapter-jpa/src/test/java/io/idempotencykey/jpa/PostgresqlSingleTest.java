@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
@@ -8,7 +9,6 @@ import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
-import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import java.sql.Connection;
 import java.time.Duration;
@@ -117,7 +117,7 @@ class PostgresqlSingleTest extends JpaSingleContract {
             AtomicInteger runs = new AtomicInteger();
 
             assertThatIllegalStateException()
-                    .isThrownBy(() -> new IdempotencyKeyService<>(store)
+                    .isThrownBy(() -> askingTheStore(store)
                             .once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
                                 runs.incrementAndGet();
                                 return TestApplication.RESPONSE;

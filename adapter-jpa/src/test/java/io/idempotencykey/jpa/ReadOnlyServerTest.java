@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
@@ -51,7 +52,7 @@ class ReadOnlyServerTest {
     @ValueSource(booleans = {true, false})
     void aStageIsDoneWhenItsNextTryMeetsAServerThatWrites(boolean writes) throws SQLException {
         with((url, store) -> {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(store);
             AtomicInteger runs = new AtomicInteger();
 
             keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
@@ -94,7 +95,7 @@ class ReadOnlyServerTest {
     @Test
     void aRequestIsToldThatItWasTriedInVain() throws SQLException {
         with((url, store) -> {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store);
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(store);
             setReadOnly(url, true);
 
             assertThatExceptionOfType(IdempotencyException.RetriesExhausted.class)

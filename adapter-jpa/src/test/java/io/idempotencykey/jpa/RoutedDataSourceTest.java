@@ -220,6 +220,7 @@ class RoutedDataSourceTest {
                 second;
                 EntityManagerFactory factory = TestDatabase.factory(routed)) {
             IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(new JpaKeyStore(factory))
+                    .replayCacheBytes(0)
                     .lease(LEASE)
                     .pauses(Duration.ofMillis(1), Duration.ofMillis(5))
                     .build();

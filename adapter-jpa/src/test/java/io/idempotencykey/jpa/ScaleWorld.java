@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
@@ -49,7 +50,7 @@ final class ScaleWorld implements AutoCloseable {
         pool = TestDatabase.pool(url, connections);
         factory = TestDatabase.factory(pool);
         store = new JpaKeyStore(factory);
-        keys = new IdempotencyKeyService<>(store);
+        keys = askingTheStore(store);
     }
 
     Operation<EntityManager> operation(ConcurrentMap<KeyId, AtomicInteger> runs) {

@@ -36,6 +36,7 @@ class SingleNeighboursTest {
                     .transactions(spring ? SpringTransactions.of(factory).plain() : null)
                     .build();
             IdempotencyKeyService<EntityManager> keys = IdempotencyKeyService.builder(store)
+                    .replayCacheBytes(0)
                     .listener(event -> {
                         if (event instanceof KeyEvent.StageRetried) {
                             retried.add(event);

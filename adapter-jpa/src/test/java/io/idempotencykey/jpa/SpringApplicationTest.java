@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -95,7 +96,7 @@ class SpringApplicationTest {
                 SpringFactory spring = new SpringFactory(pool)) {
             Application application = Application.over(pool, spring.factory());
             IdempotencyKeyService<EntityManager> keys =
-                    new IdempotencyKeyService<>(new JpaKeyStore(spring.getNativeEntityManagerFactory()));
+                    askingTheStore(new JpaKeyStore(spring.getNativeEntityManagerFactory()));
             KeyId id = KeyId.of("key");
 
             assertThatIllegalStateException()
@@ -119,7 +120,7 @@ class SpringApplicationTest {
     void aStageThatUsesSpringAndThrowsSaysBoth(TestDatabase database) {
         try (HikariDataSource pool = TestDatabase.pool(database.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
             IllegalArgumentException own = new IllegalArgumentException("thrown by the stage");
 
             assertThatIllegalStateException()
@@ -150,7 +151,7 @@ class SpringApplicationTest {
         try (HikariDataSource pool = TestDatabase.pool(url, 5);
                 SpringFactory spring = new SpringFactory(pool)) {
             IdempotencyKeyService<EntityManager> keys =
-                    new IdempotencyKeyService<>(new JpaKeyStore(spring.getNativeEntityManagerFactory()));
+                    askingTheStore(new JpaKeyStore(spring.getNativeEntityManagerFactory()));
 
             keys.once("order", KeyId.of("key"), TestApplication.REQUEST, stage -> {
                 stage.transaction().persist(new ContractRow("row", "1"));

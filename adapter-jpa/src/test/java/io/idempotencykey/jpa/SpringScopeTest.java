@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
@@ -42,7 +43,7 @@ class SpringScopeTest {
                 EntityManager request = factory.createEntityManager()) {
             SpringTransactions spring = SpringTransactions.of(factory);
             IdempotencyKeyService<EntityManager> keys =
-                    new IdempotencyKeyService<>(new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
+                    askingTheStore(new JpaKeyStore(factory, spring.plain(), Isolation.READ_COMMITTED));
             TransactionTemplate scope = new TransactionTemplate(spring.manager());
             scope.setPropagationBehaviorName(propagation);
             if (isOpenInView) {
@@ -75,7 +76,7 @@ class SpringScopeTest {
         try (HikariDataSource pool = TestDatabase.pool(url, 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
             SpringTransactions spring = SpringTransactions.of(factory);
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
             TransactionTemplate scope = new TransactionTemplate(spring.manager());
             scope.setPropagationBehavior(TransactionDefinition.PROPAGATION_SUPPORTS);
 
@@ -99,7 +100,7 @@ class SpringScopeTest {
         List<String> called = new ArrayList<>();
         try (HikariDataSource pool = TestDatabase.pool(TestDatabase.H2.create(), 5);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
 
             keys.once("outer", KeyId.of("outer"), TestApplication.REQUEST, stage -> {
                 TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {

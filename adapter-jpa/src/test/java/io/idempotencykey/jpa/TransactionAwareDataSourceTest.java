@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
@@ -46,7 +47,7 @@ class TransactionAwareDataSourceTest {
             if (store.isEmpty()) {
                 return;
             }
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(store.get());
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(store.get());
             TransactionTemplate outer = new TransactionTemplate(new DataSourceTransactionManager(pool));
 
             outer.executeWithoutResult(status -> {

@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
@@ -144,7 +145,7 @@ class WrongTableTest {
         Request request = Request.of("POST", "/carts", Map.of("price", "10 €😀"));
         try (HikariDataSource pool = TestDatabase.pool(url, 3);
                 EntityManagerFactory factory = TestDatabase.factory(pool)) {
-            IdempotencyKeyService<EntityManager> keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+            IdempotencyKeyService<EntityManager> keys = askingTheStore(new JpaKeyStore(factory));
 
             keys.once("order", KeyId.of("key"), request, stage -> TestApplication.RESPONSE);
 

@@ -1,5 +1,6 @@
 package io.idempotencykey.mongo;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static io.idempotencykey.mongo.FailPoint.code;
 import static io.idempotencykey.mongo.FailPoint.cut;
 import static io.idempotencykey.mongo.Keys.FINISHED;
@@ -132,7 +133,7 @@ class AnotherClusterTest {
 
     @Test
     void aServerThatIsNotFoundElsewhereIsTheStagesOwnFailureOnce() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         AtomicInteger runs = new AtomicInteger();
 
         assertThatExceptionOfType(MongoTimeoutException.class)

@@ -1,5 +1,6 @@
 package io.idempotencykey.mongo;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static io.idempotencykey.mongo.Keys.REQUEST;
 import static io.idempotencykey.mongo.Keys.RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -127,7 +128,7 @@ class MongoIndexTest {
 
     @Test
     void aClaimAStageAndAReplayUseTheIdentity() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = new KeyId("scope3", UUID.randomUUID().toString());
 
         HeldKey held = ((Claim.Claimed) service.claim(id, REQUEST)).key();

@@ -2,6 +2,7 @@ package io.idempotencykey.mongo;
 
 import static com.mongodb.client.model.Filters.eq;
 import static com.mongodb.client.model.Updates.set;
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static io.idempotencykey.mongo.FailPoint.code;
 import static io.idempotencykey.mongo.FailPoint.cut;
 import static io.idempotencykey.mongo.Keys.FINISHED;
@@ -101,7 +102,7 @@ class MongoSingleTest {
         documents = steady.getDatabase(database.getName()).getCollection("keys");
         store = new MongoKeyStore(client, database.getName(), "keys");
         store.createIndexes();
-        service = new IdempotencyKeyService<>(store);
+        service = askingTheStore(store);
         failPoint = new FailPoint(steady, APPLICATION);
     }
 
@@ -221,7 +222,7 @@ class MongoSingleTest {
     @Test
     void aReplayCostsAnInsertThatDoesNothingItsRollbackAndOneFindOrOnlyTheFindWhereTheKeyWasSeen() {
         KeyId id = newId();
-        assertThat(once(new IdempotencyKeyService<>(store), id).replayed()).isFalse();
+        assertThat(once(askingTheStore(store), id).replayed()).isFalse();
         commands.forget();
 
         assertThat(once(id).replayed()).isTrue();
@@ -627,7 +628,7 @@ class MongoSingleTest {
             MongoKeyStore itsStore = new MongoKeyStore(worker, database.getName(), "keys");
             MongoCollection<Document> itsRows =
                     worker.getDatabase(database.getName()).getCollection("rows");
-            IdempotencyKeyService<ClientSession> its = new IdempotencyKeyService<>(itsStore);
+            IdempotencyKeyService<ClientSession> its = askingTheStore(itsStore);
             sent.before(command -> Stream.of(Point.values())
                     .filter(each -> each.command.equals(command))
                     .forEach(stopAt));
@@ -703,7 +704,7 @@ class MongoSingleTest {
             MongoCollection<Document> itsRows =
                     worker.getDatabase(database.getName()).getCollection("rows");
             IdempotencyKeyService<ClientSession> its =
-                    new IdempotencyKeyService<>(new MongoKeyStore(worker, database.getName(), "keys"));
+                    askingTheStore(new MongoKeyStore(worker, database.getName(), "keys"));
             if (from.equals("before the key is taken")) {
                 proxy.cut(where, command, times);
             }
@@ -763,7 +764,7 @@ class MongoSingleTest {
             MongoCollection<Document> itsRows =
                     worker.getDatabase(database.getName()).getCollection("rows");
             IdempotencyKeyService<ClientSession> its =
-                    new IdempotencyKeyService<>(new MongoKeyStore(worker, database.getName(), "keys"));
+                    askingTheStore(new MongoKeyStore(worker, database.getName(), "keys"));
             sent.before(command -> {
                 if (command.equals(last)) {
                     proxy.cutAll();

@@ -2,6 +2,7 @@ package io.idempotencykey.mongo;
 
 import static com.mongodb.client.model.Filters.eq;
 import static com.mongodb.client.model.Updates.set;
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static io.idempotencykey.mongo.Keys.FINISHED;
 import static io.idempotencykey.mongo.Keys.LEASE;
 import static io.idempotencykey.mongo.Keys.LOCKED;
@@ -153,7 +154,7 @@ class MongoStoreTest {
     // Cost
 
     private Operation<ClientSession> twoStages() {
-        return new IdempotencyKeyService<>(store)
+        return askingTheStore(store)
                 .operation("complete-cart")
                 .branch(RecoveryPoint.STARTED, stage -> StageOutcome.advanceTo(PAID))
                 .branch(PAID, stage -> StageOutcome.respond(RESPONSE))
@@ -162,7 +163,7 @@ class MongoStoreTest {
 
     @Test
     void aNewKeyCostsOneInsertAndOneTransactionOfOneUpdatePerStage() {
-        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> runner = askingTheStore(store);
 
         runner.run(twoStages(), KeyId.of(UUID.randomUUID().toString()), REQUEST);
 
@@ -172,7 +173,7 @@ class MongoStoreTest {
 
     @Test
     void aReplayCostsOneFindAndOneInsertThatDoesNothingWhereTheKeyWasNotSeen() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         service.run(twoStages(), id, REQUEST);
         commands.forget();
@@ -183,14 +184,14 @@ class MongoStoreTest {
         service.run(twoStages(), id, REQUEST);
         assertThat(commands.names()).containsExactly("find");
         commands.forget();
-        new IdempotencyKeyService<>(store).run(twoStages(), id, REQUEST);
+        askingTheStore(store).run(twoStages(), id, REQUEST);
 
         assertThat(commands.names()).containsExactly("insert", "find");
     }
 
     @Test
     void aRefusedDuplicateCostsTwoCommands() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         service.claim(id, REQUEST);
         commands.forget();
@@ -202,7 +203,7 @@ class MongoStoreTest {
 
     @Test
     void aResumptionCostsOneUpdateMore() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         service.unlock(held(service.claim(id, REQUEST)));
         commands.forget();
@@ -247,7 +248,7 @@ class MongoStoreTest {
             builder.addCommandListener(sent);
         })) {
             MongoKeyStore weakStore = new MongoKeyStore(weak, database.getName(), "keys");
-            IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(weakStore);
+            IdempotencyKeyService<ClientSession> service = askingTheStore(weakStore);
             KeyId id = KeyId.of(UUID.randomUUID().toString());
             assertThat(weakStore.time()).isAfter(Instant.EPOCH);
             sent.forget();
@@ -472,11 +473,10 @@ class MongoStoreTest {
                 .satisfies(
                         e -> assertThat(e.getMessage()).doesNotContain(key.id().value()));
         assertThatExceptionOfType(IdempotencyException.UnreadableKey.class)
-                .isThrownBy(() -> new IdempotencyKeyService<>(store).claim(key.id(), REQUEST))
+                .isThrownBy(() -> askingTheStore(store).claim(key.id(), REQUEST))
                 .satisfies(e -> assertThat(e.keyId()).contains(key.id()));
         assertThatExceptionOfType(IdempotencyException.UnreadableKey.class)
-                .isThrownBy(() ->
-                        new IdempotencyKeyService<>(store).once("complete-cart", key.id(), REQUEST, stage -> RESPONSE))
+                .isThrownBy(() -> askingTheStore(store).once("complete-cart", key.id(), REQUEST, stage -> RESPONSE))
                 .satisfies(e -> assertThat(e.keyId()).contains(key.id()));
 
         assertThat(document(key.id())).isEqualTo(strange);
@@ -712,7 +712,7 @@ class MongoStoreTest {
     /** The adapter can't see such a command, but it leaves the key where it was, and says what happened. */
     @Test
     void aStageThatCommitsByACommandFailsAndNeverMovesTheKey() {
-        IdempotencyKeyService<ClientSession> service = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> service = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         HeldKey held = held(service.claim(id, REQUEST));
         AtomicInteger runs = new AtomicInteger();
@@ -890,7 +890,10 @@ class MongoStoreTest {
         return new Other(
                 another,
                 sent,
-                IdempotencyKeyService.builder(itsStore).lease(lease).build());
+                IdempotencyKeyService.builder(itsStore)
+                        .replayCacheBytes(0)
+                        .lease(lease)
+                        .build());
     }
 
     /** A worker pauses in its transaction, holding a document of the application, and goes on at the end. */
@@ -1084,7 +1087,7 @@ class MongoStoreTest {
 
     @Test
     void thirtyTwoThreadsOnOneKeyRunItOnce() {
-        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> runner = askingTheStore(store);
         KeyId id = KeyId.of(UUID.randomUUID().toString());
         CountDownLatch done = new CountDownLatch(1);
         Operation<ClientSession> operation = inserting(id.value());
@@ -1110,7 +1113,7 @@ class MongoStoreTest {
 
     @Test
     void sixteenThreadsOnFiveHundredKeysMeetNoError() {
-        IdempotencyKeyService<ClientSession> runner = new IdempotencyKeyService<>(store);
+        IdempotencyKeyService<ClientSession> runner = askingTheStore(store);
         AtomicInteger taken = new AtomicInteger();
         String run = UUID.randomUUID().toString();
 
@@ -1132,7 +1135,7 @@ class MongoStoreTest {
     }
 
     private Operation<ClientSession> inserting(String name) {
-        return new IdempotencyKeyService<>(store)
+        return askingTheStore(store)
                 .operation("complete-cart")
                 .branch(RecoveryPoint.STARTED, stage -> {
                     rows.insertOne(stage.transaction(), row(name));

@@ -38,6 +38,7 @@ final class Engine<T> {
     private final StoreClock clock;
     private final Plan undeclared;
     private final FinishedKeys finishedKeys = new FinishedKeys();
+    private final KnownAnswers knownAnswers;
 
     Engine(KeyStore<T> store, Settings settings) {
         this.store = store;
@@ -46,6 +47,7 @@ final class Engine<T> {
         this.settling = access.settling();
         this.clock = new StoreClock(store, access, settings);
         this.undeclared = new UndeclaredPlan(settings.lease());
+        this.knownAnswers = new KnownAnswers(settings);
     }
 
     KeyStore<T> store() {
@@ -166,18 +168,18 @@ final class Engine<T> {
     }
 
     private StoredKey created(StoredKey fresh) {
+        knownAnswers.forget(fresh.id());
         events().emit(new KeyEvent.Created(fresh.key()));
         return fresh;
     }
 
     private StoredKey open(KeyId id, Request request) {
-        return Transitions.createOpen(creation(undeclared, id, request), newRevision());
+        Fingerprint fingerprint = Fingerprint.of(undeclared.operation(), request);
+        return Transitions.createOpen(creation(undeclared, id, request, fingerprint), newRevision());
     }
 
-    KeyCreation creation(Plan plan, KeyId id, Request request) {
-        String operation = plan.operation();
-        Fingerprint fingerprint = Fingerprint.of(operation, request);
-        return new KeyCreation(id, newUuid(), operation, plan.toStore(request), fingerprint, clock.now());
+    KeyCreation creation(Plan plan, KeyId id, Request request, Fingerprint fingerprint) {
+        return new KeyCreation(id, newUuid(), plan.operation(), plan.toStore(request), fingerprint, clock.now());
     }
 
     // Claim and take
@@ -190,10 +192,11 @@ final class Engine<T> {
     /** Presents a request; while another worker holds the key, looks again as long as there is time to wait. */
     Claim claim(Plan plan, KeyId id, Request request, Waiting waiting) {
         return observed(id, () -> {
+            Fingerprint fingerprint = Fingerprint.of(plan.operation(), request);
             while (true) {
                 Claim claim;
                 try {
-                    claim = claim(plan, id, request);
+                    claim = claim(plan, id, request, fingerprint);
                 } catch (IdempotencyException.Locked rowIsHeld) {
                     if (!waiting.another()) {
                         throw rowIsHeld;
@@ -213,8 +216,12 @@ final class Engine<T> {
     }
 
     /** Rule 6: a first request inserts its key already locked; a later one gets the answer, or the key to resume it. */
-    private Claim claim(Plan plan, KeyId id, Request request) {
-        KeyCreation creation = creation(plan, id, request);
+    private Claim claim(Plan plan, KeyId id, Request request, Fingerprint fingerprint) {
+        Optional<? extends Claim> known = recalled(id, fingerprint);
+        if (known.isPresent()) {
+            return known.get();
+        }
+        KeyCreation creation = creation(plan, id, request, fingerprint);
         HeldKey fresh = HeldKey.createdBy(creation, plan.leaseAt(RecoveryPoint.STARTED), newRevision());
         Tries tries = new Tries(settings);
         while (true) {
@@ -222,7 +229,7 @@ final class Engine<T> {
             if (stored.revision().equals(fresh.revision())) {
                 return new Claim.Claimed(fresh);
             }
-            Transitions.checkFingerprint(stored.key(), creation.fingerprint());
+            Transitions.checkFingerprint(stored.key(), fingerprint);
             Claim claim = decide(plan, stored);
             StoreAccess.Write write = take(stored, claim);
             if (write == StoreAccess.Write.DONE) {
@@ -234,12 +241,39 @@ final class Engine<T> {
         }
     }
 
+    /** What this service knows of the key of a staged request, without asking the store. */
+    private Optional<? extends Claim> recalled(KeyId id, Fingerprint fingerprint) {
+        Optional<Claim.Replay> replay = recalledReplay(id, fingerprint);
+        if (replay.isPresent()) {
+            return replay;
+        }
+        Optional<Claim.InFlight> inFlight = knownAnswers.inFlight(id, clock::now);
+        inFlight.ifPresent(claim -> recalled(claim.key(), fingerprint));
+        return inFlight;
+    }
+
+    private Optional<Claim.Replay> recalledReplay(KeyId id, Fingerprint fingerprint) {
+        Optional<Claim.Replay> replay = knownAnswers.replay(id, clock::now);
+        replay.ifPresent(claim -> {
+            recalled(claim.key(), fingerprint);
+            events().emit(new KeyEvent.Replayed(claim.key()));
+        });
+        return replay;
+    }
+
+    private void recalled(IdempotencyKey key, Fingerprint fingerprint) {
+        events().emit(new KeyEvent.Recalled(Transitions.checkFingerprint(key, fingerprint)));
+    }
+
     /** Says whether another worker holds the key and its lease still runs. */
     private boolean isInFlight(KeyId id) {
-        return access.find(id)
-                .filter(stored -> stored.key().state() instanceof KeyState.Locked)
-                .filter(stored -> !Transitions.isLeaseOver(stored.key(), clock.now()))
-                .isPresent();
+        if (knownAnswers.replay(id, clock::now).isPresent()) {
+            return false;
+        }
+        return knownAnswers.inFlight(id, clock::now).isPresent()
+                || access.find(id)
+                        .flatMap(stored -> Transitions.inFlight(stored.key(), clock.now()))
+                        .isPresent();
     }
 
     /** Takes a key that stands at any recovery point for a lease of its own. */
@@ -290,7 +324,8 @@ final class Engine<T> {
      */
     private Claim decide(Plan plan, StoredKey stored) {
         RecoveryPoint at = stored.key().recoveryPoint();
-        Claim claim = Transitions.claim(stored, clock.now(), plan.leaseAt(at), plan.longestLeaseAt(at), newRevision());
+        Claim claim =
+                Transitions.claim(stored, clock.now(), plan.leaseAt(at), plan.longestLeaseAt(at), this::newRevision);
         if (claim instanceof Claim.Claimed) {
             plan.checkKnown(stored.id(), at);
         }
@@ -327,6 +362,7 @@ final class Engine<T> {
 
     void replayed(IdempotencyKey key) {
         finishedKeys.add(key.id());
+        knownAnswers.keep(key, clock::now);
         events().emit(new KeyEvent.Replayed(key));
     }
 
@@ -341,7 +377,28 @@ final class Engine<T> {
 
     /** Runs a request of one stage in one transaction; empty if its key is to be resumed stage by stage. */
     Optional<Execution> runSingle(DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {
-        return observed(id, () -> new SingleRun<>(this, plan, id, request, waiting).run());
+        return observed(id, () -> {
+            Fingerprint fingerprint = Fingerprint.of(plan.operation(), request);
+            while (true) {
+                Optional<Claim.Replay> replay = recalledReplay(id, fingerprint);
+                if (replay.isPresent()) {
+                    return replay.map(known -> new Execution(known.key(), known.response(), true));
+                }
+                Optional<IdempotencyKey> running = knownAnswers.single(id, clock::now);
+                if (running.isEmpty()) {
+                    return new SingleRun<>(this, plan, id, request, fingerprint, waiting).run();
+                }
+                if (!waiting.another()) {
+                    events().emit(new KeyEvent.Recalled(running.get()));
+                    throw busy(id);
+                }
+            }
+        });
+    }
+
+    /** What this service knows of keys. */
+    KnownAnswers knownAnswers() {
+        return knownAnswers;
     }
 
     /** Runs a stage, and returns the key as it is then. */
@@ -402,6 +459,8 @@ final class Engine<T> {
         if (result instanceof StageResult.Finished finished) {
             IdempotencyKey key = finished.key();
             finishedKeys.add(key.id());
+            // The store isn't asked for its time: whatever fails now, the key is finished.
+            knownAnswers.keep(key, key::updatedAt);
             events().emit(new KeyEvent.Finished(key, Duration.between(key.createdAt(), key.updatedAt())));
         }
         return result;

@@ -107,6 +107,11 @@ public final class HeldKey {
         return new KeyState.Locked(at, now, Transitions.millis(now.plus(lease)));
     }
 
+    /** Whether the store has the key; not that of a request of one stage, which was never locked. */
+    boolean isStored() {
+        return key().attempts() > 0;
+    }
+
     StoredKey stored() {
         return stored;
     }

@@ -47,6 +47,19 @@ public sealed interface KeyEvent {
     }
 
     /**
+     * A call of {@code claim}, {@code run} or {@code once} was answered by what its service knows of the key, without
+     * asking the store.
+     *
+     * @param key finished; or as one of the service's threads holds it, or would create it
+     */
+    record Recalled(IdempotencyKey key) implements KeyEvent {
+        @Override
+        public Level level() {
+            return Level.DEBUG;
+        }
+    }
+
+    /**
      * A call was refused or failed.
      *
      * @param why says also which key, if there is one

@@ -36,6 +36,9 @@ public final class ServiceBuilder<T> {
     /** The bound on any wait between two tries. */
     public static final Duration DEFAULT_LONGEST_PAUSE = Duration.ofMillis(500);
 
+    /** How much memory the answers take that a service gives without asking the store: 16 MiB. */
+    public static final int DEFAULT_REPLAY_CACHE_BYTES = 16 * 1024 * 1024;
+
     private final KeyStore<T> store;
     private Duration lease = DEFAULT_LEASE;
     private Duration timeToLive = DEFAULT_TIME_TO_LIVE;
@@ -44,6 +47,7 @@ public final class ServiceBuilder<T> {
     private int maxTries = DEFAULT_MAX_TRIES;
     private Duration firstPause = DEFAULT_FIRST_PAUSE;
     private Duration longestPause = DEFAULT_LONGEST_PAUSE;
+    private int replayCacheBytes = DEFAULT_REPLAY_CACHE_BYTES;
     private @Nullable Isolation isolation;
     private @Nullable Environment environment;
     private final List<KeyListener> listeners = new ArrayList<>();
@@ -150,6 +154,26 @@ public final class ServiceBuilder<T> {
     }
 
     /**
+     * How much memory the answers take that the service gives without asking the store. Default: {@link
+     * #DEFAULT_REPLAY_CACHE_BYTES}.
+     *
+     * <p>{@code claim}, {@code run} and {@code once} give a response that this service has lately seen until a minute
+     * before its key expires, and say of a key that one of the service's own threads is running that it is in flight.
+     * Both are what the store would say. Each is told as a {@link KeyEvent.Recalled}.
+     *
+     * <p>With 0 every call asks the store. That is for tests that delete or change keys behind the service's back, or
+     * that want to see the store.
+     *
+     * @param replayCacheBytes 0 to 1,073,741,824, as it is estimated; one answer takes at most a sixteenth of it
+     * @return this
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public ServiceBuilder<T> replayCacheBytes(int replayCacheBytes) {
+        this.replayCacheBytes = Arguments.between(0, 1024 * 1024 * 1024, replayCacheBytes, "replayCacheBytes");
+        return this;
+    }
+
+    /**
      * The source of randomness, time and pauses. Default: {@link Environment#system()}.
      *
      * @param environment such as a simulator's
@@ -191,6 +215,7 @@ public final class ServiceBuilder<T> {
                 maxTries,
                 firstPause,
                 longestPause,
+                replayCacheBytes,
                 environment == null ? Environment.system() : environment,
                 new Events(List.copyOf(listeners)));
     }

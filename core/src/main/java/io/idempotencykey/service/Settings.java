@@ -13,5 +13,6 @@ record Settings(
         int maxTries,
         Duration firstPause,
         Duration longestPause,
+        int replayCacheBytes,
         Environment environment,
         Events events) {}

@@ -1,5 +1,6 @@
 package io.idempotencykey.service;
 
+import io.idempotencykey.Fingerprint;
 import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
@@ -61,6 +62,9 @@ final class SingleRun<T> {
     private boolean begun;
     private @Nullable Throwable thrown;
 
+    /** Set once the key is taken: until then another thread's request may be the one that takes it. */
+    private KnownAnswers.@Nullable Running running;
+
     /** Whether the key is stored as this call took it, which the stage has committed behind our back. */
     private boolean isLeft;
 
@@ -70,12 +74,18 @@ final class SingleRun<T> {
     /** The failure of an earlier try whose transaction the store may not have ended yet, though it can't commit. */
     private @Nullable Throwable lingering;
 
-    SingleRun(Engine<T> engine, DeclaredPlan<T> plan, KeyId id, Request request, Waiting waiting) {
+    SingleRun(
+            Engine<T> engine,
+            DeclaredPlan<T> plan,
+            KeyId id,
+            Request request,
+            Fingerprint fingerprint,
+            Waiting waiting) {
         this.engine = engine;
         this.plan = plan;
         this.waiting = waiting;
         this.lease = plan.leaseAt(RecoveryPoint.STARTED);
-        this.fresh = HeldKey.unstored(engine.creation(plan, id, request), lease, engine.newRevision());
+        this.fresh = HeldKey.unstored(engine.creation(plan, id, request, fingerprint), lease, engine.newRevision());
         this.seen = fresh.key().withRequest(request);
         this.stage = plan.stage(id, RecoveryPoint.STARTED);
         this.tries = new Tries(engine.settings());
@@ -147,6 +157,9 @@ final class SingleRun<T> {
             return StageCommit.unknown(e);
         } finally {
             ending.giveBack();
+            if (running != null) {
+                engine.knownAnswers().end(running);
+            }
         }
     }
 
@@ -166,6 +179,7 @@ final class SingleRun<T> {
         @Override
         public StoredProgress work(T transaction) {
             begun = true;
+            running = engine.knownAnswers().begin(fresh);
             if (observation == Events.UNOBSERVED) {
                 observation = events().stageBegins(fresh.key());
             }

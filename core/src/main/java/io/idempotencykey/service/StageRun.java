@@ -59,6 +59,7 @@ final class StageRun<T> {
 
     /** Makes the outside call, if any, and runs the stage until it is committed, it is answered, or this throws. */
     StageResult run() {
+        KnownAnswers.Running running = engine.knownAnswers().begin(held);
         KeyListener.StageObservation observation = events().stageBegins(held.key());
         Throwable failure = null;
         try {
@@ -67,6 +68,7 @@ final class StageRun<T> {
             failure = e;
             throw e;
         } finally {
+            engine.knownAnswers().end(running);
             observation.stageEnded(failure);
         }
     }

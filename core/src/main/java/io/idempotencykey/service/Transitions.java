@@ -18,7 +18,9 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -103,6 +105,13 @@ final class Transitions {
         return key.state() instanceof KeyState.Locked locked && isOver(locked, now);
     }
 
+    /** Says that a worker holds the key, and when to ask again; nothing if nobody does, or the lease has run out. */
+    static Optional<Claim.InFlight> inFlight(IdempotencyKey key, Instant now) {
+        return key.state() instanceof KeyState.Locked locked && !isOver(locked, now)
+                ? Optional.of(new Claim.InFlight(key, retryAfter(locked, now)))
+                : Optional.empty();
+    }
+
     /**
      * A lock that begins in the future is older than a failover to a store whose clock is behind, and nobody knows by
      * how much. It is over, too, if it would last for more than twice its lease, which is no less than workers'
@@ -119,9 +128,10 @@ final class Transitions {
      *
      * @param lease how long the lock holds if nobody is known to have needed longer
      * @param longestLease how long it holds at most
+     * @param next gives the revision of a key that is taken
      * @throws IdempotencyException.Quarantined if the key is put aside
      */
-    static Claim claim(StoredKey stored, Instant now, Duration lease, Duration longestLease, Revision next) {
+    static Claim claim(StoredKey stored, Instant now, Duration lease, Duration longestLease, Supplier<Revision> next) {
         IdempotencyKey key = stored.key();
         return key.state().accept(new KeyState.Visitor<>() {
             @Override
@@ -131,9 +141,9 @@ final class Transitions {
 
             @Override
             public Claim locked(KeyState.Locked locked) {
-                return isLeaseOver(key, now)
-                        ? taken(grown(locked, lease, longestLease))
-                        : new Claim.InFlight(key, retryAfter(locked, now));
+                return inFlight(key, now)
+                        .<Claim>map(found -> found)
+                        .orElseGet(() -> taken(grown(locked, lease, longestLease)));
             }
 
             @Override
@@ -152,7 +162,7 @@ final class Transitions {
             }
 
             private Claim taken(Duration lease) {
-                return new Claim.Claimed(HeldKey.takenFrom(key, now, lease, next));
+                return new Claim.Claimed(HeldKey.takenFrom(key, now, lease, next.get()));
             }
         });
     }
@@ -270,7 +280,7 @@ final class Transitions {
     }
 
     /** As HTTP/1.1 writes them, each on a line of its own; they are of ASCII only. */
-    private static int headerBytes(Response response) {
+    static int headerBytes(Response response) {
         int bytes = 0;
         for (Map.Entry<String, List<String>> header : response.headers().entrySet()) {
             for (String value : header.getValue()) {

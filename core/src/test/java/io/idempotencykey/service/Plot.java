@@ -20,6 +20,7 @@ import java.util.List;
  * @param unique whether the database refuses an effect that is there already
  * @param slow whether each stage takes much longer than its lease
  * @param restless one time in so many calls another worker may go on
+ * @param knowing whether servers answer what they know without asking the store
  * @param small whether every run is to be gone through, so that nothing varies that needn't
  */
 record Plot(
@@ -34,6 +35,7 @@ record Plot(
         boolean unique,
         boolean slow,
         int restless,
+        boolean knowing,
         boolean small) {
     static final Duration LEASE = Duration.ofSeconds(10);
     static final Duration TIME_TO_LIVE = Duration.ofHours(24);
@@ -101,6 +103,7 @@ record Plot(
                 choices.chooseRarely(2, 2) == 1,
                 false,
                 1 << choices.choose(3),
+                choices.choose(2) == 1,
                 false);
     }
 
@@ -110,7 +113,7 @@ record Plot(
         for (int i = 0; i < workers; i++) {
             clients.add(new Client(Order.of(KEYS.get(i % keys), cart), attempts, Duration.ZERO));
         }
-        return new Plot(versions, clients, 0, 0, 0, faults, 8, false, true, false, 1, true);
+        return new Plot(versions, clients, 0, 0, 0, faults, 8, false, true, false, 1, false, true);
     }
 
     /** Requests under one key whose stages take three and a half leases each. */
@@ -119,6 +122,6 @@ record Plot(
         for (int i = 0; i < workers; i++) {
             clients.add(new Client(Order.of(KEYS.get(0), "usual"), 300, Duration.ZERO));
         }
-        return new Plot(List.of(Version.TWO_STAGES), clients, 0, 0, 0, faults, 8, false, true, true, 1, false);
+        return new Plot(List.of(Version.TWO_STAGES), clients, 0, 0, 0, faults, 8, false, true, true, 1, false, false);
     }
 }

@@ -30,7 +30,8 @@ final class Sights {
         REFUSED_AS_QUARANTINED,
         OUTCOME_UNKNOWN,
         RETRIES_EXHAUSTED,
-        LANDED_LATE
+        LANDED_LATE,
+        ANSWERED_WITHOUT_THE_STORE
     }
 
     private final Map<Sight, Long> runs = new ConcurrentHashMap<>();
@@ -41,6 +42,9 @@ final class Sights {
         world.history().events().forEach(event -> look(event, seen));
         if (world.lateLandings() > 0) {
             seen.add(Sight.LANDED_LATE);
+        }
+        if (world.hasRecalled()) {
+            seen.add(Sight.ANSWERED_WITHOUT_THE_STORE);
         }
         seen.forEach(sight -> runs.merge(sight, 1L, Long::sum));
     }

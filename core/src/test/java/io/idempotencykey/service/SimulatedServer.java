@@ -40,10 +40,13 @@ final class SimulatedServer {
                 .lease(Plot.LEASE)
                 .timeToLive(Plot.TIME_TO_LIVE)
                 .maxTries(3)
+                .replayCacheBytes(world.knowsAnswers() ? ServiceBuilder.DEFAULT_REPLAY_CACHE_BYTES : 0)
                 .environment(environment(world.randomness(seed)))
                 .listener(event -> {
                     if (event instanceof KeyEvent.CompletionFailed failed) {
                         world.completionFailed(failed.key(), failed.cause());
+                    } else if (event instanceof KeyEvent.Recalled) {
+                        world.recalled();
                     }
                 })
                 .build();

@@ -27,6 +27,7 @@ final class SimulatedWorld {
     private final Crew crew;
     private final Choices choices;
     private final Plot plot;
+    private boolean hasRecalled;
     private final SeededBug bug;
     private final SimulatedStore store;
     private final History history = new History();
@@ -318,6 +319,19 @@ final class SimulatedWorld {
 
     Duration timeHolds() {
         return plot.small() ? Duration.ZERO : Duration.ofMinutes(1);
+    }
+
+    /** Whether servers answer what they know. In small worlds all that a server remembers would be a state, too. */
+    boolean knowsAnswers() {
+        return plot.knowing();
+    }
+
+    void recalled() {
+        hasRecalled = true;
+    }
+
+    boolean hasRecalled() {
+        return hasRecalled;
     }
 
     long nanoTime() {

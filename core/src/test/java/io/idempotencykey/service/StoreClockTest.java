@@ -40,6 +40,7 @@ class StoreClockTest {
             3,
             Duration.ofMillis(1),
             Duration.ofMillis(1),
+            0,
             clockwork,
             new Events(List.of()));
     private final StoreClock clock = new StoreClock(clockwork, new StoreAccess<>(clockwork, settings), settings);

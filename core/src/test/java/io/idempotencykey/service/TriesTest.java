@@ -154,6 +154,7 @@ class TriesTest {
                 most,
                 Duration.ofMillis(1),
                 Duration.ofMillis(20),
+                0,
                 environment,
                 new Events(List.of()));
     }

@@ -76,7 +76,7 @@ final class World {
         this.other = builder(keys).build();
     }
 
-    /** A service at a store in this world. */
+    /** A service at a store in this world, which it asks for everything. */
     ServiceBuilder<List<String>> builder(KeyStore<List<String>> at) {
         // No two processes' monotonic clocks agree, and they may overflow.
         long origin = Long.MAX_VALUE - random.nextInt(1_000_000_000);
@@ -85,6 +85,7 @@ final class World {
                 .timeToLive(TIME_TO_LIVE)
                 .maxTries(MAX_TRIES)
                 .pauses(FIRST_PAUSE, LONGEST_PAUSE)
+                .replayCacheBytes(0)
                 .environment(new Environment() {
                     @Override
                     public RandomGenerator random() {

@@ -22,6 +22,8 @@ import java.util.Objects;
  * <tr><td>{@code idempotency.requests}</td><td>timer of the calls of {@code run} and {@code once}</td>
  * <td>{@code outcome}: {@code executed}, {@code replayed}, {@code failed} (by the application), or the kind of the
  * library's exception, such as {@code locked} or {@code mismatch}</td></tr>
+ * <tr><td>{@code idempotency.recalled}</td><td>counter of the answers that a service gave without asking the store</td>
+ * <td></td></tr>
  * <tr><td>{@code idempotency.stages}</td><td>timer</td><td>{@code stage}; {@code outcome}: {@code committed}, {@code
  * rolled-back}, {@code fenced-off}</td></tr>
  * <tr><td>{@code idempotency.stage.retries}</td><td>counter of the tries that met a transient failure</td>
@@ -60,6 +62,8 @@ public final class KeyMetrics implements KeyListener {
             time("requests", of(answered.execution().key()).and(OUTCOME, outcome), answered.duration());
         } else if (event instanceof KeyEvent.NotAnswered not) {
             time("requests", operation(not.operation()).and(OUTCOME, not.reason()), not.duration());
+        } else if (event instanceof KeyEvent.Recalled recalled) {
+            count("recalled", of(recalled.key()), 1);
         } else if (event instanceof KeyEvent.StageCommitted committed) {
             stage(committed.key(), committed.stage(), "committed", committed.duration());
         } else if (event instanceof KeyEvent.StageRolledBack failed) {

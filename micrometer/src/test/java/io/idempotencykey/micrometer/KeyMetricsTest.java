@@ -49,7 +49,8 @@ class KeyMetricsTest {
 
         keys.request();
 
-        assertThat(counted()).isEqualTo(Map.of("idempotency.requests[order, replayed]", 1.0));
+        assertThat(counted())
+                .isEqualTo(Map.of("idempotency.requests[order, replayed]", 1.0, "idempotency.recalled[order]", 1.0));
     }
 
     @Test
@@ -160,6 +161,7 @@ class KeyMetricsTest {
         Set<String> counted = Set.of(
                 "Answered",
                 "NotAnswered",
+                "Recalled",
                 "StageCommitted",
                 "StageRolledBack",
                 "StageRetried",

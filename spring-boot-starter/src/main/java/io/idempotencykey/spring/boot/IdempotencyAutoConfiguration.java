@@ -60,7 +60,9 @@ class IdempotencyAutoConfiguration {
                     .timeToLive(properties.timeToLive())
                     .lease(properties.lease())
                     .maxResponseBytes(
-                            Math.toIntExact(properties.maxResponseSize().toBytes()));
+                            Math.toIntExact(properties.maxResponseSize().toBytes()))
+                    .replayCacheBytes(
+                            Math.toIntExact(properties.replayCacheSize().toBytes()));
             if (properties.isolation() != null) {
                 builder.isolation(properties.isolation());
             }

@@ -32,6 +32,7 @@ record IdempotencyProperties(
         @DefaultValue("30s") Duration lease,
         @Nullable Isolation isolation,
         @DefaultValue("1MB") DataSize maxResponseSize,
+        @DefaultValue("16MB") DataSize replayCacheSize,
         @DefaultValue("refused") InnerTransactions innerTransactions,
         @DefaultValue("false") boolean allowOuterTransactions,
         @DefaultValue Jpa jpa,
