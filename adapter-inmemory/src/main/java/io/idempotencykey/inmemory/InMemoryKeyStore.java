@@ -3,7 +3,6 @@ package io.idempotencykey.inmemory;
 import io.idempotencykey.Backlog;
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
-import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.port.KeyStore.SingleStage;
@@ -17,20 +16,17 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Comparator;
 import java.util.EnumSet;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableMap;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,40 +39,28 @@ import org.jspecify.annotations.Nullable;
  * <p>A stage gets the application's own handle. How it is isolated from other data than the key depends on that handle,
  * so every {@link Isolation} is accepted. Safe for many threads; no method waits for another thread's stage or hook.
  *
+ * <p>Keys are in parts with a lock each, so threads with different keys seldom wait for each other. What concerns all
+ * keys locks all parts, and sees them as they are at one moment: listing, counting and deleting, and a new key that
+ * finds no room.
+ *
  * @param <T> the handle that a stage writes with
  */
 public final class InMemoryKeyStore<T> implements KeyStore<T> {
     /** How many keys are kept at most by default. */
     public static final int DEFAULT_MAX_KEYS = 100_000;
 
-    private static final Comparator<KeyId> BY_SCOPE_AND_VALUE =
-            Comparator.comparing(KeyId::scope).thenComparing(KeyId::value);
-    /** The lowest key in the order of scopes and values. */
-    private static final KeyId FIRST = KeyId.of("!");
+    private static final int BITS_OF_PARTS = 4;
 
     private static final Duration FARTHEST_MOVE = Duration.ofDays(3650);
 
-    private static final Comparator<Due> DUE_FIRST =
-            Comparator.comparing(Due::at).thenComparing(Due::id, BY_SCOPE_AND_VALUE);
-
     private final InMemoryTransactions<T> transactions;
-    private final int maxKeys;
     private final InstantSource clock;
     /** By how many nanoseconds a test has moved the time. */
     private final AtomicLong moved = new AtomicLong();
 
-    private final ReentrantLock lock = new ReentrantLock();
-    // The lock guards the fields below. No code of the application runs under it.
-    private final Map<KeyId, StoredKey> keys = new HashMap<>();
-    private final NavigableMap<String, NavigableMap<Due, StoredKey>> resumable = new TreeMap<>();
-    private final NavigableMap<Due, StoredKey> expiring = new TreeMap<>(DUE_FIRST);
-    private final NavigableMap<KeyId, StoredKey> quarantined = new TreeMap<>(BY_SCOPE_AND_VALUE);
-    /** The keys of single stages that run, stored or not; one that isn't stored has its place among the bounded. */
-    private final Set<KeyId> taken = new HashSet<>();
-
-    private final Set<KeyId> committing = new HashSet<>();
-
-    private record Due(Instant at, KeyId id) {}
+    private final Room room;
+    /** A key's identity says which one it belongs to. Who needs several of them locks all, in this order. */
+    private final List<Part> parts;
 
     /**
      * A store whose stages commit together with the application's own transactions.
@@ -104,7 +88,8 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         if (maxKeys < 1) {
             throw new IllegalArgumentException("argument 'maxKeys' is '" + maxKeys + "'; allowed: 1 or more");
         }
-        this.maxKeys = maxKeys;
+        room = new Room(maxKeys);
+        parts = Stream.generate(() -> new Part(room)).limit(1 << BITS_OF_PARTS).toList();
     }
 
     /**
@@ -159,65 +144,42 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public Optional<StoredKey> find(KeyId id) {
-        return locked(() -> Optional.ofNullable(keys.get(id)));
+        return part(id).find(id);
     }
 
     @Override
     public boolean insert(StoredKey key) {
+        return switch (withRoom(() -> part(key.id()).insert(key))) {
+            case ADMITTED -> true;
+            case FENCED_OFF, HELD -> false;
+            case FULL -> throw full();
+        };
+    }
+
+    /** Admits a key, if need be in place of an expired one. */
+    private Part.Admission withRoom(Supplier<Part.Admission> admit) {
+        Part.Admission first = admit.get();
+        if (first != Part.Admission.FULL) {
+            return first;
+        }
         Instant now = time();
-        return locked(() -> {
-            if (keys.containsKey(key.id())) {
-                return false;
+        return everywhere(() -> {
+            Part.Admission next = admit.get();
+            // An expired key that a single stage has taken makes no room.
+            while (next == Part.Admission.FULL && delete(now, 1) > 0) {
+                next = admit.get();
             }
-            checkNotCommitting(key.id());
-            if (!hasRoom(key.id(), now)) {
-                throw full();
-            }
-            put(key);
-            return true;
+            return next;
         });
     }
 
-    private void checkNotCommitting(KeyId id) {
-        if (committing.contains(id)) {
-            throw new StoreFailure(StoreFailure.Kind.BUSY, "a stage of the key is committing", null);
-        }
-    }
-
-    /** Makes room for a key that isn't stored, by deleting expired ones if it has to. */
-    private boolean hasRoom(KeyId id, Instant now) {
-        while (isFull(id)) {
-            if (deleteExpiredLocked(now, 1) == 0) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private boolean isFull(KeyId id) {
-        if (keys.size() + taken.size() < maxKeys) {
-            return false;
-        }
-        long coming = taken.stream()
-                .filter(other -> !other.equals(id) && !keys.containsKey(other))
-                .count();
-        return keys.size() + coming >= maxKeys;
-    }
-
     private StoreFailure full() {
-        return new StoreFailure(StoreFailure.Kind.FULL, "the store keeps " + maxKeys + " keys, all in use", null);
+        return new StoreFailure(StoreFailure.Kind.FULL, "the store keeps " + room.places() + " keys, all in use", null);
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        return locked(() -> {
-            if (!stands(next.id(), Optional.of(expected))) {
-                return false;
-            }
-            checkNotCommitting(next.id());
-            put(next);
-            return true;
-        });
+        return part(next.id()).replace(expected, next);
     }
 
     @Override
@@ -235,30 +197,20 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
             return StageCommit.fencedOff();
         }
         Optional<Revision> expected = stored.map(StoredKey::revision);
-        Instant now = time();
-        Optional<StageCommit> refused = locked(() -> take(id, expected, now));
-        if (refused.isPresent()) {
-            return refused.get();
-        }
-        try {
-            return commit(taking, expected, stage::work);
-        } finally {
-            locked(() -> taken.remove(id));
-        }
+        return switch (withRoom(() -> part(id).take(id, expected))) {
+            case ADMITTED -> commitTaken(taking, expected, stage);
+            case FENCED_OFF -> StageCommit.fencedOff();
+            case HELD -> StageCommit.held();
+            case FULL -> StageCommit.rolledBack(full());
+        };
     }
 
-    private Optional<StageCommit> take(KeyId id, Optional<Revision> expected, Instant now) {
-        if (taken.contains(id)) {
-            return Optional.of(StageCommit.held());
+    private StageCommit commitTaken(StoredKey taken, Optional<Revision> expected, SingleStage<T> stage) {
+        try {
+            return commit(taken, expected, stage::work);
+        } finally {
+            part(taken.id()).free(taken.id());
         }
-        if (!stands(id, expected)) {
-            return Optional.of(StageCommit.fencedOff());
-        }
-        if (expected.isEmpty() && !hasRoom(id, now)) {
-            return Optional.of(StageCommit.rolledBack(full()));
-        }
-        taken.add(id);
-        return Optional.empty();
     }
 
     /** Runs a stage's work and stores its key, if the key stands then as it is expected to. */
@@ -269,39 +221,26 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         } catch (Throwable e) {
             return rolledBack(e);
         }
-        StoredProgress next;
+        StoredKey next;
         try {
-            next = work.apply(transaction);
+            next = key.with(work.apply(transaction));
         } catch (Throwable e) {
             return rollback(transaction, e, rolledBack(e));
         }
-        // The fence reserves the key for this stage, so the application's commit runs without the lock.
-        Optional<StageCommit> refused = locked(() -> fence(key.id(), expected));
+        // The fence reserves the key for this stage, so the application's commit runs without a lock.
+        Part part = part(key.id());
+        Optional<StageCommit> refused = part.fence(key.id(), expected);
         if (refused.isPresent()) {
             return rollback(transaction, null, refused.get());
         }
         try {
             transactions.commit(transaction);
         } catch (Throwable e) {
-            locked(() -> committing.remove(key.id()));
+            part.leave(key.id());
             return rollback(transaction, e, rolledBack(e));
         }
-        return locked(() -> {
-            committing.remove(key.id());
-            put(key.with(next));
-            return StageCommit.committed();
-        });
-    }
-
-    private Optional<StageCommit> fence(KeyId id, Optional<Revision> expected) {
-        if (!stands(id, expected)) {
-            return Optional.of(StageCommit.fencedOff());
-        }
-        if (!committing.add(id)) {
-            return Optional.of(StageCommit.transientlyRolledBack(
-                    new StoreFailure(StoreFailure.Kind.BUSY, "another stage of the key is committing", null)));
-        }
-        return Optional.empty();
+        part.store(next);
+        return StageCommit.committed();
     }
 
     private StageCommit rollback(T transaction, @Nullable Throwable cause, StageCommit result) {
@@ -331,19 +270,13 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     @Override
     public List<StoredKey> findResumable(
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        return locked(() -> {
-            for (NavigableMap<Due, StoredKey> scope :
-                    (afterScope == null ? resumable : resumable.tailMap(afterScope, false)).values()) {
-                List<StoredKey> found = scope.headMap(new Due(before, FIRST)).values().stream()
-                        .filter(key -> operations.isEmpty() || isAmong(operations, key))
-                        .limit(limit)
-                        .toList();
-                if (!found.isEmpty()) {
-                    return found;
-                }
-            }
-            return List.of();
-        });
+        Predicate<StoredKey> wanted = key -> operations.isEmpty() || isAmong(operations, key);
+        return everywhere(() -> partsOf(Place.Listing.RESUMABLE)
+                .flatMap(part -> part.firstScope(afterScope, before, wanted).stream())
+                .min(Comparator.naturalOrder())
+                .map(scope -> first(limit, Place.Listing.RESUMABLE, part -> part.resumable(scope, before, wanted)))
+                .map(this::stored)
+                .orElse(List.of()));
     }
 
     private static boolean isAmong(Map<String, Set<RecoveryPoint>> operations, StoredKey key) {
@@ -354,106 +287,63 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return locked(() -> (after == null ? quarantined : quarantined.tailMap(after, false))
-                .values().stream().limit(limit).toList());
+        return everywhere(() -> stored(first(limit, Place.Listing.QUARANTINED, part -> part.quarantined(after))));
     }
 
     @Override
     public Backlog backlog(Instant before) {
-        return locked(() -> {
-            long waiting = 0;
-            Optional<Instant> since = Optional.empty();
-            for (NavigableMap<Due, StoredKey> scope : resumable.values()) {
-                waiting += scope.headMap(new Due(before, FIRST)).size();
-                Instant first = scope.firstKey().at();
-                if (first.isBefore(since.orElse(before))) {
-                    since = Optional.of(first);
-                }
-            }
-            return new Backlog(before, waiting, since, quarantined.size());
+        return everywhere(() -> {
+            List<Instant> waiting = partsOf(Place.Listing.RESUMABLE)
+                    .flatMap(part -> part.resumable(before))
+                    .map(Place::at)
+                    .toList();
+            long quarantined = partsOf(Place.Listing.QUARANTINED)
+                    .flatMap(part -> part.quarantined(null))
+                    .count();
+            return new Backlog(before, waiting.size(), waiting.stream().min(Comparator.naturalOrder()), quarantined);
         });
     }
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        return locked(() -> deleteExpiredLocked(at, limit));
+        return everywhere(() -> delete(at, limit));
     }
 
-    private int deleteExpiredLocked(Instant at, int limit) {
-        int deleted = 0;
-        Iterator<Due> first = expiring.keySet().iterator();
-        while (deleted < limit && first.hasNext()) {
-            Due due = first.next();
-            if (due.at().isAfter(at)) {
-                break;
-            }
-            first.remove();
-            keys.remove(due.id());
-            deleted++;
-        }
-        return deleted;
+    private int delete(Instant at, int limit) {
+        List<Place> expired = first(limit, Place.Listing.EXPIRING, part -> part.expired(at));
+        expired.forEach(place -> part(place.id()).delete(place));
+        return expired.size();
     }
 
-    /** Whether the key has the expected revision, or isn't stored and none is expected. */
-    private boolean stands(KeyId id, Optional<Revision> expected) {
-        return Optional.ofNullable(keys.get(id)).map(StoredKey::revision).equals(expected);
+    /** The first places of a listing, of those that each part chooses from its own. */
+    private List<Place> first(int limit, Place.Listing listing, Function<Part, Stream<Place>> chosen) {
+        return partsOf(listing)
+                .flatMap(part -> chosen.apply(part).limit(limit))
+                .sorted()
+                .limit(limit)
+                .toList();
     }
 
-    private void put(StoredKey key) {
-        StoredKey old = keys.put(key.id(), key);
-        if (old != null) {
-            index(old, false);
-        }
-        index(key, true);
+    private Stream<Part> partsOf(Place.Listing listing) {
+        return parts.stream().filter(part -> part.hasAny(listing));
     }
 
-    private void index(StoredKey key, boolean present) {
-        boolean unused = key.key().state().accept(new KeyState.Visitor<Boolean>() {
-            @Override
-            public Boolean open(KeyState.Open open) {
-                return index(key, open.resumableFrom(), present);
-            }
-
-            @Override
-            public Boolean locked(KeyState.Locked locked) {
-                return index(key, locked.leaseEnds(), present);
-            }
-
-            @Override
-            public Boolean failed(KeyState.Failed failed) {
-                return mark(expiring, new Due(failed.expiresAt(), key.id()), key, present);
-            }
-
-            @Override
-            public Boolean finished(KeyState.Finished finished) {
-                return mark(expiring, new Due(finished.expiresAt(), key.id()), key, present);
-            }
-
-            @Override
-            public Boolean quarantined(KeyState.Quarantined aside) {
-                return mark(quarantined, key.id(), key, present);
-            }
-        });
+    private List<StoredKey> stored(List<Place> places) {
+        return places.stream().map(place -> part(place.id()).stored(place)).toList();
     }
 
-    private boolean index(StoredKey key, Instant resumableFrom, boolean present) {
-        String scope = key.id().scope();
-        NavigableMap<Due, StoredKey> ofScope = resumable.computeIfAbsent(scope, name -> new TreeMap<>(DUE_FIRST));
-        mark(ofScope, new Due(resumableFrom, key.id()), key, present);
-        return ofScope.isEmpty() && resumable.remove(scope, ofScope);
+    private Part part(KeyId id) {
+        // By the golden ratio, and so by all bits; the map within a part goes by the lower ones.
+        return parts.get((id.hashCode() * 0x9E3779B9) >>> (Integer.SIZE - BITS_OF_PARTS));
     }
 
-    private static <K> boolean mark(Map<K, StoredKey> index, K place, StoredKey key, boolean present) {
-        return present ? index.put(place, key) == null : index.remove(place) != null;
+    /** Acts on all parts as they are at one moment. */
+    private <R> R everywhere(Supplier<R> action) {
+        return locked(parts.iterator(), action);
     }
 
-    private <R> R locked(Supplier<R> action) {
-        lock.lock();
-        try {
-            return action.get();
-        } finally {
-            lock.unlock();
-        }
+    private static <R> R locked(Iterator<Part> parts, Supplier<R> action) {
+        return parts.hasNext() ? parts.next().locked(() -> locked(parts, action)) : action.get();
     }
 
     private record Handles<T>(Supplier<T> handles) implements InMemoryTransactions<T> {
