@@ -51,7 +51,7 @@ abstract class Dialect {
     record Stage(Isolation isolation, Duration lease, boolean ownsConnection) {
         /** The lease in whole seconds, which make few different texts, so that a driver keeps them prepared. */
         long seconds() {
-            return lease.plusMillis(999).toSeconds();
+            return lease.getSeconds() + (lease.getNano() >= 1_000_000 ? 1 : 0);
         }
     }
 
@@ -158,6 +158,11 @@ abstract class Dialect {
         return "?";
     }
 
+    /** A parameter of a column that holds an instant. */
+    String instantParameter() {
+        return "?";
+    }
+
     void bind(PreparedStatement statement, int index, UUID uuid) throws SQLException {
         statement.setObject(index, uuid);
     }
@@ -174,10 +179,14 @@ abstract class Dialect {
         return false;
     }
 
-    abstract void bindNoInstant(PreparedStatement statement, int index) throws SQLException;
+    /** An instant as the driver takes it. */
+    Object value(Instant instant) {
+        return instant.atOffset(ZoneOffset.UTC);
+    }
 
-    void bind(PreparedStatement statement, int index, Instant instant) throws SQLException {
-        statement.setObject(index, instant.atOffset(ZoneOffset.UTC));
+    /** An instant as the driver takes it for an {@link #instantParameter}. */
+    Object columnValue(Instant instant) {
+        return value(instant);
     }
 
     @Nullable

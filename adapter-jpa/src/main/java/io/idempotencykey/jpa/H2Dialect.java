@@ -5,7 +5,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.SQLTransactionRollbackException;
-import java.sql.Types;
 import java.util.Collection;
 import java.util.List;
 
@@ -70,11 +69,6 @@ final class H2Dialect extends Dialect {
     @Override
     String instantType() {
         return "timestamp with time zone";
-    }
-
-    @Override
-    void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
-        statement.setNull(index, Types.TIMESTAMP_WITH_TIMEZONE);
     }
 
     @Override

@@ -8,7 +8,6 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLTransactionRollbackException;
-import java.sql.Types;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
@@ -105,13 +104,8 @@ abstract class InnodbDialect extends Dialect {
     }
 
     @Override
-    void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
-        statement.setNull(index, Types.TIMESTAMP);
-    }
-
-    @Override
-    void bind(PreparedStatement statement, int index, Instant instant) throws SQLException {
-        statement.setObject(index, LocalDateTime.ofInstant(instant, ZoneOffset.UTC));
+    Object value(Instant instant) {
+        return LocalDateTime.ofInstant(instant, ZoneOffset.UTC);
     }
 
     @Override

@@ -18,7 +18,6 @@ import io.idempotencykey.port.StoredProgress;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Types;
 import java.time.Instant;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +28,8 @@ final class KeyRow {
     private final PreparedStatement statement;
     private final boolean isEscaped;
     private int index;
+    private @Nullable Instant written;
+    private @Nullable Object writtenValue;
 
     /**
      * Binds a statement's parameters.
@@ -54,39 +55,40 @@ final class KeyRow {
         text(escaped(key.request().parametersJson(), Integer.MAX_VALUE));
         statement.setBoolean(++index, key.request().isComplete());
         text(key.fingerprint().value());
-        instant(key.createdAt());
+        write(key.createdAt());
     }
 
     void changing(StoredProgress stored) throws SQLException {
         KeyProgress progress = stored.progress();
-        instant(progress.updatedAt());
+        write(progress.updatedAt());
         statement.setLong(++index, progress.attempts());
         integer(progress.failedAttempts());
         text(escaped(progress.lastError(), KeyProgress.MAX_ERROR_LENGTH));
-        text(progress.state().name());
         text(progress.state().recoveryPoint().name());
         state(progress.state().accept(StateColumns.OF));
         uuid(stored.revision().value());
     }
 
+    /** What the state lacks is a null in the statement's text. */
     private void state(StateColumns columns) throws SQLException {
-        instant(columns.lockedAt);
-        instant(columns.dueAt);
-        instant(columns.finishedAt);
-        if (columns.response == null) {
-            statement.setNull(++index, Types.INTEGER);
-            text(null);
-            statement.setNull(++index, Types.VARBINARY);
-        } else {
+        if (columns.lockedAt != null) {
+            write(columns.lockedAt);
+        }
+        if (columns.finishedAt != null) {
+            write(columns.finishedAt);
+        }
+        if (columns.dueAt != null) {
+            write(columns.dueAt);
+        }
+        if (columns.response != null) {
             integer(columns.response.status());
             text(escaped(columns.response.headersJson(), Integer.MAX_VALUE));
             statement.setBytes(++index, columns.response.body());
         }
-        instant(columns.quarantined == null ? null : columns.quarantined.since());
-        text(
-                columns.quarantined == null
-                        ? null
-                        : escaped(columns.quarantined.reason(), KeyState.Quarantined.MAX_REASON_LENGTH));
+        if (columns.quarantined != null) {
+            write(columns.quarantined.since());
+            text(escaped(columns.quarantined.reason(), KeyState.Quarantined.MAX_REASON_LENGTH));
+        }
     }
 
     /** In JSON such an escape means the same character; in a message a person reads it. */
@@ -106,7 +108,7 @@ final class KeyRow {
         return ascii.toString();
     }
 
-    void text(@Nullable String text) throws SQLException {
+    void text(String text) throws SQLException {
         statement.setString(++index, text);
     }
 
@@ -122,13 +124,18 @@ final class KeyRow {
         dialect.bind(statement, ++index, uuid);
     }
 
-    void instant(@Nullable Instant instant) throws SQLException {
-        index++;
-        if (instant == null) {
-            dialect.bindNoInstant(statement, index);
-        } else {
-            dialect.bind(statement, index, instant);
+    /** An instant to compare with. */
+    void instant(Instant instant) throws SQLException {
+        statement.setObject(++index, dialect.value(instant));
+    }
+
+    /** An instant of a column; most of a row's are the same, whose value is made once. */
+    private void write(Instant instant) throws SQLException {
+        if (!instant.equals(written)) {
+            written = instant;
+            writtenValue = dialect.columnValue(instant);
         }
+        statement.setObject(++index, writtenValue);
     }
 
     /**

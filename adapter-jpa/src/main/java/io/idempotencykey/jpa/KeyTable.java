@@ -2,6 +2,7 @@ package io.idempotencykey.jpa;
 
 import io.idempotencykey.Backlog;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyProgress;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoreFailure;
@@ -37,7 +38,7 @@ final class KeyTable {
     private static final String CREATION = "creation_id, operation, request_method, request_path, request_parameters,"
             + " request_complete, fingerprint, created_at";
     private static final String CHANGING = "updated_at, attempts, failed_attempts, last_error, state, recovery_point,"
-            + " locked_at, due_at, finished_at, response_status, response_headers, response_body, quarantined_at,"
+            + " locked_at, finished_at, due_at, response_status, response_headers, response_body, quarantined_at,"
             + " quarantine_reason, revision";
     static final String ALL = IDENTITY + ", " + CREATION + ", " + CHANGING;
 
@@ -48,41 +49,50 @@ final class KeyTable {
 
     private final Dialect dialect;
     private final String table;
-    private final String insert;
-    private final String replace;
-    private final Dialect.LastWrite change;
-    private final Dialect.LastWrite insertLast;
-    private final Dialect.LastWrite replaceLast;
-    private final String insertAndCommit;
+    private final PerState<String> insert;
+    private final PerState<String> insertBlindly;
+    private final PerState<String> insertAndCommit;
+    private final PerState<String> replace;
+    private final PerState<Dialect.LastWrite> change;
+    private final PerState<Dialect.LastWrite> insertLast;
+    private final PerState<Dialect.LastWrite> replaceLast;
     private final String find;
     private final String deleteExpired;
 
     KeyTable(Dialect dialect, String table) {
         this.dialect = dialect;
         this.table = table;
-        this.insert = dialect.insert(table, ALL, parameters(ALL));
-        this.replace = dialect.replace(table, assignments(CREATION + ", " + CHANGING));
-        this.change = new Dialect.LastWrite(table, "", assignments(CHANGING));
-        this.insertLast = new Dialect.LastWrite(table, ALL, parameters(ALL));
-        this.replaceLast = new Dialect.LastWrite(table, "", assignments(CREATION + ", " + CHANGING));
-        this.insertAndCommit = dialect.locksKeys() ? dialect.insertAndCommit(table, ALL, parameters(ALL)) : "";
+        this.insert = PerState.of(state -> dialect.insert(table, ALL, values(state)));
+        this.insertBlindly = PerState.of(state ->
+                dialect.insertWaiting("insert into " + table + " (" + ALL + ") values (" + values(state) + ")"));
+        this.insertAndCommit =
+                PerState.of(state -> dialect.locksKeys() ? dialect.insertAndCommit(table, ALL, values(state)) : "");
+        this.replace = PerState.of(state -> dialect.replace(table, assignments(CREATION + ", " + CHANGING, state)));
+        this.change = PerState.of(state -> new Dialect.LastWrite(table, "", assignments(CHANGING, state)));
+        this.insertLast = PerState.of(state -> new Dialect.LastWrite(table, ALL, values(state)));
+        this.replaceLast =
+                PerState.of(state -> new Dialect.LastWrite(table, "", assignments(CREATION + ", " + CHANGING, state)));
         this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;
         this.deleteExpired = dialect.deleteExpired(table);
     }
 
-    private String assignments(String columns) {
+    private String assignments(String columns, PerState.Columns state) {
         return Arrays.stream(columns.split(", "))
-                .map(column -> column + " = " + parameter(column))
+                .map(column -> column + " = " + state.value(column, parameter(column)))
                 .collect(Collectors.joining(", "));
     }
 
-    private String parameters(String columns) {
-        return Arrays.stream(columns.split(", ")).map(this::parameter).collect(Collectors.joining(", "));
+    private String values(PerState.Columns state) {
+        return Arrays.stream(ALL.split(", "))
+                .map(column -> state.value(column, parameter(column)))
+                .collect(Collectors.joining(", "));
     }
 
     private String parameter(String column) {
-        boolean json = column.equals("request_parameters") || column.equals("response_headers");
-        return json ? dialect.jsonParameter() : "?";
+        if (column.equals("request_parameters") || column.equals("response_headers")) {
+            return dialect.jsonParameter();
+        }
+        return column.endsWith("_at") ? dialect.instantParameter() : "?";
     }
 
     String name() {
@@ -110,8 +120,8 @@ final class KeyTable {
 
     /** Inserts whatever is there, which a primary key refuses. Waits for a transaction that has done so, too. */
     void insertBlindly(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
-        String sql = "insert into " + table + " (" + ALL + ") values (" + parameters(ALL) + ")";
-        try (PreparedStatement statement = statements.prepare(dialect.insertWaiting(sql))) {
+        try (PreparedStatement statement =
+                statements.prepare(text(insertBlindly, key.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.identity(key.id());
             row.creation(key.key().creation());
@@ -204,7 +214,8 @@ final class KeyTable {
      * @param isEscaped whether JSON and messages are written in ASCII
      */
     boolean insert(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
-        try (PreparedStatement statement = statements.prepare(insert)) {
+        try (PreparedStatement statement =
+                statements.prepare(text(insert, key.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.identity(key.id());
             row.creation(key.key().creation());
@@ -228,7 +239,8 @@ final class KeyTable {
      * @param isEscaped whether JSON and messages are written in ASCII
      */
     boolean replace(Statements statements, Revision expected, StoredKey next, boolean isEscaped) throws SQLException {
-        try (PreparedStatement statement = statements.prepare(replace)) {
+        try (PreparedStatement statement =
+                statements.prepare(text(replace, next.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.creation(next.key().creation());
             bind(row, next.id(), expected, next.progress());
@@ -250,7 +262,7 @@ final class KeyTable {
             boolean commits)
             throws SQLException {
         Statements last = dialect.last(statements, stage);
-        try (PreparedStatement statement = last.prepare(dialect.fence(change, stage, commits))) {
+        try (PreparedStatement statement = last.prepare(dialect.fence(text(change, next.progress()), stage, commits))) {
             bind(new KeyRow(dialect, statement, false), id, expected, next);
             return dialect.fence(last, statement, stage);
         }
@@ -258,7 +270,8 @@ final class KeyTable {
 
     /** Inserts a key and commits, as the last write of a transaction that {@link #open} began and found no row in. */
     Dialect.Fence insertAndCommit(Statements statements, StoredKey next) throws SQLException {
-        try (PreparedStatement statement = statements.prepare(insertAndCommit)) {
+        try (PreparedStatement statement =
+                statements.prepare(text(insertAndCommit, next.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
             row.identity(next.id());
             row.creation(next.key().creation());
@@ -278,7 +291,8 @@ final class KeyTable {
             Statements statements, Dialect.Stage stage, StoredKey next, @Nullable Revision replaced, boolean commits)
             throws SQLException {
         Statements last = dialect.last(statements, stage);
-        String sql = dialect.fence(replaced == null ? insertLast : replaceLast, stage, commits);
+        PerState<Dialect.LastWrite> writes = replaced == null ? insertLast : replaceLast;
+        String sql = dialect.fence(text(writes, next.key().progress()), stage, commits);
         try (PreparedStatement statement = last.prepare(sql)) {
             KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
             if (replaced == null) {
@@ -291,6 +305,10 @@ final class KeyTable {
             }
             return dialect.fence(last, statement, stage);
         }
+    }
+
+    private static <T> T text(PerState<T> texts, KeyProgress written) {
+        return written.state().accept(texts);
     }
 
     private void bind(KeyRow row, KeyId id, Revision expected, StoredProgress next) throws SQLException {

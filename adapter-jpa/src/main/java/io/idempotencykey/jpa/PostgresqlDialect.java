@@ -6,7 +6,9 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLTransactionRollbackException;
-import java.sql.Types;
+import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -164,9 +166,35 @@ final class PostgresqlDialect extends Dialect {
     }
 
     @Override
-    void bindNoInstant(PreparedStatement statement, int index) throws SQLException {
-        // Without the type's name the driver takes null for another type and parses the text anew.
-        statement.setNull(index, Types.TIMESTAMP_WITH_TIMEZONE, "timestamptz");
+    String instantParameter() {
+        return "cast(? as timestamptz)";
+    }
+
+    /** A text, because the driver makes a calendar and more for each statement in which it writes an instant. */
+    @Override
+    Object columnValue(Instant instant) {
+        LocalDateTime time = LocalDateTime.ofEpochSecond(instant.getEpochSecond(), instant.getNano(), ZoneOffset.UTC);
+        boolean isUsual = time.getYear() >= 1_000 && time.getYear() <= 9_999 && time.getNano() % 1_000 == 0;
+        // The driver knows how to write other years, and how to round.
+        return isUsual ? text(time) : value(instant);
+    }
+
+    private static String text(LocalDateTime time) {
+        int micros = time.getNano() / 1_000;
+        StringBuilder text = new StringBuilder(32).append(time.getYear());
+        two(text.append('-'), time.getMonthValue());
+        two(text.append('-'), time.getDayOfMonth());
+        two(text.append(' '), time.getHour());
+        two(text.append(':'), time.getMinute());
+        two(text.append(':'), time.getSecond());
+        two(text.append('.'), micros / 10_000);
+        two(text, micros / 100 % 100);
+        two(text, micros % 100);
+        return text.append("+00").toString();
+    }
+
+    private static void two(StringBuilder text, int digits) {
+        text.append((char) ('0' + digits / 10)).append((char) ('0' + digits % 10));
     }
 
     @Override

@@ -1,0 +1,7 @@
+package io.idempotencykey.jpa;
+
+class H2StateTest extends JpaStateContract {
+    H2StateTest() {
+        super(TestDatabase.H2);
+    }
+}
