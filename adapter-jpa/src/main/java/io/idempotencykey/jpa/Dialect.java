@@ -399,7 +399,7 @@ abstract class Dialect {
             try {
                 if (transaction) {
                     connection.rollback();
-                } else if (!statements.after().isEmpty()) {
+                } else if (statements.around().ends()) {
                     execute(connection, "rollback");
                 }
             } catch (SQLException failed) {

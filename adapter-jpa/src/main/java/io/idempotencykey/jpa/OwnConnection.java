@@ -69,7 +69,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
     private @Nullable Fence fence;
     /** All errors of the connection, by identity. */
     private final Set<SQLException> errors =
-            Collections.synchronizedSet(Collections.newSetFromMap(new IdentityHashMap<>()));
+            Collections.synchronizedSet(Collections.newSetFromMap(new IdentityHashMap<>(1)));
 
     /** Whether the stage has reached the driver's own objects, whose errors aren't seen. */
     private volatile boolean isUnwrapped;
@@ -162,7 +162,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         settings = List.of();
         return now.isEmpty()
                 ? new Statements(target)
-                : new Statements(target, String.join("; ", now) + "; ", "", now.size());
+                : new Statements(target, new Statements.Around(String.join("; ", now) + "; ", "", now.size()));
     }
 
     @Override

@@ -51,6 +51,9 @@ final class PostgresqlDialect extends Dialect {
     private record OpeningText(
             String find, Isolation isolation, long seconds, boolean comparesIdle, boolean comparesLock) {}
 
+    private final Statements.Around committed =
+            new Statements.Around("begin isolation level read committed; ", "; commit", 1);
+    private final Statements.Around released = new Statements.Around("release " + SAVEPOINT + "; ", "", 1);
     private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
     private final Map<OpeningText, String> openings = new ConcurrentHashMap<>();
 
@@ -209,9 +212,8 @@ final class PostgresqlDialect extends Dialect {
             }
         }
         // The setting goes along in the statement's own round trip.
-        Statements statements = isGiven(Isolation.READ_COMMITTED)
-                ? new Statements(connection)
-                : new Statements(connection, "begin isolation level read committed; ", "; commit", 1);
+        Statements statements =
+                isGiven(Isolation.READ_COMMITTED) ? new Statements(connection) : new Statements(connection, committed);
         return committing(connection, statements, work);
     }
 
@@ -375,9 +377,7 @@ final class PostgresqlDialect extends Dialect {
     /** The savepoint shows that the transaction is still the one that began. */
     @Override
     Statements last(Statements statements, Stage stage) {
-        return stage.ownsConnection()
-                ? statements
-                : new Statements(statements.connection(), "release " + SAVEPOINT + "; ", "", 1);
+        return stage.ownsConnection() ? statements : new Statements(statements.connection(), released);
     }
 
     /** It fails if no row is written, or in another isolation, and then nothing is committed. */

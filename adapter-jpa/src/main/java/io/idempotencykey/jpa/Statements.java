@@ -4,30 +4,61 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Statements on a connection, each sent in one round trip with what has to precede and follow it.
  *
  * @param connection the connection
- * @param before the text that precedes a statement, with its semicolon; may be empty
- * @param after the text that follows a statement and gives no rows; may be empty
- * @param results how many results come before the statement's own
+ * @param around what precedes and follows each statement
  */
-record Statements(Connection connection, String before, String after, int results) {
+record Statements(Connection connection, Around around) {
     /** Work to do with the statements. */
     @FunctionalInterface
     interface Work<R> {
         R with(Statements statements) throws SQLException;
     }
 
+    /** What precedes and follows statements. */
+    static final class Around {
+        private static final Around NOTHING = new Around("", "", 0);
+
+        private final String before;
+        private final String after;
+        private final int results;
+        private final Map<String, String> texts = new ConcurrentHashMap<>();
+
+        /**
+         * Keeps the texts that it makes, so that it is to live as long as they are used.
+         *
+         * @param before the text that precedes a statement, with its semicolon; may be empty
+         * @param after the text that follows a statement and gives no rows; may be empty
+         * @param results how many results come before the statement's own
+         */
+        Around(String before, String after, int results) {
+            this.before = before;
+            this.after = after;
+            this.results = results;
+        }
+
+        /** The same text each time, and not a copy, so that the driver has its hash already. */
+        private String text(String sql) {
+            return this == NOTHING ? sql : texts.computeIfAbsent(sql, each -> before + each + after);
+        }
+
+        /** Whether something follows, which may have to end a transaction. */
+        boolean ends() {
+            return !after.isEmpty();
+        }
+    }
+
     Statements(Connection connection) {
-        this(connection, "", "", 0);
+        this(connection, Around.NOTHING);
     }
 
     PreparedStatement prepare(String sql) throws SQLException {
-        // The same text each time, and not a copy, so that the driver has its hash already.
-        String sent = before.isEmpty() && after.isEmpty() ? sql : before + sql + after;
-        return connection.prepareStatement(sent);
+        return connection.prepareStatement(around.text(sql));
     }
 
     ResultSet query(PreparedStatement statement) throws SQLException {
@@ -40,7 +71,7 @@ record Statements(Connection connection, String before, String after, int result
     }
 
     int update(PreparedStatement statement) throws SQLException {
-        if (results == 0) {
+        if (around.results == 0) {
             return statement.executeUpdate();
         }
         execute(statement);
@@ -49,7 +80,7 @@ record Statements(Connection connection, String before, String after, int result
 
     private void execute(PreparedStatement statement) throws SQLException {
         statement.execute();
-        for (int result = 0; result < results; result++) {
+        for (int result = 0; result < around.results; result++) {
             statement.getMoreResults();
         }
     }
