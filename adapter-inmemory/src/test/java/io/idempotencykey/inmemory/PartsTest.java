@@ -32,10 +32,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
@@ -54,6 +54,9 @@ class PartsTest {
             IntStream.range(0, 101).mapToObj(i -> i * 37 % 101).toList();
 
     private final InMemoryKeyStore<Object> store = of(SHUFFLED.size());
+    /** What the application does in between, in the tests that call it. */
+    private Runnable meanwhile = () -> {};
+
     private final ExecutorService executor = Executors.newFixedThreadPool(THREADS);
 
     @AfterEach
@@ -238,7 +241,7 @@ class PartsTest {
         long unused = atOnce(
                 i -> single(small, id("new", i), () -> {
                             most.accumulateAndGet(running.incrementAndGet(), Math::max);
-                            Thread.yield();
+                            Thread.onSpinWait();
                             running.decrementAndGet();
                             throw new IllegalStateException("no stock");
                         })
@@ -251,13 +254,12 @@ class PartsTest {
     /** The time is read between the first look and the second, which is under all locks. */
     @Test
     void roomThatIsMadeWhileAKeyLooksForSomeIsFound() {
-        AtomicReference<Runnable> meanwhile = new AtomicReference<>(() -> {});
         InMemoryKeyStore<Object> small = new InMemoryKeyStore<>(new Hooks(() -> {}), 1, () -> {
-            meanwhile.get().run();
+            meanwhile.run();
             return NOW;
         });
         insert(small, "expired", 0, finished(NOW));
-        meanwhile.set(() -> assertThat(small.deleteExpired(NOW, 1)).isEqualTo(1));
+        meanwhile = () -> assertThat(small.deleteExpired(NOW, 1)).isEqualTo(1);
 
         assertThat(small.insert(key(id("new", 1), UNFINISHED))).isTrue();
     }
@@ -293,10 +295,8 @@ class PartsTest {
     @Test
     void anExpiredKeyThatAStageIsAboutToReplaceIsNotDeleted() {
         List<Integer> deleted = new ArrayList<>();
-        AtomicReference<Runnable> onCommit = new AtomicReference<>(() -> {});
-        InMemoryKeyStore<Object> small =
-                new InMemoryKeyStore<>(new Hooks(() -> onCommit.get().run()), 2, () -> NOW);
-        onCommit.set(() -> deleted.add(small.deleteExpired(NOW, 9)));
+        InMemoryKeyStore<Object> small = new InMemoryKeyStore<>(new Hooks(() -> meanwhile.run()), 2, () -> NOW);
+        meanwhile = () -> deleted.add(small.deleteExpired(NOW, 9));
         StoredKey expired = insert(small, "expired", 0, finished(NOW));
         insert(small, "expired", 1, finished(NOW));
 
@@ -396,7 +396,7 @@ class PartsTest {
         return sum;
     }
 
-    private List<Integer> resumed(String afterScope, int limit) {
+    private List<Integer> resumed(@Nullable String afterScope, int limit) {
         return values(store.findResumable(Map.of(), afterScope, NOW, limit));
     }
 
