@@ -19,8 +19,8 @@ import java.util.function.Supplier;
  * Rule 19: what a service knows of keys without asking the store: which ones its own threads are running, and the
  * answers that it has lately seen.
  *
- * <p>Neither can be wrong for longer than a key lives: only the holder ends what runs, and a finished key never changes.
- * Safe for many threads; nobody waits here.
+ * <p>Neither can be wrong while a key lives: only the holder ends what runs, and a finished key never changes. Safe for
+ * many threads; nobody waits here.
  */
 final class KnownAnswers {
     /** A response is forgotten so long before its key expires, since servers' readings of the clock differ by that. */
