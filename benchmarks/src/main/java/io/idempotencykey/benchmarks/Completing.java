@@ -2,10 +2,10 @@ package io.idempotencykey.benchmarks;
 
 import io.idempotencykey.KeyId;
 import io.idempotencykey.RecoveryPoint;
-import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.Completer;
 import io.idempotencykey.service.Execution;
+import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import jakarta.persistence.EntityManager;
 import java.io.PrintStream;
@@ -46,27 +46,27 @@ final class Completing {
     /** Lets completers finish so many of the stuck keys. */
     private static double perSecond(Server server, int completers, int count) throws Exception {
         String url = server.database();
-        try (Library library = new Library(url, 2 * COMPLETERS, Server.Given.SERIALIZABLE)) {
-            Operation<EntityManager> operation = library.service()
-                    .operation("complete-cart")
+        try (JpaApplication application = new JpaApplication(url, 2 * COMPLETERS)) {
+            IdempotencyKeyService<EntityManager> service = Library.service(application.store(), false);
+            Operation<EntityManager> operation = service.operation("complete-cart")
                     .completeAfterFailure()
                     .respond(RecoveryPoint.STARTED, stage -> {
-                        if (stage.key().id().value().equals("sample")) {
+                        if (stage.key().id().value().equals(Keys.SAMPLE)) {
                             throw new IllegalStateException("stuck");
                         }
                         stage.transaction().persist(new Booking(stage.key().id().value(), "placed"));
                         pause();
-                        return Response.of(201, "application/json", Library.BODY);
+                        return Response.of(201, "application/json", Example.BODY);
                     })
                     .build();
-            stick(library, operation);
+            stick(service, operation);
             Keys.copySample(url, STUCK, "-1 hour");
             ExecutorService executor = Executors.newFixedThreadPool(completers);
             AtomicInteger finished = new AtomicInteger();
             long begin = System.nanoTime();
             List<Future<?>> running = new ArrayList<>();
             for (int i = 0; i < completers; i++) {
-                Completer<EntityManager> completer = Completer.builder(library.anotherService())
+                Completer<EntityManager> completer = Completer.builder(Library.service(application.store(), false))
                         .operation(operation)
                         .abandonedAfter(Duration.ZERO)
                         .batchSize(20)
@@ -90,10 +90,9 @@ final class Completing {
         }
     }
 
-    private static void stick(Library library, Operation<EntityManager> operation) {
-        Request request = Request.of("POST", Library.PATH, Library.PARAMETERS);
+    private static void stick(IdempotencyKeyService<EntityManager> service, Operation<EntityManager> operation) {
         try {
-            Execution execution = library.service().run(operation, KeyId.of("shop", "sample"), request);
+            Execution execution = service.run(operation, KeyId.of(Example.SCOPE, Keys.SAMPLE), Library.request());
             throw new IllegalStateException("not stuck: " + execution);
         } catch (IllegalStateException e) {
             if (!"stuck".equals(e.getMessage())) {

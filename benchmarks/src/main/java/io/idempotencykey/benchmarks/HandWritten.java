@@ -1,56 +1,59 @@
 package io.idempotencykey.benchmarks;
 
-import com.zaxxer.hikari.HikariDataSource;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
-import java.util.HexFormat;
 import java.util.UUID;
+import javax.sql.DataSource;
 
 /**
- * Hand-written JDBC on the same tables: the least that an experienced developer would write.
+ * Hand-written JDBC on the same table of PostgreSQL's, in as few round trips as the library: the limit.
  *
- * <p>One insert claims a key. A stage inserts its row, updates the key if it has the known revision, and commits. A
- * stage that fails to serialize is run again. There are no time-outs, nobody reads the leases that are written, and
- * nothing looks up a commit whose answer was lost.
+ * <p>A claim inserts the key unless it exists, in READ COMMITTED. A stage writes its row, and then in one round trip
+ * updates the key if it has the known revision, and commits; no such row is a division by zero, so that nothing is
+ * committed. What fails to serialize is run again.
+ *
+ * <p>It bounds no wait for a row, looks up no lost commit, and doesn't make sure that the transaction has the settings
+ * that it counts on; it never takes a key over, and replaces none that has expired.
  */
-final class HandWritten implements Side {
+final class HandWritten implements Requests {
     private static final String SERIALIZATION_FAILURE = "40001";
-    static final String PARAMETERS = "{\"cart\":42,\"email\":\"a@example.org\",\"express\":true}";
-    static final String HEADERS = "{\"content-type\":[\"application/json\"]}";
+    /** The statements that stand alone aren't to run in the pool's SERIALIZABLE; the library's don't, either. */
+    private static final String ALONE = "begin isolation level read committed; %s; commit";
 
-    private static final String INSERT = """
+    private static final String INSERT = ALONE.formatted("""
             insert into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,
                 request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,
                 last_error, state, recovery_point, locked_at, due_at, revision)
             values (?, ?, ?, ?, ?, ?, cast(? as json), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            on conflict (scope, key_value) do nothing""";
-    private static final String ADVANCE = """
-            update idempotency_key set updated_at = ?, state = 'locked', recovery_point = ?, locked_at = ?, due_at = ?,
-                revision = ?
-            where scope = ? and key_value = ? and revision = ?""";
-    private static final String RESPOND = """
-            update idempotency_key set updated_at = ?, state = 'finished', recovery_point = 'finished', locked_at = null,
-                due_at = ?, finished_at = ?, response_status = ?, response_headers = cast(? as json), response_body = ?,
-                revision = ?
-            where scope = ? and key_value = ? and revision = ?""";
+            on conflict (scope, key_value) do nothing""");
+    private static final String FENCED = """
+            with fenced as (update idempotency_key set %s where scope = ? and key_value = ? and revision = ?
+                returning 1)
+            select 1 / count(*) from fenced; commit""";
+    private static final String ADVANCE = FENCED.formatted(
+            "updated_at = ?, state = 'locked', recovery_point = ?, locked_at = ?, due_at = ?, revision = ?");
+    private static final String RESPOND = FENCED.formatted("""
+            updated_at = ?, state = 'finished', recovery_point = 'finished', locked_at = null, due_at = ?,
+                finished_at = ?, response_status = ?, response_headers = cast(? as json), response_body = ?,
+                revision = ?""");
     static final String FIND = """
             select fingerprint, state, due_at, response_status, response_headers, response_body from idempotency_key
             where scope = ? and key_value = ?""";
-    static final String BOOK = "insert into booking (content, id) values (?, ?)";
+    private static final String FIND_ALONE = ALONE.formatted(FIND);
 
-    private final HikariDataSource pool;
-    private final boolean setsIsolation;
+    private final DataSource pool;
+    private final BookingRows rows;
+    private final HandWrittenSingle single;
 
-    HandWritten(String url, int connections, Server.Given given) {
-        this.pool = Server.pool(url, connections, given);
-        this.setsIsolation = given == Server.Given.NOTHING;
+    HandWritten(DataSource pool, BookingRows rows) {
+        this.pool = pool;
+        this.rows = rows;
+        this.single = new HandWrittenSingle(pool, rows);
     }
 
     @FunctionalInterface
@@ -58,16 +61,27 @@ final class HandWritten implements Side {
         void on(Connection connection) throws SQLException;
     }
 
+    /** A stored key, as far as a retry needs it. */
+    private record Found(String fingerprint, String state, OffsetDateTime dueAt, int status, String headers, int body) {
+        boolean isResponse() {
+            return state.equals("finished")
+                    && dueAt.isAfter(now())
+                    && status == 201
+                    && !headers.isEmpty()
+                    && body == Example.BODY.length();
+        }
+    }
+
     @Override
-    public void request(String key) throws Exception {
+    public void stages(String key) throws SQLException {
         UUID claimed = UUID.randomUUID();
         UUID paid = UUID.randomUUID();
-        if (!claim(key, claimed)) {
+        if (!claim(key, Example.fingerprint(), claimed)) {
             throw new IllegalStateException("the key is in another state: " + key);
         }
         OffsetDateTime now = now();
-        stage(connection -> {
-            book(connection, key + "-1", "reserved");
+        transaction(pool, connection -> {
+            rows.book(connection, key + "-1", "reserved");
             try (PreparedStatement update = connection.prepareStatement(ADVANCE)) {
                 update.setObject(1, now);
                 update.setString(2, "paid");
@@ -78,65 +92,65 @@ final class HandWritten implements Side {
             }
         });
         OffsetDateTime then = now();
-        stage(connection -> {
-            book(connection, key + "-2", "placed");
+        transaction(pool, connection -> {
+            rows.book(connection, key + "-2", "placed");
             try (PreparedStatement update = connection.prepareStatement(RESPOND)) {
                 update.setObject(1, then);
                 update.setObject(2, then.plusDays(1));
                 update.setObject(3, then);
                 update.setInt(4, 201);
-                update.setString(5, HEADERS);
-                update.setBytes(6, Library.BODY.getBytes(StandardCharsets.UTF_8));
+                update.setString(5, Example.HEADERS_JSON);
+                update.setBytes(6, Example.BODY.getBytes(StandardCharsets.UTF_8));
                 update.setObject(7, UUID.randomUUID());
                 fence(update, 8, key, paid);
             }
         });
     }
 
-    private boolean claim(String key, UUID revision) throws Exception {
-        OffsetDateTime now = now();
-        while (true) {
-            try (Connection connection = pool.getConnection();
-                    PreparedStatement insert = connection.prepareStatement(INSERT)) {
-                insert.setString(1, "shop");
-                insert.setString(2, key);
-                insert.setObject(3, UUID.randomUUID());
-                insert.setString(4, "");
-                insert.setString(5, "POST");
-                insert.setString(6, Library.PATH);
-                insert.setString(7, PARAMETERS);
-                insert.setBoolean(8, true);
-                insert.setString(9, fingerprint());
-                insert.setObject(10, now);
-                insert.setObject(11, now);
-                insert.setLong(12, 1);
-                insert.setInt(13, 0);
-                insert.setString(14, "");
-                insert.setString(15, "locked");
-                insert.setString(16, "started");
-                insert.setObject(17, now);
-                insert.setObject(18, now.plusSeconds(30));
-                insert.setObject(19, revision);
-                return insert.executeUpdate() == 1;
-            } catch (SQLException e) {
-                again(e);
-            }
+    @Override
+    public void single(String key) throws SQLException {
+        single.request(key);
+    }
+
+    /** Claims a new key, and leaves it. */
+    void hold(String key) throws SQLException {
+        if (!claim(key, Example.fingerprint(), UUID.randomUUID())) {
+            throw new IllegalStateException("the key is in another state: " + key);
         }
     }
 
-    private void stage(Work work) throws SQLException {
-        transaction(pool, connection -> {
-            if (setsIsolation) {
-                try (Statement statement = connection.createStatement()) {
-                    statement.execute("set transaction isolation level serializable");
-                }
-            }
-            work.on(connection);
-        });
+    private boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
+        OffsetDateTime now = now();
+        try (Connection connection = pool.getConnection();
+                PreparedStatement insert = connection.prepareStatement(INSERT)) {
+            insert.setString(1, Example.SCOPE);
+            insert.setString(2, key);
+            insert.setObject(3, UUID.randomUUID());
+            insert.setString(4, "");
+            insert.setString(5, "POST");
+            insert.setString(6, Example.PATH);
+            insert.setString(7, Example.PARAMETERS_JSON);
+            insert.setBoolean(8, true);
+            insert.setString(9, fingerprint);
+            insert.setObject(10, now);
+            insert.setObject(11, now);
+            insert.setLong(12, 1);
+            insert.setInt(13, 0);
+            insert.setString(14, "");
+            insert.setString(15, "locked");
+            insert.setString(16, "started");
+            insert.setObject(17, now);
+            insert.setObject(18, now.plusSeconds(30));
+            insert.setObject(19, revision);
+            // The first result is that of "begin".
+            boolean unused = insert.execute();
+            unused = insert.getMoreResults();
+            return insert.getUpdateCount() == 1;
+        }
     }
 
     /** Runs a transaction, and runs it again if it failed to serialize. The work may have committed already. */
-    static void transaction(HikariDataSource pool, Work work) throws SQLException {
+    static void transaction(DataSource pool, Work work) throws SQLException {
         while (true) {
             try (Connection connection = pool.getConnection()) {
                 connection.setAutoCommit(false);
@@ -151,84 +165,89 @@ final class HandWritten implements Side {
                     connection.setAutoCommit(true);
                 }
             } catch (SQLException e) {
-                again(e);
+                if (!failedToSerialize(e)) {
+                    throw e;
+                }
+            } catch (RuntimeException e) {
+                if (!(e.getCause() instanceof SQLException cause && failedToSerialize(cause))) {
+                    throw e;
+                }
             }
         }
     }
 
-    private static void again(SQLException e) throws SQLException {
-        if (!failedToSerialize(e)) {
-            throw e;
-        }
-    }
-
+    /** Whether a transaction is to be run again. */
     static boolean failedToSerialize(Throwable e) {
         return e instanceof SQLException sql && SERIALIZATION_FAILURE.equals(sql.getSQLState());
     }
 
-    static void book(Connection connection, String id, String content) throws SQLException {
-        try (PreparedStatement insert = connection.prepareStatement(BOOK)) {
-            insert.setString(1, content);
-            insert.setString(2, id);
-            insert.executeUpdate();
-        }
-    }
-
     private static void fence(PreparedStatement update, int index, String key, UUID revision) throws SQLException {
-        update.setString(index, "shop");
+        update.setString(index, Example.SCOPE);
         update.setString(index + 1, key);
         update.setObject(index + 2, revision);
-        if (update.executeUpdate() != 1) {
-            throw new SQLException("the key has another revision", "");
+        boolean unused = update.execute();
+    }
+
+    @Override
+    public void replay(String key) throws SQLException {
+        if (!again(key).isResponse()) {
+            throw new IllegalStateException("another response: " + key);
         }
     }
 
-    /** Repeats a request, and returns when it has the stored response. */
-    void replay(String key) throws Exception {
-        if (!claim(key, UUID.randomUUID())) {
-            retrieve(key);
+    @Override
+    public void refused(String key) throws SQLException {
+        Found found = again(key);
+        if (!found.state.equals("locked") || found.dueAt.isBefore(now())) {
+            throw new IllegalStateException("nobody holds the key: " + key);
         }
     }
 
-    /** Repeats a request whose key is known to exist, by one read, and makes sure that it is the same request. */
-    void read(String key) throws Exception {
-        if (!retrieve(key).equals(fingerprint())) {
+    /** Claims a key that exists. */
+    private Found again(String key) throws SQLException {
+        String fingerprint = Example.fingerprint();
+        if (claim(key, fingerprint, UUID.randomUUID())) {
+            throw new IllegalStateException("no such key: " + key);
+        }
+        Found found = find(key);
+        if (!found.fingerprint.equals(fingerprint)) {
             throw new IllegalStateException("another request: " + key);
         }
+        return found;
     }
 
-    /** Replays a key that is known to exist, so that it need not be claimed first; returns its fingerprint. */
-    String retrieve(String key) throws Exception {
+    @Override
+    public void retrieve(String key) throws SQLException {
+        if (!find(key).isResponse()) {
+            throw new IllegalStateException("another response: " + key);
+        }
+    }
+
+    private Found find(String key) throws SQLException {
         try (Connection connection = pool.getConnection();
-                PreparedStatement find = connection.prepareStatement(FIND)) {
-            find.setString(1, "shop");
+                PreparedStatement find = connection.prepareStatement(FIND_ALONE)) {
+            find.setString(1, Example.SCOPE);
             find.setString(2, key);
-            try (ResultSet result = find.executeQuery()) {
-                if (!result.next()
-                        || !result.getString(2).equals("finished")
-                        || result.getObject(3, OffsetDateTime.class).isBefore(now())
-                        || result.getInt(4) != 201
-                        || result.getString(5).isEmpty()
-                        || result.getBytes(6).length != Library.BODY.length()) {
-                    throw new IllegalStateException("another response: " + key);
+            boolean unused = find.execute();
+            unused = find.getMoreResults();
+            try (ResultSet result = find.getResultSet()) {
+                if (!result.next()) {
+                    throw new IllegalStateException("no such key: " + key);
                 }
-                return result.getString(1);
+                String headers = result.getString(5);
+                byte[] body = result.getBytes(6);
+                return new Found(
+                        result.getString(1),
+                        result.getString(2),
+                        result.getObject(3, OffsetDateTime.class),
+                        result.getInt(4),
+                        headers == null ? "" : headers,
+                        body == null ? 0 : body.length);
             }
         }
     }
 
-    static String fingerprint() throws Exception {
-        MessageDigest digest = MessageDigest.getInstance("SHA-256");
-        digest.update(Library.PATH.getBytes(StandardCharsets.UTF_8));
-        return "v1:" + HexFormat.of().formatHex(digest.digest(PARAMETERS.getBytes(StandardCharsets.UTF_8)));
-    }
-
     static OffsetDateTime now() {
         return OffsetDateTime.now(ZoneOffset.UTC);
-    }
-
-    @Override
-    public void close() {
-        pool.close();
     }
 }

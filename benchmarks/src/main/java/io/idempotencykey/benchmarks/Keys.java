@@ -2,8 +2,10 @@ package io.idempotencykey.benchmarks;
 
 import java.sql.SQLException;
 
-/** Fills the table of keys by one statement. */
+/** Fills PostgreSQL's table of keys by one statement. */
 final class Keys {
+    static final String SAMPLE = "sample";
+
     private static final String COPY = """
             insert into idempotency_key
             select k.scope, 'copy-' || n, gen_random_uuid(), k.operation, k.request_method, k.request_path,
@@ -28,10 +30,5 @@ final class Keys {
                 url,
                 "set enable_seqscan = off; set enable_bitmapscan = off; "
                         + "select max(revision::text) from idempotency_key where scope = 'shop'");
-    }
-
-    /** The name of the copy with this number. */
-    static String copy(long number, int count) {
-        return "copy-" + (Math.floorMod(number * 7_919, count) + 1);
     }
 }

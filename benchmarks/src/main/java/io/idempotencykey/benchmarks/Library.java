@@ -1,149 +1,143 @@
 package io.idempotencykey.benchmarks;
 
-import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
-import io.idempotencykey.jpa.JpaKeyStore;
+import io.idempotencykey.port.KeyStore;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
-import io.idempotencykey.service.Operation;
-import io.idempotencykey.service.StageContext;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
-import jakarta.persistence.EntityManager;
-import jakarta.persistence.EntityManagerFactory;
-import java.util.Map;
-import org.hibernate.jpa.HibernatePersistenceConfiguration;
+import java.time.Duration;
 
-/** Runs requests as an application does with the library: through the service, with rows as entities. */
-final class Library implements Side {
-    static final RecoveryPoint PAID = RecoveryPoint.named("paid");
-    static final String OPERATION = "place-order";
-    static final Map<String, Object> PARAMETERS = Map.of("cart", 42, "email", "a@example.org", "express", true);
-    static final String PATH = "/carts/42/complete";
-    static final String BODY = "{\"order\":\"8e03978e-40d5-43dd-bc93-6894a57f9324\",\"total\":\"42.00\"}";
+/**
+ * Requests as an application does them with the library, on any store.
+ *
+ * @param <T> the store's transaction handle
+ */
+final class Library<T> implements Requests {
+    private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
 
-    private final HikariDataSource pool;
-    private final EntityManagerFactory factory;
-    private final JpaKeyStore store;
-    private final IdempotencyKeyService<EntityManager> service;
-    private final Operation<EntityManager> staged;
+    private final KeyStore<T> store;
+    private final Rows<T> rows;
+    private final IdempotencyKeyService<T> service;
 
-    Library(String url, int connections, Server.Given given) {
-        this.pool = Server.pool(url, connections, given);
-        this.factory = factory(pool);
-        this.store = new JpaKeyStore(factory);
-        this.service = new IdempotencyKeyService<>(store);
-        this.staged = service.operation(OPERATION)
-                .respond(RecoveryPoint.STARTED, Library::place)
-                .staged()
-                .build();
+    /** How a stage writes a row of the application's. */
+    @FunctionalInterface
+    interface Rows<T> {
+        void write(T transaction, String id, String content);
     }
 
-    static EntityManagerFactory factory(HikariDataSource pool) {
-        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("benchmark");
-        configuration.managedClass(Booking.class);
-        configuration.property("hibernate.connection.datasource", pool);
-        return configuration.createEntityManagerFactory();
+    /**
+     * A service on the store.
+     *
+     * @param cached whether the service may answer from what its process knows, without a statement
+     */
+    Library(KeyStore<T> store, Rows<T> rows, boolean cached) {
+        this.store = store;
+        this.rows = rows;
+        this.service = service(store, cached);
     }
 
-    IdempotencyKeyService<EntityManager> service() {
+    /** The only place where services are made, so that all of them have the same settings. */
+    static <T> IdempotencyKeyService<T> service(KeyStore<T> store, boolean cached) {
+        return IdempotencyKeyService.builder(store).build();
+    }
+
+    IdempotencyKeyService<T> service() {
         return service;
     }
 
-    JpaKeyStore store() {
-        return store;
-    }
-
-    /** Another service over the same database, as another instance of the application would have it. */
-    IdempotencyKeyService<EntityManager> anotherService() {
-        return new IdempotencyKeyService<>(store);
-    }
-
     @Override
-    public void request(String key) {
-        HeldKey started = claim(key);
-        respond(advance(started));
+    public void stages(String key) {
+        respond(advance(claim(key)));
     }
 
     HeldKey claim(String key) {
-        Claim claim = service.claim(KeyId.of("shop", key), request());
-        return claim instanceof Claim.Claimed claimed ? claimed.key() : unexpected(key);
+        return claimed(service.claim(id(key), request()));
+    }
+
+    /** Holds a key for a day, as another instance of the application. */
+    void hold(String key) {
+        HeldKey unused = claimed(IdempotencyKeyService.builder(store)
+                .lease(Duration.ofHours(24))
+                .build()
+                .claim(id(key), request()));
+    }
+
+    private static HeldKey claimed(Claim claim) {
+        return claim instanceof Claim.Claimed claimed ? claimed.key() : unexpected(claim);
     }
 
     HeldKey advance(HeldKey held) {
         StageResult result = service.workStage(held, stage -> {
-            stage.transaction().persist(new Booking(held.id().value() + "-1", "reserved"));
+            rows.write(stage.transaction(), held.id().value() + "-1", "reserved");
             return StageOutcome.advanceTo(PAID);
         });
-        return result instanceof StageResult.Held next
-                ? next.key()
-                : unexpected(held.id().value());
+        return result instanceof StageResult.Held next ? next.key() : unexpected(result);
     }
 
-    void respond(HeldKey held) {
-        service.workStage(held, stage -> {
-            stage.transaction().persist(new Booking(held.id().value() + "-2", "placed"));
-            return StageOutcome.respond(Response.of(201, "application/json", BODY));
+    private void respond(HeldKey held) {
+        StageResult result = service.workStage(held, stage -> {
+            rows.write(stage.transaction(), held.id().value() + "-2", "placed");
+            return StageOutcome.respond(Response.of(201, "application/json", Example.BODY));
         });
-    }
-
-    /** Runs a new request of one stage in one transaction. */
-    void once(String key) {
-        check(service.once(OPERATION, KeyId.of("shop", key), request(), Library::place), false);
-    }
-
-    /** Repeats a request of one stage as its client does, by the same call. */
-    void onceMore(String key) {
-        check(service.once(OPERATION, KeyId.of("shop", key), request(), Library::place), true);
-    }
-
-    /** Runs a new request of one stage in two transactions: a claim, and the stage. */
-    void staged(String key) {
-        check(service.run(staged, KeyId.of("shop", key), request()), false);
-    }
-
-    private static Response place(StageContext<EntityManager> stage) {
-        stage.transaction().persist(new Booking(stage.key().id().value(), "placed"));
-        return Response.of(201, "application/json", BODY);
-    }
-
-    private static Request request() {
-        return Request.of("POST", PATH, PARAMETERS);
-    }
-
-    private static void check(Execution execution, boolean replayed) {
-        if (execution.replayed() != replayed || execution.response().status() != 201) {
-            throw new IllegalStateException("another execution: " + execution);
+        if (result instanceof StageResult.Held) {
+            throw new IllegalStateException("the key isn't finished: " + result);
         }
     }
 
-    /** Repeats a request, and returns when it has the stored response. */
-    void replay(String key) {
-        Claim claim = service.claim(KeyId.of("shop", key), request());
-        Response response = claim instanceof Claim.Replay replay ? replay.response() : unexpected(key);
+    @Override
+    public void single(String key) {
+        Execution execution = service.once(Example.OPERATION, id(key), request(), stage -> {
+            rows.write(stage.transaction(), stage.key().id().value(), "placed");
+            return Response.of(201, "application/json", Example.BODY);
+        });
+        if (execution.replayed()) {
+            throw new IllegalStateException("the key isn't new: " + key);
+        }
+    }
+
+    @Override
+    public void replay(String key) {
+        Claim claim = service.claim(id(key), request());
+        check(claim instanceof Claim.Replay replay ? replay.response() : unexpected(claim));
+    }
+
+    @Override
+    public void retrieve(String key) {
+        KeyState state = service.retrieve(id(key)).state();
+        check(state instanceof KeyState.Finished finished ? finished.response() : unexpected(state));
+    }
+
+    private static void check(Response response) {
         if (response.status() != 201) {
             throw new IllegalStateException("another response: " + response.status());
         }
     }
 
-    /** Replays a key that is known to exist, so that it need not be claimed first. */
-    void retrieve(String key) {
-        service.retrieve(KeyId.of("shop", key));
+    @Override
+    public void refused(String key) {
+        Claim claim = service.claim(id(key), request());
+        if (!(claim instanceof Claim.InFlight)) {
+            throw new IllegalStateException("nobody holds the key: " + claim);
+        }
+    }
+
+    private static KeyId id(String key) {
+        return KeyId.of(Example.SCOPE, key);
+    }
+
+    static Request request() {
+        return Request.of("POST", Example.PATH, Example.PARAMETERS);
     }
 
     @SuppressWarnings("TypeParameterUnusedInFormals")
-    private static <V> V unexpected(String key) {
-        throw new IllegalStateException("the key is in another state: " + key);
-    }
-
-    @Override
-    public void close() {
-        factory.close();
-        pool.close();
+    private static <V> V unexpected(Object found) {
+        throw new IllegalStateException("the key is in another state: " + found);
     }
 }

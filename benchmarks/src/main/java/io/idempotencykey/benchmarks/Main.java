@@ -1,60 +1,129 @@
 package io.idempotencykey.benchmarks;
 
+import java.io.File;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
-/** Runs the named benchmarks, or all of them, on a database server that it starts. */
+/** Measures what is named, each place in a process of its own, and shows what came out. */
 public final class Main {
-    private static final Rounds ROUNDS =
-            new Rounds(Integer.getInteger("rounds", 11), Duration.ofMillis(Integer.getInteger("millis", 2_000)));
-
-    private static final Map<String, Benchmark> BENCHMARKS = new LinkedHashMap<>();
+    /** What prints its own figures, on a PostgreSQL of its own. */
+    private static final Map<String, Benchmark> PRINTING = new LinkedHashMap<>();
 
     static {
-        BENCHMARKS.put("throughput", (server, out) -> Throughput.run(server, ROUNDS, out));
-        BENCHMARKS.put("single", (server, out) -> Single.run(server, ROUNDS, out));
-        BENCHMARKS.put("replay", (server, out) -> Replay.run(server, ROUNDS, out));
-        BENCHMARKS.put("growth", (server, out) -> Growth.run(server, ROUNDS, out));
-        BENCHMARKS.put("reaping", (server, out) -> Reaping.run(server, ROUNDS, out));
-        BENCHMARKS.put("completing", Completing::run);
+        PRINTING.put("completing", (server, rounds, out) -> Completing.run(server, out));
+        PRINTING.put("reaping", Reaping::run);
     }
 
     private Main() {}
 
     @FunctionalInterface
     private interface Benchmark {
-        void run(Server server, PrintStream out) throws Exception;
+        void run(Server server, Rounds rounds, PrintStream out) throws Exception;
     }
 
     /**
-     * Runs benchmarks and prints what they measured.
+     * Measures, writes files into the folder that the system property {@code results} names, and prints a table last.
      *
-     * @param arguments their names; none for all
-     * @throws Exception if one fails
+     * @param arguments as {@code run --help} says
+     * @throws Exception if the results can't be written, or a benchmark that prints its own figures fails
      */
     public static void main(String[] arguments) throws Exception {
         System.setProperty("org.jboss.logging.provider", "slf4j");
-        List<String> names = arguments.length == 0 ? List.copyOf(BENCHMARKS.keySet()) : List.of(arguments);
-        if (!BENCHMARKS.keySet().containsAll(names)) {
-            System.err.println("usage: run [NAME…], where NAME is one of " + String.join(", ", BENCHMARKS.keySet()));
-            System.exit(2);
-        }
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-        out.printf(
-                "%d processors; %d rounds of %d ms for each side in turn; medians of ratios, with least and greatest.%n",
-                Runtime.getRuntime().availableProcessors(),
-                ROUNDS.count(),
-                ROUNDS.length().toMillis());
-        for (Map.Entry<String, Benchmark> benchmark : BENCHMARKS.entrySet()) {
-            if (names.contains(benchmark.getKey())) {
-                try (Server server = Server.start()) {
-                    benchmark.getValue().run(server, out);
-                }
+        List<String> names = List.of(arguments);
+        Benchmark printing = names.size() == 1 ? PRINTING.get(names.get(0)) : null;
+        if (printing != null) {
+            try (Server server = Server.start()) {
+                printing.run(server, Mode.FULL.rounds(), out);
             }
+            return;
         }
+        Plan plan;
+        try {
+            plan = Plan.of(names);
+        } catch (IllegalArgumentException e) {
+            System.err.println(e.getMessage() + "; see run --help");
+            System.exit(2);
+            return;
+        }
+        System.exit(run(plan, names, out) ? 0 : 1);
+    }
+
+    /** All names that the arguments may have. */
+    static List<String> names() {
+        return Stream.of(
+                        Stream.of("quick", "full"),
+                        Stream.of(Place.values()).map(Place::shown),
+                        Stream.of(Workload.values()).map(Workload::shown),
+                        PRINTING.keySet().stream())
+                .flatMap(each -> each)
+                .toList();
+    }
+
+    /** Returns whether nothing failed or is missed by far. */
+    private static boolean run(Plan plan, List<String> names, PrintStream out) throws Exception {
+        Path folder = Files.createDirectories(Path.of(System.getProperty("results", "results")));
+        Instant begun = Instant.now();
+        Rounds rounds = plan.mode().rounds();
+        List<Measured> measured = new ArrayList<>();
+        for (Place place : plan.places()) {
+            Path file = folder.resolve(place.shown() + ".json");
+            Files.deleteIfExists(file);
+            int code = measure(file, begun.plus(plan.mode().deadline()), place, names);
+            List<Measured> found = Files.exists(file) ? Results.read(file).measured() : List.of();
+            measured.addAll(complete(plan.in(place), found, code));
+        }
+        Results results = new Results(
+                begun.truncatedTo(ChronoUnit.SECONDS).toString(),
+                Runtime.getRuntime().availableProcessors() + " processors, Java " + Runtime.version(),
+                rounds.count() + " rounds of " + rounds.length().toMillis() + " ms",
+                measured);
+        results.write(folder.resolve("results.json"));
+        Files.writeString(folder.resolve("index.html"), Page.of(results));
+        Report report = Report.of(measured);
+        out.printf(
+                "%n%s; %s; medians of ratios, with least and greatest. Plots: %s%n%n",
+                results.machine(), results.rounds(), folder.resolve("index.html"));
+        report.print(out);
+        return !report.isBad();
+    }
+
+    /** The cells as planned; of those that are missing, the process that ended says why. */
+    static List<Measured> complete(List<Cell> planned, List<Measured> found, int code) {
+        Map<Cell, Measured> byCell = found.stream().collect(Collectors.toMap(Measured::cell, each -> each));
+        return planned.stream()
+                .map(cell -> byCell.getOrDefault(
+                        cell, Measured.failed(cell, "not run: the place's process ended with " + code)))
+                .toList();
+    }
+
+    private static int measure(Path file, Instant deadline, Place place, List<String> names)
+            throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+        command.addAll(List.of(
+                "-cp",
+                new File(System.getProperty("java.class.path")).getPath(),
+                Measuring.class.getName(),
+                file.toString(),
+                deadline.toString(),
+                place.name()));
+        command.addAll(names);
+        Process process = new ProcessBuilder(command).inheritIO().start();
+        Runtime.getRuntime().addShutdownHook(new Thread(process::destroy));
+        return process.waitFor();
     }
 }

@@ -1,6 +1,8 @@
 package io.idempotencykey.benchmarks;
 
+import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.Reaper;
+import jakarta.persistence.EntityManager;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -25,8 +27,9 @@ final class Reaping {
     static void run(Server server, Rounds rounds, PrintStream out) throws Exception {
         String url = server.database();
         ExecutorService executor = Executors.newFixedThreadPool(THREADS + 1);
-        try (Library library = new Library(url, THREADS + 1, Server.Given.SERIALIZABLE)) {
-            library.request("sample");
+        try (JpaApplication application = new JpaApplication(url, THREADS + 1)) {
+            Library<EntityManager> library = application.library(false);
+            library.stages(Keys.SAMPLE);
             Keys.copySample(url, EXPIRED, "-1 day");
             Reaper reaper = new Reaper(library.service());
             round(executor, library, null, rounds);
@@ -44,22 +47,23 @@ final class Reaping {
             }
             out.println("""
 
-                    Claims by 4 threads while the reaper works through 1,000,000 expired keys; the pool gives SERIALIZABLE.""");
-            out.printf("median latency of a claim, with the reaper over without   %s%n", Rounds.shown(slower));
-            out.printf("keys deleted over keys claimed meanwhile                  %s%n", Rounds.shown(faster));
+                    Claims by 4 threads while the reaper works through 1,000,000 expired keys.""");
+            out.printf("median latency of a claim, with the reaper over without   %s%n", Ratios.shown(slower));
+            out.printf("keys deleted over keys claimed meanwhile                  %s%n", Ratios.shown(faster));
             out.printf(
                     Locale.ROOT,
                     "a claim takes %.0f µs with, %.0f µs without; %,.0f claims/s, %,.0f deletions/s%n",
-                    Rounds.median(reaping.stream().map(Round::medianMicros).toList()),
-                    Rounds.median(resting.stream().map(Round::medianMicros).toList()),
-                    Rounds.median(reaping.stream().map(Round::claims).toList()),
-                    Rounds.median(reaping.stream().map(Round::deleted).toList()));
+                    Ratios.median(reaping.stream().map(Round::medianMicros).toList()),
+                    Ratios.median(resting.stream().map(Round::medianMicros).toList()),
+                    Ratios.median(reaping.stream().map(Round::claims).toList()),
+                    Ratios.median(reaping.stream().map(Round::deleted).toList()));
         } finally {
             executor.shutdownNow();
         }
     }
 
-    private static Round round(ExecutorService executor, Library library, @Nullable Reaper reaper, Rounds rounds)
+    private static Round round(
+            ExecutorService executor, Library<EntityManager> library, @Nullable Reaper reaper, Rounds rounds)
             throws Exception {
         long begin = System.nanoTime();
         long end = begin + rounds.length().toNanos();
@@ -77,7 +81,7 @@ final class Reaping {
                 List<Long> nanos = new ArrayList<>();
                 while (System.nanoTime() < end) {
                     long before = System.nanoTime();
-                    library.claim(Throughput.newKey());
+                    HeldKey unused = library.claim(Example.newKey());
                     nanos.add(System.nanoTime() - before);
                 }
                 return nanos;

@@ -1,106 +1,141 @@
 package io.idempotencykey.benchmarks;
 
+import com.sun.management.OperatingSystemMXBean;
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.DoubleSupplier;
+import org.HdrHistogram.Histogram;
 
 /**
  * Runs sides in turn in short rounds, and compares each round with its neighbours. A disturbance of the machine that
- * lasts longer than a round affects all sides.
+ * lasts longer than a round affects all sides. Every second round goes back.
+ *
+ * @param warmUpRequests that each side does before it is measured, for at least {@code warmUp} and at most ten times
+ *     that
  */
-record Rounds(int count, Duration length) {
-    private static final int WARM_UP = 4;
+record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) {
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    private static final OperatingSystemMXBean SYSTEM =
+            (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
-    /** A task that several threads do again and again; {@code number} counts the runs of a thread in a round. */
-    @FunctionalInterface
-    interface Task {
-        void run(int thread, long number) throws Exception;
-    }
+    /** The longest latency that a histogram tells from longer ones. */
+    private static final long LONGEST = Duration.ofMinutes(1).toNanos();
 
-    /** The rates of both sides in each round. */
-    record Result(List<Double> first, List<Double> second) {
-        /** The first side's rate divided by the second's, for each round. */
-        List<Double> ratios() {
-            List<Double> ratios = new ArrayList<>();
-            for (int i = 0; i < first.size(); i++) {
-                ratios.add(first.get(i) / second.get(i));
-            }
-            return ratios;
-        }
+    /** How long a turn lasts: until the time is over and the requests are done, but not beyond the last time. */
+    private record Length(Duration atLeast, long requests, Duration atMost) {}
 
-        @Override
-        public String toString() {
-            return String.format(
-                    Locale.ROOT, "%-20s %,10.0f/s %,10.0f/s", shown(ratios()), median(first), median(second));
-        }
-    }
+    /** What one thread did in a turn. */
+    private record Share(long done, long bytes, Histogram latencies) {}
 
-    /** Measures how often per second the tasks are done. */
-    Result compare(int threads, Task first, Task second) throws Exception {
-        List<List<Double>> rates = rates(threads, List.of(first, second));
-        return new Result(rates.get(0), rates.get(1));
-    }
-
-    /** Measures each task's rate in each round; the first rounds are for warming up, and every second one goes back. */
-    List<List<Double>> rates(int threads, List<Task> tasks) throws Exception {
-        List<List<Double>> rates = new ArrayList<>();
-        tasks.forEach(task -> rates.add(new ArrayList<>()));
+    /** Measures sides, whose server tells its time on a processor. */
+    List<SideTurns> measure(List<Contestant> sides, DoubleSupplier serverNanos) throws Exception {
+        List<List<Turn>> turns = new ArrayList<>();
+        long[] numbers = new long[sides.size()];
+        int threads = sides.stream().mapToInt(Contestant::threads).max().orElse(1);
         ExecutorService executor = Executors.newFixedThreadPool(threads);
         try {
-            for (int round = -WARM_UP; round < count; round++) {
-                for (int i = 0; i < tasks.size(); i++) {
-                    int task = round % 2 == 0 ? i : tasks.size() - 1 - i;
-                    double rate = rate(executor, threads, tasks.get(task));
-                    if (round >= 0) {
-                        rates.get(task).add(rate);
-                    }
+            Length half = new Length(warmUp.dividedBy(2), warmUpRequests / 2, warmUp.multipliedBy(5));
+            for (int again = 0; again < 2; again++) {
+                for (int i = 0; i < sides.size(); i++) {
+                    Turn unused = turn(executor, sides.get(i), numbers, i, half, serverNanos);
+                }
+            }
+            sides.forEach(side -> turns.add(new ArrayList<>()));
+            for (int round = 0; round < count; round++) {
+                for (int i = 0; i < sides.size(); i++) {
+                    int side = round % 2 == 0 ? i : sides.size() - 1 - i;
+                    Length whole = new Length(length, 0, length);
+                    turns.get(side).add(turn(executor, sides.get(side), numbers, side, whole, serverNanos));
                 }
             }
         } finally {
             executor.shutdownNow();
         }
-        return rates;
+        List<SideTurns> measured = new ArrayList<>();
+        for (int i = 0; i < sides.size(); i++) {
+            measured.add(new SideTurns(sides.get(i).name(), sides.get(i).roundTrips(), turns.get(i)));
+        }
+        return measured;
     }
 
-    /** Measures how often per second a task is done. */
-    double rate(ExecutorService executor, int threads, Task task) throws InterruptedException, ExecutionException {
+    private static Turn turn(
+            ExecutorService executor,
+            Contestant side,
+            long[] numbers,
+            int index,
+            Length length,
+            DoubleSupplier serverNanos)
+            throws Exception {
+        side.renew().run();
+        System.gc();
+        double serverBefore = serverNanos.getAsDouble();
+        long clientBefore = SYSTEM.getProcessCpuTime();
         long begin = System.nanoTime();
-        long end = begin + length.toNanos();
-        List<Future<Long>> counts = new ArrayList<>();
-        for (int i = 0; i < threads; i++) {
-            int thread = i;
-            Callable<Long> loop = () -> {
-                long done = 0;
-                while (System.nanoTime() < end) {
-                    task.run(thread, done++);
-                }
-                return done;
-            };
-            counts.add(executor.submit(loop));
+        List<Future<Share>> shares = new ArrayList<>();
+        for (int thread = 0; thread < side.threads(); thread++) {
+            long first = numbers[index] + thread;
+            Callable<Share> loop = () -> share(side, first, begin, length);
+            shares.add(executor.submit(loop));
         }
         long done = 0;
-        for (Future<Long> each : counts) {
-            done += each.get();
+        long most = 0;
+        long bytes = 0;
+        Histogram latencies = new Histogram(LONGEST, 3);
+        for (Future<Share> each : shares) {
+            Share share = get(each);
+            done += share.done;
+            most = Math.max(most, share.done);
+            bytes += share.bytes;
+            latencies.add(share.latencies);
         }
-        return done * 1e9 / (System.nanoTime() - begin);
+        double nanos = System.nanoTime() - begin;
+        double client = SYSTEM.getProcessCpuTime() - clientBefore;
+        double server = serverNanos.getAsDouble() - serverBefore;
+        // So that no number is used twice, whichever thread was ahead.
+        numbers[index] += most * side.threads();
+        return new Turn(
+                done * 1e9 / nanos,
+                latencies.getValueAtPercentile(50) / 1e3,
+                latencies.getValueAtPercentile(99) / 1e3,
+                (double) bytes / done,
+                client / done / 1e3,
+                server / done / 1e3);
     }
 
-    /** The median, with the least and the greatest. */
-    static String shown(List<Double> ratios) {
-        return String.format(
-                Locale.ROOT, "%.2f (%.2f–%.2f)", median(ratios), Collections.min(ratios), Collections.max(ratios));
+    /** What a thread did, or what it failed with. */
+    private static Share get(Future<Share> future) throws Exception {
+        try {
+            return future.get();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof Exception cause ? cause : e;
+        }
     }
 
-    static double median(List<Double> values) {
-        List<Double> sorted = values.stream().sorted().toList();
-        int middle = sorted.size() / 2;
-        return sorted.size() % 2 == 1 ? sorted.get(middle) : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+    private static Share share(Contestant side, long first, long begin, Length length) throws Exception {
+        Histogram latencies = new Histogram(LONGEST, 3);
+        long atLeast = length.atLeast.toNanos();
+        long atMost = length.atMost.toNanos();
+        long wanted = length.requests / side.threads();
+        long number = first;
+        long done = 0;
+        long bytes = THREADS.getCurrentThreadAllocatedBytes();
+        long now = System.nanoTime();
+        do {
+            side.task().run(number);
+            number += side.threads();
+            done++;
+            long then = System.nanoTime();
+            latencies.recordValue(Math.min(then - now, LONGEST));
+            now = then;
+        } while (now - begin < atMost && (now - begin < atLeast || done < wanted));
+        return new Share(done, THREADS.getCurrentThreadAllocatedBytes() - bytes, latencies);
     }
 }

@@ -6,53 +6,52 @@ import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A PostgreSQL server that belongs to the benchmark; it is as durable as in production, and local. */
 final class Server implements AutoCloseable {
-    /** Settings of a pool's connections. */
-    enum Given {
-        SERIALIZABLE,
-        SERIALIZABLE_AND_TIMEOUTS,
-        NOTHING;
-
-        String shown() {
-            return name().toLowerCase(Locale.ROOT).replace('_', ' ');
-        }
-    }
-
     private static final AtomicInteger NUMBER = new AtomicInteger();
 
     private final EmbeddedPostgres postgres;
+    private final long process;
 
-    private Server(EmbeddedPostgres postgres) {
+    private Server(EmbeddedPostgres postgres, long process) {
         this.postgres = postgres;
+        this.process = process;
     }
 
     static Server start() throws IOException {
-        return new Server(EmbeddedPostgres.builder()
+        Path data = Files.createTempDirectory("benchmark-postgresql");
+        EmbeddedPostgres postgres = EmbeddedPostgres.builder()
+                .setDataDirectory(data)
                 .setServerConfig("fsync", "on")
                 .setServerConfig("synchronous_commit", "on")
                 .setServerConfig("full_page_writes", "on")
-                .setServerConfig("max_connections", "200")
+                .setServerConfig("max_connections", "300")
                 .setServerConfig("shared_buffers", "1GB")
-                // A checkpoint during one side's round would be counted against that side.
+                // A checkpoint or a cleaning during one side's turn would be counted against that side.
                 .setServerConfig("max_wal_size", "8GB")
                 .setServerConfig("checkpoint_timeout", "1h")
-                .start());
+                .setServerConfig("autovacuum", "off")
+                .start();
+        return new Server(
+                postgres,
+                Long.parseLong(
+                        Files.readAllLines(data.resolve("postmaster.pid")).get(0)));
     }
 
     /** Makes a database with the keys' table and the application's, and returns its URL. */
     String database() throws SQLException, IOException {
         String name = "benchmark" + NUMBER.incrementAndGet();
-        execute(postgres.getJdbcUrl("postgres", "postgres"), "create database " + name);
+        administer("create database " + name);
         String url = postgres.getJdbcUrl("postgres", name);
         try (InputStream schema =
                 Objects.requireNonNull(JpaKeyStore.class.getResourceAsStream("schema/postgresql.sql"))) {
@@ -60,6 +59,25 @@ final class Server implements AutoCloseable {
         }
         execute(url, "create table booking (id varchar(100) primary key, content varchar(200) not null)");
         return url;
+    }
+
+    /** Writes all pages out now, so that no checkpoint has to be soon. */
+    void checkpoint() throws SQLException {
+        administer("checkpoint");
+    }
+
+    /** Removes a database that {@link #database} made. */
+    void drop(String url) throws SQLException {
+        administer("drop database " + url.replaceAll(".*/|\\?.*", ""));
+    }
+
+    private void administer(String sql) throws SQLException {
+        execute(postgres.getJdbcUrl("postgres", "postgres"), sql);
+    }
+
+    /** The server's time on a processor so far. */
+    double nanos() {
+        return ProcessTree.nanos(process);
     }
 
     static void execute(String url, String sql) throws SQLException {
@@ -78,16 +96,14 @@ final class Server implements AutoCloseable {
         }
     }
 
-    static HikariDataSource pool(String url, int size, Given given) {
+    /** A pool that gives all that a stage needs, so that no side has to set it: isolation and time-outs. */
+    static HikariDataSource pool(String url, int size) {
         HikariDataSource pool = new HikariDataSource();
         pool.setJdbcUrl(url);
         pool.setMaximumPoolSize(size);
-        if (given != Given.NOTHING) {
-            pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
-        }
-        if (given == Given.SERIALIZABLE_AND_TIMEOUTS) {
-            pool.setConnectionInitSql("set idle_in_transaction_session_timeout = '30s'; set lock_timeout = '30s'");
-        }
+        pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
+        // Both no longer than the lease.
+        pool.setConnectionInitSql("set idle_in_transaction_session_timeout = '30s'; set lock_timeout = '30s'");
         return pool;
     }
 

@@ -1,4 +1,4 @@
-/** Measures the cost of the guarantees: each benchmark runs sides in turn on one server, and prints ratios. */
+/** Measures what the guarantees cost: sides run in turn, in one run, on one server, and their ratios are compared. */
 @NullMarked
 package io.idempotencykey.benchmarks;
 

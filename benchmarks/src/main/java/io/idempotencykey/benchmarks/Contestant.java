@@ -1,0 +1,20 @@
+package io.idempotencykey.benchmarks;
+
+/**
+ * One side of a cell.
+ *
+ * @param roundTrips to the server, for each request, by documentation; NaN where nobody says
+ * @param threads by how many threads it is asked
+ * @param renew makes the side's data anew before each turn, where they would grow beyond their bounds
+ */
+record Contestant(String name, double roundTrips, int threads, Task task, Runnable renew) {
+    /** A request; {@code number} counts all requests of the side. */
+    @FunctionalInterface
+    interface Task {
+        void run(long number) throws Exception;
+    }
+
+    Contestant(String name, double roundTrips, int threads, Task task) {
+        this(name, roundTrips, threads, task, () -> {});
+    }
+}

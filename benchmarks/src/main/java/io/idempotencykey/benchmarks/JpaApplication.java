@@ -1,0 +1,42 @@
+package io.idempotencykey.benchmarks;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.jpa.JpaKeyStore;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import org.hibernate.jpa.HibernatePersistenceConfiguration;
+
+/** An application with a pool, entities and a store of keys. */
+final class JpaApplication implements AutoCloseable {
+    private final HikariDataSource pool;
+    private final EntityManagerFactory factory;
+    private final JpaKeyStore store;
+
+    JpaApplication(String url, int connections) {
+        this.pool = Server.pool(url, connections);
+        this.factory = factory(pool);
+        this.store = new JpaKeyStore(factory);
+    }
+
+    static EntityManagerFactory factory(HikariDataSource pool) {
+        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("benchmark");
+        configuration.managedClass(Booking.class);
+        configuration.property("hibernate.connection.datasource", pool);
+        return configuration.createEntityManagerFactory();
+    }
+
+    JpaKeyStore store() {
+        return store;
+    }
+
+    /** The library's side, with a service of its own. */
+    Library<EntityManager> library(boolean cached) {
+        return new Library<>(store, (entities, id, content) -> entities.persist(new Booking(id, content)), cached);
+    }
+
+    @Override
+    public void close() {
+        factory.close();
+        pool.close();
+    }
+}

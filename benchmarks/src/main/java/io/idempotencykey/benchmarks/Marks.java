@@ -1,0 +1,65 @@
+package io.idempotencykey.benchmarks;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** What is to be reached. The names of the sides are those that the houses give. */
+final class Marks {
+    static final String LIBRARY = "library";
+    static final String JDBC = "JDBC";
+    static final String ENTITIES = "JDBC with entities";
+    static final String DRIVER = "driver";
+    static final String MAP = "map";
+    static final String MAP_READ_FIRST = "map, read first";
+    static final String ONE_THREAD = " by 1 thread";
+    static final String TWO_THREADS = " by 2 threads";
+
+    private Marks() {}
+
+    static List<Mark> of(Cell cell) {
+        return switch (cell.place()) {
+            case ADAPTER_INMEMORY -> inMemory(cell.workload());
+            case ADAPTER_JPA -> onJpa(cell.workload());
+            case ADAPTER_MONGO -> onMongo(cell.workload());
+        };
+    }
+
+    private static List<Mark> inMemory(Workload workload) {
+        return switch (workload) {
+            case STAGES, SINGLE, RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.6, LIBRARY, MAP));
+            case REPLAY -> List.of(Mark.atLeast(0.6, LIBRARY, MAP), Mark.none(LIBRARY, MAP_READ_FIRST));
+            case OWN -> List.of(Mark.none(LIBRARY, MAP));
+            case SCALING ->
+                List.of(
+                        Mark.atLeast(1.7, LIBRARY + TWO_THREADS, LIBRARY + ONE_THREAD),
+                        Mark.none(MAP + TWO_THREADS, MAP + ONE_THREAD));
+        };
+    }
+
+    private static List<Mark> onJpa(Workload workload) {
+        return switch (workload) {
+            case STAGES -> withEntities(0.93, 0.97);
+            case SINGLE -> withEntities(0.95, Double.NaN);
+            case REPLAY -> List.of(Mark.atLeast(1.0, LIBRARY, JDBC));
+            case RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC));
+            case OWN -> List.of(Mark.atLeast(20, LIBRARY, JDBC));
+            case SCALING -> List.of();
+        };
+    }
+
+    private static List<Mark> withEntities(double ofJdbc, double ofEntities) {
+        List<Mark> marks = new ArrayList<>();
+        marks.add(Mark.atLeast(ofJdbc, LIBRARY, JDBC));
+        marks.add(Mark.atLeast(ofEntities, LIBRARY, ENTITIES));
+        marks.add(new Mark(LIBRARY, ENTITIES, Measure.BYTES, Mark.Bound.AT_MOST, 1.5));
+        return marks;
+    }
+
+    private static List<Mark> onMongo(Workload workload) {
+        return switch (workload) {
+            case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, DRIVER));
+            case OWN -> List.of(Mark.none(LIBRARY, DRIVER));
+            case SCALING -> List.of();
+        };
+    }
+}

@@ -1,0 +1,27 @@
+package io.idempotencykey.benchmarks;
+
+import java.util.List;
+
+/**
+ * What was measured of a cell.
+ *
+ * @param failure why there is nothing, or not all; empty if all went well
+ */
+record Measured(Cell cell, List<SideTurns> sides, String failure) {
+    static Measured failed(Cell cell, String failure) {
+        return new Measured(cell, List.of(), failure);
+    }
+
+    /** Ratios of a mark's two sides, one for each round; none if one of them is missing. */
+    List<Double> ratios(Mark mark) {
+        return Ratios.of(values(mark.side(), mark.measure()), values(mark.against(), mark.measure()));
+    }
+
+    private List<Double> values(String side, Measure measure) {
+        return sides.stream()
+                .filter(each -> each.name().equals(side))
+                .flatMap(each -> each.turns().stream())
+                .map(measure::of)
+                .toList();
+    }
+}

@@ -1,0 +1,56 @@
+package io.idempotencykey.benchmarks;
+
+import java.time.Duration;
+import java.util.List;
+
+/** How long is measured: as in the enumeration, unless system properties say otherwise. */
+enum Mode {
+    /** For a look, within ten minutes with the build. */
+    QUICK(5, 400, 1_000, 600, 9),
+    /** For figures that are told to others, within ninety minutes. */
+    FULL(11, 1_000, 5_000, 1_500, 86);
+
+    private final int rounds;
+    private final int millis;
+    private final int warmUpRequests;
+    private final int warmUpMillis;
+    private final int minutes;
+
+    Mode(int rounds, int millis, int warmUpRequests, int warmUpMillis, int minutes) {
+        this.rounds = rounds;
+        this.millis = millis;
+        this.warmUpRequests = warmUpRequests;
+        this.warmUpMillis = warmUpMillis;
+        this.minutes = minutes;
+    }
+
+    /** A place that is slow has longer rounds, so that enough requests are in each. */
+    Rounds rounds(Place place) {
+        Rounds rounds = rounds();
+        return place == Place.ADAPTER_MONGO
+                ? new Rounds(rounds.count(), rounds.length().multipliedBy(2), rounds.warmUpRequests(), rounds.warmUp())
+                : rounds;
+    }
+
+    Rounds rounds() {
+        return new Rounds(
+                Integer.getInteger("rounds", rounds),
+                Duration.ofMillis(Integer.getInteger("millis", millis)),
+                Integer.getInteger("warmup.requests", warmUpRequests),
+                Duration.ofMillis(Integer.getInteger("warmup.millis", warmUpMillis)));
+    }
+
+    /** When no other cell is begun. */
+    Duration deadline() {
+        return Duration.ofMinutes(Integer.getInteger("minutes", minutes));
+    }
+
+    /** By how many threads a place is asked. */
+    List<Integer> threads(Place place) {
+        Integer given = Integer.getInteger("threads");
+        if (given != null) {
+            return List.of(given);
+        }
+        return this == QUICK ? List.of(1, 8) : place.threads();
+    }
+}

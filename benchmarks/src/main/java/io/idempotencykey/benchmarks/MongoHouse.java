@@ -1,0 +1,155 @@
+package io.idempotencykey.benchmarks;
+
+import com.mongodb.ConnectionString;
+import com.mongodb.MongoClientSettings;
+import com.mongodb.client.ClientSession;
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoClients;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.MongoDatabase;
+import com.mongodb.client.result.InsertManyResult;
+import com.mongodb.client.result.InsertOneResult;
+import io.idempotencykey.mongo.MongoKeyStore;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.bson.BsonBinary;
+import org.bson.BsonDocument;
+import org.bson.BsonString;
+import org.bson.Document;
+
+/**
+ * The MongoDB adapter against hand-written code on the driver; each side has a client and a database of its own. The
+ * server is that of {@code MONGODB_URI}, or else the stand-in of {@code tools/mongo-server}.
+ */
+final class MongoHouse implements House {
+    static final String KEYS = "idempotency_keys";
+    static final String BOOKINGS = "bookings";
+
+    /** How many documents one command inserts. */
+    private static final int BATCH = 1_000;
+
+    private final Tool tool;
+    private final AtomicInteger number = new AtomicInteger();
+
+    /**
+     * How many keys are asked for. The stand-in takes a while for each, and so it has few; but each turn has a new
+     * service, which hasn't seen them.
+     */
+    private final int stored;
+
+    MongoHouse() throws Exception {
+        this.tool = Tool.start("MONGODB_URI", "mongo-server");
+        this.stored = tool.isGiven() ? 32_768 : 1_000;
+    }
+
+    @Override
+    public Contest contest(Cell cell) throws Exception {
+        Contest contest = new Contest();
+        try {
+            Workload workload = cell.workload();
+            MongoClient client = contest.closing(client());
+            MongoDatabase database = database(contest, client);
+            // Another service than the one that is measured makes the keys.
+            Library<ClientSession> filling = library(client, database, false);
+            fill(database, workload, filling::stages, filling::hold);
+            contest.add(measured(cell, client, database));
+
+            client = contest.closing(client());
+            database = database(contest, client);
+            HandWrittenDriver driver = new HandWrittenDriver(client, database);
+            fill(database, workload, driver::stages, driver::hold);
+            contest.add(
+                    new Contestant(Marks.DRIVER, roundTrips(workload), cell.threads(), workload.task(driver, stored)));
+            return contest;
+        } catch (Exception e) {
+            contest.close();
+            throw e;
+        }
+    }
+
+    /** The library's single commands aren't sent twice by the driver, so neither are those by hand. */
+    private MongoClient client() {
+        return MongoClients.create(MongoClientSettings.builder()
+                .applyConnectionString(new ConnectionString(tool.url()))
+                .retryWrites(false)
+                .build());
+    }
+
+    private static Library<ClientSession> library(MongoClient client, MongoDatabase database, boolean cached) {
+        MongoCollection<Document> bookings = database.getCollection(BOOKINGS);
+        return new Library<>(
+                new MongoKeyStore(client, database.getName(), KEYS),
+                (session, id, content) -> book(bookings, session, id, content),
+                cached);
+    }
+
+    /** Writes a row of the application's, on either side. */
+    static void book(MongoCollection<Document> bookings, ClientSession session, String id, String content) {
+        InsertOneResult unused = bookings.insertOne(session, new Document("_id", id).append("content", content));
+    }
+
+    private Contestant measured(Cell cell, MongoClient client, MongoDatabase database) {
+        Workload workload = cell.workload();
+        boolean isOwn = workload == Workload.OWN;
+        Renewed task = new Renewed(() -> workload.task(library(client, database, isOwn), stored));
+        return new Contestant(
+                Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), cell.threads(), task, isOwn ? () -> {} : task::renew);
+    }
+
+    /** A database with the collections and the indexes. */
+    private MongoDatabase database(Contest contest, MongoClient client) {
+        MongoDatabase database = client.getDatabase("benchmark"
+                + ProcessHandle.current().pid() + "_" + System.currentTimeMillis() + "_" + number.incrementAndGet());
+        AutoCloseable unused = contest.closing(database::drop);
+        new MongoKeyStore(client, database.getName(), KEYS).createIndexes();
+        database.createCollection(BOOKINGS);
+        return database;
+    }
+
+    private void fill(MongoDatabase database, Workload workload, Consumer<String> finished, Consumer<String> held) {
+        if (!workload.makesKeys()) {
+            (workload == Workload.REFUSED ? held : finished).accept("sample");
+            copySample(database.getCollection(KEYS, BsonDocument.class));
+        }
+    }
+
+    private void copySample(MongoCollection<BsonDocument> keys) {
+        BsonDocument sample = keys.find().first();
+        if (sample == null) {
+            throw new IllegalStateException("there is no sample");
+        }
+        for (int from = 0; from < stored; from += BATCH) {
+            List<BsonDocument> copies = new ArrayList<>();
+            for (int i = from; i < Math.min(from + BATCH, stored); i++) {
+                BsonDocument copy = sample.clone();
+                copy.put("_id", new BsonString(Example.SCOPE + " " + Example.storedKey(i, stored)));
+                copy.put("revision", new BsonBinary(UUID.randomUUID()));
+                copies.add(copy);
+            }
+            InsertManyResult unused = keys.insertMany(copies);
+        }
+    }
+
+    /** As docs/PROTOCOL.md says, with the transactions' commits, and as many by hand. */
+    private static double roundTrips(Workload workload) {
+        return switch (workload) {
+            case STAGES, SCALING -> 7;
+            case SINGLE -> 4;
+            case REPLAY, REFUSED, OWN -> 2;
+            case RETRIEVE -> 1;
+        };
+    }
+
+    @Override
+    public double serverNanos() {
+        return tool.nanos();
+    }
+
+    @Override
+    public void close() {
+        tool.close();
+    }
+}

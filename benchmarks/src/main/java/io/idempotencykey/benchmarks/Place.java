@@ -1,0 +1,45 @@
+package io.idempotencykey.benchmarks;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/** Where keys are kept. */
+enum Place {
+    ADAPTER_INMEMORY {
+        @Override
+        House open() {
+            return new MemoryHouse();
+        }
+    },
+    ADAPTER_JPA {
+        @Override
+        House open() throws Exception {
+            return new JpaHouse();
+        }
+    },
+    ADAPTER_MONGO {
+        @Override
+        House open() throws Exception {
+            return new MongoHouse();
+        }
+    };
+
+    /** Starts what is needed. */
+    abstract House open() throws Exception;
+
+    List<Integer> threads() {
+        return this == ADAPTER_INMEMORY ? List.of(1, 2, 8) : List.of(1, 8, 32);
+    }
+
+    String shown() {
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    static Optional<Place> named(String name) {
+        return Arrays.stream(values())
+                .filter(place -> place.shown().equals(name))
+                .findFirst();
+    }
+}

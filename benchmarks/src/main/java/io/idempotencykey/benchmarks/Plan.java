@@ -1,0 +1,62 @@
+package io.idempotencykey.benchmarks;
+
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** What is to be measured, in the order in which it is done. */
+record Plan(Mode mode, List<Cell> cells) {
+    /**
+     * Reads arguments: {@code quick} or {@code full}, and names of places and workloads; all of them where none is
+     * named.
+     *
+     * @throws IllegalArgumentException if a name means nothing, or the names together mean no cell
+     */
+    static Plan of(List<String> arguments) {
+        Mode mode = Mode.QUICK;
+        Set<Place> places = EnumSet.noneOf(Place.class);
+        Set<Workload> workloads = EnumSet.noneOf(Workload.class);
+        for (String argument : arguments) {
+            Optional<Place> place = Place.named(argument);
+            Optional<Workload> workload = Workload.named(argument);
+            if (argument.equals("quick") || argument.equals("full")) {
+                mode = argument.equals("full") ? Mode.FULL : Mode.QUICK;
+            } else if (place.isPresent()) {
+                places.add(place.get());
+            } else if (workload.isPresent()) {
+                workloads.add(workload.get());
+            } else {
+                throw new IllegalArgumentException("'" + argument + "' is neither a place nor a workload");
+            }
+        }
+        List<Cell> cells = new ArrayList<>();
+        for (Place place : places.isEmpty() ? EnumSet.allOf(Place.class) : places) {
+            for (Workload workload : workloads.isEmpty() ? EnumSet.allOf(Workload.class) : workloads) {
+                cells.addAll(cells(mode, place, workload));
+            }
+        }
+        if (cells.isEmpty()) {
+            throw new IllegalArgumentException("nothing is measured for " + String.join(" ", arguments));
+        }
+        return new Plan(mode, cells);
+    }
+
+    /** The cells that have something to compare. */
+    private static List<Cell> cells(Mode mode, Place place, Workload workload) {
+        List<Integer> threads = workload == Workload.SCALING ? List.of(2) : mode.threads(place);
+        return threads.stream()
+                .map(number -> new Cell(place, workload, number))
+                .filter(cell -> !cell.marks().isEmpty())
+                .toList();
+    }
+
+    List<Cell> in(Place place) {
+        return cells.stream().filter(cell -> cell.place() == place).toList();
+    }
+
+    List<Place> places() {
+        return cells.stream().map(Cell::place).distinct().toList();
+    }
+}

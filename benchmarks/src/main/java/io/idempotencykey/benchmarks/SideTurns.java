@@ -1,0 +1,15 @@
+package io.idempotencykey.benchmarks;
+
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * A side's turns in a cell, one for each round.
+ *
+ * @param roundTrips to the server, for each request: by documentation, not counted; NaN where nobody says
+ */
+record SideTurns(String name, double roundTrips, List<Turn> turns) {
+    double median(ToDoubleFunction<Turn> figure) {
+        return Ratios.median(turns.stream().mapToDouble(figure).boxed().toList());
+    }
+}

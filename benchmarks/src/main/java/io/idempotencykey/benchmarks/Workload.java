@@ -1,0 +1,54 @@
+package io.idempotencykey.benchmarks;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+
+/** What is asked for again and again. */
+enum Workload {
+    /** A claim and two stages, with a row of the application's each. */
+    STAGES,
+    /** A request of one stage, in one transaction. */
+    SINGLE,
+    /** A claim of a finished key; the service hasn't seen it before, so that the store is asked. */
+    REPLAY,
+    /** A read of a finished key, from the store. */
+    RETRIEVE,
+    /** A claim of a key that another instance holds. */
+    REFUSED,
+    /** A claim of one finished key, again and again, by one service, which may know the answer. */
+    OWN,
+    /** Stages by two threads, over those by one. */
+    SCALING;
+
+    /** Whether each request has a new key. */
+    boolean makesKeys() {
+        return this == STAGES || this == SINGLE || this == SCALING;
+    }
+
+    /**
+     * What a side does for one request.
+     *
+     * @param stored how many keys are stored, of which one after the other is asked for
+     */
+    Contestant.Task task(Requests requests, int stored) {
+        return switch (this) {
+            case STAGES, SCALING -> number -> requests.stages(Example.newKey());
+            case SINGLE -> number -> requests.single(Example.newKey());
+            case REPLAY -> number -> requests.replay(Example.storedKey(number, stored));
+            case RETRIEVE -> number -> requests.retrieve(Example.storedKey(number, stored));
+            case REFUSED -> number -> requests.refused(Example.storedKey(number, stored));
+            case OWN -> number -> requests.replay(Example.storedKey(0, stored));
+        };
+    }
+
+    String shown() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    static Optional<Workload> named(String name) {
+        return Arrays.stream(values())
+                .filter(workload -> workload.shown().equals(name))
+                .findFirst();
+    }
+}

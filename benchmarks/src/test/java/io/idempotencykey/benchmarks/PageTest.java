@@ -1,0 +1,42 @@
+package io.idempotencykey.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class PageTest {
+    @Test
+    void aBarEndsAtTheMarkIfItIsMet() {
+        String svg = plot(ReportTest.measured(95, 95, 95));
+
+        assertThat(svg).contains("width=\"300.0\"").contains("0.95 (0.95–0.95)");
+    }
+
+    @Test
+    void whatIsNoNumberHasNoBar() {
+        String svg = plot(ReportTest.measured(90, Double.NaN));
+
+        assertThat(svg).contains("not measured").doesNotContain("<rect").doesNotContain("NaN");
+    }
+
+    @Test
+    void aFailureIsShownAndEscaped() {
+        String svg = plot(Measured.failed(ReportTest.CELL, "failed: <none>"));
+
+        assertThat(svg).contains("not measured: failed: &lt;none&gt;").doesNotContain("<rect");
+    }
+
+    @Test
+    void thePageHasAPlotForEachPlaceAndAllFigures() {
+        String page = Page.of(new Results("now", "here", "5 rounds", List.of(ReportTest.measured(90, 80))));
+
+        assertThat(page)
+                .contains("<h2>adapter-jpa</h2>", "<td>library</td><td>85</td>", "<td>JDBC</td><td>100</td>")
+                .containsOnlyOnce("<svg");
+    }
+
+    private static String plot(Measured measured) {
+        return Page.plot(Report.of(List.of(measured)).lines());
+    }
+}

@@ -1,0 +1,62 @@
+package io.idempotencykey.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class PlanTest {
+    @Test
+    void withoutNamesAllPlacesAreMeasuredQuickly() {
+        Plan plan = Plan.of(List.of());
+
+        assertThat(plan.mode()).isEqualTo(Mode.QUICK);
+        assertThat(plan.places()).containsExactly(Place.values());
+        assertThat(plan.in(Place.ADAPTER_MONGO))
+                .contains(
+                        new Cell(Place.ADAPTER_MONGO, Workload.STAGES, 1),
+                        new Cell(Place.ADAPTER_MONGO, Workload.OWN, 8))
+                .hasSize(12);
+    }
+
+    @Test
+    void namesRestrictPlacesAndWorkloads() {
+        assertThat(Plan.of(List.of("full", "adapter-jpa", "stages")).cells())
+                .containsExactly(
+                        new Cell(Place.ADAPTER_JPA, Workload.STAGES, 1),
+                        new Cell(Place.ADAPTER_JPA, Workload.STAGES, 8),
+                        new Cell(Place.ADAPTER_JPA, Workload.STAGES, 32));
+    }
+
+    @Test
+    void scalingIsOneCellInMemory() {
+        assertThat(Plan.of(List.of("scaling")).cells())
+                .containsExactly(new Cell(Place.ADAPTER_INMEMORY, Workload.SCALING, 2));
+    }
+
+    @Test
+    void anUnknownNameIsRefused() {
+        assertThatThrownBy(() -> Plan.of(List.of("quick", "adapter-jdbc")))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("'adapter-jdbc'");
+    }
+
+    @Test
+    void namesThatMeanNoCellAreRefused() {
+        assertThatThrownBy(() -> Plan.of(List.of("adapter-jpa", "scaling")))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("nothing is measured");
+    }
+
+    @Test
+    void theProgramKnowsTheSameNames() throws IOException {
+        String program = Files.readString(Path.of("run"));
+        String known = program.substring(program.indexOf("known=\"") + 7, program.indexOf("\"\nfor argument"));
+
+        assertThat(known.replace("\\\n", "").trim().split(" +")).containsExactlyElementsOf(Main.names());
+    }
+}

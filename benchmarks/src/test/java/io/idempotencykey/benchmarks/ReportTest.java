@@ -1,0 +1,76 @@
+package io.idempotencykey.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class ReportTest {
+    static final Cell CELL = new Cell(Place.ADAPTER_JPA, Workload.REFUSED, 8);
+
+    /** The library at these rates, and JDBC at 100 requests per second. */
+    static Measured measured(double... rates) {
+        return new Measured(CELL, List.of(side(Marks.LIBRARY, rates), side(Marks.JDBC, hundreds(rates.length))), "");
+    }
+
+    private static double[] hundreds(int count) {
+        double[] rates = new double[count];
+        Arrays.fill(rates, 100);
+        return rates;
+    }
+
+    private static SideTurns side(String name, double... rates) {
+        return new SideTurns(
+                name,
+                2,
+                Arrays.stream(rates)
+                        .mapToObj(rate -> new Turn(rate, 10, 20, 1_000, 5, Double.NaN))
+                        .toList());
+    }
+
+    @Test
+    void aMissedMarkIsNotBad() {
+        assertThat(Report.of(List.of(measured(60, 48, 70))).isBad()).isFalse();
+    }
+
+    @Test
+    void aMedianBelowHalfTheMarkIsBad() {
+        assertThat(Report.of(List.of(measured(60, 47, 40))).isBad()).isTrue();
+    }
+
+    @Test
+    void aFailedCellIsBadThoughTheOthersAreMet() {
+        Report report = Report.of(List.of(measured(100), Measured.failed(CELL, "failed: no server")));
+
+        assertThat(report.isBad()).isTrue();
+        assertThat(report.lines()).extracting(Report.Line::verdict).containsExactly(Mark.Verdict.MET, Mark.Verdict.FAR);
+    }
+
+    @Test
+    void aPlacesProcessThatEndsEarlyKeepsWhatItHasMeasured() {
+        Cell missing = new Cell(Place.ADAPTER_JPA, Workload.OWN, 8);
+
+        List<Measured> complete = Main.complete(List.of(CELL, missing), List.of(measured(100)), 137);
+
+        assertThat(complete).extracting(Measured::cell).containsExactly(CELL, missing);
+        assertThat(complete)
+                .extracting(Measured::failure)
+                .containsExactly("", "not run: the place's process ended with 137");
+    }
+
+    @Test
+    void theTableShowsRatioMarkAndVerdict() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+
+        Report.of(List.of(measured(90, 80, 100))).print(new PrintStream(bytes, true, StandardCharsets.UTF_8));
+
+        assertThat(bytes.toString(StandardCharsets.UTF_8).lines().skip(1))
+                .singleElement()
+                .asString()
+                .matches("adapter-jpa +refused +8 +library / JDBC +0.90 \\(0.80–1.00\\) +≥ 0.95 +missed");
+    }
+}

@@ -1,0 +1,50 @@
+package io.idempotencykey.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.junit.jupiter.api.Test;
+
+class RoundsTest {
+    private static final Rounds TWO = new Rounds(2, Duration.ofMillis(1), 2, Duration.ofMillis(1));
+
+    @Test
+    void sidesTakeTurnsAndEverySecondRoundGoesBack() throws Exception {
+        List<String> turns = new ArrayList<>();
+        Contestant first = new Contestant("first", 0, 1, number -> {}, () -> turns.add("first"));
+        Contestant second = new Contestant("second", 0, 1, number -> {}, () -> turns.add("second"));
+
+        List<SideTurns> measured = TWO.measure(List.of(first, second), () -> 0);
+
+        assertThat(turns).containsExactly("first", "second", "first", "second", "first", "second", "second", "first");
+        assertThat(measured).extracting(side -> side.turns().size()).containsExactly(2, 2);
+    }
+
+    @Test
+    void noNumberIsUsedTwice() throws Exception {
+        Set<Long> numbers = ConcurrentHashMap.newKeySet();
+
+        List<SideTurns> measured = TWO.measure(
+                List.of(new Contestant(
+                        "side", 0, 3, number -> assertThat(numbers.add(number)).isTrue())),
+                () -> 0);
+
+        assertThat(measured.get(0).median(Turn::rate)).isPositive();
+    }
+
+    @Test
+    void aRequestsFailureEndsTheRounds() {
+        Contestant failing = new Contestant("side", 0, 1, number -> {
+            throw new IllegalStateException("no row");
+        });
+
+        assertThatThrownBy(() -> TWO.measure(List.of(failing), () -> 0))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessage("no row");
+    }
+}
