@@ -6,12 +6,29 @@ package io.idempotencykey.benchmarks;
  * @param roundTrips to the server, for each request, by documentation; NaN where nobody says
  * @param threads by how many threads it is asked
  * @param renew makes the side's data anew before each turn, where they would grow beyond their bounds
+ * @param beside what goes on meanwhile, and isn't measured
  */
-record Contestant(String name, double roundTrips, int threads, Task task, Runnable renew) {
+record Contestant(String name, double roundTrips, int threads, Task task, Runnable renew, Beside beside) {
     /** A request; {@code number} counts all requests of the side. */
     @FunctionalInterface
     interface Task {
         void run(long number) throws Exception;
+    }
+
+    /** Something that begins before a turn. */
+    @FunctionalInterface
+    interface Beside {
+        Ending begin() throws Exception;
+    }
+
+    /** Ends it after the turn. */
+    @FunctionalInterface
+    interface Ending {
+        void end() throws Exception;
+    }
+
+    Contestant(String name, double roundTrips, int threads, Task task, Runnable renew) {
+        this(name, roundTrips, threads, task, renew, () -> () -> {});
     }
 
     Contestant(String name, double roundTrips, int threads, Task task) {

@@ -4,6 +4,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.io.IOException;
+import java.util.List;
 
 /** The JPA adapter on PostgreSQL, against hand-written JDBC; each side has a database and a pool of its own. */
 final class JpaHouse implements House {
@@ -20,7 +21,13 @@ final class JpaHouse implements House {
     public Contest contest(Cell cell) throws Exception {
         Contest contest = new Contest();
         try {
-            add(contest, cell);
+            switch (cell.workload()) {
+                case HOTKEY -> addHotKey(contest, cell.threads());
+                case RIVALS -> addRivals(contest, cell);
+                case GROWTH -> addGrowth(contest, cell.threads(), 1_000_000);
+                case GROWTH_TO_5_MILLION -> addGrowth(contest, cell.threads(), 5_000_000);
+                case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED, OWN, SCALING -> add(contest, cell);
+            }
             server.checkpoint();
             return contest;
         } catch (Exception e) {
@@ -50,6 +57,45 @@ final class JpaHouse implements House {
             EntityManagerFactory factory = contest.closing(JpaApplication.factory(pool));
             HandWritten entities = new HandWritten(pool, BookingRows.entities(factory));
             contest.add(contestant(cell, Marks.ENTITIES, roundTrips(workload), entities));
+        }
+    }
+
+    private void addHotKey(Contest contest, int askers) throws Exception {
+        JpaApplication application = contest.closing(new JpaApplication(database(contest), HotKey.CONNECTIONS));
+        HikariDataSource pool = contest.closing(Server.pool(database(contest), HotKey.CONNECTIONS));
+        HotKey.library(application.library(true), askers).forEach(contest::add);
+        HotKey.handWritten(pool, askers).forEach(contest::add);
+    }
+
+    private void addRivals(Contest contest, Cell cell) throws Exception {
+        JpaApplication application = contest.closing(new JpaApplication(database(contest), cell.threads()));
+        contest.add(contestant(cell, Marks.LIBRARY, roundTrips(Workload.SINGLE), application.library(false)));
+        for (Rival rival : Rival.ALL) {
+            String url = database(contest);
+            HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));
+            contest.add(
+                    new Contestant(rival.title(), rival.roundTrips(), cell.threads(), rival.open(url, pool, contest)));
+        }
+    }
+
+    private void addGrowth(Contest contest, int threads, int many) throws Exception {
+        addGrown(contest, threads, 10_000, Marks.SMALL);
+        addGrown(contest, threads, many, Marks.LARGE);
+    }
+
+    private void addGrown(Contest contest, int threads, int stored, String among) throws Exception {
+        String url = database(contest);
+        Library<EntityManager> library =
+                contest.closing(new JpaApplication(url, threads)).library(false);
+        library.stages(Keys.SAMPLE);
+        Keys.copySample(url, stored, "1 day");
+        List<Contestant.Task> tasks = List.of(
+                number -> library.claim(Example.newKey()),
+                number -> library.advance(library.claim(Example.newKey())),
+                // A prime, so that neighbours in time aren't neighbours in the table.
+                number -> library.replay(Example.storedKey(number * 7_919, stored)));
+        for (int i = 0; i < tasks.size(); i++) {
+            contest.add(new Contestant(Marks.GROWING.get(i) + among, Double.NaN, threads, tasks.get(i)));
         }
     }
 
@@ -83,6 +129,7 @@ final class JpaHouse implements House {
             case SINGLE -> 3;
             case REPLAY, REFUSED, OWN -> 2;
             case RETRIEVE -> 1;
+            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, RIVALS -> Double.NaN;
         };
     }
 

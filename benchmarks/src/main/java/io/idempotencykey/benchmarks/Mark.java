@@ -67,6 +67,10 @@ record Mark(String side, String against, Measure measure, Bound bound, double li
 
     /** What is compared with what. */
     String shownSides() {
-        return side + (measure == Measure.BYTES ? ", bytes, / " : " / ") + against;
+        return switch (measure) {
+            case RATE -> side + " / " + against;
+            case BYTES -> side + ", bytes, / " + against;
+            case KEPT -> side + ", part kept while asked, / " + against;
+        };
     }
 }

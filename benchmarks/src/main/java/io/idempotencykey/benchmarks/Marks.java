@@ -11,6 +11,11 @@ final class Marks {
     static final String DRIVER = "driver";
     static final String MAP = "map";
     static final String MAP_READ_FIRST = "map, read first";
+    static final String ASKED = ", asked";
+    static final String ASKED_WITH_PAUSES = ", asked with pauses";
+    static final String SMALL = " among 10 thousand";
+    static final String LARGE = " among many";
+    static final List<String> GROWING = List.of("claim", "claim and stage", "replay");
     static final String ONE_THREAD = " by 1 thread";
     static final String TWO_THREADS = " by 2 threads";
 
@@ -33,6 +38,7 @@ final class Marks {
                 List.of(
                         Mark.atLeast(1.7, LIBRARY + TWO_THREADS, LIBRARY + ONE_THREAD),
                         Mark.none(MAP + TWO_THREADS, MAP + ONE_THREAD));
+            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, RIVALS -> List.of();
         };
     }
 
@@ -44,6 +50,22 @@ final class Marks {
             case RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC));
             case OWN -> List.of(Mark.atLeast(20, LIBRARY, JDBC));
             case SCALING -> List.of();
+            case HOTKEY ->
+                List.of(
+                        Mark.atLeast(0.9, LIBRARY + ASKED_WITH_PAUSES, LIBRARY),
+                        Mark.none(JDBC + ASKED_WITH_PAUSES, JDBC),
+                        new Mark(LIBRARY, JDBC, Measure.KEPT, Mark.Bound.AT_LEAST, 1.0),
+                        Mark.none(LIBRARY + ASKED, LIBRARY),
+                        Mark.none(JDBC + ASKED, JDBC));
+            case RIVALS ->
+                Rival.ALL.stream()
+                        .map(rival -> Mark.atLeast(1.0, LIBRARY, rival.title()))
+                        .toList();
+            case GROWTH, GROWTH_TO_5_MILLION ->
+                GROWING.stream()
+                        .map(request ->
+                                new Mark(request + SMALL, request + LARGE, Measure.RATE, Mark.Bound.AT_MOST, 1.15))
+                        .toList();
         };
     }
 
@@ -59,7 +81,7 @@ final class Marks {
         return switch (workload) {
             case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, DRIVER));
             case OWN -> List.of(Mark.none(LIBRARY, DRIVER));
-            case SCALING -> List.of();
+            case SCALING, HOTKEY, GROWTH, GROWTH_TO_5_MILLION, RIVALS -> List.of();
         };
     }
 }

@@ -15,6 +15,14 @@ enum Measure {
         double of(Turn turn) {
             return turn.bytes();
         }
+    },
+
+    /** Requests per second beside askers, of those alone. */
+    KEPT {
+        @Override
+        double of(Turn turn) {
+            return turn.rate();
+        }
     };
 
     abstract double of(Turn turn);

@@ -14,7 +14,14 @@ record Measured(Cell cell, List<SideTurns> sides, String failure) {
 
     /** Ratios of a mark's two sides, one for each round; none if one of them is missing. */
     List<Double> ratios(Mark mark) {
+        if (mark.measure() == Measure.KEPT) {
+            return Ratios.of(kept(mark.side()), kept(mark.against()));
+        }
         return Ratios.of(values(mark.side(), mark.measure()), values(mark.against(), mark.measure()));
+    }
+
+    private List<Double> kept(String side) {
+        return Ratios.of(values(side + Marks.ASKED, Measure.KEPT), values(side, Measure.KEPT));
     }
 
     private List<Double> values(String side, Measure measure) {

@@ -10,6 +10,9 @@ import java.util.List;
 
 /** Measures one place in a process of its own, lest the compiler's knowledge of one place slow another one down. */
 public final class Measuring {
+    /** Why a cell isn't measured at all. */
+    static final String OVER = "not run: the time is over";
+
     /** What fits into a line; the whole has been printed before. */
     private static final int LONGEST_FAILURE = 100;
 
@@ -33,7 +36,7 @@ public final class Measuring {
             for (Cell cell : plan.in(place)) {
                 Instant begun = Instant.now();
                 Measured next = begun.isAfter(deadline)
-                        ? Measured.failed(cell, "not run: the time is over")
+                        ? Measured.failed(cell, OVER)
                         : measured(house, cell, plan.mode().rounds(place));
                 measured.add(next);
                 out.printf(

@@ -14,7 +14,7 @@ final class MemoryHouse implements House {
     private static final int STORED = 32_768;
 
     /** So many that no key of a turn is refused for want of room. */
-    private static final int MOST_KEYS = 100_000_000;
+    static final int MOST_KEYS = 100_000_000;
 
     @Override
     public Contest contest(Cell cell) {
@@ -69,7 +69,7 @@ final class MemoryHouse implements House {
     }
 
     /** Commits by having written, as the map on the other side does. */
-    private record Unguarded(Map<String, String> bookings) implements InMemoryTransactions<Map<String, String>> {
+    record Unguarded(Map<String, String> bookings) implements InMemoryTransactions<Map<String, String>> {
         @Override
         public Map<String, String> begin() {
             return bookings;

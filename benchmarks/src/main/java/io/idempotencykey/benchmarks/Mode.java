@@ -1,12 +1,14 @@
 package io.idempotencykey.benchmarks;
 
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 
 /** How long is measured: as in the enumeration, unless system properties say otherwise. */
 enum Mode {
     /** For a look, within ten minutes with the build. */
-    QUICK(5, 400, 1_000, 600, 9),
+    QUICK(5, 400, 300, 600, 8),
     /** For figures that are told to others, within ninety minutes. */
     FULL(11, 1_000, 5_000, 1_500, 86);
 
@@ -38,6 +40,11 @@ enum Mode {
                 Duration.ofMillis(Integer.getInteger("millis", millis)),
                 Integer.getInteger("warmup.requests", warmUpRequests),
                 Duration.ofMillis(Integer.getInteger("warmup.millis", warmUpMillis)));
+    }
+
+    /** What is measured unless it is named; what takes long only by {@link #FULL}. */
+    Set<Workload> workloads() {
+        return this == QUICK ? EnumSet.range(Workload.STAGES, Workload.SCALING) : EnumSet.allOf(Workload.class);
     }
 
     /** When no other cell is begun. */

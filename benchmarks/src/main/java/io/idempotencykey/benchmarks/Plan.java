@@ -33,7 +33,7 @@ record Plan(Mode mode, List<Cell> cells) {
         }
         List<Cell> cells = new ArrayList<>();
         for (Place place : places.isEmpty() ? EnumSet.allOf(Place.class) : places) {
-            for (Workload workload : workloads.isEmpty() ? EnumSet.allOf(Workload.class) : workloads) {
+            for (Workload workload : workloads.isEmpty() ? mode.workloads() : workloads) {
                 cells.addAll(cells(mode, place, workload));
             }
         }
@@ -45,7 +45,12 @@ record Plan(Mode mode, List<Cell> cells) {
 
     /** The cells that have something to compare. */
     private static List<Cell> cells(Mode mode, Place place, Workload workload) {
-        List<Integer> threads = workload == Workload.SCALING ? List.of(2) : mode.threads(place);
+        List<Integer> threads = switch (workload) {
+            case SCALING -> List.of(2);
+            case HOTKEY -> List.of(64, 256);
+            case GROWTH, GROWTH_TO_5_MILLION -> List.of(4);
+            case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED, OWN, RIVALS -> mode.threads(place);
+        };
         return threads.stream()
                 .map(number -> new Cell(place, workload, number))
                 .filter(cell -> !cell.marks().isEmpty())

@@ -18,7 +18,7 @@ import org.HdrHistogram.Histogram;
  * Runs sides in turn in short rounds, and compares each round with its neighbours. A disturbance of the machine that
  * lasts longer than a round affects all sides. Every second round goes back.
  *
- * @param warmUpRequests that each side does before it is measured, for at least {@code warmUp} and at most ten times
+ * @param warmUpRequests that each side does before it is measured, for at least {@code warmUp} and at most three times
  *     that
  */
 record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) {
@@ -42,10 +42,13 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
         int threads = sides.stream().mapToInt(Contestant::threads).max().orElse(1);
         ExecutorService executor = Executors.newFixedThreadPool(threads);
         try {
-            Length half = new Length(warmUp.dividedBy(2), warmUpRequests / 2, warmUp.multipliedBy(5));
+            Length half = new Length(
+                    warmUp.dividedBy(2),
+                    warmUpRequests / 2,
+                    warmUp.multipliedBy(3).dividedBy(2));
             for (int again = 0; again < 2; again++) {
                 for (int i = 0; i < sides.size(); i++) {
-                    Turn unused = turn(executor, sides.get(i), numbers, i, half, serverNanos);
+                    Turn unused = beside(executor, sides.get(i), numbers, i, half, serverNanos);
                 }
             }
             sides.forEach(side -> turns.add(new ArrayList<>()));
@@ -53,7 +56,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                 for (int i = 0; i < sides.size(); i++) {
                     int side = round % 2 == 0 ? i : sides.size() - 1 - i;
                     Length whole = new Length(length, 0, length);
-                    turns.get(side).add(turn(executor, sides.get(side), numbers, side, whole, serverNanos));
+                    turns.get(side).add(beside(executor, sides.get(side), numbers, side, whole, serverNanos));
                 }
             }
         } finally {
@@ -66,7 +69,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
         return measured;
     }
 
-    private static Turn turn(
+    private static Turn beside(
             ExecutorService executor,
             Contestant side,
             long[] numbers,
@@ -76,6 +79,22 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             throws Exception {
         side.renew().run();
         System.gc();
+        Contestant.Ending ending = side.beside().begin();
+        try {
+            return turn(executor, side, numbers, index, length, serverNanos);
+        } finally {
+            ending.end();
+        }
+    }
+
+    private static Turn turn(
+            ExecutorService executor,
+            Contestant side,
+            long[] numbers,
+            int index,
+            Length length,
+            DoubleSupplier serverNanos)
+            throws Exception {
         double serverBefore = serverNanos.getAsDouble();
         long clientBefore = SYSTEM.getProcessCpuTime();
         long begin = System.nanoTime();

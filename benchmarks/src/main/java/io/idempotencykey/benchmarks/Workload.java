@@ -19,11 +19,19 @@ enum Workload {
     /** A claim of one finished key, again and again, by one service, which may know the answer. */
     OWN,
     /** Stages by two threads, over those by one. */
-    SCALING;
+    SCALING,
+    /** Stages by eight threads, alone and while so many others ask for one key that is running. */
+    HOTKEY,
+    /** Requests among a million keys, over those among ten thousand. */
+    GROWTH,
+    /** The same among five million. */
+    GROWTH_TO_5_MILLION,
+    /** Requests of one stage against other libraries. */
+    RIVALS;
 
     /** Whether each request has a new key. */
     boolean makesKeys() {
-        return this == STAGES || this == SINGLE || this == SCALING;
+        return this == STAGES || this == SINGLE || this == SCALING || this == HOTKEY || this == RIVALS;
     }
 
     /**
@@ -33,9 +41,9 @@ enum Workload {
      */
     Contestant.Task task(Requests requests, int stored) {
         return switch (this) {
-            case STAGES, SCALING -> number -> requests.stages(Example.newKey());
-            case SINGLE -> number -> requests.single(Example.newKey());
-            case REPLAY -> number -> requests.replay(Example.storedKey(number, stored));
+            case STAGES, SCALING, HOTKEY -> number -> requests.stages(Example.newKey());
+            case SINGLE, RIVALS -> number -> requests.single(Example.newKey());
+            case REPLAY, GROWTH, GROWTH_TO_5_MILLION -> number -> requests.replay(Example.storedKey(number, stored));
             case RETRIEVE -> number -> requests.retrieve(Example.storedKey(number, stored));
             case REFUSED -> number -> requests.refused(Example.storedKey(number, stored));
             case OWN -> number -> requests.replay(Example.storedKey(0, stored));
@@ -43,7 +51,7 @@ enum Workload {
     }
 
     String shown() {
-        return name().toLowerCase(Locale.ROOT);
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
     static Optional<Workload> named(String name) {

@@ -39,6 +39,20 @@ class PlanTest {
     }
 
     @Test
+    void whatTakesLongIsMeasuredInFullOrByName() {
+        Cell hotKey = new Cell(Place.ADAPTER_JPA, Workload.HOTKEY, 256);
+
+        assertThat(Plan.of(List.of("quick")).cells()).doesNotContain(hotKey);
+        assertThat(Plan.of(List.of("full")).cells()).contains(hotKey);
+        assertThat(Plan.of(List.of("hotkey")).cells()).contains(hotKey).hasSize(2);
+    }
+
+    @Test
+    void withoutTheirProfileRivalsAreNoCell() {
+        assertThat(new Cell(Place.ADAPTER_JPA, Workload.RIVALS, 8).marks()).hasSameSizeAs(Rival.ALL);
+    }
+
+    @Test
     void anUnknownNameIsRefused() {
         assertThatThrownBy(() -> Plan.of(List.of("quick", "adapter-jdbc")))
                 .isInstanceOf(IllegalArgumentException.class)

@@ -54,12 +54,28 @@ class ReportTest {
     void aPlacesProcessThatEndsEarlyKeepsWhatItHasMeasured() {
         Cell missing = new Cell(Place.ADAPTER_JPA, Workload.OWN, 8);
 
-        List<Measured> complete = Main.complete(List.of(CELL, missing), List.of(measured(100)), 137);
+        List<Measured> complete = Main.complete(List.of(CELL, missing), List.of(measured(100)), "not run");
 
         assertThat(complete).extracting(Measured::cell).containsExactly(CELL, missing);
-        assertThat(complete)
-                .extracting(Measured::failure)
-                .containsExactly("", "not run: the place's process ended with 137");
+        assertThat(complete).extracting(Measured::failure).containsExactly("", "not run");
+    }
+
+    @Test
+    void whatIsKeptOfOrdinaryTrafficIsComparedSideBySide() {
+        Cell cell = new Cell(Place.ADAPTER_JPA, Workload.HOTKEY, 64);
+        Measured measured = new Measured(
+                cell,
+                List.of(
+                        side(Marks.LIBRARY, 100),
+                        side(Marks.LIBRARY + Marks.ASKED, 60),
+                        side(Marks.JDBC, 200),
+                        side(Marks.JDBC + Marks.ASKED, 100)),
+                "");
+
+        Mark mark = new Mark(Marks.LIBRARY, Marks.JDBC, Measure.KEPT, Mark.Bound.AT_LEAST, 1);
+
+        assertThat(cell.marks()).contains(mark);
+        assertThat(measured.ratios(mark)).containsExactly(1.2);
     }
 
     @Test

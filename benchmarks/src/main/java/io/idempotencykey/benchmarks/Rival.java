@@ -1,0 +1,22 @@
+package io.idempotencykey.benchmarks;
+
+import com.zaxxer.hikari.HikariDataSource;
+import java.util.List;
+import java.util.ServiceLoader;
+
+/** A library that a user would pick instead, on PostgreSQL; the profile {@code rivals} has them. */
+interface Rival {
+    /** Those that are on the class path. */
+    List<Rival> ALL = ServiceLoader.load(Rival.class).stream()
+            .map(ServiceLoader.Provider::get)
+            .toList();
+
+    /** Its name in the table. */
+    String title();
+
+    /** To the server, for each request, as they were counted at the driver. */
+    double roundTrips();
+
+    /** Prepares new requests with one row each, in a database that has the application's table. */
+    Contestant.Task open(String url, HikariDataSource pool, Contest contest) throws Exception;
+}

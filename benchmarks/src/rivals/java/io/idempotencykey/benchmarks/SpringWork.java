@@ -1,0 +1,51 @@
+package io.idempotencykey.benchmarks;
+
+import com.zaxxer.hikari.HikariDataSource;
+import javax.sql.DataSource;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.jdbc.support.JdbcTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** The same work as an application does it with Spring's templates, for libraries that are used along with them. */
+final class SpringWork {
+    private final HikariDataSource pool;
+    private final TransactionTemplate transactions;
+    private final JdbcTemplate jdbc;
+
+    SpringWork(HikariDataSource pool) {
+        this.pool = pool;
+        this.transactions = new TransactionTemplate(new JdbcTransactionManager(pool));
+        this.jdbc = new JdbcTemplate(pool);
+    }
+
+    DataSource dataSource() {
+        return pool;
+    }
+
+    TransactionTemplate transactions() {
+        return transactions;
+    }
+
+    JdbcTemplate jdbc() {
+        return jdbc;
+    }
+
+    /** Runs a transaction, and runs it again if it failed to serialize. */
+    void transaction(Runnable statements) {
+        while (true) {
+            try {
+                transactions.executeWithoutResult(status -> statements.run());
+                return;
+            } catch (DataAccessException e) {
+                if (!HandWritten.failedToSerialize(e.getMostSpecificCause())) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    void book(String key) {
+        int unused = jdbc.update(BookingRows.INSERT, "placed", key);
+    }
+}
