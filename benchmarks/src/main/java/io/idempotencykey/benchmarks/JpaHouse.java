@@ -44,7 +44,8 @@ final class JpaHouse implements House {
         // Another service than the one that is measured makes the keys.
         Library<EntityManager> filling = application.library(false);
         fill(url, workload, filling::stages, filling::hold);
-        contest.add(contestant(cell, Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), application.library(isOwn)));
+        contest.add(contestant(
+                cell, Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), application.library(workload.isByDefault())));
 
         url = database(contest);
         HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));
@@ -69,7 +70,7 @@ final class JpaHouse implements House {
 
     private void addRivals(Contest contest, Cell cell) throws Exception {
         JpaApplication application = contest.closing(new JpaApplication(database(contest), cell.threads()));
-        contest.add(contestant(cell, Marks.LIBRARY, roundTrips(Workload.SINGLE), application.library(false)));
+        contest.add(contestant(cell, Marks.LIBRARY, roundTrips(Workload.SINGLE), application.library(true)));
         for (Rival rival : Rival.ALL) {
             String url = database(contest);
             HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));

@@ -10,6 +10,7 @@ import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.time.Duration;
@@ -45,7 +46,9 @@ final class Library<T> implements Requests {
 
     /** The only place where services are made, so that all of them have the same settings. */
     static <T> IdempotencyKeyService<T> service(KeyStore<T> store, boolean cached) {
-        return IdempotencyKeyService.builder(store).build();
+        return IdempotencyKeyService.builder(store)
+                .replayCacheBytes(cached ? ServiceBuilder.DEFAULT_REPLAY_CACHE_BYTES : 0)
+                .build();
     }
 
     IdempotencyKeyService<T> service() {

@@ -42,7 +42,7 @@ final class MemoryHouse implements House {
             // Another service than the one that is measured makes the keys.
             Library<Map<String, String>> filling = new Library<>(store, Map::put, false);
             fill(cell.workload(), filling::stages, filling::hold);
-            return new Library<>(store, Map::put, cell.workload() == Workload.OWN);
+            return new Library<>(store, Map::put, cell.workload().isByDefault());
         });
     }
 

@@ -94,7 +94,7 @@ final class MongoHouse implements House {
     private Contestant measured(Cell cell, MongoClient client, MongoDatabase database) {
         Workload workload = cell.workload();
         boolean isOwn = workload == Workload.OWN;
-        Renewed task = new Renewed(() -> workload.task(library(client, database, isOwn), stored));
+        Renewed task = new Renewed(() -> workload.task(library(client, database, workload.isByDefault()), stored));
         return new Contestant(
                 Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), cell.threads(), task, isOwn ? () -> {} : task::renew);
     }

@@ -34,6 +34,11 @@ enum Workload {
         return this == STAGES || this == SINGLE || this == SCALING || this == HOTKEY || this == RIVALS;
     }
 
+    /** Whether the service may answer what it knows, as it does by default; elsewhere it's the store that is measured. */
+    boolean isByDefault() {
+        return makesKeys() || this == OWN;
+    }
+
     /**
      * What a side does for one request.
      *
