@@ -36,7 +36,7 @@ record Report(List<Line> lines) {
     }
 
     void print(PrintStream out) {
-        String format = "%-17s %-9s %7s  %-37s %-22s %-8s %s%n";
+        String format = "%-16s %-19s %7s  %-56s %-22s %-8s %s%n";
         out.printf(format, "place", "workload", "threads", "compared", "ratio (least–greatest)", "mark", "");
         for (Line line : lines) {
             Cell cell = line.measured.cell();
@@ -59,7 +59,7 @@ record Report(List<Line> lines) {
         for (SideTurns side : measured.sides()) {
             text.append(String.format(
                     Locale.ROOT,
-                    "%n    %-22s %,11.0f/s  p50 %,9.1f µs  p99 %,9.1f µs  %,9.0f bytes  client %,8.1f µs"
+                    "%n    %-33s %,11.0f/s  p50 %,9.1f µs  p99 %,9.1f µs  %,9.0f bytes  client %,8.1f µs"
                             + "  server %,8.1f µs  %.0f round trips",
                     side.name(),
                     side.median(Turn::rate),
