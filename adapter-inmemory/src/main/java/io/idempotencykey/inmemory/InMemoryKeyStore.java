@@ -49,7 +49,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     /** How many keys are kept at most by default. */
     public static final int DEFAULT_MAX_KEYS = 100_000;
 
-    private static final int BITS_OF_PARTS = 4;
+    private static final int BITS_OF_PARTS = 3;
 
     private static final Duration FARTHEST_MOVE = Duration.ofDays(3650);
 
