@@ -177,7 +177,7 @@ final class PostgresqlDialect extends Dialect {
     @Override
     Object columnValue(Instant instant) {
         LocalDateTime time = LocalDateTime.ofEpochSecond(instant.getEpochSecond(), instant.getNano(), ZoneOffset.UTC);
-        boolean isUsual = time.getYear() >= 1_000 && time.getYear() <= 9_999 && time.getNano() % 1_000 == 0;
+        boolean isUsual = time.getYear() >= 1_000 && time.getYear() <= 9_999 && instant.getNano() % 1_000 == 0;
         // The driver knows how to write other years, and how to round.
         return isUsual ? text(time) : value(instant);
     }
