@@ -165,11 +165,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         Instant now = time();
         return everywhere(() -> {
             Part.Admission next = admit.get();
-            // An expired key that a single stage has taken makes no room.
-            while (next == Part.Admission.FULL && delete(now, 1) > 0) {
-                next = admit.get();
-            }
-            return next;
+            return next == Part.Admission.FULL && delete(now, 1) > 0 ? admit.get() : next;
         });
     }
 

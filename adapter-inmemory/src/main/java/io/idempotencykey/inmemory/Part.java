@@ -182,18 +182,16 @@ final class Part {
         return (after == null ? quarantined : quarantined.tailSet(Place.ofQuarantined(after), false)).stream();
     }
 
-    /** The keys that expire at the instant or earlier, in order; what a stage is about to replace stays. */
+    /** The keys that expire at the instant or earlier, in order; what a stage may be about to replace stays. */
     Stream<Place> expired(Instant at) {
         return expiring.stream()
                 .takeWhile(place -> !place.at().isAfter(at))
-                .filter(place -> !committing.contains(place.id()));
+                .filter(place -> !taken.contains(place.id()) && !committing.contains(place.id()));
     }
 
     void delete(Place place) {
         locked(() -> {
-            if (!taken.contains(place.id())) {
-                room.giveBack();
-            }
+            room.giveBack();
             keys.remove(place.id());
             return listing(place.listing()).remove(place);
         });

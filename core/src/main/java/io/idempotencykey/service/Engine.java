@@ -194,20 +194,24 @@ final class Engine<T> {
         return observed(id, () -> {
             Fingerprint fingerprint = Fingerprint.of(plan.operation(), request);
             while (true) {
+                Optional<? extends Claim> known = known(id, fingerprint);
                 Claim claim;
                 try {
-                    claim = claim(plan, id, request, fingerprint);
+                    claim = known.isPresent() ? known.get() : claim(plan, id, request, fingerprint);
                 } catch (IdempotencyException.Locked rowIsHeld) {
                     if (!waiting.another()) {
                         throw rowIsHeld;
                     }
                     continue;
                 }
-                if (!(claim instanceof Claim.InFlight)) {
+                if (!(claim instanceof Claim.InFlight inFlight)) {
                     return claim;
                 }
                 do {
                     if (!waiting.another()) {
+                        if (known.isPresent()) {
+                            recalled(inFlight.key());
+                        }
                         return claim;
                     }
                 } while (isInFlight(id));
@@ -217,10 +221,6 @@ final class Engine<T> {
 
     /** Rule 6: a first request inserts its key already locked; a later one gets the answer, or the key to resume it. */
     private Claim claim(Plan plan, KeyId id, Request request, Fingerprint fingerprint) {
-        Optional<? extends Claim> known = recalled(id, fingerprint);
-        if (known.isPresent()) {
-            return known.get();
-        }
         KeyCreation creation = creation(plan, id, request, fingerprint);
         HeldKey fresh = HeldKey.createdBy(creation, plan.leaseAt(RecoveryPoint.STARTED), newRevision());
         Tries tries = new Tries(settings);
@@ -242,27 +242,27 @@ final class Engine<T> {
     }
 
     /** What this service knows of the key of a staged request, without asking the store. */
-    private Optional<? extends Claim> recalled(KeyId id, Fingerprint fingerprint) {
+    private Optional<? extends Claim> known(KeyId id, Fingerprint fingerprint) {
         Optional<Claim.Replay> replay = recalledReplay(id, fingerprint);
         if (replay.isPresent()) {
             return replay;
         }
         Optional<Claim.InFlight> inFlight = knownAnswers.inFlight(id, clock::now);
-        inFlight.ifPresent(claim -> recalled(claim.key(), fingerprint));
+        inFlight.ifPresent(claim -> Transitions.checkFingerprint(claim.key(), fingerprint));
         return inFlight;
     }
 
     private Optional<Claim.Replay> recalledReplay(KeyId id, Fingerprint fingerprint) {
         Optional<Claim.Replay> replay = knownAnswers.replay(id, clock::now);
         replay.ifPresent(claim -> {
-            recalled(claim.key(), fingerprint);
+            recalled(Transitions.checkFingerprint(claim.key(), fingerprint));
             events().emit(new KeyEvent.Replayed(claim.key()));
         });
         return replay;
     }
 
-    private void recalled(IdempotencyKey key, Fingerprint fingerprint) {
-        events().emit(new KeyEvent.Recalled(Transitions.checkFingerprint(key, fingerprint)));
+    private void recalled(IdempotencyKey key) {
+        events().emit(new KeyEvent.Recalled(key));
     }
 
     /** Says whether another worker holds the key and its lease still runs. */
@@ -389,7 +389,7 @@ final class Engine<T> {
                     return new SingleRun<>(this, plan, id, request, fingerprint, waiting).run();
                 }
                 if (!waiting.another()) {
-                    events().emit(new KeyEvent.Recalled(running.get()));
+                    recalled(running.get());
                     throw busy(id);
                 }
             }

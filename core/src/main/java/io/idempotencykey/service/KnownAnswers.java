@@ -19,8 +19,9 @@ import java.util.function.Supplier;
  * Rule 19: what a service knows of keys without asking the store: which ones its own threads are running, and the
  * answers that it has lately seen.
  *
- * <p>Neither can be wrong while a key lives: only the holder ends what runs, and a finished key never changes. Safe for
- * many threads; nobody waits here.
+ * <p>A finished key never changes while it lives, and only its holder ends what runs, unless the store ends the holder's
+ * transaction early, which shows when the holder uses it next, or its lease is over. Safe for many threads; nobody waits
+ * here.
  */
 final class KnownAnswers {
     /** A response is forgotten so long before its key expires, since servers' readings of the clock differ by that. */
@@ -32,8 +33,8 @@ final class KnownAnswers {
     /** What a key takes at most beside its request and its response, with its places in a map and in a queue. */
     private static final int OWN_BYTES = 1536;
 
-    /** A number or a flag takes a few characters as JSON, but objects of their own in a map. */
-    private static final int BYTES_PER_JSON_CHARACTER = 16;
+    /** A parameter or a header takes a few characters, but objects of its own in a map. */
+    private static final int BYTES_PER_CHARACTER = 16;
 
     /** One answer may take this part of the room, so that it doesn't drive out all others. */
     private static final int PART_FOR_ONE = 16;
@@ -154,9 +155,8 @@ final class KnownAnswers {
     private static long size(Request request, Response response) {
         return OWN_BYTES
                 + response.bodyLength()
-                + Transitions.headerBytes(response)
                 + request.path().length()
-                + (long) BYTES_PER_JSON_CHARACTER * request.parametersJson().length();
+                + (long) BYTES_PER_CHARACTER * (request.parametersJson().length() + Transitions.headerBytes(response));
     }
 
     /** The answer of a finished key, if it is known and can still be replayed. */
@@ -165,7 +165,7 @@ final class KnownAnswers {
         if (found == null) {
             return Optional.empty();
         }
-        if (isPast(found.until) || Transitions.isExpired(found.key(), now.get())) {
+        if (isPast(found.until) || Transitions.isExpired(found.key(), now.get().plus(FORGOTTEN_BEFORE_EXPIRY))) {
             kept.remove(id, found);
             return Optional.empty();
         }

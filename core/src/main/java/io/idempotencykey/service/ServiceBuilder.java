@@ -159,7 +159,8 @@ public final class ServiceBuilder<T> {
      *
      * <p>{@code claim}, {@code run} and {@code once} give a response that this service has lately seen until a minute
      * before its key expires, and say of a key that one of the service's own threads is running that it is in flight.
-     * Both are what the store would say. Each is told as a {@link KeyEvent.Recalled}.
+     * Both are what the store would say, unless it has lost rows or somebody has changed them. Each is told as a {@link
+     * KeyEvent.Recalled}.
      *
      * <p>With 0 every call asks the store. That is for tests that delete or change keys behind the service's back, or
      * that want to see the store.

@@ -59,8 +59,8 @@ final class StageRun<T> {
 
     /** Makes the outside call, if any, and runs the stage until it is committed, it is answered, or this throws. */
     StageResult run() {
-        KnownAnswers.Running running = engine.knownAnswers().begin(held);
         KeyListener.StageObservation observation = events().stageBegins(held.key());
+        KnownAnswers.Running running = engine.knownAnswers().begin(held);
         Throwable failure = null;
         try {
             return observed();

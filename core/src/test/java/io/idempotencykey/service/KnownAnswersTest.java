@@ -286,6 +286,7 @@ class KnownAnswersTest {
 
         assertThat(execution.replayed()).isTrue();
         assertThat(execution.response()).isEqualTo(DONE);
+        assertThat(recalled()).containsExactly(new KeyEvent.Recalled(execution.key()));
         assertThat(store.calls()).isEmpty();
     }
 
@@ -365,6 +366,16 @@ class KnownAnswersTest {
         assertThat(store.calls()).isEmpty();
 
         pass(Duration.ofMillis(1));
+
+        assertThat(service.run(counting(true), ID, REQUEST).replayed()).isTrue();
+        assertThat(store.calls()).isNotEmpty();
+    }
+
+    @Test
+    void anAnswerIsForgottenAMinuteBeforeItsKeyExpiresByAClockThatWasSetForward() {
+        finish(true);
+        set(TIME_TO_LIVE.minus(READ_ANEW).minusSeconds(30));
+        store.forget();
 
         assertThat(service.run(counting(true), ID, REQUEST).replayed()).isTrue();
         assertThat(store.calls()).isNotEmpty();
@@ -472,7 +483,7 @@ class KnownAnswersTest {
         };
         Response response = switch (large) {
             case "body" -> Response.of(200, new byte[2_600]);
-            case "headers" -> Response.of(200, new byte[0]).withHeader("Link", "x".repeat(2_600));
+            case "headers" -> Response.of(200, new byte[0]).withHeader("Link", "x".repeat(160));
             default -> Response.of(200, new byte[large.equals("path") ? 600 : 0]);
         };
         small.once("order", ID, request, stage -> response);

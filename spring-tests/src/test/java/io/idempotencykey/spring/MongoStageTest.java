@@ -1,5 +1,6 @@
 package io.idempotencykey.spring;
 
+import static io.idempotencykey.contract.Services.askingTheStore;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -126,7 +127,7 @@ class MongoStageTest {
         template = shop.getBean(MongoTemplate.class);
         store = shop.getBean(MongoKeyStore.class);
         factory = shop.getBean(MongoDatabaseFactory.class);
-        keys = new IdempotencyKeyService<>(shop.getBean(SpringMongoKeyStore.class));
+        keys = askingTheStore(shop.getBean(SpringMongoKeyStore.class));
     }
 
     @AfterEach
@@ -403,7 +404,7 @@ class MongoStageTest {
     @ParameterizedTest
     @CsvSource({"SINGLE, requiresNew", "STAGED, notSupported"})
     void codeThatLeavesTheStageIsNamedOnceWhereThatIsAllowed(Kind kind, String leaving) {
-        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(store, factory, InnerTransactions.LOGGED, false));
+        keys = askingTheStore(new SpringMongoKeyStore(store, factory, InnerTransactions.LOGGED, false));
 
         List<String> logged = logged(() -> {
             assertThatIllegalArgumentException()
@@ -641,7 +642,7 @@ class MongoStageTest {
     @CsvSource({"SINGLE, false", "SINGLE, true", "STAGED, false", "STAGED, true"})
     void listenersOfACommitDontHearOfOneWhoseAnswerIsLost(Kind kind, boolean isThrown) {
         AtomicInteger lost = new AtomicInteger();
-        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(losing(lost, isThrown), factory));
+        keys = askingTheStore(new SpringMongoKeyStore(losing(lost, isThrown), factory));
 
         Execution execution = run(kind, session -> orders.place(row));
 
@@ -846,7 +847,7 @@ class MongoStageTest {
     @ParameterizedTest
     @EnumSource
     void aStageWithinATransactionIsApartFromItWhereThatIsAllowed(Kind kind) {
-        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(store, factory, InnerTransactions.REFUSED, true));
+        keys = askingTheStore(new SpringMongoKeyStore(store, factory, InnerTransactions.REFUSED, true));
 
         transaction().executeWithoutResult(status -> {
             rows.insert(new MongoShop.Row(row + "-outer", "outer"));
@@ -869,7 +870,7 @@ class MongoStageTest {
     @ParameterizedTest
     @EnumSource
     void aStageWithinAStageIsApartFromItWhereThatIsAllowed(Kind kind) {
-        keys = new IdempotencyKeyService<>(new SpringMongoKeyStore(store, factory, InnerTransactions.REFUSED, true));
+        keys = askingTheStore(new SpringMongoKeyStore(store, factory, InnerTransactions.REFUSED, true));
 
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> run(kind, session -> {
@@ -923,8 +924,7 @@ class MongoStageTest {
     @EnumSource
     void aStoreOfAnotherClientFailsAtTheFirstWrite(Kind kind) {
         try (MongoClient other = MongoClients.create(MongoServer.url(DATABASE))) {
-            keys = new IdempotencyKeyService<>(
-                    new SpringMongoKeyStore(new MongoKeyStore(other, DATABASE, "keys"), factory));
+            keys = askingTheStore(new SpringMongoKeyStore(new MongoKeyStore(other, DATABASE, "keys"), factory));
 
             assertThatIllegalStateException()
                     .isThrownBy(() -> run(kind, session -> orders.required(row)))
@@ -953,7 +953,7 @@ class MongoStageTest {
         String database = MongoServer.newDatabase();
         try (ConfigurableApplicationContext plain = MongoShop.start(MongoShop.WithoutTransactions.class, database)) {
             rows = plain.getBean(MongoShop.Rows.class);
-            keys = new IdempotencyKeyService<>(plain.getBean(SpringMongoKeyStore.class));
+            keys = askingTheStore(plain.getBean(SpringMongoKeyStore.class));
             assertThat(plain.getBeanNamesForType(MongoTransactionManager.class)).isEmpty();
 
             assertThatIllegalArgumentException()

@@ -24,6 +24,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Requests to an application whose controller is annotated, and which is otherwise as it was. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 abstract class HttpContract {
+    /** So that replays are read from it; in memory they are what the service knows. */
+    static final String ASKS_THE_STORE = "idempotency.replay-cache-size=0";
+
     private final Started application;
     private final Client client;
     private final Shop.Controller controller;

@@ -95,7 +95,8 @@ class HttpOnMongoTest {
                         "--server.port=0",
                         "--spring.autoconfigure.exclude=" + String.join(",", Applications.JPA),
                         "--spring.data.mongodb.uri=" + url,
-                        "--spring.mongodb.uri=" + url);
+                        "--spring.mongodb.uri=" + url,
+                        "--" + HttpContract.ASKS_THE_STORE);
     }
 
     @BeforeAll

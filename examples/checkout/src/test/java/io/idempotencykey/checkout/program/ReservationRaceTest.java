@@ -50,7 +50,8 @@ class ReservationRaceTest {
     private static <T> void race(Store<T> store) throws Exception {
         Looking<T> shop = new Looking<>(store.shop());
         Charges payments = new Charges();
-        IdempotencyKeyService<T> keys = new IdempotencyKeyService<>(store.keys());
+        IdempotencyKeyService<T> keys =
+                IdempotencyKeyService.builder(store.keys()).replayCacheBytes(0).build();
         Operation<T> completeCart = new Checkout<>(shop, payments).operation(keys, 1);
         Object body = Objects.requireNonNull(Json.read(RunningShop.ONE_MUG.getBytes(StandardCharsets.UTF_8)));
 
