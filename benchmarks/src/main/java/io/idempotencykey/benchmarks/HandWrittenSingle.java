@@ -3,7 +3,6 @@ package io.idempotencykey.benchmarks;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -34,8 +33,9 @@ final class HandWrittenSingle {
                 request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,
                 last_error, state, recovery_point, locked_at, due_at, finished_at, response_status, response_headers,
                 response_body, quarantined_at, quarantine_reason, revision)
-            values (?, ?, ?, ?, ?, ?, cast(? as json), ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?, ?, cast(? as json), ?,
-                null, null, ?);
+            values (?, ?, ?, ?, 'POST', ?, cast(? as json), true, ?, cast(? as timestamptz), cast(? as timestamptz), 1,
+                0, '', 'finished', 'finished', null, cast(? as timestamptz), cast(? as timestamptz), 201,
+                cast(? as json), ?, null, null, ?);
             commit""";
 
     private final DataSource pool;
@@ -85,41 +85,30 @@ final class HandWrittenSingle {
 
     private static void finish(Connection connection, String key, String fingerprint) throws SQLException {
         OffsetDateTime now = HandWritten.now();
+        String finished = now.toString();
         try (PreparedStatement insert = connection.prepareStatement(FINISH)) {
             insert.setString(1, Example.SCOPE);
             insert.setString(2, key);
             insert.setObject(3, UUID.randomUUID());
             insert.setString(4, Example.OPERATION);
-            insert.setString(5, "POST");
-            insert.setString(6, Example.PATH);
-            insert.setString(7, Example.PARAMETERS_JSON);
-            insert.setBoolean(8, true);
-            insert.setString(9, fingerprint);
-            insert.setObject(10, now);
-            insert.setObject(11, now);
-            insert.setLong(12, 1);
-            insert.setInt(13, 0);
-            insert.setString(14, "");
-            insert.setString(15, "finished");
-            insert.setString(16, "finished");
-            insert.setObject(17, now.plusDays(1));
-            insert.setObject(18, now);
-            insert.setInt(19, 201);
-            insert.setString(20, Example.HEADERS_JSON);
-            insert.setBytes(21, Example.BODY.getBytes(StandardCharsets.UTF_8));
-            insert.setObject(22, UUID.randomUUID());
+            insert.setString(5, Example.PATH);
+            insert.setString(6, Example.PARAMETERS_JSON);
+            insert.setString(7, fingerprint);
+            insert.setString(8, finished);
+            insert.setString(9, finished);
+            insert.setString(10, now.plusDays(1).toString());
+            insert.setString(11, finished);
+            insert.setString(12, Example.HEADERS_JSON);
+            insert.setBytes(13, Example.BODY.getBytes(StandardCharsets.UTF_8));
+            insert.setObject(14, UUID.randomUUID());
             boolean unused = insert.execute();
         }
     }
 
     private static long digest(String key) {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update((Example.SCOPE + "\0").getBytes(StandardCharsets.UTF_8));
-            return ByteBuffer.wrap(digest.digest(key.getBytes(StandardCharsets.UTF_8)))
-                    .getLong();
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
+        MessageDigest digest = Example.sha256();
+        digest.update((Example.SCOPE + "\0").getBytes(StandardCharsets.UTF_8));
+        return ByteBuffer.wrap(digest.digest(key.getBytes(StandardCharsets.UTF_8)))
+                .getLong();
     }
 }
