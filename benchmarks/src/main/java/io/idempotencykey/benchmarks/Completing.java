@@ -47,7 +47,8 @@ final class Completing {
     private static double perSecond(Server server, int completers, int count) throws Exception {
         String url = server.database();
         try (JpaApplication application = new JpaApplication(url, 2 * COMPLETERS)) {
-            IdempotencyKeyService<EntityManager> service = Library.service(application.store(), true);
+            IdempotencyKeyService<EntityManager> service =
+                    IdempotencyKeyService.builder(application.store()).build();
             Operation<EntityManager> operation = service.operation("complete-cart")
                     .completeAfterFailure()
                     .respond(RecoveryPoint.STARTED, stage -> {
@@ -66,7 +67,9 @@ final class Completing {
             long begin = System.nanoTime();
             List<Future<?>> running = new ArrayList<>();
             for (int i = 0; i < completers; i++) {
-                Completer<EntityManager> completer = Completer.builder(Library.service(application.store(), true))
+                Completer<EntityManager> completer = Completer.builder(
+                                IdempotencyKeyService.builder(application.store())
+                                        .build())
                         .operation(operation)
                         .abandonedAfter(Duration.ZERO)
                         .batchSize(20)

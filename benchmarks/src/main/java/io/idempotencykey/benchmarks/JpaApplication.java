@@ -30,8 +30,8 @@ final class JpaApplication implements AutoCloseable {
     }
 
     /** The library's side, with a service of its own. */
-    Library<EntityManager> library(boolean cached) {
-        return new Library<>(store, (entities, id, content) -> entities.persist(new Booking(id, content)), cached);
+    Library<EntityManager> library() {
+        return new Library<>(store, (entities, id, content) -> entities.persist(new Booking(id, content)));
     }
 
     @Override

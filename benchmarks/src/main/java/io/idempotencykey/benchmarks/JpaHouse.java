@@ -6,9 +6,9 @@ import jakarta.persistence.EntityManagerFactory;
 import java.io.IOException;
 import java.util.List;
 
-/** The JPA adapter on PostgreSQL, against hand-written JDBC; each side has a database and a pool of its own. */
+/** The JPA adapter on PostgreSQL, against hand-written JDBC. */
 final class JpaHouse implements House {
-    /** More than a service remembers to have seen, so that asking for one after the other is asking the store. */
+    /** More than a service knows by itself, so that asking for one after the other is asking the store. */
     private static final int STORED = 32_768;
 
     private final Server server;
@@ -42,10 +42,9 @@ final class JpaHouse implements House {
         String url = database(contest);
         JpaApplication application = contest.closing(new JpaApplication(url, cell.threads()));
         // Another service than the one that is measured makes the keys.
-        Library<EntityManager> filling = application.library(false);
+        Library<EntityManager> filling = application.library();
         fill(url, workload, filling::stages, filling::hold);
-        contest.add(contestant(
-                cell, Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), application.library(workload.isByDefault())));
+        contest.add(contestant(cell, Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), application.library()));
 
         url = database(contest);
         HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));
@@ -64,13 +63,13 @@ final class JpaHouse implements House {
     private void addHotKey(Contest contest, int askers) throws Exception {
         JpaApplication application = contest.closing(new JpaApplication(database(contest), HotKey.CONNECTIONS));
         HikariDataSource pool = contest.closing(Server.pool(database(contest), HotKey.CONNECTIONS));
-        HotKey.library(application.library(true), askers).forEach(contest::add);
+        HotKey.library(application.library(), askers).forEach(contest::add);
         HotKey.handWritten(pool, askers).forEach(contest::add);
     }
 
     private void addRivals(Contest contest, Cell cell) throws Exception {
         JpaApplication application = contest.closing(new JpaApplication(database(contest), cell.threads()));
-        contest.add(contestant(cell, Marks.LIBRARY, roundTrips(Workload.SINGLE), application.library(true)));
+        contest.add(contestant(cell, Marks.LIBRARY, roundTrips(Workload.SINGLE), application.library()));
         for (Rival rival : Rival.ALL) {
             String url = database(contest);
             HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));
@@ -87,14 +86,16 @@ final class JpaHouse implements House {
     private void addGrown(Contest contest, int threads, int stored, String among) throws Exception {
         String url = database(contest);
         Library<EntityManager> library =
-                contest.closing(new JpaApplication(url, threads)).library(false);
+                contest.closing(new JpaApplication(url, threads)).library();
         library.stages(Keys.SAMPLE);
         Keys.copySample(url, stored, "1 day");
         List<Contestant.Task> tasks = List.of(
                 number -> library.claim(Example.newKey()),
                 number -> library.advance(library.claim(Example.newKey())),
-                // A prime, so that neighbours in time aren't neighbours in the table.
-                number -> library.replay(Example.storedKey(number * 7_919, stored)));
+                // No replay, which goes another way for the keys that the service has seen lately: it knows a part of
+                // the
+                // few, and hardly any of the many. A prime, lest neighbours in time be neighbours in the table.
+                number -> library.retrieve(Example.storedKey(number * 7_919, stored)));
         for (int i = 0; i < tasks.size(); i++) {
             contest.add(new Contestant(Marks.GROWING.get(i) + among, Double.NaN, threads, tasks.get(i)));
         }

@@ -10,7 +10,6 @@ import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
-import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.time.Duration;
@@ -33,22 +32,11 @@ final class Library<T> implements Requests {
         void write(T transaction, String id, String content);
     }
 
-    /**
-     * A service on the store.
-     *
-     * @param cached whether the service may answer from what its process knows, without a statement
-     */
-    Library(KeyStore<T> store, Rows<T> rows, boolean cached) {
+    /** A service on the store, with all settings as they are by default. */
+    Library(KeyStore<T> store, Rows<T> rows) {
         this.store = store;
         this.rows = rows;
-        this.service = service(store, cached);
-    }
-
-    /** The only place where services are made, so that all of them have the same settings. */
-    static <T> IdempotencyKeyService<T> service(KeyStore<T> store, boolean cached) {
-        return IdempotencyKeyService.builder(store)
-                .replayCacheBytes(cached ? ServiceBuilder.DEFAULT_REPLAY_CACHE_BYTES : 0)
-                .build();
+        this.service = IdempotencyKeyService.builder(store).build();
     }
 
     IdempotencyKeyService<T> service() {

@@ -15,7 +15,7 @@ final class Marks {
     static final String ASKED_WITH_PAUSES = ", asked with pauses";
     static final String SMALL = " among 10 thousand";
     static final String LARGE = " among many";
-    static final List<String> GROWING = List.of("claim", "claim and stage", "replay");
+    static final List<String> GROWING = List.of("claim", "claim and stage", "retrieve");
     static final String ONE_THREAD = " by 1 thread";
     static final String TWO_THREADS = " by 2 threads";
 

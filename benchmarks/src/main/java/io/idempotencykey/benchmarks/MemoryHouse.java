@@ -10,7 +10,7 @@ import java.util.function.Supplier;
 
 /** The store in memory against a map; a row of the application's is an entry of another map on either side. */
 final class MemoryHouse implements House {
-    /** More than a service remembers to have seen, so that asking for one after the other is asking the store. */
+    /** More than a service knows by itself, so that asking for one after the other is asking the store. */
     private static final int STORED = 32_768;
 
     /** So many that no key of a turn is refused for want of room. */
@@ -40,9 +40,9 @@ final class MemoryHouse implements House {
             InMemoryKeyStore<Map<String, String>> store =
                     new InMemoryKeyStore<>(new Unguarded(bookings), MOST_KEYS, InstantSource.system());
             // Another service than the one that is measured makes the keys.
-            Library<Map<String, String>> filling = new Library<>(store, Map::put, false);
+            Library<Map<String, String>> filling = new Library<>(store, Map::put);
             fill(cell.workload(), filling::stages, filling::hold);
-            return new Library<>(store, Map::put, cell.workload().isByDefault());
+            return new Library<>(store, Map::put);
         });
     }
 

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.bson.BsonBinary;
 import org.bson.BsonDocument;
@@ -34,10 +35,7 @@ final class MongoHouse implements House {
     private final Tool tool;
     private final AtomicInteger number = new AtomicInteger();
 
-    /**
-     * How many keys are asked for. The stand-in takes a while for each, and so it has few; but each turn has a new
-     * service, which hasn't seen them.
-     */
+    /** How many keys are asked for. The stand-in takes a while for each, and so it has few. */
     private final int stored;
 
     MongoHouse() throws Exception {
@@ -53,7 +51,7 @@ final class MongoHouse implements House {
             MongoClient client = contest.closing(client());
             MongoDatabase database = database(contest, client);
             // Another service than the one that is measured makes the keys.
-            Library<ClientSession> filling = library(client, database, false);
+            Library<ClientSession> filling = library(client, database);
             fill(database, workload, filling::stages, filling::hold);
             contest.add(measured(cell, client, database));
 
@@ -78,12 +76,11 @@ final class MongoHouse implements House {
                 .build());
     }
 
-    private static Library<ClientSession> library(MongoClient client, MongoDatabase database, boolean cached) {
+    private static Library<ClientSession> library(MongoClient client, MongoDatabase database) {
         MongoCollection<Document> bookings = database.getCollection(BOOKINGS);
         return new Library<>(
                 new MongoKeyStore(client, database.getName(), KEYS),
-                (session, id, content) -> book(bookings, session, id, content),
-                cached);
+                (session, id, content) -> book(bookings, session, id, content));
     }
 
     /** Writes a row of the application's, on either side. */
@@ -94,9 +91,18 @@ final class MongoHouse implements House {
     private Contestant measured(Cell cell, MongoClient client, MongoDatabase database) {
         Workload workload = cell.workload();
         boolean isOwn = workload == Workload.OWN;
-        Renewed task = new Renewed(() -> workload.task(library(client, database, workload.isByDefault()), stored));
-        return new Contestant(
-                Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), cell.threads(), task, isOwn ? () -> {} : task::renew);
+        Renewed task = new Renewed(() -> workload.task(library(client, database), stored));
+        AtomicLong asked = new AtomicLong();
+        // A service is asked for half of the keys only, lest it know a key that it is asked for.
+        Contestant.Task asking = workload != Workload.REPLAY
+                ? task
+                : number -> {
+                    if (asked.incrementAndGet() % (stored / 2) == 0) {
+                        task.renew();
+                    }
+                    task.run(number);
+                };
+        return new Contestant(Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), cell.threads(), asking);
     }
 
     /** A database with the collections and the indexes. */

@@ -28,7 +28,7 @@ final class Reaping {
         String url = server.database();
         ExecutorService executor = Executors.newFixedThreadPool(THREADS + 1);
         try (JpaApplication application = new JpaApplication(url, THREADS + 1)) {
-            Library<EntityManager> library = application.library(false);
+            Library<EntityManager> library = application.library();
             library.stages(Keys.SAMPLE);
             Keys.copySample(url, EXPIRED, "-1 day");
             Reaper reaper = new Reaper(library.service());

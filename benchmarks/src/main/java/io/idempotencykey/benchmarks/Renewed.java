@@ -2,7 +2,7 @@ package io.idempotencykey.benchmarks;
 
 import java.util.function.Supplier;
 
-/** A side's task that is made anew before each turn. */
+/** A side's task that can be made anew. */
 final class Renewed implements Contestant.Task {
     private final Supplier<Contestant.Task> making;
     private volatile Contestant.Task task;

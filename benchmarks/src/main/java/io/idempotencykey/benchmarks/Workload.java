@@ -10,7 +10,7 @@ enum Workload {
     STAGES,
     /** A request of one stage, in one transaction. */
     SINGLE,
-    /** A claim of a finished key; the service hasn't seen it before, so that the store is asked. */
+    /** A claim of a finished key that the service hasn't seen lately, so that the store is asked. */
     REPLAY,
     /** A read of a finished key, from the store. */
     RETRIEVE,
@@ -34,11 +34,6 @@ enum Workload {
         return this == STAGES || this == SINGLE || this == SCALING || this == HOTKEY || this == RIVALS;
     }
 
-    /** Whether the service may answer what it knows, as it does by default; elsewhere it's the store that is measured. */
-    boolean isByDefault() {
-        return makesKeys() || this == OWN;
-    }
-
     /**
      * What a side does for one request.
      *
@@ -48,8 +43,9 @@ enum Workload {
         return switch (this) {
             case STAGES, SCALING, HOTKEY -> number -> requests.stages(Example.newKey());
             case SINGLE, RIVALS -> number -> requests.single(Example.newKey());
-            case REPLAY, GROWTH, GROWTH_TO_5_MILLION -> number -> requests.replay(Example.storedKey(number, stored));
-            case RETRIEVE -> number -> requests.retrieve(Example.storedKey(number, stored));
+            case REPLAY -> number -> requests.replay(Example.storedKey(number, stored));
+            case RETRIEVE, GROWTH, GROWTH_TO_5_MILLION ->
+                number -> requests.retrieve(Example.storedKey(number, stored));
             case REFUSED -> number -> requests.refused(Example.storedKey(number, stored));
             case OWN -> number -> requests.replay(Example.storedKey(0, stored));
         };

@@ -47,8 +47,7 @@ public class SingleOperations {
         return new Library<>(
                 new InMemoryKeyStore<>(
                         new MemoryHouse.Unguarded(bookings), MemoryHouse.MOST_KEYS, InstantSource.system()),
-                Map::put,
-                false);
+                Map::put);
     }
 
     /** A claim, two stages and the response. */
@@ -57,7 +56,7 @@ public class SingleOperations {
         library.stages(Example.newKey());
     }
 
-    /** A claim of a finished key. */
+    /** A claim of a finished key whose answer the service knows. */
     @Benchmark
     public void replayInMemory() {
         library.replay(FINISHED);
