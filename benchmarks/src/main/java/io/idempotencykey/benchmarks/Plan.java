@@ -12,9 +12,12 @@ record Plan(Mode mode, List<Cell> cells) {
      * Reads arguments: {@code quick} or {@code full}, and names of places and workloads; all of them where none is
      * named.
      *
-     * @throws IllegalArgumentException if a name means nothing, or the names together mean no cell
+     * @throws IllegalArgumentException if a name means nothing, or the names together mean no cell or two modes
      */
     static Plan of(List<String> arguments) {
+        if (arguments.containsAll(List.of("quick", "full"))) {
+            throw new IllegalArgumentException("'quick' and 'full' exclude each other");
+        }
         Mode mode = Mode.QUICK;
         Set<Place> places = EnumSet.noneOf(Place.class);
         Set<Workload> workloads = EnumSet.noneOf(Workload.class);

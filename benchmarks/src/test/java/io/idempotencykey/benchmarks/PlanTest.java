@@ -67,6 +67,13 @@ class PlanTest {
     }
 
     @Test
+    void twoModesAreRefused() {
+        assertThatThrownBy(() -> Plan.of(List.of("quick", "full")))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("exclude each other");
+    }
+
+    @Test
     void theProgramKnowsTheSameNames() throws IOException {
         String program = Files.readString(Path.of("run"));
         String known = program.substring(program.indexOf("known=\"") + 7, program.indexOf("\"\nfor argument"));
