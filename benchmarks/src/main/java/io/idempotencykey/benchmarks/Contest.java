@@ -37,7 +37,9 @@ final class Contest implements AutoCloseable {
             }
         }
         if (!failures.isEmpty()) {
-            throw new IllegalStateException("a side can't be closed", failures.get(0));
+            IllegalStateException failure = new IllegalStateException("a side can't be closed", failures.get(0));
+            failures.stream().skip(1).forEach(failure::addSuppressed);
+            throw failure;
         }
     }
 }

@@ -25,6 +25,15 @@ record Contestant(String name, double roundTrips, int threads, Task task, Runnab
     @FunctionalInterface
     interface Ending {
         void end() throws Exception;
+
+        /** Ends it after something else has failed, to which its own failure is added. */
+        default void endAfter(Throwable failure) {
+            try {
+                end();
+            } catch (Exception e) {
+                failure.addSuppressed(e);
+            }
+        }
     }
 
     Contestant(String name, double roundTrips, int threads, Task task, Runnable renew) {

@@ -31,7 +31,12 @@ final class HotKey {
             Running running = new Running(library, key);
             Askers asking = new Askers(askers, pause, () -> library.refused(key));
             return () -> {
-                asking.end();
+                try {
+                    asking.end();
+                } catch (Throwable e) {
+                    running.endAfter(e);
+                    throw e;
+                }
                 running.end();
             };
         });

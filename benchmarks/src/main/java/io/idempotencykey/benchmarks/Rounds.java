@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.function.DoubleSupplier;
 import org.HdrHistogram.Histogram;
 
@@ -38,6 +39,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
     /** Measures sides, whose server tells its time on a processor. */
     List<SideTurns> measure(List<Contestant> sides, DoubleSupplier serverNanos) throws Exception {
         List<List<Turn>> turns = new ArrayList<>();
+        sides.forEach(side -> turns.add(new ArrayList<>()));
         long[] numbers = new long[sides.size()];
         int threads = sides.stream().mapToInt(Contestant::threads).max().orElse(1);
         ExecutorService executor = Executors.newFixedThreadPool(threads);
@@ -51,7 +53,6 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                     Turn unused = beside(executor, sides.get(i), numbers, i, half, serverNanos);
                 }
             }
-            sides.forEach(side -> turns.add(new ArrayList<>()));
             for (int round = 0; round < count; round++) {
                 for (int i = 0; i < sides.size(); i++) {
                     int side = round % 2 == 0 ? i : sides.size() - 1 - i;
@@ -61,6 +62,8 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             }
         } finally {
             executor.shutdownNow();
+            // What the threads use is closed next.
+            boolean unused = executor.awaitTermination(1, TimeUnit.MINUTES);
         }
         List<SideTurns> measured = new ArrayList<>();
         for (int i = 0; i < sides.size(); i++) {
@@ -80,11 +83,15 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
         side.renew().run();
         System.gc();
         Contestant.Ending ending = side.beside().begin();
+        Turn turn;
         try {
-            return turn(executor, side, numbers, index, length, serverNanos);
-        } finally {
-            ending.end();
+            turn = turn(executor, side, numbers, index, length, serverNanos);
+        } catch (Throwable e) {
+            ending.endAfter(e);
+            throw e;
         }
+        ending.end();
+        return turn;
     }
 
     private static Turn turn(
