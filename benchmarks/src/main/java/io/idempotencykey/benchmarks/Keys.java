@@ -25,7 +25,7 @@ final class Keys {
         Server.execute(url, "delete from idempotency_key where key_value = 'sample'");
         Server.execute(url, "vacuum analyze idempotency_key");
         Server.execute(url, "checkpoint");
-        // Reading through the index brings the whole table into the server's memory, where a table in use would be.
+        // Reading through the index brings as much of the table into the server's memory as that has room for.
         Server.execute(
                 url,
                 "set enable_seqscan = off; set enable_bitmapscan = off; "

@@ -53,7 +53,7 @@ public final class Measuring {
             return new Measured(cell, rounds.measure(contest.contestants(), house::serverNanos), "");
         } catch (Exception e) {
             e.printStackTrace();
-            String why = String.valueOf(e.getMessage());
+            String why = String.valueOf(e.getMessage()).replaceAll("\\R", " ");
             return Measured.failed(cell, "failed: " + why.substring(0, Math.min(why.length(), LONGEST_FAILURE)));
         }
     }

@@ -131,7 +131,7 @@ final class Page {
                 html.append(String.format(
                         Locale.ROOT,
                         "<tr><td>%s</td><td>%s</td><td>%,.0f</td><td>%,.1f</td><td>%,.1f</td><td>%,.0f</td>"
-                                + "<td>%,.1f</td><td>%,.1f</td><td>%.0f</td></tr>%n",
+                                + "<td>%,.1f</td><td>%s</td><td>%s</td></tr>%n",
                         escaped(each.cell().toString()),
                         escaped(side.name()),
                         side.median(Turn::rate),
@@ -139,8 +139,8 @@ final class Page {
                         side.median(Turn::p99Micros),
                         side.median(Turn::bytes),
                         side.median(Turn::clientMicros),
-                        side.median(Turn::serverMicros),
-                        side.roundTrips()));
+                        Report.shown("%,.1f", side.median(Turn::serverMicros)),
+                        Report.shown("%.0f", side.roundTrips())));
             }
         }
         return html.append("</table>").toString();

@@ -53,6 +53,11 @@ record Report(List<Line> lines) {
         }
     }
 
+    /** A dash where nobody knows the number. */
+    static String shown(String format, double number) {
+        return Double.isNaN(number) ? "–" : String.format(Locale.ROOT, format, number);
+    }
+
     /** A cell's sides with their figures, a line each. */
     static String figures(Measured measured) {
         StringBuilder text = new StringBuilder(measured.cell().toString());
@@ -60,15 +65,15 @@ record Report(List<Line> lines) {
             text.append(String.format(
                     Locale.ROOT,
                     "%n    %-33s %,11.0f/s  p50 %,9.1f µs  p99 %,9.1f µs  %,9.0f bytes  client %,8.1f µs"
-                            + "  server %,8.1f µs  %.0f round trips",
+                            + "  server %8s µs  %s round trips",
                     side.name(),
                     side.median(Turn::rate),
                     side.median(Turn::p50Micros),
                     side.median(Turn::p99Micros),
                     side.median(Turn::bytes),
                     side.median(Turn::clientMicros),
-                    side.median(Turn::serverMicros),
-                    side.roundTrips()));
+                    shown("%,.1f", side.median(Turn::serverMicros)),
+                    shown("%.0f", side.roundTrips())));
         }
         return measured.failure().isEmpty() ? text.toString() : text + "\n    " + measured.failure();
     }

@@ -33,6 +33,7 @@ class PageTest {
 
         assertThat(page)
                 .contains("<h2>adapter-jpa</h2>", "<td>library</td><td>85</td>", "<td>JDBC</td><td>100</td>")
+                .contains("<td>–</td><td>2</td></tr>")
                 .containsOnlyOnce("<svg");
     }
 
