@@ -162,7 +162,7 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         settings = List.of();
         return now.isEmpty()
                 ? new Statements(target)
-                : new Statements(target, new Statements.Around(String.join("; ", now) + "; ", "", now.size()));
+                : new Statements(target, Statements.Around.once(String.join("; ", now) + "; ", now.size()));
     }
 
     @Override

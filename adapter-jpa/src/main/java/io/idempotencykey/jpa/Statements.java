@@ -6,6 +6,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Statements on a connection, each sent in one round trip with what has to precede and follow it.
@@ -22,12 +23,12 @@ record Statements(Connection connection, Around around) {
 
     /** What precedes and follows statements. */
     static final class Around {
-        private static final Around NOTHING = new Around("", "", 0);
+        private static final Around NOTHING = new Around("", "", 0, null);
 
         private final String before;
         private final String after;
         private final int results;
-        private final Map<String, String> texts = new ConcurrentHashMap<>();
+        private final @Nullable Map<String, String> texts;
 
         /**
          * Keeps the texts that it makes, so that it is to live as long as they are used.
@@ -37,14 +38,31 @@ record Statements(Connection connection, Around around) {
          * @param results how many results come before the statement's own
          */
         Around(String before, String after, int results) {
+            this(before, after, results, new ConcurrentHashMap<>());
+        }
+
+        private Around(String before, String after, int results, @Nullable Map<String, String> texts) {
             this.before = before;
             this.after = after;
             this.results = results;
+            this.texts = texts;
         }
 
-        /** The same text each time, and not a copy, so that the driver has its hash already. */
+        /** Precedes one statement, and keeps no text. */
+        static Around once(String before, int results) {
+            return new Around(before, "", results, null);
+        }
+
+        /** The same text each time if it is kept, and not a copy, so that the driver has its hash already. */
         private String text(String sql) {
-            return this == NOTHING ? sql : texts.computeIfAbsent(sql, each -> before + each + after);
+            if (this == NOTHING) {
+                return sql;
+            }
+            return texts == null ? joined(sql) : texts.computeIfAbsent(sql, this::joined);
+        }
+
+        private String joined(String sql) {
+            return before + sql + after;
         }
 
         /** Whether something follows, which may have to end a transaction. */
