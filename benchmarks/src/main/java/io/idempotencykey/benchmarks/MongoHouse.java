@@ -12,7 +12,9 @@ import com.mongodb.client.result.InsertOneResult;
 import io.idempotencykey.mongo.MongoKeyStore;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -34,13 +36,20 @@ final class MongoHouse implements House {
 
     private final Tool tool;
     private final AtomicInteger number = new AtomicInteger();
+    private final Set<Open> open = ConcurrentHashMap.newKeySet();
 
     /** How many keys are asked for. The stand-in takes a while for each, and so it has few. */
     private final int stored;
 
+    /** A database that is to be dropped, and the client that writes to it. */
+    private record Open(MongoClient client, String database) {}
+
     MongoHouse() throws Exception {
         this.tool = Tool.start("MONGODB_URI", "mongo-server");
         this.stored = tool.isGiven() ? 32_768 : 1_000;
+        if (tool.isGiven()) {
+            Runtime.getRuntime().addShutdownHook(new Thread(this::dropAll));
+        }
     }
 
     @Override
@@ -109,10 +118,26 @@ final class MongoHouse implements House {
     private MongoDatabase database(Contest contest, MongoClient client) {
         MongoDatabase database = client.getDatabase("benchmark"
                 + ProcessHandle.current().pid() + "_" + System.currentTimeMillis() + "_" + number.incrementAndGet());
-        AutoCloseable unused = contest.closing(database::drop);
+        Open opened = new Open(client, database.getName());
+        open.add(opened);
+        AutoCloseable unused = contest.closing(() -> {
+            database.drop();
+            open.remove(opened);
+        });
         new MongoKeyStore(client, database.getName(), KEYS).createIndexes();
         database.createCollection(BOOKINGS);
         return database;
+    }
+
+    /** Leaves nothing on somebody else's server if the process is ended early. */
+    private void dropAll() {
+        // A write after the drop would make the database anew.
+        open.forEach(each -> each.client.close());
+        if (!open.isEmpty()) {
+            try (MongoClient client = client()) {
+                open.forEach(each -> client.getDatabase(each.database).drop());
+            }
+        }
     }
 
     private void fill(MongoDatabase database, Workload workload, Consumer<String> finished, Consumer<String> held) {
