@@ -167,7 +167,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         Instant now = time();
         return everywhere(() -> {
             Part.Admission next = admit.get();
-            return next == Part.Admission.FULL && delete(now, 1) > 0 ? admit.get() : next;
+            return next == Part.Admission.FULL && delete(1, part -> part.replaceable(now)) > 0 ? admit.get() : next;
         });
     }
 
@@ -304,11 +304,11 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        return everywhere(() -> delete(at, limit));
+        return everywhere(() -> delete(limit, part -> part.expired(at)));
     }
 
-    private int delete(Instant at, int limit) {
-        List<Place> expired = first(limit, Place.Listing.EXPIRING, part -> part.expired(at));
+    private int delete(int limit, Function<Part, Stream<Place>> chosen) {
+        List<Place> expired = first(limit, Place.Listing.EXPIRING, chosen);
         expired.forEach(place -> part(place.id()).delete(place));
         return expired.size();
     }

@@ -137,7 +137,13 @@ final class Part {
     }
 
     void leave(KeyId id) {
-        locked(() -> committing.remove(id));
+        locked(() -> {
+            committing.remove(id);
+            if (!keys.containsKey(id) && !taken.contains(id)) {
+                room.giveBack();
+            }
+            return id;
+        });
     }
 
     boolean hasAny(Place.Listing listing) {
@@ -182,16 +188,25 @@ final class Part {
         return (after == null ? quarantined : quarantined.tailSet(Place.ofQuarantined(after), false)).stream();
     }
 
-    /** The keys that expire at the instant or earlier, in order; what a stage may be about to replace stays. */
+    /** The keys that expire at the instant or earlier, in order. */
     Stream<Place> expired(Instant at) {
-        return expiring.stream()
-                .takeWhile(place -> !place.at().isAfter(at))
-                .filter(place -> !taken.contains(place.id()) && !committing.contains(place.id()));
+        return expiring.stream().takeWhile(place -> !place.at().isAfter(at));
+    }
+
+    /** Those of them whose deletion makes room, because no stage keeps the place. */
+    Stream<Place> replaceable(Instant at) {
+        return expired(at).filter(place -> !isInUse(place.id()));
+    }
+
+    private boolean isInUse(KeyId id) {
+        return taken.contains(id) || committing.contains(id);
     }
 
     void delete(Place place) {
         locked(() -> {
-            room.giveBack();
+            if (!isInUse(place.id())) {
+                room.giveBack();
+            }
             keys.remove(place.id());
             return listing(place.listing()).remove(place);
         });

@@ -264,14 +264,29 @@ class PartsTest {
         assertThat(small.insert(key(id("new", 1), UNFINISHED))).isTrue();
     }
 
-    /** Its deletion would make no room, and its stage would have run in vain. */
     @Test
-    void anExpiredKeyIsNotDeletedDuringItsSingleStage() {
+    void anExpiredKeyThatIsDeletedDuringItsSingleStageGivesItsPlaceBackOnce() {
         InMemoryKeyStore<Object> small = of(2);
         insert(small, "expired", 0, finished(NOW));
 
         StageCommit end = single(small, id("expired", 0), () -> {
-            assertThat(small.deleteExpired(NOW, 9)).isZero();
+            assertThat(small.deleteExpired(NOW, 9)).isEqualTo(1);
+            assertThat(admits(small, 1)).isTrue();
+            assertThat(admits(small, 2)).isFalse();
+        });
+
+        assertThat(end).isEqualTo(StageCommit.fencedOff());
+        assertThat(admits(small, 3)).isTrue();
+        assertThat(admits(small, 4)).isFalse();
+    }
+
+    /** Its deletion would make no room, and its stage would have run in vain. */
+    @Test
+    void anExpiredKeyIsNotReplacedByAnotherDuringItsSingleStage() {
+        InMemoryKeyStore<Object> small = of(2);
+        insert(small, "expired", 0, finished(NOW));
+
+        StageCommit end = single(small, id("expired", 0), () -> {
             assertThat(admits(small, 1)).isTrue();
             assertThat(admits(small, 2)).isFalse();
             assertThat(admits(small, 3)).isFalse();
@@ -292,14 +307,12 @@ class PartsTest {
         assertThat(admits(small, 2)).isFalse();
     }
 
-    /** Who asks for its deletion in between is told that there is none, because the key is about to be another one. */
     @Test
-    void anExpiredKeyThatAStageIsAboutToReplaceIsNotDeleted() {
+    void anExpiredKeyThatIsDeletedDuringItsCommitKeepsItsPlace() {
         List<Integer> deleted = new ArrayList<>();
         InMemoryKeyStore<Object> small = new InMemoryKeyStore<>(new Hooks(() -> meanwhile.run()), 2, () -> NOW);
         meanwhile = () -> deleted.add(small.deleteExpired(NOW, 9));
         StoredKey expired = insert(small, "expired", 0, finished(NOW));
-        insert(small, "expired", 1, finished(NOW));
 
         StageCommit end = small.commitStage(
                 expired,
@@ -310,7 +323,29 @@ class PartsTest {
         assertThat(end).isEqualTo(StageCommit.committed());
         assertThat(deleted).containsExactly(1);
         assertThat(stored(small)).containsExactly(0);
-        assertThat(small.deleteExpired(NOW, 9)).isZero();
+        meanwhile = () -> {};
+        assertThat(admits(small, 1)).isTrue();
+        assertThat(admits(small, 3)).isFalse();
+    }
+
+    @Test
+    void anExpiredKeyThatIsDeletedDuringACommitThatFailsGivesItsPlaceBack() {
+        InMemoryKeyStore<Object> small = new InMemoryKeyStore<>(new Hooks(() -> meanwhile.run()), 1, () -> NOW);
+        meanwhile = () -> {
+            assertThat(small.deleteExpired(NOW, 9)).isEqualTo(1);
+            throw new IllegalStateException("the application can't commit");
+        };
+        StoredKey expired = insert(small, "expired", 0, finished(NOW));
+
+        StageCommit end = small.commitStage(
+                expired,
+                Isolation.SERIALIZABLE,
+                LEASE,
+                transaction -> with(expired, UNFINISHED).progress());
+
+        assertThat(end.kind()).isEqualTo(StageCommit.Kind.ROLLED_BACK);
+        meanwhile = () -> {};
+        assertThat(admits(small, 1)).isTrue();
     }
 
     private static InMemoryKeyStore<Object> of(int maxKeys) {
