@@ -49,7 +49,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     /** How many keys are kept at most by default. */
     public static final int DEFAULT_MAX_KEYS = 100_000;
 
-    /** There are more parts than processors, so that threads seldom meet in one, but not too many to lock all of them. */
+    /** More parts than processors, so that threads seldom meet in one, but not too many to lock all of them. */
     private static final int BITS_OF_PARTS = Math.min(
             4, Integer.SIZE - Integer.numberOfLeadingZeros(Runtime.getRuntime().availableProcessors()));
 

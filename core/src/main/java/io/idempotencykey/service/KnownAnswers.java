@@ -19,9 +19,9 @@ import java.util.function.Supplier;
  * Rule 19: what a service knows of keys without asking the store: which ones its own threads are running, and the
  * answers that it has lately seen.
  *
- * <p>A finished key never changes while it lives, and only its holder ends what runs, unless the store ends the holder's
- * transaction early, which shows when the holder uses it next, or its lease is over. Safe for many threads; nobody waits
- * here.
+ * <p>A finished key never changes while it lives, and only its holder ends what runs, unless the store ends the
+ * holder's transaction early, which shows when the holder uses it next, or its lease is over. Safe for many threads;
+ * nobody waits here.
  */
 final class KnownAnswers {
     /** A response is forgotten so long before its key expires, since servers' readings of the clock differ by that. */
