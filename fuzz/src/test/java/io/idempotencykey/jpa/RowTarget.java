@@ -61,6 +61,7 @@ public final class RowTarget {
     private static final JpaKeyStore STORE = store();
     private static final List<Throwable> FAILURES = new ArrayList<>();
     private static final IdempotencyKeyService<EntityManager> SERVICE = IdempotencyKeyService.builder(STORE)
+            .replayCacheBytes(0)
             .listener(event -> {
                 if (event instanceof KeyEvent.CompletionFailed failed) {
                     FAILURES.add(failed.cause());

@@ -67,6 +67,7 @@ public final class DocumentTarget {
         InMemoryKeyStore<Object> store = InMemoryKeyStore.withoutRollback(Object::new);
         List<Throwable> failures = new ArrayList<>();
         IdempotencyKeyService<Object> service = IdempotencyKeyService.builder(store)
+                .replayCacheBytes(0)
                 .listener(event -> {
                     if (event instanceof KeyEvent.CompletionFailed failed) {
                         failures.add(failed.cause());
