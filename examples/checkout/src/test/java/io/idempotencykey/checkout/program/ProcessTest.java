@@ -181,7 +181,8 @@ class ProcessTest {
     void requestsWhoseClientsAndProcessAreGoneAreCompletedTogetherAfterTheRestart(String database, String stage)
             throws Exception {
         String[] store = store(database);
-        String[] serve = serve("2s", store);
+        // A busy machine takes some seconds until all are in the stage; who is overtaken before that would be told so.
+        String[] serve = serve("6s", store);
         List<String> names = IntStream.range(0, 10).mapToObj(i -> "lost-" + i).toList();
         try (Program killed = start(with(serve, "--stage-delay", stage + ":1h"))) {
             URI url = killed.url();
