@@ -35,7 +35,7 @@ final class Part {
     }
 
     private final ReentrantLock lock = new ReentrantLock();
-    /** A key that is stored or taken, or both, uses one place. None is used or given back without the part's lock. */
+    /** A key that is stored, taken or committing uses one place. None is used or given back without the part's lock. */
     private final Room room;
 
     private final Map<KeyId, StoredKey> keys = new HashMap<>();
@@ -107,12 +107,7 @@ final class Part {
     }
 
     void free(KeyId id) {
-        locked(() -> {
-            if (!keys.containsKey(id)) {
-                room.giveBack();
-            }
-            return taken.remove(id);
-        });
+        locked(() -> taken.remove(id) && giveBackUnlessUsed(id));
     }
 
     /** Reserves a key for a stage whose work is done, until it is {@linkplain #store stored} or left alone. */
@@ -137,13 +132,7 @@ final class Part {
     }
 
     void leave(KeyId id) {
-        locked(() -> {
-            committing.remove(id);
-            if (!keys.containsKey(id) && !taken.contains(id)) {
-                room.giveBack();
-            }
-            return id;
-        });
+        locked(() -> committing.remove(id) && giveBackUnlessUsed(id));
     }
 
     boolean hasAny(Place.Listing listing) {
@@ -204,11 +193,9 @@ final class Part {
 
     void delete(Place place) {
         locked(() -> {
-            if (!isInUse(place.id())) {
-                room.giveBack();
-            }
             keys.remove(place.id());
-            return listing(place.listing()).remove(place);
+            listing(place.listing()).remove(place);
+            return giveBackUnlessUsed(place.id());
         });
     }
 
@@ -237,7 +224,15 @@ final class Part {
 
     /** Whether the key has a place already, or else is given one. */
     private boolean hasPlace(KeyId id) {
-        return keys.containsKey(id) || taken.contains(id) || room.use();
+        return keys.containsKey(id) || isInUse(id) || room.use();
+    }
+
+    private boolean giveBackUnlessUsed(KeyId id) {
+        boolean isUnused = !keys.containsKey(id) && !isInUse(id);
+        if (isUnused) {
+            room.giveBack();
+        }
+        return isUnused;
     }
 
     private void put(StoredKey key) {

@@ -314,11 +314,7 @@ class PartsTest {
         meanwhile = () -> deleted.add(small.deleteExpired(NOW, 9));
         StoredKey expired = insert(small, "expired", 0, finished(NOW));
 
-        StageCommit end = small.commitStage(
-                expired,
-                Isolation.SERIALIZABLE,
-                LEASE,
-                transaction -> with(expired, UNFINISHED).progress());
+        StageCommit end = replaceByAStage(small, expired);
 
         assertThat(end).isEqualTo(StageCommit.committed());
         assertThat(deleted).containsExactly(1);
@@ -326,6 +322,23 @@ class PartsTest {
         meanwhile = () -> {};
         assertThat(admits(small, 1)).isTrue();
         assertThat(admits(small, 3)).isFalse();
+    }
+
+    @Test
+    void aSingleStageSharesThePlaceOfACommitOfItsKey() {
+        InMemoryKeyStore<Object> small = new InMemoryKeyStore<>(new Hooks(() -> meanwhile.run()), 1, () -> NOW);
+        meanwhile = () -> {
+            meanwhile = () -> {};
+            assertThat(small.deleteExpired(NOW, 9)).isEqualTo(1);
+            assertThat(single(small, id("expired", 0), () -> {}).kind())
+                    .isEqualTo(StageCommit.Kind.TRANSIENTLY_ROLLED_BACK);
+        };
+        StoredKey expired = insert(small, "expired", 0, finished(NOW));
+
+        assertThat(replaceByAStage(small, expired)).isEqualTo(StageCommit.committed());
+
+        assertThat(stored(small)).containsExactly(0);
+        assertThat(admits(small, 1)).isFalse();
     }
 
     @Test
@@ -337,15 +350,19 @@ class PartsTest {
         };
         StoredKey expired = insert(small, "expired", 0, finished(NOW));
 
-        StageCommit end = small.commitStage(
-                expired,
-                Isolation.SERIALIZABLE,
-                LEASE,
-                transaction -> with(expired, UNFINISHED).progress());
+        StageCommit end = replaceByAStage(small, expired);
 
         assertThat(end.kind()).isEqualTo(StageCommit.Kind.ROLLED_BACK);
         meanwhile = () -> {};
         assertThat(admits(small, 1)).isTrue();
+    }
+
+    private static StageCommit replaceByAStage(InMemoryKeyStore<Object> store, StoredKey key) {
+        return store.commitStage(
+                key,
+                Isolation.SERIALIZABLE,
+                LEASE,
+                transaction -> with(key, UNFINISHED).progress());
     }
 
     private static InMemoryKeyStore<Object> of(int maxKeys) {
