@@ -47,8 +47,7 @@ final class Completing {
     private static double perSecond(Server server, int completers, int count) throws Exception {
         String url = server.database();
         try (JpaApplication application = new JpaApplication(url, 2 * COMPLETERS)) {
-            IdempotencyKeyService<EntityManager> service =
-                    IdempotencyKeyService.builder(application.store()).build();
+            IdempotencyKeyService<EntityManager> service = new IdempotencyKeyService<>(application.store());
             Operation<EntityManager> operation = service.operation("complete-cart")
                     .completeAfterFailure()
                     .respond(RecoveryPoint.STARTED, stage -> {
@@ -67,9 +66,7 @@ final class Completing {
             long begin = System.nanoTime();
             List<Future<?>> running = new ArrayList<>();
             for (int i = 0; i < completers; i++) {
-                Completer<EntityManager> completer = Completer.builder(
-                                IdempotencyKeyService.builder(application.store())
-                                        .build())
+                Completer<EntityManager> completer = Completer.builder(new IdempotencyKeyService<>(application.store()))
                         .operation(operation)
                         .abandonedAfter(Duration.ZERO)
                         .batchSize(20)

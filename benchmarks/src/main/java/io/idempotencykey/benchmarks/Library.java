@@ -36,7 +36,7 @@ final class Library<T> implements Requests {
     Library(KeyStore<T> store, Rows<T> rows) {
         this.store = store;
         this.rows = rows;
-        this.service = IdempotencyKeyService.builder(store).build();
+        this.service = new IdempotencyKeyService<>(store);
     }
 
     IdempotencyKeyService<T> service() {

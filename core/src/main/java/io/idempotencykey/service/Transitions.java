@@ -100,11 +100,6 @@ final class Transitions {
         return key;
     }
 
-    /** Says whether a key is held by a worker whose lease has run out. */
-    static boolean isLeaseOver(IdempotencyKey key, Instant now) {
-        return key.state() instanceof KeyState.Locked locked && isOver(locked, now);
-    }
-
     /** Says that a worker holds the key, and when to ask again; nothing if nobody does, or the lease has run out. */
     static Optional<Claim.InFlight> inFlight(IdempotencyKey key, Instant now) {
         return key.state() instanceof KeyState.Locked locked && !isOver(locked, now)
