@@ -323,11 +323,9 @@ final class Engine<T> {
      * What a worker may do with a key that isn't expired. Rule 9: an unknown recovery point is refused before the lock.
      */
     private Claim decide(Plan plan, StoredKey stored) {
-        RecoveryPoint at = stored.key().recoveryPoint();
-        Claim claim =
-                Transitions.claim(stored, clock.now(), plan.leaseAt(at), plan.longestLeaseAt(at), this::newRevision);
+        Claim claim = Transitions.claim(stored, clock.now(), plan, this::newRevision);
         if (claim instanceof Claim.Claimed) {
-            plan.checkKnown(stored.id(), at);
+            plan.checkKnown(stored.id(), stored.key().recoveryPoint());
         }
         return claim;
     }

@@ -121,29 +121,29 @@ final class Transitions {
     /**
      * Decides on an attempt to take a key that isn't expired. A claimed one is as it is to be written.
      *
-     * @param lease how long the lock holds if nobody is known to have needed longer
-     * @param longestLease how long it holds at most
+     * @param plan says how long the lock holds if the key is taken
      * @param next gives the revision of a key that is taken
      * @throws IdempotencyException.Quarantined if the key is put aside
      */
-    static Claim claim(StoredKey stored, Instant now, Duration lease, Duration longestLease, Supplier<Revision> next) {
+    static Claim claim(StoredKey stored, Instant now, Plan plan, Supplier<Revision> next) {
         IdempotencyKey key = stored.key();
+        RecoveryPoint at = key.recoveryPoint();
         return key.state().accept(new KeyState.Visitor<>() {
             @Override
             public Claim open(KeyState.Open open) {
-                return taken(lease);
+                return taken(plan.leaseAt(at));
             }
 
             @Override
             public Claim locked(KeyState.Locked locked) {
                 return inFlight(key, now)
                         .<Claim>map(found -> found)
-                        .orElseGet(() -> taken(grown(locked, lease, longestLease)));
+                        .orElseGet(() -> taken(grown(locked, plan.leaseAt(at), plan.longestLeaseAt(at))));
             }
 
             @Override
             public Claim failed(KeyState.Failed failed) {
-                return taken(lease);
+                return taken(plan.leaseAt(at));
             }
 
             @Override
