@@ -6,7 +6,6 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import java.time.Instant;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.NavigableSet;
@@ -14,6 +13,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -38,7 +38,12 @@ final class Part {
     /** A key that is stored, taken or committing uses one place. None is used or given back without the part's lock. */
     private final Room room;
 
-    private final Map<KeyId, StoredKey> keys = new HashMap<>();
+    /** Written under the lock only, but read without it, too. */
+    private final Map<KeyId, StoredKey> keys = new ConcurrentHashMap<>();
+
+    /** Changes whenever the lock is taken or given back, and is odd in between. */
+    private volatile long version;
+
     private final NavigableSet<Place> resumable = new TreeSet<>();
     private final NavigableSet<Place> expiring = new TreeSet<>();
     private final NavigableSet<Place> quarantined = new TreeSet<>();
@@ -52,19 +57,33 @@ final class Part {
     }
 
     <R> R locked(Supplier<R> action) {
+        if (lock.isHeldByCurrentThread()) {
+            return action.get();
+        }
         lock.lock();
+        long begun = version + 1;
+        version = begun;
         try {
             return action.get();
         } finally {
+            version = begun + 1;
             lock.unlock();
         }
     }
 
+    /** Takes the lock only if somebody has it meanwhile, who may be acting on several keys or parts at once. */
     Optional<StoredKey> find(KeyId id) {
-        return locked(() -> Optional.ofNullable(keys.get(id)));
+        long before = version;
+        StoredKey found = keys.get(id);
+        return before % 2 == 0 && before == version
+                ? Optional.ofNullable(found)
+                : locked(() -> Optional.ofNullable(keys.get(id)));
     }
 
     Admission insert(StoredKey key) {
+        if (find(key.id()).isPresent()) {
+            return Admission.FENCED_OFF;
+        }
         return locked(() -> {
             if (keys.containsKey(key.id())) {
                 return Admission.FENCED_OFF;

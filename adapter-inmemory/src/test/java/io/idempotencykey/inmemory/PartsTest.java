@@ -171,6 +171,28 @@ class PartsTest {
         assertThat(large.backlog(NOW).waiting()).isEqualTo(5_000);
     }
 
+    /** Also who reads a single key, without a lock. */
+    @Test
+    void whoFindsOneKeyOfABatchDeletedFindsNoneOfIt() throws Exception {
+        int batch = 50;
+        InMemoryKeyStore<Object> large = of(20_000);
+        IntStream.range(0, 20_000).forEach(i -> insert(large, "a", i, finished(NOW.minusMillis(20_000 - i))));
+        Future<?> deleting = executor.submit(() -> IntStream.range(0, 20_000 / batch)
+                .forEach(i -> assertThat(large.deleteExpired(NOW, batch)).isEqualTo(batch)));
+
+        int next = 0;
+        while (next < 20_000) {
+            boolean isOver = deleting.isDone();
+            if (large.find(id("a", next)).isEmpty()) {
+                assertThat(large.find(id("a", next + batch - 1))).isEmpty();
+                next += batch;
+            } else {
+                assertThat(isOver).isFalse();
+            }
+        }
+        deleting.get(60, TimeUnit.SECONDS);
+    }
+
     @Test
     void keysThatChangeAtOnceAreListedOnce() throws Exception {
         InMemoryKeyStore<Object> large = of(20_000);
