@@ -7,8 +7,6 @@ import java.sql.SQLException;
 import java.sql.SQLTransactionRollbackException;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 
 /** H2, which runs in the application's process or as a server. */
 final class H2Dialect extends Dialect {
@@ -32,10 +30,6 @@ final class H2Dialect extends Dialect {
 
     /** Whether the database is in memory, where the mark can't cost a commit its way to a file. */
     private final boolean isInMemory;
-
-    private record FenceText(LastWrite write, boolean looksForMark) {}
-
-    private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
 
     H2Dialect(Connection connection) throws SQLException {
         this(connection.getTransactionIsolation(), read(connection, "select lock_timeout(), database_path() is null"));
@@ -161,10 +155,8 @@ final class H2Dialect extends Dialect {
 
     @Override
     String fence(LastWrite write, Stage stage, boolean commits) {
-        return fences.computeIfAbsent(
-                new FenceText(write, marks(stage)),
-                text -> replace(text.write.table(), text.write.values())
-                        + (text.looksForMark ? " and exists (select 1 from " + MARK + ")" : ""));
+        return replace(write.table(), write.values())
+                + (marks(stage) ? " and exists (select 1 from " + MARK + ")" : "");
     }
 
     @Override

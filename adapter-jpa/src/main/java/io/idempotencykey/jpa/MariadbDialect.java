@@ -4,8 +4,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 
 /** MariaDB, which takes several statements in one round trip as a block. */
 final class MariadbDialect extends InnodbDialect {
@@ -16,8 +14,6 @@ final class MariadbDialect extends InnodbDialect {
 
     /** The text of an error of the state that is reserved for an application's own. */
     private static final String OTHER_SETTINGS = "idempotency_key_settings";
-
-    private final Map<LastWrite, String> fences = new ConcurrentHashMap<>();
 
     MariadbDialect(Connection connection) throws SQLException {
         this(read(
@@ -107,10 +103,7 @@ final class MariadbDialect extends InnodbDialect {
 
     @Override
     String fence(LastWrite write, Stage stage, boolean commits) {
-        return fences.computeIfAbsent(
-                write,
-                each -> "begin not atomic release " + SAVEPOINT + "; " + update(each.table(), each.values(), 1)
-                        + "; end");
+        return "begin not atomic release " + SAVEPOINT + "; " + update(write.table(), write.values(), 1) + "; end";
     }
 
     @Override

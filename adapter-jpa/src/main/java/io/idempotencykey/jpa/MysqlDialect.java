@@ -1,14 +1,11 @@
 package io.idempotencykey.jpa;
 
-import io.idempotencykey.Isolation;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -19,11 +16,6 @@ final class MysqlDialect extends InnodbDialect {
 
     /** Group replication rolled the transaction back at its commit. */
     private static final int ROLLED_BACK_DURING_COMMIT = 3101;
-
-    private record FenceText(
-            LastWrite write, Isolation isolation, boolean comparesIsolation, boolean comparesTimeouts) {}
-
-    private final Map<FenceText, String> fences = new ConcurrentHashMap<>();
 
     MysqlDialect(Connection connection) throws SQLException {
         this(read(
@@ -154,15 +146,14 @@ final class MysqlDialect extends InnodbDialect {
     /** The fence compares what the data source gives. */
     @Override
     String fence(LastWrite write, Stage stage, boolean commits) {
-        return fences.computeIfAbsent(
-                new FenceText(write, stage.isolation(), isGiven(stage.isolation()), givesTimeouts(stage)),
-                text -> replace(text.write.table(), text.write.values()) + " and "
-                        + asGiven(text.isolation, text.comparesIsolation, text.comparesTimeouts));
+        return replace(write.table(), write.values()) + " and " + asGiven(stage);
     }
 
-    private String asGiven(Isolation promised, boolean comparesIsolation, boolean comparesTimeouts) {
-        String isolation = comparesIsolation ? "@@session.transaction_isolation = '" + value(promised) + "'" : "true";
-        String timeouts = comparesTimeouts
+    private String asGiven(Stage stage) {
+        String isolation = isGiven(stage.isolation())
+                ? "@@session.transaction_isolation = '" + value(stage.isolation()) + "'"
+                : "true";
+        String timeouts = givesTimeouts(stage)
                 ? "@@session.wait_timeout = " + idleSeconds + " and @@session.innodb_lock_wait_timeout = " + lockSeconds
                 : "true";
         return isolation + " and " + timeouts;
@@ -181,8 +172,7 @@ final class MysqlDialect extends InnodbDialect {
         if (update(statements, statement, PATIENT_MILLIS) == 1) {
             return Fence.MATCHED;
         }
-        String given = asGiven(stage.isolation(), isGiven(stage.isolation()), givesTimeouts(stage));
-        if (read(statements.connection(), "select " + given).get(0).equals("0")) {
+        if (read(statements.connection(), "select " + asGiven(stage)).get(0).equals("0")) {
             becomeUnsteady();
             return Fence.OTHER_SETTINGS;
         }

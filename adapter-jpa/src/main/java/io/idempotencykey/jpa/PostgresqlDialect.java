@@ -28,6 +28,9 @@ final class PostgresqlDialect extends Dialect {
     private static final String NOT_IN_TIME = "55P03";
     private static final String CANCELLED = "57014";
 
+    /** How long a last write may wait for a row: the second that the port asks for. */
+    private static final int LONGEST_PATIENCE_MILLIS = 1_000;
+
     private static final String IDLE_TIMEOUT = "idle_in_transaction_session_timeout";
     private static final String LOCK_TIMEOUT = "lock_timeout";
 
@@ -41,6 +44,9 @@ final class PostgresqlDialect extends Dialect {
     private final String lockTimeout;
     private final long idleMillis;
     private final long lockMillis;
+
+    /** Whether connections come with a bound that is also short enough for the last write, which then sets none. */
+    private final boolean comesPatient;
 
     /** Whether the database's character set hasn't all characters. */
     private final boolean escapes;
@@ -76,6 +82,7 @@ final class PostgresqlDialect extends Dialect {
         this.lockTimeout = settings.get(2);
         this.idleMillis = Long.parseLong(settings.get(3));
         this.lockMillis = Long.parseLong(settings.get(4));
+        this.comesPatient = lockMillis > 0 && lockMillis <= LONGEST_PATIENCE_MILLIS;
         this.escapes = !settings.get(5).equals("UTF8");
     }
 
@@ -279,19 +286,19 @@ final class PostgresqlDialect extends Dialect {
 
     /**
      * It compares nothing: the opening has begun the transaction in its isolation, and has compared or set its
-     * time-outs. A stage that changes those does so for itself.
+     * time-outs, never to a longer wait than connections come with. A stage that changes those does so for itself.
      */
     @Override
     String insertAndCommit(String table, String columns, String values) {
-        return "set local lock_timeout = '" + PATIENT_MILLIS + "ms'; insert into " + table + " (" + columns
-                + ") values (" + values + "); commit";
+        return (comesPatient ? "" : "set local lock_timeout = '" + PATIENT_MILLIS + "ms'; ") + "insert into " + table
+                + " (" + columns + ") values (" + values + "); commit";
     }
 
     @Override
     boolean insertAndCommit(PreparedStatement statement) throws SQLException {
         try {
             boolean unused = statement.execute();
-            unused = statement.getMoreResults();
+            unused = !comesPatient && statement.getMoreResults();
             return statement.getUpdateCount() == 1;
         } catch (SQLException e) {
             throw waited(e);
@@ -391,10 +398,15 @@ final class PostgresqlDialect extends Dialect {
     }
 
     private String fence(FenceText text) {
-        // Read before it is set, as the argument of the call that sets it.
-        String waiting = text.comparesLock
-                ? waiting("(" + PATIENT_MILLIS + " + " + root(LOCK_TIMEOUT, lockTimeout) + ") || 'ms'")
-                : waiting("'" + PATIENT_MILLIS + "ms'");
+        String waiting;
+        if (!text.comparesLock) {
+            waiting = waiting("'" + PATIENT_MILLIS + "ms'");
+        } else if (comesPatient) {
+            waiting = root(LOCK_TIMEOUT, lockTimeout) + " = 0";
+        } else {
+            // Read before it is set, as the argument of the call that sets it.
+            waiting = waiting("(" + PATIENT_MILLIS + " + " + root(LOCK_TIMEOUT, lockTimeout) + ") || 'ms'");
+        }
         LastWrite write = text.write;
         return "with fenced as ("
                 + (write.columns().isEmpty()

@@ -16,6 +16,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -25,7 +26,9 @@ import javax.sql.DataSource;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.jdbc.datasource.AbstractDataSource;
 import org.springframework.jdbc.datasource.DelegatingDataSource;
 
@@ -101,14 +104,13 @@ class RoutedDataSourceTest {
         eachStageSees("locks, bounded", route, first, second, lockAndBound(url, "wait_timeout", "28800"));
     }
 
-    /** The fence bounds its own wait, and takes that for nobody's. */
-    @Test
-    void aBoundOnWaitsThatTheDataSourceGivesStays() throws SQLException {
-        HikariDataSource pool = TestDatabase.pool(
-                TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL + "%20-c%20lock_timeout=2s",
-                1);
+    /** The fence bounds its own wait if the data source's bound is longer than a second, and takes that for nobody's. */
+    @ParameterizedTest
+    @ValueSource(strings = {"2s", "1s"})
+    void aBoundOnWaitsThatTheDataSourceGivesStays(String bound) throws SQLException {
+        HikariDataSource pool = TestDatabase.pool(boundedOnPostgresql(bound), 1);
         eachStageSees(
-                "2s",
+                bound,
                 Route.SWITCHED,
                 pool,
                 pool,
@@ -117,12 +119,13 @@ class RoutedDataSourceTest {
 
     /** The first stage that meets such a connection is run again, and sets its own like the later ones. */
     @ParameterizedTest
-    @EnumSource(JpaStoreFixture.Way.class)
-    void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByStages(JpaStoreFixture.Way way) throws SQLException {
+    @CsvSource({"STAGED, 2s", "STAGED, 1s", "SINGLE, 2s", "SINGLE, 1s"})
+    void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByStages(JpaStoreFixture.Way way, String bound)
+            throws SQLException {
         String url = TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL;
         List<String> ends = new ArrayList<>();
         List<String> seen = new ArrayList<>();
-        try (HikariDataSource first = TestDatabase.pool(url + "%20-c%20lock_timeout=2s", 3);
+        try (HikariDataSource first = TestDatabase.pool(url + "%20-c%20lock_timeout=" + bound, 3);
                 HikariDataSource second = TestDatabase.pool(url, 3)) {
             DelegatingDataSource routed = new DelegatingDataSource(first);
             try (EntityManagerFactory factory = TestDatabase.factory(routed)) {
@@ -140,7 +143,58 @@ class RoutedDataSourceTest {
         }
         assertThat(ends).containsExactly("transiently rolled back", "committed", "committed");
         // A single stage's settings are compared before its work.
-        assertThat(seen).isEqualTo(way == JpaStoreFixture.Way.SINGLE ? List.of("2s", "2s") : List.of("0", "2s", "2s"));
+        assertThat(seen)
+                .isEqualTo(way == JpaStoreFixture.Way.SINGLE ? List.of(bound, bound) : List.of("0", bound, bound));
+    }
+
+    /** A longer one doesn't, so that it is set for the last write, which is to wait for a second at most. */
+    @ParameterizedTest
+    @CsvSource({"STAGED, 500ms, false", "STAGED, 2s, true", "SINGLE, 500ms, false", "SINGLE, 2s, true"})
+    void aShortBoundOnWaitsThatTheDataSourceGivesIsTheLastWritesToo(
+            JpaStoreFixture.Way way, String bound, boolean isSet) throws SQLException {
+        try (HikariDataSource pool = TestDatabase.pool(boundedOnPostgresql(bound), 3)) {
+            RecordingDataSource source = new RecordingDataSource(pool);
+            try (EntityManagerFactory factory = TestDatabase.factory(source.recorded());
+                    Connection other = pool.getConnection()) {
+                JpaKeyStore store = new JpaKeyStore(factory);
+                StoredKey key = way.key(store);
+                // The key's row is another transaction's, so that the last write waits for it.
+                other.setAutoCommit(false);
+                TestDatabase.execute(
+                        other,
+                        way == JpaStoreFixture.Way.STAGED
+                                ? "update idempotency_key set attempts = attempts + 1"
+                                : insertOf(key));
+                source.forget();
+                StageCommit end = way.commit(
+                        store,
+                        key,
+                        Isolation.SERIALIZABLE,
+                        em -> JpaStoreFixture.next(key).progress());
+                assertThat(JpaStoreFixture.nameOf(end)).isEqualTo("transiently rolled back");
+                assertThat(Failure.errors(Objects.requireNonNull(end.cause())))
+                        .extracting(SQLException::getSQLState)
+                        .contains("55P03");
+                assertThat(source.executed().stream()
+                                .anyMatch(sql -> sql.matches("(?s).*(set_config\\(|set local )'?lock_timeout.*")))
+                        .isEqualTo(isSet);
+                other.rollback();
+            }
+        }
+    }
+
+    /** Another transaction's key with the same identity. */
+    private static String insertOf(StoredKey key) {
+        return "insert into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,"
+                + " request_parameters, request_complete, fingerprint, created_at, updated_at, attempts,"
+                + " failed_attempts, last_error, state, recovery_point, due_at, revision) values ('"
+                + key.id().scope() + "', '" + key.id().value() + "', gen_random_uuid(), '', 'POST', '/', '{}', true,"
+                + " 'v1:0', now(), now(), 1, 0, '', 'open', 'started', now(), gen_random_uuid())";
+    }
+
+    private static String boundedOnPostgresql(String bound) {
+        return TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL + "%20-c%20lock_timeout="
+                + bound;
     }
 
     /** In an application's transactions nobody could set them for the session and restore them. */

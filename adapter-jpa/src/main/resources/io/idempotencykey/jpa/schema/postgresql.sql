@@ -15,7 +15,8 @@ create table if not exists idempotency_key (
     attempts           bigint                   not null,
     failed_attempts    integer                  not null,
     last_error         varchar(1000)            not null,
-    state              varchar(11)              not null check (state in ('open', 'locked', 'failed', 'finished', 'quarantined')),
+    -- One array: the server reads a check's text anew for each write, and a list takes it longer.
+    state              varchar(11)              not null check (state = any ('{open,locked,failed,finished,quarantined}'::text[])),
     recovery_point     varchar(100) collate "C" not null,
     locked_at          timestamptz,
     -- open: resumable from, locked: end of the lease, failed and finished: expiry
