@@ -7,7 +7,9 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import java.util.Objects;
 import java.util.UUID;
+import java.util.stream.Stream;
 import javax.sql.DataSource;
 
 /**
@@ -76,37 +78,52 @@ final class HandWritten implements Requests {
 
     @Override
     public void stages(String key) throws SQLException {
-        UUID claimed = UUID.randomUUID();
-        UUID paid = UUID.randomUUID();
-        if (!claim(key, Example.fingerprint(), claimed)) {
+        staged(key, Shape.USUAL);
+    }
+
+    void staged(String key, Shape shape) throws SQLException {
+        UUID held = UUID.randomUUID();
+        if (!claim(key, Example.fingerprint(), held)) {
             throw new IllegalStateException("the key is in another state: " + key);
         }
+        for (int stage = 1; stage < shape.stages(); stage++) {
+            held = advance(key, stage, held);
+        }
+        respond(key, shape, held);
+    }
+
+    private UUID advance(String key, int stage, UUID held) throws SQLException {
+        UUID next = UUID.randomUUID();
         OffsetDateTime now = now();
         String updated = now.toString();
         String due = now.plusSeconds(30).toString();
         transaction(pool, connection -> {
-            rows.book(connection, key + "-1", "reserved");
+            rows.book(connection, key + "-" + stage, "reserved");
             try (PreparedStatement update = connection.prepareStatement(ADVANCE)) {
                 update.setString(1, updated);
                 update.setString(2, updated);
                 update.setString(3, due);
-                update.setObject(4, paid);
-                fence(update, 5, key, claimed);
+                update.setObject(4, next);
+                fence(update, 5, key, held);
             }
         });
-        OffsetDateTime then = now();
-        String finished = then.toString();
-        String expires = then.plusDays(1).toString();
+        return next;
+    }
+
+    private void respond(String key, Shape shape, UUID held) throws SQLException {
+        OffsetDateTime now = now();
+        String finished = now.toString();
+        String expires = now.plusDays(1).toString();
         transaction(pool, connection -> {
-            rows.book(connection, key + "-2", "placed");
+            rows.book(connection, key + "-" + shape.stages(), "placed");
             try (PreparedStatement update = connection.prepareStatement(RESPOND)) {
                 update.setString(1, finished);
                 update.setString(2, expires);
                 update.setString(3, finished);
                 update.setString(4, Example.HEADERS_JSON);
-                update.setBytes(5, Example.BODY.getBytes(StandardCharsets.UTF_8));
+                update.setBytes(5, shape.body().getBytes(StandardCharsets.UTF_8));
                 update.setObject(6, UUID.randomUUID());
-                fence(update, 7, key, paid);
+                fence(update, 7, key, held);
             }
         });
     }
@@ -161,21 +178,18 @@ final class HandWritten implements Requests {
                 } finally {
                     connection.setAutoCommit(true);
                 }
-            } catch (SQLException e) {
+            } catch (SQLException | RuntimeException e) {
                 if (!failedToSerialize(e)) {
-                    throw e;
-                }
-            } catch (RuntimeException e) {
-                if (!(e.getCause() instanceof SQLException cause && failedToSerialize(cause))) {
                     throw e;
                 }
             }
         }
     }
 
-    /** Whether a transaction is to be run again. */
+    /** Whether a transaction is to be run again, as one of an error's causes says. */
     static boolean failedToSerialize(Throwable e) {
-        return e instanceof SQLException sql && SERIALIZATION_FAILURE.equals(sql.getSQLState());
+        return Stream.iterate(e, Objects::nonNull, Throwable::getCause)
+                .anyMatch(each -> each instanceof SQLException sql && SERIALIZATION_FAILURE.equals(sql.getSQLState()));
     }
 
     private static void fence(PreparedStatement update, int index, String key, UUID revision) throws SQLException {

@@ -4,6 +4,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.jpa.JpaKeyStore;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import jakarta.persistence.PersistenceConfiguration;
 import org.hibernate.jpa.HibernatePersistenceConfiguration;
 
 /** An application with a pool, entities and a store of keys. */
@@ -19,10 +20,17 @@ final class JpaApplication implements AutoCloseable {
     }
 
     static EntityManagerFactory factory(HikariDataSource pool) {
-        HibernatePersistenceConfiguration configuration = new HibernatePersistenceConfiguration("benchmark");
-        configuration.managedClass(Booking.class);
-        configuration.property("hibernate.connection.datasource", pool);
-        return configuration.createEntityManagerFactory();
+        return configuration(pool).createEntityManagerFactory();
+    }
+
+    static PersistenceConfiguration configuration(HikariDataSource pool) {
+        return new HibernatePersistenceConfiguration("benchmark")
+                .managedClass(Booking.class)
+                .property("hibernate.connection.datasource", pool);
+    }
+
+    EntityManagerFactory factory() {
+        return factory;
     }
 
     JpaKeyStore store() {

@@ -4,7 +4,9 @@ import com.zaxxer.hikari.HikariDataSource;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.io.IOException;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 
 /** The JPA adapter on PostgreSQL, against hand-written JDBC. */
 final class JpaHouse implements House {
@@ -24,6 +26,7 @@ final class JpaHouse implements House {
             switch (cell.workload()) {
                 case HOTKEY -> addHotKey(contest, cell.threads());
                 case RIVALS -> addRivals(contest, cell);
+                case SHAPE -> addShapes(contest, cell.threads());
                 case GROWTH -> addGrowth(contest, cell.threads(), 1_000_000);
                 case GROWTH_TO_5_MILLION -> addGrowth(contest, cell.threads(), 5_000_000);
                 case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED, OWN, SCALING -> add(contest, cell);
@@ -38,15 +41,9 @@ final class JpaHouse implements House {
 
     private void add(Contest contest, Cell cell) throws Exception {
         Workload workload = cell.workload();
-        boolean isOwn = workload == Workload.OWN;
-        String url = database(contest);
-        JpaApplication application = contest.closing(new JpaApplication(url, cell.threads()));
-        // Another service than the one that is measured makes the keys.
-        Library<EntityManager> filling = application.library();
-        fill(url, workload, filling::stages, filling::hold);
-        contest.add(contestant(cell, Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), application.library()));
+        contest.add(library(contest, cell, Marks.LIBRARY));
 
-        url = database(contest);
+        String url = database(contest);
         HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));
         HandWritten handWritten = new HandWritten(pool, BookingRows.statements());
         fill(url, workload, handWritten::stages, handWritten::hold);
@@ -60,6 +57,16 @@ final class JpaHouse implements House {
         }
     }
 
+    private Contestant library(Contest contest, Cell cell, String name) throws Exception {
+        Workload workload = cell.workload();
+        String url = database(contest);
+        JpaApplication application = contest.closing(new JpaApplication(url, cell.threads()));
+        // Another service than the one that is measured makes the keys.
+        Library<EntityManager> filling = application.library();
+        fill(url, workload, filling::stages, filling::hold);
+        return contestant(cell, name, workload == Workload.OWN ? 0 : roundTrips(workload), application.library());
+    }
+
     private void addHotKey(Contest contest, int askers) throws Exception {
         JpaApplication application = contest.closing(new JpaApplication(database(contest), HotKey.CONNECTIONS));
         HikariDataSource pool = contest.closing(Server.pool(database(contest), HotKey.CONNECTIONS));
@@ -68,13 +75,31 @@ final class JpaHouse implements House {
     }
 
     private void addRivals(Contest contest, Cell cell) throws Exception {
-        JpaApplication application = contest.closing(new JpaApplication(database(contest), cell.threads()));
-        contest.add(contestant(cell, Marks.LIBRARY, roundTrips(Workload.SINGLE), application.library()));
+        Set<Workload> closest = EnumSet.noneOf(Workload.class);
         for (Rival rival : Rival.ALL) {
+            if (closest.add(rival.closest())) {
+                contest.add(library(
+                        contest, new Cell(cell.place(), rival.closest(), cell.threads()), Marks.libraryFor(rival)));
+            }
             String url = database(contest);
             HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));
             contest.add(
                     new Contestant(rival.title(), rival.roundTrips(), cell.threads(), rival.open(url, pool, contest)));
+        }
+    }
+
+    private void addShapes(Contest contest, int threads) throws Exception {
+        for (Shape shape : Shape.ALL) {
+            Library<EntityManager> library = contest.closing(new JpaApplication(database(contest), threads))
+                    .library();
+            HikariDataSource pool = contest.closing(Server.pool(database(contest), threads));
+            HandWritten handWritten = new HandWritten(pool, BookingRows.statements());
+            // A claim; and for each stage its row, and its fence with the commit.
+            double roundTrips = 1 + 2.0 * shape.stages();
+            contest.add(new Contestant(
+                    shape.of(Marks.LIBRARY), roundTrips, threads, number -> library.staged(Example.newKey(), shape)));
+            contest.add(new Contestant(
+                    shape.of(Marks.JDBC), roundTrips, threads, number -> handWritten.staged(Example.newKey(), shape)));
         }
     }
 
@@ -93,8 +118,7 @@ final class JpaHouse implements House {
                 number -> library.claim(Example.newKey()),
                 number -> library.advance(library.claim(Example.newKey())),
                 // No replay, which goes another way for the keys that the service has seen lately: it knows a part of
-                // the
-                // few, and hardly any of the many. A prime, lest neighbours in time be neighbours in the table.
+                // the few, and hardly any of the many. A prime, lest neighbours in time be neighbours in the table.
                 number -> library.retrieve(Example.storedKey(number * 7_919, stored)));
         for (int i = 0; i < tasks.size(); i++) {
             contest.add(new Contestant(Marks.GROWING.get(i) + among, Double.NaN, threads, tasks.get(i)));
@@ -131,7 +155,7 @@ final class JpaHouse implements House {
             case SINGLE -> 3;
             case REPLAY, REFUSED, OWN -> 2;
             case RETRIEVE -> 1;
-            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, RIVALS -> Double.NaN;
+            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> Double.NaN;
         };
     }
 

@@ -13,6 +13,8 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.time.Duration;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Requests as an application does them with the library, on any store.
@@ -20,7 +22,10 @@ import java.time.Duration;
  * @param <T> the store's transaction handle
  */
 final class Library<T> implements Requests {
-    private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
+    /** Where a request may stand, by the number of its stages that are done. */
+    private static final List<RecoveryPoint> POINTS = IntStream.range(0, 50)
+            .mapToObj(number -> RecoveryPoint.named("paid-" + number))
+            .toList();
 
     private final KeyStore<T> store;
     private final Rows<T> rows;
@@ -45,7 +50,15 @@ final class Library<T> implements Requests {
 
     @Override
     public void stages(String key) {
-        respond(advance(claim(key)));
+        staged(key, Shape.USUAL);
+    }
+
+    void staged(String key, Shape shape) {
+        HeldKey held = claim(key);
+        for (int stage = 1; stage < shape.stages(); stage++) {
+            held = advance(held, stage);
+        }
+        respond(held, shape);
     }
 
     HeldKey claim(String key) {
@@ -65,17 +78,21 @@ final class Library<T> implements Requests {
     }
 
     HeldKey advance(HeldKey held) {
+        return advance(held, 1);
+    }
+
+    private HeldKey advance(HeldKey held, int number) {
         StageResult result = service.workStage(held, stage -> {
-            rows.write(stage.transaction(), held.id().value() + "-1", "reserved");
-            return StageOutcome.advanceTo(PAID);
+            rows.write(stage.transaction(), held.id().value() + "-" + number, "reserved");
+            return StageOutcome.advanceTo(POINTS.get(number));
         });
         return result instanceof StageResult.Held next ? next.key() : unexpected(result);
     }
 
-    private void respond(HeldKey held) {
+    private void respond(HeldKey held, Shape shape) {
         StageResult result = service.workStage(held, stage -> {
-            rows.write(stage.transaction(), held.id().value() + "-2", "placed");
-            return StageOutcome.respond(Response.of(201, "application/json", Example.BODY));
+            rows.write(stage.transaction(), held.id().value() + "-" + shape.stages(), "placed");
+            return StageOutcome.respond(Response.of(201, "application/json", shape.body()));
         });
         if (result instanceof StageResult.Held) {
             throw new IllegalStateException("the key isn't finished: " + result);

@@ -25,6 +25,7 @@ public final class Main {
     static {
         PRINTING.put("completing", (server, rounds, out) -> Completing.run(server, out));
         PRINTING.put("reaping", Reaping::run);
+        PRINTING.put("footprint", (server, rounds, out) -> Footprint.run(server, out));
     }
 
     private Main() {}

@@ -23,7 +23,7 @@ final class Marks {
     static List<Mark> of(Cell cell) {
         return switch (cell.place()) {
             case ADAPTER_INMEMORY -> inMemory(cell.workload());
-            case ADAPTER_JPA -> onJpa(cell.workload());
+            case ADAPTER_JPA -> onJpa(cell.workload(), cell.threads());
             case ADAPTER_MONGO -> onMongo(cell.workload());
         };
     }
@@ -37,11 +37,11 @@ final class Marks {
                 List.of(
                         Mark.atLeast(1.7, LIBRARY + TWO_THREADS, LIBRARY + ONE_THREAD),
                         Mark.none(MAP + TWO_THREADS, MAP + ONE_THREAD));
-            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, RIVALS -> List.of();
+            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> List.of();
         };
     }
 
-    private static List<Mark> onJpa(Workload workload) {
+    private static List<Mark> onJpa(Workload workload, int threads) {
         return switch (workload) {
             case STAGES ->
                 List.of(
@@ -53,6 +53,10 @@ final class Marks {
             case RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC));
             case OWN -> List.of(Mark.atLeast(20, LIBRARY, JDBC));
             case SCALING -> List.of();
+            case SHAPE ->
+                Shape.ALL.stream()
+                        .map(shape -> Mark.none(shape.of(LIBRARY), shape.of(JDBC)))
+                        .toList();
             case HOTKEY ->
                 List.of(
                         Mark.atLeast(0.9, LIBRARY + ASKED_WITH_PAUSES, LIBRARY),
@@ -61,9 +65,7 @@ final class Marks {
                         Mark.none(LIBRARY + ASKED, LIBRARY),
                         Mark.none(JDBC + ASKED, JDBC));
             case RIVALS ->
-                Rival.ALL.stream()
-                        .map(rival -> Mark.none(LIBRARY, rival.title()))
-                        .toList();
+                Rival.ALL.stream().map(rival -> against(rival, threads)).toList();
             case GROWTH, GROWTH_TO_5_MILLION ->
                 GROWING.stream()
                         .map(request ->
@@ -72,11 +74,29 @@ final class Marks {
         };
     }
 
+    /** More is asked only where the rival guarantees as much. */
+    private static Mark against(Rival rival, int threads) {
+        String library = libraryFor(rival);
+        return switch (rival.closest()) {
+            case STAGES -> Mark.atLeast(threads < 8 ? 2 : 3, library, rival.title());
+            case REPLAY -> Mark.atLeast(2, library, rival.title());
+            case SINGLE, RETRIEVE, REFUSED, OWN, SCALING, HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS ->
+                Mark.none(library, rival.title());
+        };
+    }
+
+    /** The library's side that a rival is compared with. */
+    static String libraryFor(Rival rival) {
+        return rival.closest() == Workload.SINGLE
+                ? LIBRARY
+                : LIBRARY + ", " + rival.closest().shown();
+    }
+
     private static List<Mark> onMongo(Workload workload) {
         return switch (workload) {
             case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, DRIVER));
             case OWN -> List.of(Mark.none(LIBRARY, DRIVER));
-            case SCALING, HOTKEY, GROWTH, GROWTH_TO_5_MILLION, RIVALS -> List.of();
+            case SCALING, HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> List.of();
         };
     }
 }

@@ -33,11 +33,12 @@ public final class Measuring {
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         List<Measured> measured = new ArrayList<>();
         try (House house = place.open()) {
+            Rounds rounds = plan.mode().rounds(place);
             for (Cell cell : plan.in(place)) {
                 Instant begun = Instant.now();
                 Measured next = begun.isAfter(deadline)
                         ? Measured.failed(cell, OVER)
-                        : measured(house, cell, plan.mode().rounds(place));
+                        : measured(house, cell, measured.isEmpty() ? rounds.afterColdStart() : rounds);
                 measured.add(next);
                 out.printf(
                         "%s, in %d s%n",

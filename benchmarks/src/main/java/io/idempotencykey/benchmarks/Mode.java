@@ -10,7 +10,7 @@ enum Mode {
     /** For a look, within ten minutes with the build. */
     QUICK(5, 400, 300, 600, 8),
     /** For figures that are told to others, within ninety minutes. */
-    FULL(11, 1_000, 5_000, 1_500, 86);
+    FULL(11, 1_000, 10_000, 2_500, 86);
 
     private final int rounds;
     private final int millis;

@@ -171,7 +171,7 @@ final class MongoHouse implements House {
             case SINGLE -> 4;
             case REPLAY, REFUSED, OWN -> 2;
             case RETRIEVE -> 1;
-            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, RIVALS -> Double.NaN;
+            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> Double.NaN;
         };
     }
 

@@ -52,6 +52,7 @@ record Plan(Mode mode, List<Cell> cells) {
             case SCALING -> List.of(2);
             case HOTKEY -> List.of(64, 256);
             case GROWTH, GROWTH_TO_5_MILLION -> List.of(4);
+            case SHAPE -> List.of(8);
             case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED, OWN, RIVALS -> mode.threads(place);
         };
         return threads.stream()

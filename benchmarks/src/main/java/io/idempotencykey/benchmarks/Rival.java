@@ -14,9 +14,14 @@ interface Rival {
     /** Its name in the table. */
     String title();
 
-    /** To the server, for each request, as they were counted at the driver. */
+    /** To the server, for each request, as they were counted at the driver; not a number if they weren't. */
     double roundTrips();
 
-    /** Prepares new requests with one row each, in a database that has the application's table. */
+    /** What its requests are compared with. */
+    default Workload closest() {
+        return Workload.SINGLE;
+    }
+
+    /** Prepares requests, in a database that has the application's table. */
     Contestant.Task open(String url, HikariDataSource pool, Contest contest) throws Exception;
 }

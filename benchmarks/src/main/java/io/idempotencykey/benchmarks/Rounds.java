@@ -36,6 +36,11 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
     /** What one thread did in a turn. */
     private record Share(long done, long bytes, Histogram latencies) {}
 
+    /** The same with a longer warm-up, for a process in which nothing is compiled yet. */
+    Rounds afterColdStart() {
+        return new Rounds(count, length, warmUpRequests * 5, warmUp.multipliedBy(5));
+    }
+
     /** Measures sides, whose server tells its time on a processor. */
     List<SideTurns> measure(List<Contestant> sides, DoubleSupplier serverNanos) throws Exception {
         List<List<Turn>> turns = new ArrayList<>();

@@ -102,8 +102,8 @@ final class Server implements AutoCloseable {
         pool.setJdbcUrl(url);
         pool.setMaximumPoolSize(size);
         pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
-        // Both no longer than the lease.
-        pool.setConnectionInitSql("set idle_in_transaction_session_timeout = '30s'; set lock_timeout = '30s'");
+        // No longer than the lease, and than a second.
+        pool.setConnectionInitSql("set idle_in_transaction_session_timeout = '30s'; set lock_timeout = '1s'");
         return pool;
     }
 

@@ -26,12 +26,14 @@ enum Workload {
     GROWTH,
     /** The same among five million. */
     GROWTH_TO_5_MILLION,
+    /** Requests of one and of fifty stages, and with responses of several sizes. */
+    SHAPE,
     /** Requests of one stage against other libraries. */
     RIVALS;
 
     /** Whether each request has a new key. */
     boolean makesKeys() {
-        return this == STAGES || this == SINGLE || this == SCALING || this == HOTKEY || this == RIVALS;
+        return this == STAGES || this == SINGLE || this == SCALING || this == HOTKEY || this == SHAPE || this == RIVALS;
     }
 
     /**
@@ -41,7 +43,7 @@ enum Workload {
      */
     Contestant.Task task(Requests requests, int stored) {
         return switch (this) {
-            case STAGES, SCALING, HOTKEY -> number -> requests.stages(Example.newKey());
+            case STAGES, SCALING, HOTKEY, SHAPE -> number -> requests.stages(Example.newKey());
             case SINGLE, RIVALS -> number -> requests.single(Example.newKey());
             case REPLAY -> number -> requests.replay(Example.storedKey(number, stored));
             case RETRIEVE, GROWTH, GROWTH_TO_5_MILLION ->

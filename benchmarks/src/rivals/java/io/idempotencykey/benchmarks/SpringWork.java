@@ -2,7 +2,6 @@ package io.idempotencykey.benchmarks;
 
 import com.zaxxer.hikari.HikariDataSource;
 import javax.sql.DataSource;
-import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -31,14 +30,18 @@ final class SpringWork {
         return jdbc;
     }
 
-    /** Runs a transaction, and runs it again if it failed to serialize. */
     void transaction(Runnable statements) {
+        transaction(transactions, statements);
+    }
+
+    /** Runs a transaction, and runs it again if it failed to serialize. */
+    static void transaction(TransactionTemplate transactions, Runnable statements) {
         while (true) {
             try {
                 transactions.executeWithoutResult(status -> statements.run());
                 return;
-            } catch (DataAccessException e) {
-                if (!HandWritten.failedToSerialize(e.getMostSpecificCause())) {
+            } catch (RuntimeException e) {
+                if (!HandWritten.failedToSerialize(e)) {
                     throw e;
                 }
             }
