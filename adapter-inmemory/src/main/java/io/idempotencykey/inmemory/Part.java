@@ -41,9 +41,6 @@ final class Part {
     /** Written under the lock only, but read without it, too. */
     private final Map<KeyId, StoredKey> keys = new ConcurrentHashMap<>();
 
-    /** Changes whenever the lock is taken or given back, and is odd in between. */
-    private volatile long version;
-
     private final NavigableSet<Place> resumable = new TreeSet<>();
     private final NavigableSet<Place> expiring = new TreeSet<>();
     private final NavigableSet<Place> quarantined = new TreeSet<>();
@@ -57,27 +54,20 @@ final class Part {
     }
 
     <R> R locked(Supplier<R> action) {
-        if (lock.isHeldByCurrentThread()) {
-            return action.get();
-        }
         lock.lock();
-        long begun = version + 1;
-        version = begun;
         try {
             return action.get();
         } finally {
-            version = begun + 1;
             lock.unlock();
         }
     }
 
-    /** Takes the lock only if somebody has it meanwhile, who may be acting on several keys or parts at once. */
+    /**
+     * Waits for whoever has the lock, since he may be acting on several keys or parts at once. Who begins to act later
+     * comes after this, or is seen by all that is asked later.
+     */
     Optional<StoredKey> find(KeyId id) {
-        long before = version;
-        StoredKey found = keys.get(id);
-        return before % 2 == 0 && before == version
-                ? Optional.ofNullable(found)
-                : locked(() -> Optional.ofNullable(keys.get(id)));
+        return lock.isLocked() ? locked(() -> Optional.ofNullable(keys.get(id))) : Optional.ofNullable(keys.get(id));
     }
 
     Admission insert(StoredKey key) {
