@@ -15,7 +15,9 @@ interface Rival {
     String title();
 
     /** To the server, for each request, as they were counted at the driver; not a number if they weren't. */
-    double roundTrips();
+    default double roundTrips() {
+        return Double.NaN;
+    }
 
     /** What its requests are compared with. */
     default Workload closest() {

@@ -25,11 +25,6 @@ public final class CamelJpa implements Rival {
     }
 
     @Override
-    public double roundTrips() {
-        return Double.NaN;
-    }
-
-    @Override
     public Contestant.Task open(String url, HikariDataSource pool, Contest contest) {
         EntityManagerFactory factory = contest.closing(JpaApplication.configuration(pool)
                 .managedClass(MessageProcessed.class)

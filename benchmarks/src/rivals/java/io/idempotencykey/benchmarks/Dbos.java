@@ -6,8 +6,6 @@ import dev.dbos.transact.config.DBOSConfig;
 import dev.dbos.transact.context.WorkflowOptions;
 import dev.dbos.transact.txstep.JdbcStepFactory;
 import dev.dbos.transact.workflow.Workflow;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.SQLException;
 
 /**
@@ -28,11 +26,6 @@ public final class Dbos implements Rival {
     }
 
     @Override
-    public double roundTrips() {
-        return Double.NaN;
-    }
-
-    @Override
     public Workload closest() {
         return Workload.STAGES;
     }
@@ -48,7 +41,8 @@ public final class Dbos implements Rival {
                 .withDatabaseUrl(url)
                 .withDbUser("postgres")
                 .withDbPassword("postgres")));
-        Orders orders = dbos.registerProxy(Orders.class, new Steps(new JdbcStepFactory(dbos, pool)));
+        Orders orders = dbos.registerProxy(
+                Orders.class, new Steps(new JdbcStepFactory(dbos, pool), BookingRows.statements()));
         dbos.launch();
         return orders;
     }
@@ -69,21 +63,13 @@ public final class Dbos implements Rival {
         String place(String key) throws SQLException;
     }
 
-    private record Steps(JdbcStepFactory steps) implements Orders {
+    private record Steps(JdbcStepFactory steps, BookingRows rows) implements Orders {
         @Workflow
         @Override
         public String place(String key) throws SQLException {
-            steps.<SQLException>txStep(connection -> book(connection, key + "-1", "reserved"), "reserve");
-            steps.<SQLException>txStep(connection -> book(connection, key + "-2", "placed"), "place");
+            steps.<SQLException>txStep(connection -> rows.book(connection, key + "-1", "reserved"), "reserve");
+            steps.<SQLException>txStep(connection -> rows.book(connection, key + "-2", "placed"), "place");
             return Example.BODY;
-        }
-
-        private static void book(Connection connection, String id, String content) throws SQLException {
-            try (PreparedStatement insert = connection.prepareStatement(BookingRows.INSERT)) {
-                insert.setString(1, content);
-                insert.setString(2, id);
-                int unused = insert.executeUpdate();
-            }
         }
     }
 }

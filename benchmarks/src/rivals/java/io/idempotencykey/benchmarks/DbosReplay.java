@@ -16,11 +16,6 @@ public final class DbosReplay implements Rival {
     }
 
     @Override
-    public double roundTrips() {
-        return Double.NaN;
-    }
-
-    @Override
     public Workload closest() {
         return Workload.REPLAY;
     }
