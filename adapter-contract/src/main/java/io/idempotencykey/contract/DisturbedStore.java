@@ -117,6 +117,13 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public Optional<StoredKey> insertOrFind(StoredKey key) {
+        Optional<StoredKey> stored = store.insertOrFind(key);
+        landAfter(Call.FIND);
+        return stored;
+    }
+
+    @Override
     public boolean replace(Revision expected, StoredKey next) {
         boolean replaced = store.replace(expected, next);
         landAfter(Call.REPLACE);

@@ -153,6 +153,38 @@ interface KeyCases<T> extends StoreFixture<T> {
         assertThat(store().find(world.id)).contains(key);
     }
 
+    @ParameterizedTest
+    @MethodSource("io.idempotencykey.contract.Samples#storedKeys")
+    default void whoInsertsOrFindsAnAbsentKeyInsertsIt(Function<KeyId, StoredKey> sample) {
+        World<T> world = new World<>(this);
+        StoredKey key = sample.apply(world.id);
+
+        assertThat(store().insertOrFind(key)).contains(key);
+
+        assertThat(store().find(world.id)).contains(key);
+    }
+
+    @ParameterizedTest
+    @MethodSource("io.idempotencykey.contract.Samples#storedKeys")
+    default void whoInsertsOrFindsAStoredKeyFindsIt(Function<KeyId, StoredKey> sample) {
+        World<T> world = new World<>(this);
+        StoredKey key = sample.apply(world.id);
+        assertThat(store().insert(key)).isTrue();
+
+        assertThat(store().insertOrFind(world.with(key, World.OPEN))).contains(key);
+
+        assertThat(store().find(world.id)).contains(key);
+    }
+
+    /** As does one whose answer was lost. */
+    @Test
+    default void whoInsertsAKeyAgainFindsIt() {
+        World<T> world = new World<>(this);
+        StoredKey key = world.put(World.LOCKED);
+
+        assertThat(store().insertOrFind(key)).contains(key);
+    }
+
     @Test
     default void replaceWithAnotherRevisionChangesNothing() {
         World<T> world = new World<>(this);

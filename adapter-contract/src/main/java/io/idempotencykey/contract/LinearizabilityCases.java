@@ -145,7 +145,7 @@ interface LinearizabilityCases<T> extends StoreFixture<T> {
         }
 
         private void look(KeyId id) {
-            switch (random.nextInt(3)) {
+            switch (random.nextInt(4)) {
                 case 0 -> store.findResumable(Map.of(), null, LATER, 9).forEach(key -> known.put(key.id(), key));
                 case 1 -> {
                     StoredKey next = world.taken(id);
@@ -153,6 +153,7 @@ interface LinearizabilityCases<T> extends StoreFixture<T> {
                         known.put(id, next);
                     }
                 }
+                case 2 -> store.insertOrFind(world.taken(id)).ifPresent(stored -> known.put(id, stored));
                 default -> store.find(id).ifPresent(found -> known.put(id, found));
             }
         }

@@ -55,6 +55,20 @@ final class RecordedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public Optional<StoredKey> insertOrFind(StoredKey key) {
+        long begun = moment();
+        AtomicReference<Optional<StoredKey>> stored = new AtomicReference<>(Optional.empty());
+        boolean isInserted = written(Optional.empty(), key, () -> {
+            stored.set(store.insertOrFind(key));
+            return stored.get().equals(Optional.of(key));
+        });
+        if (!isInserted) {
+            of(key.id()).read(stored.get(), begun, moment());
+        }
+        return stored.get();
+    }
+
+    @Override
     public boolean replace(Revision expected, StoredKey next) {
         return written(Optional.of(expected), next, () -> store.replace(expected, next));
     }

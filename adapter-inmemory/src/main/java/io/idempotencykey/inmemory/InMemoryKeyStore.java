@@ -158,6 +158,13 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         };
     }
 
+    /** Looks first, since that takes no lock. */
+    @Override
+    public Optional<StoredKey> insertOrFind(StoredKey key) {
+        Optional<StoredKey> found = find(key.id());
+        return found.isPresent() ? found : KeyStore.super.insertOrFind(key);
+    }
+
     /** Admits a key, if need be in place of an expired one. */
     private Part.Admission withRoom(Supplier<Part.Admission> admit) {
         Part.Admission first = admit.get();

@@ -71,9 +71,6 @@ final class Part {
     }
 
     Admission insert(StoredKey key) {
-        if (find(key.id()).isPresent()) {
-            return Admission.FENCED_OFF;
-        }
         return locked(() -> {
             if (keys.containsKey(key.id())) {
                 return Admission.FENCED_OFF;

@@ -42,6 +42,22 @@ enum Mutant {
             "looks for a key in one step and inserts in another",
             "RaceCases.aValueIsCreatedByOneOfManyThreads",
             WrongKeys::looksBeforeItInserts),
+    GIVES_THE_KEY_THAT_IT_WAS_TO_INSERT(
+            "gives back the key that it was to insert, though another is there",
+            "KeyCases.whoInsertsOrFindsAStoredKeyFindsIt",
+            WrongKeys::givesTheKeyThatItWasToInsert),
+    FINDS_NOTHING_WHERE_IT_INSERTS_NOTHING(
+            "finds nothing where it inserts nothing",
+            "KeyCases.whoInsertsOrFindsAStoredKeyFindsIt",
+            WrongKeys::findsNothingWhereItInsertsNothing),
+    FINDS_WITHOUT_INSERTING(
+            "looks for a key without inserting it",
+            "KeyCases.whoInsertsOrFindsAnAbsentKeyInsertsIt",
+            WrongKeys::findsWithoutInserting),
+    DOES_NOT_FIND_THE_KEY_THAT_IT_INSERTED(
+            "doesn't find a key that an earlier try has inserted",
+            "KeyCases.whoInsertsAKeyAgainFindsIt",
+            WrongKeys::doesNotFindTheKeyThatItInserted),
     MISSES_THE_EXPIRED(
             "doesn't find expired keys", "KeyCases.anInsertedKeyIsFoundAsItWas", WrongKeys::missesTheExpired),
     REMEMBERS_THE_FINISHED(

@@ -167,6 +167,46 @@ final class WrongKeys {
         };
     }
 
+    static <T> KeyStore<T> givesTheKeyThatItWasToInsert(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public Optional<StoredKey> insertOrFind(StoredKey key) {
+                boolean unused = right.insert(key);
+                return Optional.of(key);
+            }
+        };
+    }
+
+    static <T> KeyStore<T> findsNothingWhereItInsertsNothing(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public Optional<StoredKey> insertOrFind(StoredKey key) {
+                return right.insert(key) ? Optional.of(key) : Optional.empty();
+            }
+        };
+    }
+
+    static <T> KeyStore<T> findsWithoutInserting(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public Optional<StoredKey> insertOrFind(StoredKey key) {
+                return right.find(key.id());
+            }
+        };
+    }
+
+    static <T> KeyStore<T> doesNotFindTheKeyThatItInserted(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public Optional<StoredKey> insertOrFind(StoredKey key) {
+                return right.insert(key)
+                        ? Optional.of(key)
+                        : right.find(key.id())
+                                .filter(stored -> !stored.revision().equals(key.revision()));
+            }
+        };
+    }
+
     /** Lets a second thread come as far as the first. */
     private static void meet(CountDownLatch two) {
         two.countDown();

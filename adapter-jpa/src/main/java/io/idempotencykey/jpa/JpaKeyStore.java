@@ -356,8 +356,15 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         return representable(isEscaped -> alone(statements -> table.replace(statements, expected, next, isEscaped)));
     }
 
+    @Override
+    public Optional<StoredKey> insertOrFind(StoredKey key) {
+        return dialect.sendsTogether()
+                ? representable(isEscaped -> alone(statements -> table.insertOrFind(statements, key, isEscaped)))
+                : KeyStore.super.insertOrFind(key);
+    }
+
     /** Writes once more, with escapes, what has characters that the database's character set hasn't. */
-    private boolean representable(Function<Boolean, Boolean> write) {
+    private <R> R representable(Function<Boolean, R> write) {
         try {
             return write.apply(false);
         } catch (StoreFailure e) {

@@ -47,6 +47,13 @@ final class KeyRow {
         text(id.value());
     }
 
+    /** All columns, in the order of {@link KeyTable#ALL}. */
+    void key(StoredKey key) throws SQLException {
+        identity(key.id());
+        creation(key.key().creation());
+        changing(key.progress());
+    }
+
     void creation(KeyCreation key) throws SQLException {
         uuid(key.creationId());
         text(key.operation());

@@ -50,6 +50,7 @@ final class KeyTable {
     private final Dialect dialect;
     private final String table;
     private final PerState<String> insert;
+    private final PerState<String> insertOrFind;
     private final PerState<String> insertBlindly;
     private final PerState<String> insertAndCommit;
     private final PerState<String> replace;
@@ -62,7 +63,11 @@ final class KeyTable {
     KeyTable(Dialect dialect, String table) {
         this.dialect = dialect;
         this.table = table;
+        this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;
         this.insert = PerState.of(state -> dialect.insert(table, ALL, values(state)));
+        // A key that was inserted isn't read.
+        this.insertOrFind =
+                PerState.of(state -> dialect.insert(table, ALL, values(state)) + "; " + find + " and revision <> ?");
         this.insertBlindly = PerState.of(state ->
                 dialect.insertWaiting("insert into " + table + " (" + ALL + ") values (" + values(state) + ")"));
         this.insertAndCommit =
@@ -72,7 +77,6 @@ final class KeyTable {
         this.insertLast = PerState.of(state -> new Dialect.LastWrite(table, ALL, values(state)));
         this.replaceLast =
                 PerState.of(state -> new Dialect.LastWrite(table, "", assignments(CREATION + ", " + CHANGING, state)));
-        this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;
         this.deleteExpired = dialect.deleteExpired(table);
     }
 
@@ -123,9 +127,7 @@ final class KeyTable {
         try (PreparedStatement statement =
                 statements.prepare(text(insertBlindly, key.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
-            row.identity(key.id());
-            row.creation(key.key().creation());
-            row.changing(key.progress());
+            row.key(key);
             dialect.insertWaiting(statements, statement);
         }
     }
@@ -217,9 +219,7 @@ final class KeyTable {
         try (PreparedStatement statement =
                 statements.prepare(text(insert, key.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
-            row.identity(key.id());
-            row.creation(key.key().creation());
-            row.changing(key.progress());
+            row.key(key);
             if (dialect.insertsByIdentity()) {
                 row.identity(key.id());
             }
@@ -231,6 +231,31 @@ final class KeyTable {
             }
             throw e;
         }
+    }
+
+    /**
+     * Inserts a key unless it exists, and reads the one that does, in one round trip; empty if that is gone by then.
+     *
+     * @param isEscaped whether JSON and messages are written in ASCII
+     */
+    Optional<StoredKey> insertOrFind(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
+        try (PreparedStatement statement =
+                statements.prepare(text(insertOrFind, key.key().progress()))) {
+            KeyRow row = new KeyRow(dialect, statement, isEscaped);
+            row.key(key);
+            row.identity(key.id());
+            row.uuid(key.revision().value());
+            if (statements.first(statement) == 1) {
+                return Optional.of(key);
+            }
+            try (ResultSet result = nextRows(statement)) {
+                if (result.next()) {
+                    return Optional.of(KeyRow.read(dialect, result));
+                }
+            }
+        }
+        // Another key was in the way and is gone, or an earlier try has inserted this one.
+        return find(statements, key.id());
     }
 
     /**
@@ -273,9 +298,7 @@ final class KeyTable {
         try (PreparedStatement statement =
                 statements.prepare(text(insertAndCommit, next.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
-            row.identity(next.id());
-            row.creation(next.key().creation());
-            row.changing(next.progress());
+            row.key(next);
             return dialect.insertAndCommit(statement) ? Dialect.Fence.MATCHED : Dialect.Fence.DROPPED;
         }
     }
@@ -296,9 +319,7 @@ final class KeyTable {
         try (PreparedStatement statement = last.prepare(sql)) {
             KeyRow row = new KeyRow(dialect, statement, dialect.escapes());
             if (replaced == null) {
-                row.identity(next.id());
-                row.creation(next.key().creation());
-                row.changing(next.progress());
+                row.key(next);
             } else {
                 row.creation(next.key().creation());
                 bind(row, next.id(), replaced, next.progress());

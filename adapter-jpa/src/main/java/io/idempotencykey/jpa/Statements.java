@@ -92,6 +92,11 @@ record Statements(Connection connection, Around around) {
         if (around.results == 0) {
             return statement.executeUpdate();
         }
+        return first(statement);
+    }
+
+    /** Executes a write that other statements follow. */
+    int first(PreparedStatement statement) throws SQLException {
         execute(statement);
         return statement.getUpdateCount();
     }

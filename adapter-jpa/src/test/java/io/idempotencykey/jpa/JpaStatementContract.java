@@ -56,12 +56,17 @@ abstract class JpaStatementContract {
                 .build();
     }
 
+    /** On PostgreSQL a read goes along with the insert, and finds nothing. */
     @Test
     void aNewKeyWithTwoStagesIsOneInsertAndTwoUpdates() {
         with(world -> {
             world.keys.run(twoStages(world), ID, REQUEST);
 
-            assertThat(world.source.rows()).containsExactly(INSERT_KEY, INSERT_ROW, UPDATE_KEY, INSERT_ROW, UPDATE_KEY);
+            assertThat(world.source.rows())
+                    .containsExactlyElementsOf(
+                            database == TestDatabase.POSTGRESQL
+                                    ? List.of(INSERT_KEY, SELECT_KEY, INSERT_ROW, UPDATE_KEY, INSERT_ROW, UPDATE_KEY)
+                                    : List.of(INSERT_KEY, INSERT_ROW, UPDATE_KEY, INSERT_ROW, UPDATE_KEY));
             assertThat(world.source.executed()).doesNotContain("rollback");
         });
     }
@@ -127,6 +132,9 @@ abstract class JpaStatementContract {
 
             assertThat(world.keys.claim(ID, REQUEST)).isInstanceOf(Claim.InFlight.class);
             assertThat(world.source.rows()).containsExactly(INSERT_KEY, SELECT_KEY);
+            if (database == TestDatabase.POSTGRESQL) {
+                assertThat(world.source.roundTrips()).isEqualTo(1);
+            }
             world.source.forget();
 
             assertThatExceptionOfType(IdempotencyException.Mismatch.class)

@@ -14,7 +14,7 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What core asks of a store: each method does one atomic thing and decides nothing.
+ * What core asks of a store: each method but {@link #insertOrFind} does one atomic thing, and all decide nothing.
  *
  * <p>Safe for many threads. Keys compare byte by byte. What was given to {@link #insert}, {@link #replace} or returned
  * by a stage's work comes back from {@link #find} equal to it. Rule 12: no method waits longer than a second for a row
@@ -63,6 +63,20 @@ public interface KeyStore<T> {
      * @throws StoreFailure as its kind says; {@link StoreFailure.Kind#FULL} from bounded stores
      */
     boolean insert(StoredKey key);
+
+    /**
+     * Inserts a key as {@link #insert} does, and if another one is in its way, finds that as {@link #find} does. The
+     * two needn't be one atomic thing. A store overrides this if it can do both in one round trip.
+     *
+     * @param key the new key
+     * @return the key as it is stored then: the given one if this call or an earlier one inserted it, or the one in its
+     *     way; empty if that has been deleted in between
+     * @throws StoreFailure as its kind says of the insert; {@link StoreFailure.Kind#UNREADABLE} if the key in its way
+     *     can't be read
+     */
+    default Optional<StoredKey> insertOrFind(StoredKey key) {
+        return insert(key) ? Optional.of(key) : find(key.id());
+    }
 
     /**
      * Replaces a key by compare-and-set, in one statement.

@@ -140,14 +140,13 @@ final class Engine<T> {
     private StoredKey insertOrFind(StoredKey fresh, StoreAccess<T> access, Tries tries) {
         boolean isLikelyThere = isLikelyFinished(fresh.id());
         while (true) {
-            StoreAccess.Write write = isLikelyThere ? StoreAccess.Write.LOST : access.insert(fresh);
-            if (write == StoreAccess.Write.DONE) {
-                return created(fresh);
-            }
-            Optional<StoredKey> found = access.find(fresh.id());
+            Optional<StoredKey> found = isLikelyThere ? access.find(fresh.id()) : access.insertOrFind(fresh);
             if (found.isPresent()) {
                 StoredKey stored = found.get();
-                if (stored.revision().equals(fresh.revision()) || !Transitions.isExpired(stored.key(), clock.now())) {
+                if (stored.revision().equals(fresh.revision())) {
+                    return created(fresh);
+                }
+                if (!Transitions.isExpired(stored.key(), clock.now())) {
                     return stored;
                 }
                 if (isOfOneCreation(stored, fresh)) {
@@ -155,12 +154,15 @@ final class Engine<T> {
                     throw new IdempotencyException.OutcomeUnknown(
                             fresh.id(), new IllegalStateException("the key has ended since this call made it"));
                 }
-                write = access.take(stored.revision(), fresh);
+                StoreAccess.Write write = access.take(stored.revision(), fresh);
                 if (write == StoreAccess.Write.DONE) {
                     return created(fresh);
                 }
+                if (write == StoreAccess.Write.BUSY) {
+                    throw busy(fresh.id());
+                }
             }
-            if (write == StoreAccess.Write.BUSY || !(isLikelyThere || tries.another())) {
+            if (!(isLikelyThere || tries.another())) {
                 throw busy(fresh.id());
             }
             isLikelyThere = false;
@@ -592,7 +594,7 @@ final class Engine<T> {
         }
     }
 
-    private static IdempotencyException busy(KeyId id) {
+    static IdempotencyException busy(KeyId id) {
         return new IdempotencyException.Locked(id, Transitions.SOON);
     }
 }

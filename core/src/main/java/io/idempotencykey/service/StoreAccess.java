@@ -7,6 +7,7 @@ import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -88,9 +89,27 @@ final class StoreAccess<T> {
         }
     }
 
-    /** Inserts a key. A loser may have been first, if an answer was lost and another worker has gone on since. */
-    Write insert(StoredKey key) {
-        return write(key, () -> store.insert(key), true);
+    /**
+     * Inserts a key, or finds the one that is there; empty if that is gone by now. A loser may have been first, if an
+     * answer was lost and another worker has gone on since. Throws {@link IdempotencyException.Locked} if a transaction
+     * holds a key that isn't there yet.
+     */
+    Optional<StoredKey> insertOrFind(StoredKey key) {
+        AtomicReference<Optional<StoredKey>> found = new AtomicReference<>(Optional.empty());
+        Write write = write(
+                key,
+                () -> {
+                    found.set(store.insertOrFind(key));
+                    return found.get()
+                            .filter(stored -> isOfOneWrite(stored, key))
+                            .isPresent();
+                },
+                true);
+        return switch (write) {
+            case DONE -> Optional.of(key);
+            case LOST -> found.get();
+            case BUSY -> Optional.of(find(key.id()).orElseThrow(() -> Engine.busy(key.id())));
+        };
     }
 
     /** Replaces a key whoever comes first; a loser, who may have been first as well, reads the key again. */
@@ -170,12 +189,14 @@ final class StoreAccess<T> {
     /** Says whether a write is made whose failure doesn't say so. */
     private boolean isStored(StoredKey next, RuntimeException failure) {
         try {
-            return find(next.id())
-                    .filter(stored -> stored.revision().equals(next.revision()))
-                    .isPresent();
+            return find(next.id()).filter(stored -> isOfOneWrite(stored, next)).isPresent();
         } catch (RuntimeException e) {
             throw StageRun.outcomeUnknown(next.id(), failure, e);
         }
+    }
+
+    private static boolean isOfOneWrite(StoredKey stored, StoredKey written) {
+        return stored.revision().equals(written.revision());
     }
 
     /** The application's mistake, which no try mends and no client caused. */
