@@ -212,7 +212,7 @@ final class Engine<T> {
                 do {
                     if (!waiting.another()) {
                         if (known.isPresent()) {
-                            recalled(inFlight.key());
+                            recalledInFlight(inFlight.key());
                         }
                         return claim;
                     }
@@ -265,6 +265,15 @@ final class Engine<T> {
 
     private void recalled(IdempotencyKey key) {
         events().emit(new KeyEvent.Recalled(key));
+    }
+
+    /**
+     * Lets others have the processor: this answer costs so little that threads that ask for it again and again would
+     * keep it from whoever works, the running stage among them.
+     */
+    private void recalledInFlight(IdempotencyKey key) {
+        recalled(key);
+        Thread.yield();
     }
 
     /** Says whether another worker holds the key and its lease still runs. */
@@ -389,7 +398,7 @@ final class Engine<T> {
                     return new SingleRun<>(this, plan, id, request, fingerprint, waiting).run();
                 }
                 if (!waiting.another()) {
-                    recalled(running.get());
+                    recalledInFlight(running.get());
                     throw busy(id);
                 }
             }
