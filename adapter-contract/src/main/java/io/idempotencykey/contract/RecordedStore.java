@@ -57,15 +57,16 @@ final class RecordedStore<T> implements KeyStore<T> {
     @Override
     public Optional<StoredKey> insertOrFind(StoredKey key) {
         long begun = moment();
-        AtomicReference<Optional<StoredKey>> stored = new AtomicReference<>(Optional.empty());
+        AtomicReference<@Nullable StoredKey> stored = new AtomicReference<>();
         boolean isInserted = written(Optional.empty(), key, () -> {
-            stored.set(store.insertOrFind(key));
-            return stored.get().equals(Optional.of(key));
+            stored.set(store.insertOrFind(key).orElse(null));
+            return key.equals(stored.get());
         });
+        Optional<StoredKey> found = Optional.ofNullable(stored.get());
         if (!isInserted) {
-            of(key.id()).read(stored.get(), begun, moment());
+            of(key.id()).read(found, begun, moment());
         }
-        return stored.get();
+        return found;
     }
 
     @Override

@@ -64,7 +64,7 @@ final class JpaHouse implements House {
         // Another service than the one that is measured makes the keys.
         Library<EntityManager> filling = application.library();
         fill(url, workload, filling::stages, filling::hold);
-        return contestant(cell, name, workload == Workload.OWN ? 0 : roundTrips(workload), application.library());
+        return contestant(cell, name, roundTripsOfLibrary(workload), application.library());
     }
 
     private void addHotKey(Contest contest, int askers) throws Exception {
@@ -148,7 +148,17 @@ final class JpaHouse implements House {
         }
     }
 
-    /** As docs/PROTOCOL.md says, and as many by hand. */
+    /** As docs/PROTOCOL.md says. */
+    private static double roundTripsOfLibrary(Workload workload) {
+        return switch (workload) {
+            case OWN -> 0;
+            case REPLAY, REFUSED -> 1;
+            case STAGES, SCALING, SINGLE, RETRIEVE, HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS ->
+                roundTrips(workload);
+        };
+    }
+
+    /** By hand. */
     private static double roundTrips(Workload workload) {
         return switch (workload) {
             case STAGES, SCALING -> 5;

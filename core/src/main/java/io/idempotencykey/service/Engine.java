@@ -271,6 +271,8 @@ final class Engine<T> {
      * Lets others have the processor: this answer costs so little that threads that ask for it again and again would
      * keep it from whoever works, the running stage among them.
      */
+    // Nothing but speed depends on the scheduler.
+    @SuppressWarnings("ThreadPriorityCheck")
     private void recalledInFlight(IdempotencyKey key) {
         recalled(key);
         Thread.yield();

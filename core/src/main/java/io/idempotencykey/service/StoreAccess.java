@@ -95,19 +95,18 @@ final class StoreAccess<T> {
      * holds a key that isn't there yet.
      */
     Optional<StoredKey> insertOrFind(StoredKey key) {
-        AtomicReference<Optional<StoredKey>> found = new AtomicReference<>(Optional.empty());
+        AtomicReference<@Nullable StoredKey> found = new AtomicReference<>();
         Write write = write(
                 key,
                 () -> {
-                    found.set(store.insertOrFind(key));
-                    return found.get()
-                            .filter(stored -> isOfOneWrite(stored, key))
-                            .isPresent();
+                    Optional<StoredKey> stored = store.insertOrFind(key);
+                    found.set(stored.orElse(null));
+                    return stored.filter(each -> isOfOneWrite(each, key)).isPresent();
                 },
                 true);
         return switch (write) {
             case DONE -> Optional.of(key);
-            case LOST -> found.get();
+            case LOST -> Optional.ofNullable(found.get());
             case BUSY -> Optional.of(find(key.id()).orElseThrow(() -> Engine.busy(key.id())));
         };
     }
