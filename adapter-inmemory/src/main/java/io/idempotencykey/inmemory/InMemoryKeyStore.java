@@ -158,7 +158,7 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
         };
     }
 
-    /** Looks first, since that takes no lock. */
+    /** Looks first, since that mostly takes no lock. */
     @Override
     public Optional<StoredKey> insertOrFind(StoredKey key) {
         Optional<StoredKey> found = find(key.id());

@@ -358,9 +358,18 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public Optional<StoredKey> insertOrFind(StoredKey key) {
-        return dialect.sendsTogether()
-                ? representable(isEscaped -> alone(statements -> table.insertOrFind(statements, key, isEscaped)))
-                : KeyStore.super.insertOrFind(key);
+        if (!dialect.sendsTogether()) {
+            return KeyStore.super.insertOrFind(key);
+        }
+        try {
+            return representable(isEscaped -> alone(statements -> table.insertOrFind(statements, key, isEscaped)));
+        } catch (StoreFailure e) {
+            // While a unique index is made anew, PostgreSQL may refuse a concurrent insert in place of leaving it out.
+            if (dialect.failure(e) == Failure.DUPLICATE) {
+                return find(key.id());
+            }
+            throw e;
+        }
     }
 
     /** Writes once more, with escapes, what has characters that the database's character set hasn't. */

@@ -95,7 +95,7 @@ record Statements(Connection connection, Around around) {
         return first(statement);
     }
 
-    /** Executes a write that other statements follow. */
+    /** Executes a write that other statements may follow. */
     int first(PreparedStatement statement) throws SQLException {
         execute(statement);
         return statement.getUpdateCount();

@@ -3,14 +3,38 @@ package io.idempotencykey.jpa;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.idempotencykey.KeyState;
+import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
+import java.sql.Connection;
 import java.time.Instant;
 import java.util.List;
+import java.util.UUID;
 import org.junit.jupiter.api.Test;
 
 class PostgresqlStateTest extends JpaStateContract {
     PostgresqlStateTest() {
         super(TestDatabase.POSTGRESQL);
+    }
+
+    /** As the server may do while a unique index is made anew, by its page on INSERT. */
+    @Test
+    void aKeyIsFoundWhoseInsertTheServerRefusesAsADuplicate() throws Exception {
+        with((store, factory, pool) -> {
+            StoredKey key = sample("scope");
+            assertThat(store.insert(key)).isTrue();
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(
+                        connection,
+                        "create function refuse() returns trigger language plpgsql as"
+                                + " 'begin raise exception using errcode = ''unique_violation''; end'");
+                TestDatabase.execute(
+                        connection,
+                        "create trigger refuse before insert on idempotency_key for each row execute function refuse()");
+            }
+
+            assertThat(store.insertOrFind(new StoredKey(key.key(), new Revision(UUID.randomUUID()))))
+                    .contains(key);
+        });
     }
 
     @Test

@@ -13,8 +13,8 @@ import java.util.stream.Stream;
 import javax.sql.DataSource;
 
 /**
- * Hand-written JDBC on the same table of PostgreSQL's, in as few round trips as the library: the limit. But a claim that
- * finds its key reads it by a second statement in a round trip of its own, as the marks have it.
+ * Hand-written JDBC on the same table of PostgreSQL's: for new keys the limit, in as few round trips as the library. A
+ * claim that finds its key reads it by a second statement in a round trip of its own, as the marks have it.
  *
  * <p>A claim inserts the key unless it exists, in READ COMMITTED. A stage writes its row, and then in one round trip
  * updates the key if it has the known revision, and commits; no such row is a division by zero, so that nothing is

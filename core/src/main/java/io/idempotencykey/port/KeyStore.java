@@ -14,7 +14,7 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What core asks of a store: each method but {@link #insertOrFind} does one atomic thing, and all decide nothing.
+ * What core asks of a store: each method but {@link #insertOrFind} does one atomic thing, and none decides anything.
  *
  * <p>Safe for many threads. Keys compare byte by byte. What was given to {@link #insert}, {@link #replace} or returned
  * by a stage's work comes back from {@link #find} equal to it. Rule 12: no method waits longer than a second for a row
@@ -71,8 +71,9 @@ public interface KeyStore<T> {
      * @param key the new key
      * @return the key as it is stored then: the given one if this call or an earlier one inserted it, or the one in its
      *     way; empty if that has been deleted in between
-     * @throws StoreFailure as its kind says of the insert; {@link StoreFailure.Kind#UNREADABLE} if the key in its way
-     *     can't be read
+     * @throws StoreFailure as its kind says; {@link StoreFailure.Kind#UNKNOWN} also if nothing was inserted, and the
+     *     answer to the search for the key in its way was lost; {@link StoreFailure.Kind#UNREADABLE} if that key can't
+     *     be read
      */
     default Optional<StoredKey> insertOrFind(StoredKey key) {
         return insert(key) ? Optional.of(key) : find(key.id());
