@@ -344,11 +344,11 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
 
     /** Acts on all parts as they are at one moment. */
     private <R> R everywhere(Supplier<R> action) {
-        return locked(parts.iterator(), action);
+        return listed(parts.iterator(), action);
     }
 
-    private static <R> R locked(Iterator<Part> parts, Supplier<R> action) {
-        return parts.hasNext() ? parts.next().locked(() -> locked(parts, action)) : action.get();
+    private static <R> R listed(Iterator<Part> parts, Supplier<R> action) {
+        return parts.hasNext() ? parts.next().listed(() -> listed(parts, action)) : action.get();
     }
 
     private record Handles<T>(Supplier<T> handles) implements InMemoryTransactions<T> {

@@ -119,6 +119,38 @@ class PartsTest {
         assertThat(stored(store)).containsExactlyElementsOf(values(10, 101));
     }
 
+    /** So many that each part lists some of them before it is asked, while their states still change. */
+    @Test
+    void everyKeyOfManyIsListedAsItsLastStateSays() {
+        InMemoryKeyStore<Object> large = of(2_000);
+        List<StoredKey> keys = IntStream.range(0, 2_000)
+                .mapToObj(i -> insert(large, "a", i, resumable(NOW.minusMillis(1))))
+                .toList();
+        // Each third stays resumable, is finished, or is put aside and then finished.
+        for (int i = 0; i < keys.size(); i++) {
+            StoredKey key = keys.get(i);
+            if (i % 3 == 2) {
+                StoredKey aside = with(key, new KeyState.Quarantined(RecoveryPoint.STARTED, NOW, "reason"));
+                assertThat(large.replace(key.revision(), aside)).isTrue();
+                key = aside;
+            }
+            if (i % 3 != 0) {
+                assertThat(large.replace(key.revision(), with(key, finished(NOW))))
+                        .isTrue();
+            }
+        }
+
+        assertThat(values(large.findResumable(Map.of(), null, NOW, 2_000)))
+                .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 2_000)
+                        .filter(i -> i % 3 == 0)
+                        .boxed()
+                        .toList());
+        assertThat(large.findQuarantined(null, 1)).isEmpty();
+        assertThat(large.backlog(NOW)).isEqualTo(new Backlog(NOW, 667, Optional.of(NOW.minusMillis(1)), 0));
+        assertThat(large.deleteExpired(NOW, 2_000)).isEqualTo(1_333);
+        assertThat(large.deleteExpired(NOW, 2_000)).isZero();
+    }
+
     @Test
     void aKeyIsListedAsItsLastStateSays() {
         StoredKey key = insert("a", 1, resumable(NOW.minusMillis(2)));
