@@ -132,6 +132,19 @@ abstract class Dialect {
         return true;
     }
 
+    /**
+     * Inserts a row by the first statement, and reads by the second one what has kept it from that, in one round trip.
+     * The first result is the number of inserted rows if that is 1.
+     */
+    String insertOrFind(String insert, String find) {
+        throw new UnsupportedOperationException("a row is inserted and found in two round trips");
+    }
+
+    /** Whether the database has {@link #insertOrFind}. */
+    boolean insertsOrFinds() {
+        return false;
+    }
+
     /** Changes a row that has the expected revision, outside stages. */
     abstract String replace(String table, String assignments);
 
@@ -199,6 +212,11 @@ abstract class Dialect {
 
     /** Runs a single statement by itself, in READ COMMITTED, on a connection without an open transaction. */
     abstract <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException;
+
+    /** Reads by a single statement by itself what is committed, on a connection without an open transaction. */
+    <R> R reading(Connection connection, Statements.Work<R> work) throws SQLException {
+        return alone(connection, work);
+    }
 
     /** Executes a write, and bounds its wait for a row by these milliseconds where the statement's text doesn't. */
     int update(Statements statements, PreparedStatement statement, int millis) throws SQLException {
@@ -305,6 +323,11 @@ abstract class Dialect {
         return false;
     }
 
+    /** Whether the fence's statement can commit, too. */
+    boolean fenceCommits() {
+        return false;
+    }
+
     /** Whether errors are watched, because the server may roll a transaction back without the session noticing. */
     boolean watches() {
         return true;
@@ -315,7 +338,7 @@ abstract class Dialect {
         return statements;
     }
 
-    /** The fence's statement; if {@code commits} it ends with the commit, as where {@link #sendsTogether()}. */
+    /** The fence's statement; if {@code commits} it ends with the commit, as where {@link #fenceCommits()}. */
     abstract String fence(LastWrite write, Stage stage, boolean commits);
 
     /** Executes the fence's statement. */

@@ -123,6 +123,14 @@ abstract class InnodbDialect extends Dialect {
         return committing(connection, new Statements(connection), work);
     }
 
+    /** With autocommit, a read in any isolation but READ UNCOMMITTED is one of what is committed, without locks. */
+    @Override
+    <R> R reading(Connection connection, Statements.Work<R> work) throws SQLException {
+        return isSteady && !isolation.equals("READ-UNCOMMITTED") && connection.getAutoCommit()
+                ? committing(connection, new Statements(connection), work)
+                : alone(connection, work);
+    }
+
     /** A pool or a proxy has sent a statement before ours; the next connection may come without. */
     @Override
     boolean isOtherSettings(SQLException failure) {

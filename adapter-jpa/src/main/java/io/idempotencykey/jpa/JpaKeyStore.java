@@ -343,7 +343,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public Optional<StoredKey> find(KeyId id) {
-        return alone(statements -> table.find(statements, id));
+        return reading(statements -> table.find(statements, id));
     }
 
     @Override
@@ -358,7 +358,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public Optional<StoredKey> insertOrFind(StoredKey key) {
-        if (!dialect.sendsTogether()) {
+        if (!dialect.insertsOrFinds()) {
             return KeyStore.super.insertOrFind(key);
         }
         try {
@@ -516,17 +516,17 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     @Override
     public List<StoredKey> findResumable(
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit) {
-        return alone(statements -> table.findResumable(statements, operations, afterScope, before, limit));
+        return reading(statements -> table.findResumable(statements, operations, afterScope, before, limit));
     }
 
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return alone(statements -> table.findQuarantined(statements, after, limit));
+        return reading(statements -> table.findQuarantined(statements, after, limit));
     }
 
     @Override
     public Backlog backlog(Instant before) {
-        return alone(statements -> table.backlog(statements, before));
+        return reading(statements -> table.backlog(statements, before));
     }
 
     @Override
@@ -537,6 +537,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     private <R> R alone(Statements.Work<R> work) {
         refuseOuterTransaction();
         return statement(connection -> dialect.alone(connection, work));
+    }
+
+    private <R> R reading(Statements.Work<R> work) {
+        refuseOuterTransaction();
+        return statement(connection -> dialect.reading(connection, work));
     }
 
     /** Works on a connection, and translates failures. Without a connection, nothing was sent. */

@@ -66,8 +66,9 @@ final class KeyTable {
         this.find = "select " + ALL + " from " + table + " where " + SAME_KEY;
         this.insert = PerState.of(state -> dialect.insert(table, ALL, values(state)));
         // A key that was inserted isn't read.
-        this.insertOrFind =
-                PerState.of(state -> dialect.insert(table, ALL, values(state)) + "; " + find + " and revision <> ?");
+        this.insertOrFind = PerState.of(state -> dialect.insertsOrFinds()
+                ? dialect.insertOrFind(dialect.insert(table, ALL, values(state)), find + " and revision <> ?")
+                : "");
         this.insertBlindly = PerState.of(state ->
                 dialect.insertWaiting("insert into " + table + " (" + ALL + ") values (" + values(state) + ")"));
         this.insertAndCommit =
@@ -157,6 +158,12 @@ final class KeyTable {
         }
     }
 
+    /** The result at hand if it has rows, or else the next one that has. */
+    private static ResultSet rows(PreparedStatement statement) throws SQLException {
+        ResultSet result = statement.getResultSet();
+        return result == null ? nextRows(statement) : result;
+    }
+
     private static ResultSet nextRows(PreparedStatement statement) throws SQLException {
         while (!statement.getMoreResults()) {
             if (statement.getUpdateCount() < 0) {
@@ -218,11 +225,7 @@ final class KeyTable {
     boolean insert(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
         try (PreparedStatement statement =
                 statements.prepare(text(insert, key.key().progress()))) {
-            KeyRow row = new KeyRow(dialect, statement, isEscaped);
-            row.key(key);
-            if (dialect.insertsByIdentity()) {
-                row.identity(key.id());
-            }
+            KeyRow unused = insertOf(key, statement, isEscaped);
             return dialect.update(statements, statement, Dialect.BRIEF_MILLIS) == 1;
         } catch (SQLException e) {
             // Where the statement checks by itself whether the key exists, it doesn't see a concurrent insert.
@@ -233,6 +236,15 @@ final class KeyTable {
         }
     }
 
+    private KeyRow insertOf(StoredKey key, PreparedStatement statement, boolean isEscaped) throws SQLException {
+        KeyRow row = new KeyRow(dialect, statement, isEscaped);
+        row.key(key);
+        if (dialect.insertsByIdentity()) {
+            row.identity(key.id());
+        }
+        return row;
+    }
+
     /**
      * Inserts a key unless it exists, and reads the one that does, in one round trip; empty if that is gone by then.
      *
@@ -241,14 +253,13 @@ final class KeyTable {
     Optional<StoredKey> insertOrFind(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
         try (PreparedStatement statement =
                 statements.prepare(text(insertOrFind, key.key().progress()))) {
-            KeyRow row = new KeyRow(dialect, statement, isEscaped);
-            row.key(key);
+            KeyRow row = insertOf(key, statement, isEscaped);
             row.identity(key.id());
             row.uuid(key.revision().value());
             if (statements.first(statement) == 1) {
                 return Optional.of(key);
             }
-            try (ResultSet result = nextRows(statement)) {
+            try (ResultSet result = rows(statement)) {
                 if (result.next()) {
                     return Optional.of(KeyRow.read(dialect, result));
                 }

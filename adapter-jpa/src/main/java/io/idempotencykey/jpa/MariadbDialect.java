@@ -1,5 +1,6 @@
 package io.idempotencykey.jpa;
 
+import io.idempotencykey.Isolation;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
@@ -14,6 +15,11 @@ final class MariadbDialect extends InnodbDialect {
 
     /** The text of an error of the state that is reserved for an application's own. */
     private static final String OTHER_SETTINGS = "idempotency_key_settings";
+
+    private static final String OTHER_REVISION = "idempotency_key_revision";
+
+    private final Statements.Around committed = new Statements.Around(
+            "begin not atomic set transaction isolation level " + name(Isolation.READ_COMMITTED) + "; ", "; end", 0);
 
     MariadbDialect(Connection connection) throws SQLException {
         this(read(
@@ -36,6 +42,16 @@ final class MariadbDialect extends InnodbDialect {
         // "insert ignore" would also swallow errors about values that don't fit.
         return waiting(1) + "insert into " + table + " (" + columns + ") select " + values
                 + " from dual where not exists (select 1 from " + table + " where " + KeyTable.SAME_KEY + ")";
+    }
+
+    @Override
+    String insertOrFind(String insert, String find) {
+        return "begin not atomic " + insert + "; if row_count() = 0 then " + find + "; end if; end";
+    }
+
+    @Override
+    boolean insertsOrFinds() {
+        return true;
     }
 
     @Override
@@ -74,6 +90,14 @@ final class MariadbDialect extends InnodbDialect {
         return "idle_transaction_timeout";
     }
 
+    /** The isolation goes along in the statement's own round trip, where that is no transaction of several. */
+    @Override
+    <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
+        return isGiven(Isolation.READ_COMMITTED) || !connection.getAutoCommit()
+                ? super.alone(connection, work)
+                : committing(connection, new Statements(connection, committed), work);
+    }
+
     /** The isolation is compared where the data source gives it, because it can't be set in JTA's transactions. */
     @Override
     List<String> begin(Stage stage) {
@@ -89,21 +113,35 @@ final class MariadbDialect extends InnodbDialect {
         }
         return "if @@session.idle_transaction_timeout <> " + idleSeconds
                 + " or @@session.innodb_lock_wait_timeout <> " + lockSeconds
-                + " then signal sqlstate '45000' set message_text = '" + OTHER_SETTINGS + "'; end if; ";
+                + " then " + signal(OTHER_SETTINGS) + "end if; ";
+    }
+
+    private static String signal(String text) {
+        return "signal sqlstate '45000' set message_text = '" + text + "'; ";
     }
 
     @Override
     boolean isOtherSettings(SQLException failure) {
-        boolean other = String.valueOf(failure.getMessage()).contains(OTHER_SETTINGS);
+        boolean other = says(failure, OTHER_SETTINGS);
         if (other) {
             becomeUnsteady();
         }
         return other || super.isOtherSettings(failure);
     }
 
+    private static boolean says(SQLException failure, String text) {
+        return String.valueOf(failure.getMessage()).contains(text);
+    }
+
+    @Override
+    boolean fenceCommits() {
+        return true;
+    }
+
     @Override
     String fence(LastWrite write, Stage stage, boolean commits) {
-        return "begin not atomic release " + SAVEPOINT + "; " + update(write.table(), write.values(), 1) + "; end";
+        return "begin not atomic release " + SAVEPOINT + "; " + update(write.table(), write.values(), 1)
+                + (commits ? "; if row_count() <> 1 then " + signal(OTHER_REVISION) + "end if; commit" : "") + "; end";
     }
 
     @Override
@@ -113,6 +151,9 @@ final class MariadbDialect extends InnodbDialect {
         } catch (SQLException e) {
             if (e.getErrorCode() == NO_SAVEPOINT) {
                 return Fence.OTHER_TRANSACTION;
+            }
+            if (says(e, OTHER_REVISION)) {
+                return Fence.MISSED;
             }
             throw e;
         }

@@ -176,8 +176,8 @@ final class OwnConnection implements StageConnection, InvocationHandler {
         if (method.getName().equals("commit") && once != null) {
             fence = null;
             guard = Guard.NONE;
-            noting(() -> once.on(statements(), dialect.sendsTogether()));
-            if (dialect.sendsTogether()) {
+            noting(() -> once.on(statements(), dialect.fenceCommits()));
+            if (dialect.fenceCommits()) {
                 return null;
             }
         }

@@ -122,6 +122,16 @@ final class PostgresqlDialect extends Dialect {
     }
 
     @Override
+    String insertOrFind(String insert, String find) {
+        return insert + "; " + find;
+    }
+
+    @Override
+    boolean insertsOrFinds() {
+        return true;
+    }
+
+    @Override
     String replace(String table, String assignments) {
         return update(table, assignments, waiting("'" + BRIEF_MILLIS + "ms'"));
     }
@@ -335,6 +345,11 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     boolean sendsTogether() {
+        return true;
+    }
+
+    @Override
+    boolean fenceCommits() {
         return true;
     }
 

@@ -8,7 +8,11 @@ import io.idempotencykey.port.StageCommit;
 import io.idempotencykey.port.StoredKey;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
+import java.sql.DriverManager;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What MySQL and MariaDB have in common beyond all stores. */
 abstract class InnodbStoreContract extends JpaStoreContract {
@@ -50,6 +54,28 @@ abstract class InnodbStoreContract extends JpaStoreContract {
                 }));
 
                 assertThat(end).isEqualTo(StageCommit.committed());
+            }
+        }
+    }
+
+    /** With autocommit such a read needs no isolation of its own, and no lock. */
+    @ParameterizedTest
+    @ValueSource(strings = {"serializable", "repeatable read", "read committed", "read uncommitted"})
+    void aKeyIsReadAsItIsCommittedWhileATransactionHoldsItsRow(String isolation) throws Exception {
+        String url = database.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 2)) {
+            pool.setConnectionInitSql("set session transaction isolation level " + isolation);
+            try (EntityManagerFactory factory = TestDatabase.factory(pool);
+                    Connection other = DriverManager.getConnection(url)) {
+                JpaKeyStore store = new JpaKeyStore(factory);
+                StoredKey key = held(store);
+                other.setAutoCommit(false);
+                TestDatabase.execute(other, "update idempotency_key set attempts = 9");
+
+                assertThat(store.find(key.id())).contains(key);
+                assertThat(store.findResumable(Map.of(), null, LATER, 1)).containsExactly(key);
+
+                other.rollback();
             }
         }
     }
