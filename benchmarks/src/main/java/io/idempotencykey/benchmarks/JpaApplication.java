@@ -14,7 +14,12 @@ final class JpaApplication implements AutoCloseable {
     private final JpaKeyStore store;
 
     JpaApplication(String url, int connections) {
-        this.pool = Server.pool(url, connections);
+        this(Server.pool(url, connections));
+    }
+
+    /** An application that has this pool, and closes it. */
+    JpaApplication(HikariDataSource pool) {
+        this.pool = pool;
         this.factory = factory(pool);
         this.store = new JpaKeyStore(factory);
     }

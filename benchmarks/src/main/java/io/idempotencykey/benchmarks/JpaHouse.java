@@ -137,7 +137,7 @@ final class JpaHouse implements House {
 
     /** How a side makes a key that is then copied. */
     @FunctionalInterface
-    private interface Making {
+    interface Making {
         void make(String key) throws Exception;
     }
 

@@ -24,6 +24,7 @@ final class Marks {
         return switch (cell.place()) {
             case ADAPTER_INMEMORY -> inMemory(cell.workload());
             case ADAPTER_JPA -> onJpa(cell.workload(), cell.threads());
+            case ADAPTER_JPA_MYSQL, ADAPTER_JPA_MARIADB -> onInnodb(cell.workload());
             case ADAPTER_MONGO -> onMongo(cell.workload());
         };
     }
@@ -90,6 +91,14 @@ final class Marks {
         return rival.closest() == Workload.SINGLE
                 ? LIBRARY
                 : LIBRARY + ", " + rival.closest().shown();
+    }
+
+    private static List<Mark> onInnodb(Workload workload) {
+        return switch (workload) {
+            case STAGES, SINGLE -> List.of(Mark.none(LIBRARY, JDBC), Mark.none(LIBRARY, ENTITIES));
+            case REPLAY, RETRIEVE, REFUSED -> List.of(Mark.none(LIBRARY, JDBC));
+            case OWN, SCALING, HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> List.of();
+        };
     }
 
     private static List<Mark> onMongo(Workload workload) {

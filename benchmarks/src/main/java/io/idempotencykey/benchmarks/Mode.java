@@ -47,6 +47,13 @@ enum Mode {
         return this == QUICK ? EnumSet.range(Workload.STAGES, Workload.SCALING) : EnumSet.allOf(Workload.class);
     }
 
+    /** Where is measured unless a place is named. */
+    Set<Place> places() {
+        return this == QUICK
+                ? EnumSet.of(Place.ADAPTER_INMEMORY, Place.ADAPTER_JPA, Place.ADAPTER_MONGO)
+                : EnumSet.allOf(Place.class);
+    }
+
     /** When no other cell is begun. */
     Duration deadline() {
         return Duration.ofMinutes(Integer.getInteger("minutes", minutes));

@@ -19,6 +19,18 @@ enum Place {
             return new JpaHouse();
         }
     },
+    ADAPTER_JPA_MYSQL {
+        @Override
+        House open() throws Exception {
+            return new InnodbHouse(InnodbHouse.Product.MYSQL);
+        }
+    },
+    ADAPTER_JPA_MARIADB {
+        @Override
+        House open() throws Exception {
+            return new InnodbHouse(InnodbHouse.Product.MARIADB);
+        }
+    },
     ADAPTER_MONGO {
         @Override
         House open() throws Exception {

@@ -35,7 +35,7 @@ record Plan(Mode mode, List<Cell> cells) {
             }
         }
         List<Cell> cells = new ArrayList<>();
-        for (Place place : places.isEmpty() ? EnumSet.allOf(Place.class) : places) {
+        for (Place place : places.isEmpty() ? mode.places() : places) {
             for (Workload workload : workloads.isEmpty() ? mode.workloads() : workloads) {
                 cells.addAll(cells(mode, place, workload));
             }

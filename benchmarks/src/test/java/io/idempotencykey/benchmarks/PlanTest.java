@@ -15,7 +15,7 @@ class PlanTest {
         Plan plan = Plan.of(List.of());
 
         assertThat(plan.mode()).isEqualTo(Mode.QUICK);
-        assertThat(plan.places()).containsExactly(Place.values());
+        assertThat(plan.places()).containsExactly(Place.ADAPTER_INMEMORY, Place.ADAPTER_JPA, Place.ADAPTER_MONGO);
         assertThat(plan.in(Place.ADAPTER_MONGO))
                 .contains(
                         new Cell(Place.ADAPTER_MONGO, Workload.STAGES, 1),
@@ -44,6 +44,7 @@ class PlanTest {
 
         assertThat(Plan.of(List.of("quick")).cells()).doesNotContain(hotKey);
         assertThat(Plan.of(List.of("full")).cells()).contains(hotKey);
+        assertThat(Plan.of(List.of("full")).places()).containsExactly(Place.values());
         assertThat(Plan.of(List.of("hotkey")).cells()).contains(hotKey).hasSize(2);
     }
 

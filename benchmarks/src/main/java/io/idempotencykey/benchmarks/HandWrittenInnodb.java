@@ -1,0 +1,224 @@
+package io.idempotencykey.benchmarks;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
+import java.util.UUID;
+import javax.sql.DataSource;
+
+/**
+ * Hand-written JDBC on the same table of MySQL's or MariaDB's, by plain prepared statements.
+ *
+ * <p>A claim inserts the key unless it exists, and reads it by a second statement where it does. A stage writes its row,
+ * updates the key if it has the known revision, and commits. A request of one stage inserts its key, writes its row and
+ * finishes the key in one transaction, so that a second one waits for the first. What fails to serialize is run again.
+ *
+ * <p>It leaves the bound on waits for a row to the pool's settings, looks up no lost commit, and doesn't make sure that
+ * the transaction is the one that began; it never takes a key over, and replaces none that has expired.
+ */
+final class HandWrittenInnodb implements Requests {
+    private static final String INSERT = """
+            insert ignore into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,
+                request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,
+                last_error, state, recovery_point, locked_at, due_at, revision)
+            values (?, ?, ?, ?, 'POST', ?, ?, true, ?, ?, ?, 1, 0, '', 'locked', 'started', ?, ?, ?)""";
+    private static final String ADVANCE = """
+            update idempotency_key set updated_at = ?, state = 'locked', recovery_point = 'paid', locked_at = ?,
+                due_at = ?, revision = ?
+            where scope = ? and key_value = ? and revision = ?""";
+    private static final String RESPOND = """
+            update idempotency_key set updated_at = ?, state = 'finished', recovery_point = 'finished',
+                locked_at = null, due_at = ?, finished_at = ?, response_status = 201, response_headers = ?,
+                response_body = ?, revision = ?
+            where scope = ? and key_value = ? and revision = ?""";
+    private static final String FIND = """
+            select fingerprint, state, due_at, response_status, response_headers, response_body from idempotency_key
+            where scope = ? and key_value = ?""";
+
+    private final DataSource pool;
+    private final BookingRows rows;
+
+    HandWrittenInnodb(DataSource pool, BookingRows rows) {
+        this.pool = pool;
+        this.rows = rows;
+    }
+
+    /** A stored key, as far as a retry needs it. */
+    private record Found(String fingerprint, String state, LocalDateTime dueAt, int status, String headers, int body) {
+        boolean isResponse() {
+            return state.equals("finished")
+                    && dueAt.isAfter(now())
+                    && status == 201
+                    && !headers.isEmpty()
+                    && body == Example.BODY.length();
+        }
+    }
+
+    @Override
+    public void stages(String key) throws SQLException {
+        UUID claimed = UUID.randomUUID();
+        hold(key, claimed);
+        UUID paid = UUID.randomUUID();
+        HandWritten.transaction(pool, connection -> {
+            rows.book(connection, key + "-1", "reserved");
+            LocalDateTime now = now();
+            try (PreparedStatement update = connection.prepareStatement(ADVANCE)) {
+                update.setObject(1, now);
+                update.setObject(2, now);
+                update.setObject(3, now.plusSeconds(30));
+                update.setBytes(4, bytes(paid));
+                fence(update, 5, key, claimed);
+            }
+        });
+        HandWritten.transaction(pool, connection -> {
+            rows.book(connection, key + "-2", "placed");
+            respond(connection, key, paid);
+        });
+    }
+
+    @Override
+    public void single(String key) throws SQLException {
+        UUID taken = UUID.randomUUID();
+        String fingerprint = Example.fingerprint();
+        HandWritten.transaction(pool, connection -> {
+            if (!insert(connection, key, Example.OPERATION, fingerprint, taken)) {
+                throw new IllegalStateException("the key is stored: " + key);
+            }
+            rows.book(connection, key, "placed");
+            respond(connection, key, taken);
+        });
+    }
+
+    /** Claims a new key, and leaves it. */
+    void hold(String key) throws SQLException {
+        hold(key, UUID.randomUUID());
+    }
+
+    private void hold(String key, UUID revision) throws SQLException {
+        if (!claim(key, Example.fingerprint(), revision)) {
+            throw new IllegalStateException("the key is in another state: " + key);
+        }
+    }
+
+    private boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            return insert(connection, key, "", fingerprint, revision);
+        }
+    }
+
+    private static boolean insert(
+            Connection connection, String key, String operation, String fingerprint, UUID revision)
+            throws SQLException {
+        LocalDateTime now = now();
+        try (PreparedStatement insert = connection.prepareStatement(INSERT)) {
+            insert.setString(1, Example.SCOPE);
+            insert.setString(2, key);
+            insert.setBytes(3, bytes(UUID.randomUUID()));
+            insert.setString(4, operation);
+            insert.setString(5, Example.PATH);
+            insert.setString(6, Example.PARAMETERS_JSON);
+            insert.setString(7, fingerprint);
+            insert.setObject(8, now);
+            insert.setObject(9, now);
+            insert.setObject(10, now);
+            insert.setObject(11, now.plusSeconds(30));
+            insert.setBytes(12, bytes(revision));
+            return insert.executeUpdate() == 1;
+        }
+    }
+
+    private static void respond(Connection connection, String key, UUID held) throws SQLException {
+        LocalDateTime now = now();
+        try (PreparedStatement update = connection.prepareStatement(RESPOND)) {
+            update.setObject(1, now);
+            update.setObject(2, now.plusDays(1));
+            update.setObject(3, now);
+            update.setString(4, Example.HEADERS_JSON);
+            update.setBytes(5, Example.BODY.getBytes(StandardCharsets.UTF_8));
+            update.setBytes(6, bytes(UUID.randomUUID()));
+            fence(update, 7, key, held);
+        }
+    }
+
+    private static void fence(PreparedStatement update, int index, String key, UUID revision) throws SQLException {
+        update.setString(index, Example.SCOPE);
+        update.setString(index + 1, key);
+        update.setBytes(index + 2, bytes(revision));
+        if (update.executeUpdate() != 1) {
+            throw new IllegalStateException("the key has another revision: " + key);
+        }
+    }
+
+    @Override
+    public void replay(String key) throws SQLException {
+        if (!again(key).isResponse()) {
+            throw new IllegalStateException("another response: " + key);
+        }
+    }
+
+    @Override
+    public void refused(String key) throws SQLException {
+        Found found = again(key);
+        if (!found.state.equals("locked") || found.dueAt.isBefore(now())) {
+            throw new IllegalStateException("nobody holds the key: " + key);
+        }
+    }
+
+    /** Claims a key that exists. */
+    private Found again(String key) throws SQLException {
+        String fingerprint = Example.fingerprint();
+        if (claim(key, fingerprint, UUID.randomUUID())) {
+            throw new IllegalStateException("no such key: " + key);
+        }
+        Found found = find(key);
+        if (!found.fingerprint.equals(fingerprint)) {
+            throw new IllegalStateException("another request: " + key);
+        }
+        return found;
+    }
+
+    @Override
+    public void retrieve(String key) throws SQLException {
+        if (!find(key).isResponse()) {
+            throw new IllegalStateException("another response: " + key);
+        }
+    }
+
+    private Found find(String key) throws SQLException {
+        try (Connection connection = pool.getConnection();
+                PreparedStatement find = connection.prepareStatement(FIND)) {
+            find.setString(1, Example.SCOPE);
+            find.setString(2, key);
+            try (ResultSet result = find.executeQuery()) {
+                if (!result.next()) {
+                    throw new IllegalStateException("no such key: " + key);
+                }
+                String headers = result.getString(5);
+                byte[] body = result.getBytes(6);
+                return new Found(
+                        result.getString(1),
+                        result.getString(2),
+                        result.getObject(3, LocalDateTime.class),
+                        result.getInt(4),
+                        headers == null ? "" : headers,
+                        body == null ? 0 : body.length);
+            }
+        }
+    }
+
+    private static byte[] bytes(UUID uuid) {
+        return ByteBuffer.allocate(16)
+                .putLong(uuid.getMostSignificantBits())
+                .putLong(uuid.getLeastSignificantBits())
+                .array();
+    }
+
+    private static LocalDateTime now() {
+        return LocalDateTime.now(ZoneOffset.UTC);
+    }
+}

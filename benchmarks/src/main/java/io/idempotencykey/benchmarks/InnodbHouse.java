@@ -1,0 +1,136 @@
+package io.idempotencykey.benchmarks;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.idempotencykey.jpa.JpaKeyStore;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.sql.SQLException;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * The JPA adapter on MySQL or MariaDB, against hand-written JDBC; each side has a pool and a database of its own. The
+ * server is that of {@code MYSQL_URL} or {@code MARIADB_URL}, or else that of {@code tools}.
+ */
+final class InnodbHouse implements House {
+    /** More than a service knows by itself, so that asking for one after the other is asking the store. */
+    private static final int STORED = 32_768;
+
+    private static final String OTHER_COLUMNS = "scope, creation_id, operation, request_method, request_path,"
+            + " request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,"
+            + " last_error, state, recovery_point, locked_at, due_at, finished_at, response_status, response_headers,"
+            + " response_body, quarantined_at, quarantine_reason, revision";
+    private static final String DIGITS =
+            "(select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union"
+                    + " select 7)";
+    /** All numbers of five octal digits. */
+    private static final String COPY = "insert into idempotency_key (key_value, " + OTHER_COLUMNS
+            + ") select concat('copy-', 1 + a.n + 8 * b.n + 64 * c.n + 512 * d.n + 4096 * e.n), " + OTHER_COLUMNS
+            + " from idempotency_key, " + DIGITS + " a, " + DIGITS + " b, " + DIGITS + " c, " + DIGITS + " d, "
+            + DIGITS + " e where key_value = '" + Keys.SAMPLE + "'";
+
+    /** One of the two servers. */
+    enum Product {
+        MYSQL("wait_timeout"),
+        MARIADB("idle_transaction_timeout");
+
+        /** The setting that bounds how long a transaction may be idle. */
+        private final String idleTimeout;
+
+        Product(String idleTimeout) {
+            this.idleTimeout = idleTimeout;
+        }
+
+        private String shown() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    private final Product product;
+    private final Tool tool;
+    private final AtomicInteger number = new AtomicInteger();
+
+    InnodbHouse(Product product) throws IOException {
+        this.product = product;
+        this.tool = Tool.start(product.name() + "_URL", product.shown() + "-server");
+    }
+
+    @Override
+    public Contest contest(Cell cell) throws Exception {
+        Contest contest = new Contest();
+        try {
+            add(contest, cell);
+            return contest;
+        } catch (Exception e) {
+            contest.close();
+            throw e;
+        }
+    }
+
+    private void add(Contest contest, Cell cell) throws Exception {
+        Workload workload = cell.workload();
+        HikariDataSource pool = pool(contest, cell.threads());
+        JpaApplication application = contest.closing(new JpaApplication(pool));
+        // Another service than the one that is measured makes the keys.
+        Library<EntityManager> filling = application.library();
+        fill(pool, workload, filling::stages, filling::hold);
+        contest.add(contestant(cell, Marks.LIBRARY, application.library()));
+
+        HikariDataSource other = pool(contest, cell.threads());
+        HandWrittenInnodb handWritten = new HandWrittenInnodb(other, BookingRows.statements());
+        fill(other, workload, handWritten::stages, handWritten::hold);
+        contest.add(contestant(cell, Marks.JDBC, handWritten));
+
+        if (workload.makesKeys()) {
+            HikariDataSource third = pool(contest, cell.threads());
+            EntityManagerFactory factory = contest.closing(JpaApplication.factory(third));
+            contest.add(contestant(cell, Marks.ENTITIES, new HandWrittenInnodb(third, BookingRows.entities(factory))));
+        }
+    }
+
+    private static Contestant contestant(Cell cell, String name, Requests requests) {
+        return new Contestant(name, Double.NaN, cell.threads(), cell.workload().task(requests, STORED));
+    }
+
+    private static void fill(HikariDataSource pool, Workload workload, JpaHouse.Making finished, JpaHouse.Making held)
+            throws Exception {
+        if (!workload.makesKeys()) {
+            (workload == Workload.REFUSED ? held : finished).make(Keys.SAMPLE);
+            Server.execute(pool.getJdbcUrl(), COPY);
+            Server.execute(pool.getJdbcUrl(), "analyze table idempotency_key");
+        }
+    }
+
+    /** A pool on a new database, which gives all that a stage needs: isolation, and time-outs as long as the lease. */
+    private HikariDataSource pool(Contest contest, int size) throws SQLException, IOException {
+        String name = "benchmark" + number.incrementAndGet();
+        Server.execute(tool.url(), "create database " + name);
+        AutoCloseable unused = contest.closing(() -> Server.execute(tool.url(), "drop database " + name));
+        String url = tool.url().replaceFirst("/(\\?|$)", "/" + name + "$1");
+        try (InputStream schema =
+                Objects.requireNonNull(JpaKeyStore.class.getResourceAsStream("schema/" + product.shown() + ".sql"))) {
+            Server.execute(url, new String(schema.readAllBytes(), StandardCharsets.UTF_8));
+        }
+        Server.execute(url, "create table booking (id varchar(100) primary key, content varchar(200) not null)");
+        HikariDataSource pool = new HikariDataSource();
+        pool.setJdbcUrl(url);
+        pool.setMaximumPoolSize(size);
+        pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
+        pool.setConnectionInitSql("set session " + product.idleTimeout + " = 30, innodb_lock_wait_timeout = 30");
+        return contest.closing(pool);
+    }
+
+    @Override
+    public double serverNanos() {
+        return tool.nanos();
+    }
+
+    @Override
+    public void close() {
+        tool.close();
+    }
+}
