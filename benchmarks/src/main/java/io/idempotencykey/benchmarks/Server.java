@@ -35,7 +35,7 @@ final class Server implements AutoCloseable {
                 .setServerConfig("fsync", "on")
                 .setServerConfig("synchronous_commit", "on")
                 .setServerConfig("full_page_writes", "on")
-                .setServerConfig("max_connections", "300")
+                .setServerConfig("max_connections", "400")
                 .setServerConfig("shared_buffers", "1GB")
                 // A checkpoint or a cleaning during one side's turn would be counted against that side.
                 .setServerConfig("max_wal_size", "8GB")
