@@ -180,8 +180,9 @@ abstract class Dialect {
         statement.setObject(index, uuid);
     }
 
-    UUID uuid(ResultSet result, String column) throws SQLException {
-        return UUID.fromString(KeyTable.required(result.getString(column), column));
+    @Nullable
+    UUID uuid(ResultSet result, int column) throws SQLException {
+        return result.getObject(column, UUID.class);
     }
 
     /** The type of a column that holds instants, as drivers name it. */

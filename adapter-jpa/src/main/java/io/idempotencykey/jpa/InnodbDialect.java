@@ -93,9 +93,14 @@ abstract class InnodbDialect extends Dialect {
     }
 
     @Override
-    UUID uuid(ResultSet result, String column) throws SQLException {
-        ByteBuffer bytes = ByteBuffer.wrap(KeyTable.required(result.getBytes(column), column));
-        return new UUID(bytes.getLong(), bytes.getLong());
+    @Nullable
+    UUID uuid(ResultSet result, int column) throws SQLException {
+        byte[] bytes = result.getBytes(column);
+        if (bytes == null) {
+            return null;
+        }
+        ByteBuffer buffer = ByteBuffer.wrap(bytes);
+        return new UUID(buffer.getLong(), buffer.getLong());
     }
 
     @Override

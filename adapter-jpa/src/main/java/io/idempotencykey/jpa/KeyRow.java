@@ -19,11 +19,20 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
-/** A key as a row: binds a statement's parameters one after the other, and reads a row's columns by their names. */
+/**
+ * A key as a row: binds a statement's parameters one after the other, and reads a row's columns.
+ *
+ * <p>They are read by their places in {@link KeyTable#ALL}, since some drivers make a map of the names for every
+ * result.
+ */
 final class KeyRow {
+    private static final Map<String, Integer> PLACES = places();
+
     private final Dialect dialect;
     private final PreparedStatement statement;
     private final boolean isEscaped;
@@ -145,8 +154,20 @@ final class KeyRow {
         statement.setObject(++index, writtenValue);
     }
 
+    private static Map<String, Integer> places() {
+        Map<String, Integer> places = new HashMap<>();
+        for (String column : KeyTable.ALL.split(", ")) {
+            places.put(column, places.size() + 1);
+        }
+        return places;
+    }
+
+    private static int place(String column) {
+        return required(PLACES.get(column), column);
+    }
+
     /**
-     * Reads a row that this library wrote.
+     * Reads a row that this library wrote, with all columns in their order.
      *
      * @throws StoreFailure if no version, or a newer one, writes such a row
      */
@@ -165,22 +186,22 @@ final class KeyRow {
     private static StoredKey readKnown(Dialect dialect, ResultSet result) throws SQLException {
         KeyCreation creation = new KeyCreation(
                 new KeyId(text(result, "scope"), text(result, "key_value")),
-                dialect.uuid(result, "creation_id"),
+                uuid(dialect, result, "creation_id"),
                 text(result, "operation"),
                 Request.restored(
                         text(result, "request_method"),
                         text(result, "request_path"),
                         text(result, "request_parameters"),
-                        result.getBoolean("request_complete")),
+                        result.getBoolean(place("request_complete"))),
                 new Fingerprint(text(result, "fingerprint")),
                 instant(dialect, result, "created_at"));
         KeyProgress progress = new KeyProgress(
                 state(dialect, result),
-                result.getLong("attempts"),
-                result.getInt("failed_attempts"),
+                result.getLong(place("attempts")),
+                result.getInt(place("failed_attempts")),
                 text(result, "last_error"),
                 instant(dialect, result, "updated_at"));
-        return new StoredKey(new IdempotencyKey(creation, progress), new Revision(dialect.uuid(result, "revision")));
+        return new StoredKey(new IdempotencyKey(creation, progress), new Revision(uuid(dialect, result, "revision")));
     }
 
     private static KeyState state(Dialect dialect, ResultSet result) throws SQLException {
@@ -194,9 +215,9 @@ final class KeyRow {
             case "finished" ->
                 new KeyState.Finished(
                         Response.restored(
-                                result.getInt("response_status"),
+                                result.getInt(place("response_status")),
                                 text(result, "response_headers"),
-                                required(result.getBytes("response_body"), "response_body")),
+                                required(result.getBytes(place("response_body")), "response_body")),
                         instant(dialect, result, "finished_at"),
                         instant(dialect, result, "due_at"));
             case "quarantined" ->
@@ -207,11 +228,15 @@ final class KeyRow {
     }
 
     static String text(ResultSet result, String column) throws SQLException {
-        return required(result.getString(column), column);
+        return required(result.getString(place(column)), column);
+    }
+
+    private static UUID uuid(Dialect dialect, ResultSet result, String column) throws SQLException {
+        return required(dialect.uuid(result, place(column)), column);
     }
 
     private static Instant instant(Dialect dialect, ResultSet result, String column) throws SQLException {
-        return required(dialect.instant(result, result.findColumn(column)), column);
+        return required(dialect.instant(result, place(column)), column);
     }
 
     /** A state as columns; those that the state doesn't have are null. */
