@@ -33,7 +33,13 @@ abstract class InnodbDialect extends Dialect {
     private static final int DEADLOCK = 1213;
 
     /** An error that a procedure raises by itself. */
-    private static final int SIGNAL = 1644;
+    static final int SIGNAL = 1644;
+
+    /** The isolation whose reads see what isn't committed. */
+    static final String DIRTY = "READ-UNCOMMITTED";
+
+    /** MariaDB's driver has another connection now, and doesn't know what became of the transaction. */
+    private static final String MOVED = "25S03";
 
     private static final int LONG_LEASE_SECONDS = 300;
 
@@ -131,7 +137,7 @@ abstract class InnodbDialect extends Dialect {
     /** With autocommit, a read in any isolation but READ UNCOMMITTED is one of what is committed, without locks. */
     @Override
     <R> R reading(Connection connection, Statements.Work<R> work) throws SQLException {
-        return isSteady && !isolation.equals("READ-UNCOMMITTED") && connection.getAutoCommit()
+        return isSteady && !isolation.equals(DIRTY) && connection.getAutoCommit()
                 ? committing(connection, new Statements(connection), work)
                 : alone(connection, work);
     }
@@ -252,7 +258,11 @@ abstract class InnodbDialect extends Dialect {
             // The server ended the session: it stops, somebody killed it, or it was idle for too long.
             case 1053, 1927, 3169, 4031 -> Failure.LOST;
             default ->
-                Failure.state(sql).equals("HY000") && isOfTheServer(code) ? Failure.NUMBERED : Failure.byState(sql);
+                switch (Failure.state(sql)) {
+                    case MOVED -> Failure.LOST;
+                    case "HY000" -> isOfTheServer(code) ? Failure.NUMBERED : Failure.byState(sql);
+                    default -> Failure.byState(sql);
+                };
         };
     }
 

@@ -72,7 +72,7 @@ import org.jspecify.annotations.Nullable;
  *   XXxxx</td><td>08xxx, 70xxx, 1053, 1927, 3169, 4031</td><td>90067, 90098, 90121</td><td>run
  *   again</td><td>unknown: the key is read</td></tr>
  *   <tr><td>time-out of a statement or a transaction, cancellation</td><td>57014, 25P04</td><td>1317, 1969,
- *   3024</td><td>57014</td><td>the stage's own</td><td>the stage's own</td></tr>
+ *   3024</td><td>57014</td><td>the stage's own</td><td>the stage's own; on MariaDB unknown: the key is read</td></tr>
  *   <tr><td>refused without an SQL state</td><td>none</td><td>HY000 with any other number of the server, such as
  *   1364</td><td>none</td><td>the stage's own</td><td>unknown: the key is read</td></tr>
  *   <tr><td>heuristic outcome of JTA</td><td colspan="3">jakarta.transaction.Heuristic…Exception</td><td>run again
@@ -364,7 +364,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
         try {
             return representable(isEscaped -> alone(statements -> table.insertOrFind(statements, key, isEscaped)));
         } catch (StoreFailure e) {
-            // While a unique index is made anew, PostgreSQL may refuse a concurrent insert in place of leaving it out.
+            // Of a concurrent insert: always on MariaDB, and on PostgreSQL while a unique index is made anew.
             if (dialect.failure(e) == Failure.DUPLICATE) {
                 return find(key.id());
             }

@@ -13,6 +13,11 @@ final class MariadbDialect extends InnodbDialect {
 
     private static final int NOWAIT = 4024;
 
+    /** "Query execution was interrupted", by somebody or by {@code max_statement_time}. */
+    private static final int CANCELLED = 1317;
+
+    private static final int OUT_OF_TIME = 1969;
+
     /** The text of an error of the state that is reserved for an application's own. */
     private static final String OTHER_SETTINGS = "idempotency_key_settings";
 
@@ -49,9 +54,10 @@ final class MariadbDialect extends InnodbDialect {
         return "begin not atomic " + insert + "; if row_count() = 0 then " + find + "; end if; end";
     }
 
+    /** The isolation is the insert's, and the read has that of the session. */
     @Override
     boolean insertsOrFinds() {
-        return true;
+        return !isolation.equals(DIRTY);
     }
 
     @Override
@@ -93,9 +99,27 @@ final class MariadbDialect extends InnodbDialect {
     /** The isolation goes along in the statement's own round trip, where that is no transaction of several. */
     @Override
     <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
-        return isGiven(Isolation.READ_COMMITTED) || !connection.getAutoCommit()
-                ? super.alone(connection, work)
-                : committing(connection, new Statements(connection, committed), work);
+        try {
+            return isGiven(Isolation.READ_COMMITTED) || !connection.getAutoCommit()
+                    ? super.alone(connection, work)
+                    : committing(connection, new Statements(connection, committed), work);
+        } catch (SQLException e) {
+            throw ofBlock(e);
+        }
+    }
+
+    /**
+     * A block that is cancelled, or takes more time than it may, ends at its next statement, even if that is its end:
+     * what it has committed stays. Without the error itself, which would say that nothing was done.
+     */
+    private static SQLException ofBlock(SQLException error) {
+        int code = Failure.code(error);
+        if (code != CANCELLED && code != OUT_OF_TIME) {
+            return error;
+        }
+        SQLException unknown = new SQLException(error.getMessage() + "; it may have committed", "40003");
+        unknown.setStackTrace(error.getStackTrace());
+        return unknown;
     }
 
     /** The isolation is compared where the data source gives it, because it can't be set in JTA's transactions. */
@@ -122,15 +146,16 @@ final class MariadbDialect extends InnodbDialect {
 
     @Override
     boolean isOtherSettings(SQLException failure) {
-        boolean other = says(failure, OTHER_SETTINGS);
+        boolean other = isSignal(failure, OTHER_SETTINGS);
         if (other) {
             becomeUnsteady();
         }
         return other || super.isOtherSettings(failure);
     }
 
-    private static boolean says(SQLException failure, String text) {
-        return String.valueOf(failure.getMessage()).contains(text);
+    private static boolean isSignal(SQLException failure, String text) {
+        return Failure.code(failure) == SIGNAL
+                && String.valueOf(failure.getMessage()).contains(text);
     }
 
     @Override
@@ -147,15 +172,16 @@ final class MariadbDialect extends InnodbDialect {
     @Override
     Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
         try {
-            return statement.executeUpdate() == 1 ? Fence.MATCHED : Fence.MISSED;
+            // With the commit, no other revision is left without an error. Triggers' rows are counted, too.
+            return statement.executeUpdate() > 0 || stage.ownsConnection() ? Fence.MATCHED : Fence.MISSED;
         } catch (SQLException e) {
             if (e.getErrorCode() == NO_SAVEPOINT) {
                 return Fence.OTHER_TRANSACTION;
             }
-            if (says(e, OTHER_REVISION)) {
+            if (isSignal(e, OTHER_REVISION)) {
                 return Fence.MISSED;
             }
-            throw e;
+            throw stage.ownsConnection() ? ofBlock(e) : e;
         }
     }
 

@@ -65,9 +65,9 @@ record Statements(Connection connection, Around around) {
             return before + sql + after;
         }
 
-        /** Whether something follows, which may have to end a transaction. */
-        boolean ends() {
-            return !after.isEmpty();
+        /** Whether a commit follows, so that a statement that fails leaves a transaction open. */
+        boolean commits() {
+            return after.endsWith("commit");
         }
     }
 

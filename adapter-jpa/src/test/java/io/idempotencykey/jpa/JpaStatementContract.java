@@ -56,7 +56,7 @@ abstract class JpaStatementContract {
                 .build();
     }
 
-    /** On PostgreSQL and MariaDB a read goes along with the insert, and finds nothing. */
+    /** On PostgreSQL a read goes along with the insert, and finds nothing; on MariaDB it isn't made. */
     @Test
     void aNewKeyWithTwoStagesIsOneInsertAndTwoUpdates() {
         with(world -> {

@@ -1,17 +1,24 @@
 package io.idempotencykey.jpa;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Isolation;
+import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StageCommit;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
+import io.idempotencykey.port.StoredProgress;
 import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -19,6 +26,9 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Tag("databases")
 class MariadbStoreTest extends InnodbStoreContract {
@@ -45,6 +55,116 @@ class MariadbStoreTest extends InnodbStoreContract {
                 }));
 
                 assertThat(end).isEqualTo(StageCommit.committed());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"serializable", "repeatable read", "read committed", "read uncommitted"})
+    void aKeyInTheWayIsFoundAsItIsCommittedWhileATransactionHoldsItsRow(String isolation) throws Exception {
+        String url = database.create();
+        try (HikariDataSource pool = TestDatabase.pool(url, 2)) {
+            pool.setConnectionInitSql("set session transaction isolation level " + isolation);
+            try (EntityManagerFactory factory = TestDatabase.factory(pool);
+                    Connection other = DriverManager.getConnection(url)) {
+                JpaKeyStore store = new JpaKeyStore(factory);
+                StoredKey key = held(store);
+                other.setAutoCommit(false);
+                TestDatabase.execute(other, "update idempotency_key set attempts = 9");
+
+                assertThat(store.insertOrFind(new StoredKey(key.key(), new Revision(UUID.randomUUID()))))
+                        .contains(key);
+
+                other.rollback();
+            }
+        }
+    }
+
+    /** A trigger's rows are counted with those of its statement, which a block tells as one number. */
+    @Test
+    void aTriggerThatWritesElsewhereIsNoOtherRevision() throws Exception {
+        String url = database.create();
+        try (Connection connection = DriverManager.getConnection(url)) {
+            for (String event : List.of("insert", "update")) {
+                TestDatabase.execute(
+                        connection,
+                        "create trigger audit_" + event + " after " + event + " on idempotency_key for each row insert"
+                                + " into contract_row values (uuid(), '" + event + "')");
+            }
+        }
+        with(url, (store, factory, pool) -> writesAndReads(store));
+    }
+
+    /** What the driver may be told to do otherwise. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"&useServerPrepStmts=true", "&useAffectedRows=true", "&useBulkStmts=true", "&autocommit=false"})
+    void theDriversOptionsChangeNothing(String option) throws Exception {
+        with(database.create() + option, (store, factory, pool) -> writesAndReads(store));
+    }
+
+    @Test
+    void aPoolWithoutAutocommitChangesNothing() throws Exception {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 2)) {
+            pool.setAutoCommit(false);
+            try (EntityManagerFactory factory = TestDatabase.factory(pool)) {
+                writesAndReads(new JpaKeyStore(factory));
+            }
+        }
+    }
+
+    private static void writesAndReads(JpaKeyStore store) {
+        StoredKey key = sample("scope");
+        StoredKey other = new StoredKey(key.key(), new Revision(UUID.randomUUID()));
+        assertThat(store.insertOrFind(key)).contains(key);
+        assertThat(store.insertOrFind(other)).contains(key);
+        assertThat(store.insert(other)).isFalse();
+        assertThat(store.replace(other.revision(), key)).isFalse();
+        assertThat(store.replace(key.revision(), other)).isTrue();
+        assertThat(commit(store, key)).isEqualTo(StageCommit.fencedOff());
+        assertThat(store.find(key.id())).contains(other);
+        assertThat(commit(store, other)).isEqualTo(StageCommit.committed());
+        assertThat(store.find(key.id()).map(StoredKey::revision)).isNotEqualTo(Optional.of(other.revision()));
+
+        StoredKey single = sample("scope");
+        StageCommit end = store.commitSingle(
+                single, Isolation.SERIALIZABLE, LEASE, single(stored -> false, em -> changed(single)));
+        assertThat(end).isEqualTo(StageCommit.committed());
+        assertThat(store.insert(single)).isFalse();
+    }
+
+    private static StageCommit commit(JpaKeyStore store, StoredKey held) {
+        return store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> changed(held));
+    }
+
+    private static StoredProgress changed(StoredKey key) {
+        return new StoredKey(key.key(), new Revision(UUID.randomUUID())).progress();
+    }
+
+    /** A cancellation that comes after the commit within a block ends the block with an error all the same. */
+    @ParameterizedTest
+    @CsvSource({"1317, 70100", "1969, 70100"})
+    void whatIsCancelledMayBeCommitted(int code, String state) throws Exception {
+        try (HikariDataSource pool = TestDatabase.pool(database.create(), 2)) {
+            RecordingDataSource source = new RecordingDataSource(pool);
+            try (EntityManagerFactory factory = TestDatabase.factory(source.recorded())) {
+                JpaKeyStore store = new JpaKeyStore(factory);
+                StoredKey held = held(store);
+                StoredKey next = new StoredKey(held.key(), new Revision(UUID.randomUUID()));
+                SQLException cancelled = new SQLException("Query execution was interrupted", state, code);
+                source.failAfter("; commit; end", cancelled);
+
+                StageCommit end = store.commitStage(held, Isolation.SERIALIZABLE, LEASE, em -> next.progress());
+
+                assertThat(end.kind()).isEqualTo(StageCommit.Kind.UNKNOWN);
+                assertThat(store.find(held.id())).contains(next);
+
+                StoredKey other = sample("scope");
+                source.failAfter("; end", cancelled);
+                assertThatExceptionOfType(StoreFailure.class)
+                        .isThrownBy(() -> store.insert(other))
+                        .satisfies(failure -> assertThat(failure.kind()).isEqualTo(StoreFailure.Kind.UNKNOWN));
+                assertThat(store.find(other.id())).contains(other);
             }
         }
     }

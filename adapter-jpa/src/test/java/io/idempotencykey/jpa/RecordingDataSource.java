@@ -10,6 +10,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -22,6 +23,9 @@ final class RecordingDataSource {
     private final DataSource dataSource;
     private final Queue<String> executed = new ConcurrentLinkedQueue<>();
     private final AtomicInteger roundTrips = new AtomicInteger();
+
+    private volatile @Nullable String failing;
+    private volatile @Nullable SQLException failure;
 
     RecordingDataSource(DataSource dataSource) {
         this.dataSource = dataSource;
@@ -66,6 +70,12 @@ final class RecordingDataSource {
         roundTrips.set(0);
     }
 
+    /** Lets each statement with this text fail after it was executed. */
+    void failAfter(String text, SQLException with) {
+        failure = with;
+        failing = text;
+    }
+
     private <C> C wrap(Class<C> type, Object target, String prepared) {
         InvocationHandler handler = (proxy, method, arguments) -> invoke(target, method, arguments, prepared);
         return type.cast(Proxy.newProxyInstance(getClass().getClassLoader(), new Class<?>[] {type}, handler));
@@ -89,6 +99,10 @@ final class RecordingDataSource {
             result = method.invoke(target, arguments);
         } catch (InvocationTargetException e) {
             throw e.getTargetException();
+        }
+        String text = failing;
+        if (text != null && method.getName().startsWith("execute") && sql.contains(text)) {
+            throw Objects.requireNonNull(failure);
         }
         if (result instanceof Connection) {
             return wrap(Connection.class, result, "");

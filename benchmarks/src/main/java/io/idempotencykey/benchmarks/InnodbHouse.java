@@ -22,14 +22,15 @@ final class InnodbHouse implements House {
 
     private static final String OTHER_COLUMNS = "scope, creation_id, operation, request_method, request_path,"
             + " request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,"
-            + " last_error, state, recovery_point, locked_at, due_at, finished_at, response_status, response_headers,"
+            + " last_error, state, recovery_point, locked_at, finished_at, response_status, response_headers,"
             + " response_body, quarantined_at, quarantine_reason, revision";
     private static final String DIGITS =
             "(select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union"
                     + " select 7)";
     /** All numbers of five octal digits. */
-    private static final String COPY = "insert into idempotency_key (key_value, " + OTHER_COLUMNS
-            + ") select concat('copy-', 1 + a.n + 8 * b.n + 64 * c.n + 512 * d.n + 4096 * e.n), " + OTHER_COLUMNS
+    private static final String COPY = "insert into idempotency_key (key_value, due_at, " + OTHER_COLUMNS
+            + ") select concat('copy-', 1 + a.n + 8 * b.n + 64 * c.n + 512 * d.n + 4096 * e.n), utc_timestamp(3) + interval 1 day, "
+            + OTHER_COLUMNS
             + " from idempotency_key, " + DIGITS + " a, " + DIGITS + " b, " + DIGITS + " c, " + DIGITS + " d, "
             + DIGITS + " e where key_value = '" + Keys.SAMPLE + "'";
 
@@ -110,7 +111,7 @@ final class InnodbHouse implements House {
         String name = "benchmark" + number.incrementAndGet();
         Server.execute(tool.url(), "create database " + name);
         AutoCloseable unused = contest.closing(() -> Server.execute(tool.url(), "drop database " + name));
-        String url = tool.url().replaceFirst("/(\\?|$)", "/" + name + "$1");
+        String url = tool.url().replaceFirst("(//[^/?]*)/?[^?]*", "$1/" + name);
         try (InputStream schema =
                 Objects.requireNonNull(JpaKeyStore.class.getResourceAsStream("schema/" + product.shown() + ".sql"))) {
             Server.execute(url, new String(schema.readAllBytes(), StandardCharsets.UTF_8));

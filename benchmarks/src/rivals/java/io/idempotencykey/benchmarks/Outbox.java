@@ -25,7 +25,7 @@ import java.util.concurrent.TimeUnit;
  * that fails is left to a flush, which nobody asks for here.
  *
  * <p>There are as many threads for tasks as for requests, and a request waits for them, lest its task be done in
- * another side's turn, or not at all.
+ * another side's turn, but for a turn's last few, or not at all.
  */
 public final class Outbox implements Rival {
     /** For {@link java.util.ServiceLoader}. */
