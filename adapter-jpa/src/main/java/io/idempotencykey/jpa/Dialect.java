@@ -134,7 +134,7 @@ abstract class Dialect {
 
     /**
      * Inserts a row by the first statement, and reads by the second one what has kept it from that, in one round trip.
-     * The first result is the number of inserted rows unless that is 0.
+     * The first result is the number of inserted rows if that is 1.
      */
     String insertOrFind(String insert, String find) {
         throw new UnsupportedOperationException("a row is inserted and found in two round trips");

@@ -19,6 +19,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.UUID;
@@ -156,9 +157,7 @@ final class KeyRow {
 
     private static Map<String, Integer> places() {
         Map<String, Integer> places = new HashMap<>();
-        for (String column : KeyTable.ALL.split(", ")) {
-            places.put(column, places.size() + 1);
-        }
+        Arrays.stream(KeyTable.ALL.split(", ")).forEach(column -> places.put(column, places.size() + 1));
         return places;
     }
 

@@ -226,7 +226,7 @@ final class KeyTable {
         try (PreparedStatement statement =
                 statements.prepare(text(insert, key.key().progress()))) {
             KeyRow unused = insertOf(key, statement, isEscaped);
-            return dialect.update(statements, statement, Dialect.BRIEF_MILLIS) > 0;
+            return dialect.update(statements, statement, Dialect.BRIEF_MILLIS) == 1;
         } catch (SQLException e) {
             // Where the statement checks by itself whether the key exists, it doesn't see a concurrent insert.
             if (dialect.failure(e) == Failure.DUPLICATE) {
@@ -256,7 +256,7 @@ final class KeyTable {
             KeyRow row = insertOf(key, statement, isEscaped);
             row.identity(key.id());
             row.uuid(key.revision().value());
-            if (statements.first(statement) > 0) {
+            if (statements.first(statement) == 1) {
                 return Optional.of(key);
             }
             try (ResultSet result = rows(statement)) {
@@ -280,7 +280,7 @@ final class KeyTable {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.creation(next.key().creation());
             bind(row, next.id(), expected, next.progress());
-            return dialect.update(statements, statement, Dialect.BRIEF_MILLIS) > 0;
+            return dialect.update(statements, statement, Dialect.BRIEF_MILLIS) == 1;
         }
     }
 

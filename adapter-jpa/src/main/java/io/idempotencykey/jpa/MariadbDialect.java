@@ -172,8 +172,8 @@ final class MariadbDialect extends InnodbDialect {
     @Override
     Fence fence(Statements statements, PreparedStatement statement, Stage stage) throws SQLException {
         try {
-            // With the commit, no other revision is left without an error. Triggers' rows are counted, too.
-            return statement.executeUpdate() > 0 || stage.ownsConnection() ? Fence.MATCHED : Fence.MISSED;
+            // Where it commits, another revision is an error.
+            return statement.executeUpdate() == 1 || stage.ownsConnection() ? Fence.MATCHED : Fence.MISSED;
         } catch (SQLException e) {
             if (e.getErrorCode() == NO_SAVEPOINT) {
                 return Fence.OTHER_TRANSACTION;

@@ -80,7 +80,7 @@ class MariadbStoreTest extends InnodbStoreContract {
         }
     }
 
-    /** A trigger's rows are counted with those of its statement, which a block tells as one number. */
+    /** A block tells one number of rows, in which a trigger's don't count. */
     @Test
     void aTriggerThatWritesElsewhereIsNoOtherRevision() throws Exception {
         String url = database.create();
