@@ -10,6 +10,7 @@ import jakarta.persistence.EntityManagerFactory;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -62,6 +63,14 @@ abstract class InnodbStoreContract extends JpaStoreContract {
     @ParameterizedTest
     @ValueSource(strings = {"serializable", "repeatable read", "read committed", "read uncommitted"})
     void aKeyIsReadAsItIsCommittedWhileATransactionHoldsItsRow(String isolation) throws Exception {
+        whileARowIsHeld(isolation, (store, key) -> {
+            assertThat(store.find(key.id())).contains(key);
+            assertThat(store.findResumable(Map.of(), null, LATER, 1)).containsExactly(key);
+        });
+    }
+
+    /** Another transaction has changed the key's row; the store's connections come with the isolation. */
+    void whileARowIsHeld(String isolation, BiConsumer<JpaKeyStore, StoredKey> test) throws Exception {
         String url = database.create();
         try (HikariDataSource pool = TestDatabase.pool(url, 2)) {
             pool.setConnectionInitSql("set session transaction isolation level " + isolation);
@@ -72,8 +81,7 @@ abstract class InnodbStoreContract extends JpaStoreContract {
                 other.setAutoCommit(false);
                 TestDatabase.execute(other, "update idempotency_key set attempts = 9");
 
-                assertThat(store.find(key.id())).contains(key);
-                assertThat(store.findResumable(Map.of(), null, LATER, 1)).containsExactly(key);
+                test.accept(store, key);
 
                 other.rollback();
             }

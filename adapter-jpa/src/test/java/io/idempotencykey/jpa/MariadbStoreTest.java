@@ -62,22 +62,11 @@ class MariadbStoreTest extends InnodbStoreContract {
     @ParameterizedTest
     @ValueSource(strings = {"serializable", "repeatable read", "read committed", "read uncommitted"})
     void aKeyInTheWayIsFoundAsItIsCommittedWhileATransactionHoldsItsRow(String isolation) throws Exception {
-        String url = database.create();
-        try (HikariDataSource pool = TestDatabase.pool(url, 2)) {
-            pool.setConnectionInitSql("set session transaction isolation level " + isolation);
-            try (EntityManagerFactory factory = TestDatabase.factory(pool);
-                    Connection other = DriverManager.getConnection(url)) {
-                JpaKeyStore store = new JpaKeyStore(factory);
-                StoredKey key = held(store);
-                other.setAutoCommit(false);
-                TestDatabase.execute(other, "update idempotency_key set attempts = 9");
-
-                assertThat(store.insertOrFind(new StoredKey(key.key(), new Revision(UUID.randomUUID()))))
-                        .contains(key);
-
-                other.rollback();
-            }
-        }
+        whileARowIsHeld(
+                isolation,
+                (store, key) -> assertThat(
+                                store.insertOrFind(new StoredKey(key.key(), new Revision(UUID.randomUUID()))))
+                        .contains(key));
     }
 
     /** A block tells one number of rows, in which a trigger's don't count. */

@@ -10,6 +10,24 @@ final class Contest implements AutoCloseable {
     private final List<Contestant> contestants = new ArrayList<>();
     private final Deque<AutoCloseable> resources = new ArrayDeque<>();
 
+    /** Adds the sides of a contest. */
+    @FunctionalInterface
+    interface Preparation {
+        void of(Contest contest) throws Exception;
+    }
+
+    /** A contest that is prepared, or closed if that fails. */
+    static Contest prepared(Preparation preparation) throws Exception {
+        Contest contest = new Contest();
+        try {
+            preparation.of(contest);
+            return contest;
+        } catch (Exception e) {
+            contest.close();
+            throw e;
+        }
+    }
+
     /** Adds a side. */
     void add(Contestant contestant) {
         contestants.add(contestant);

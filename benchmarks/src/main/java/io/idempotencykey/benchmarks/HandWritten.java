@@ -23,7 +23,7 @@ import javax.sql.DataSource;
  * <p>It leaves the bound on waits for a row to the pool's settings, looks up no lost commit, and doesn't make sure that the transaction has the settings
  * that it counts on; it never takes a key over, and replaces none that has expired.
  */
-final class HandWritten implements Requests {
+final class HandWritten extends HandWrittenJdbc {
     private static final String SERIALIZATION_FAILURE = "40001";
     /** The statements that stand alone aren't to run in the pool's SERIALIZABLE; the library's don't, either. */
     private static final String ALONE = "begin isolation level read committed; %s; commit";
@@ -66,17 +66,6 @@ final class HandWritten implements Requests {
         void on(Connection connection) throws SQLException;
     }
 
-    /** A stored key, as far as a retry needs it. */
-    private record Found(String fingerprint, String state, OffsetDateTime dueAt, int status, String headers, int body) {
-        boolean isResponse() {
-            return state.equals("finished")
-                    && dueAt.isAfter(now())
-                    && status == 201
-                    && !headers.isEmpty()
-                    && body == Example.BODY.length();
-        }
-    }
-
     @Override
     public void stages(String key) throws SQLException {
         staged(key, Shape.USUAL);
@@ -84,9 +73,7 @@ final class HandWritten implements Requests {
 
     void staged(String key, Shape shape) throws SQLException {
         UUID held = UUID.randomUUID();
-        if (!claim(key, Example.fingerprint(), held)) {
-            throw new IllegalStateException("the key is in another state: " + key);
-        }
+        hold(key, held);
         for (int stage = 1; stage < shape.stages(); stage++) {
             held = advance(key, stage, held);
         }
@@ -134,14 +121,8 @@ final class HandWritten implements Requests {
         single.request(key);
     }
 
-    /** Claims a new key, and leaves it. */
-    void hold(String key) throws SQLException {
-        if (!claim(key, Example.fingerprint(), UUID.randomUUID())) {
-            throw new IllegalStateException("the key is in another state: " + key);
-        }
-    }
-
-    private boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
+    @Override
+    boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
         OffsetDateTime now = now();
         String created = now.toString();
         try (Connection connection = pool.getConnection();
@@ -201,41 +182,7 @@ final class HandWritten implements Requests {
     }
 
     @Override
-    public void replay(String key) throws SQLException {
-        if (!again(key).isResponse()) {
-            throw new IllegalStateException("another response: " + key);
-        }
-    }
-
-    @Override
-    public void refused(String key) throws SQLException {
-        Found found = again(key);
-        if (!found.state.equals("locked") || found.dueAt.isBefore(now())) {
-            throw new IllegalStateException("nobody holds the key: " + key);
-        }
-    }
-
-    /** Claims a key that exists. */
-    private Found again(String key) throws SQLException {
-        String fingerprint = Example.fingerprint();
-        if (claim(key, fingerprint, UUID.randomUUID())) {
-            throw new IllegalStateException("no such key: " + key);
-        }
-        Found found = find(key);
-        if (!found.fingerprint.equals(fingerprint)) {
-            throw new IllegalStateException("another request: " + key);
-        }
-        return found;
-    }
-
-    @Override
-    public void retrieve(String key) throws SQLException {
-        if (!find(key).isResponse()) {
-            throw new IllegalStateException("another response: " + key);
-        }
-    }
-
-    private Found find(String key) throws SQLException {
+    Found find(String key) throws SQLException {
         try (Connection connection = pool.getConnection();
                 PreparedStatement find = connection.prepareStatement(FIND_ALONE)) {
             find.setString(1, Example.SCOPE);
@@ -246,15 +193,8 @@ final class HandWritten implements Requests {
                 if (!result.next()) {
                     throw new IllegalStateException("no such key: " + key);
                 }
-                String headers = result.getString(5);
-                byte[] body = result.getBytes(6);
-                return new Found(
-                        result.getString(1),
-                        result.getString(2),
-                        result.getObject(3, OffsetDateTime.class),
-                        result.getInt(4),
-                        headers == null ? "" : headers,
-                        body == null ? 0 : body.length);
+                return Found.of(
+                        result, !result.getObject(3, OffsetDateTime.class).isAfter(now()));
             }
         }
     }

@@ -21,7 +21,7 @@ import javax.sql.DataSource;
  * <p>It leaves the bound on waits for a row to the pool's settings, looks up no lost commit, and doesn't make sure that
  * the transaction is the one that began; it never takes a key over, and replaces none that has expired.
  */
-final class HandWrittenInnodb implements Requests {
+final class HandWrittenInnodb extends HandWrittenJdbc {
     private static final String INSERT = """
             insert ignore into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,
                 request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,
@@ -46,17 +46,6 @@ final class HandWrittenInnodb implements Requests {
     HandWrittenInnodb(DataSource pool, BookingRows rows) {
         this.pool = pool;
         this.rows = rows;
-    }
-
-    /** A stored key, as far as a retry needs it. */
-    private record Found(String fingerprint, String state, LocalDateTime dueAt, int status, String headers, int body) {
-        boolean isResponse() {
-            return state.equals("finished")
-                    && dueAt.isAfter(now())
-                    && status == 201
-                    && !headers.isEmpty()
-                    && body == Example.BODY.length();
-        }
     }
 
     @Override
@@ -94,18 +83,8 @@ final class HandWrittenInnodb implements Requests {
         });
     }
 
-    /** Claims a new key, and leaves it. */
-    void hold(String key) throws SQLException {
-        hold(key, UUID.randomUUID());
-    }
-
-    private void hold(String key, UUID revision) throws SQLException {
-        if (!claim(key, Example.fingerprint(), revision)) {
-            throw new IllegalStateException("the key is in another state: " + key);
-        }
-    }
-
-    private boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
+    @Override
+    boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
         try (Connection connection = pool.getConnection()) {
             return insert(connection, key, "", fingerprint, revision);
         }
@@ -155,41 +134,7 @@ final class HandWrittenInnodb implements Requests {
     }
 
     @Override
-    public void replay(String key) throws SQLException {
-        if (!again(key).isResponse()) {
-            throw new IllegalStateException("another response: " + key);
-        }
-    }
-
-    @Override
-    public void refused(String key) throws SQLException {
-        Found found = again(key);
-        if (!found.state.equals("locked") || found.dueAt.isBefore(now())) {
-            throw new IllegalStateException("nobody holds the key: " + key);
-        }
-    }
-
-    /** Claims a key that exists. */
-    private Found again(String key) throws SQLException {
-        String fingerprint = Example.fingerprint();
-        if (claim(key, fingerprint, UUID.randomUUID())) {
-            throw new IllegalStateException("no such key: " + key);
-        }
-        Found found = find(key);
-        if (!found.fingerprint.equals(fingerprint)) {
-            throw new IllegalStateException("another request: " + key);
-        }
-        return found;
-    }
-
-    @Override
-    public void retrieve(String key) throws SQLException {
-        if (!find(key).isResponse()) {
-            throw new IllegalStateException("another response: " + key);
-        }
-    }
-
-    private Found find(String key) throws SQLException {
+    Found find(String key) throws SQLException {
         try (Connection connection = pool.getConnection();
                 PreparedStatement find = connection.prepareStatement(FIND)) {
             find.setString(1, Example.SCOPE);
@@ -198,15 +143,8 @@ final class HandWrittenInnodb implements Requests {
                 if (!result.next()) {
                     throw new IllegalStateException("no such key: " + key);
                 }
-                String headers = result.getString(5);
-                byte[] body = result.getBytes(6);
-                return new Found(
-                        result.getString(1),
-                        result.getString(2),
-                        result.getObject(3, LocalDateTime.class),
-                        result.getInt(4),
-                        headers == null ? "" : headers,
-                        body == null ? 0 : body.length);
+                return Found.of(
+                        result, !result.getObject(3, LocalDateTime.class).isAfter(now()));
             }
         }
     }

@@ -1,15 +1,11 @@
 package io.idempotencykey.benchmarks;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.idempotencykey.jpa.JpaKeyStore;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -62,14 +58,7 @@ final class InnodbHouse implements House {
 
     @Override
     public Contest contest(Cell cell) throws Exception {
-        Contest contest = new Contest();
-        try {
-            add(contest, cell);
-            return contest;
-        } catch (Exception e) {
-            contest.close();
-            throw e;
-        }
+        return Contest.prepared(contest -> add(contest, cell));
     }
 
     private void add(Contest contest, Cell cell) throws Exception {
@@ -112,17 +101,9 @@ final class InnodbHouse implements House {
         Server.execute(tool.url(), "create database " + name);
         AutoCloseable unused = contest.closing(() -> Server.execute(tool.url(), "drop database " + name));
         String url = tool.url().replaceFirst("(//[^/?]*)/?[^?]*", "$1/" + name);
-        try (InputStream schema =
-                Objects.requireNonNull(JpaKeyStore.class.getResourceAsStream("schema/" + product.shown() + ".sql"))) {
-            Server.execute(url, new String(schema.readAllBytes(), StandardCharsets.UTF_8));
-        }
-        Server.execute(url, "create table booking (id varchar(100) primary key, content varchar(200) not null)");
-        HikariDataSource pool = new HikariDataSource();
-        pool.setJdbcUrl(url);
-        pool.setMaximumPoolSize(size);
-        pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
-        pool.setConnectionInitSql("set session " + product.idleTimeout + " = 30, innodb_lock_wait_timeout = 30");
-        return contest.closing(pool);
+        Server.createTables(url, product.shown() + ".sql");
+        String timeouts = "set session " + product.idleTimeout + " = 30, innodb_lock_wait_timeout = 30";
+        return contest.closing(Server.pool(url, size, timeouts));
     }
 
     @Override

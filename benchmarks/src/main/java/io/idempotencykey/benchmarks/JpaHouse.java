@@ -21,8 +21,7 @@ final class JpaHouse implements House {
 
     @Override
     public Contest contest(Cell cell) throws Exception {
-        Contest contest = new Contest();
-        try {
+        return Contest.prepared(contest -> {
             switch (cell.workload()) {
                 case HOTKEY -> addHotKey(contest, cell.threads());
                 case RIVALS -> addRivals(contest, cell);
@@ -32,11 +31,7 @@ final class JpaHouse implements House {
                 case STAGES, SINGLE, REPLAY, RETRIEVE, REFUSED, OWN, SCALING -> add(contest, cell);
             }
             server.checkpoint();
-            return contest;
-        } catch (Exception e) {
-            contest.close();
-            throw e;
-        }
+        });
     }
 
     private void add(Contest contest, Cell cell) throws Exception {

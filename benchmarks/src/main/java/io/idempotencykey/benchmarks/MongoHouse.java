@@ -54,8 +54,7 @@ final class MongoHouse implements House {
 
     @Override
     public Contest contest(Cell cell) throws Exception {
-        Contest contest = new Contest();
-        try {
+        return Contest.prepared(contest -> {
             Workload workload = cell.workload();
             MongoClient client = contest.closing(client());
             MongoDatabase database = database(contest, client);
@@ -70,11 +69,7 @@ final class MongoHouse implements House {
             fill(database, workload, driver::stages, driver::hold);
             contest.add(
                     new Contestant(Marks.DRIVER, roundTrips(workload), cell.threads(), workload.task(driver, stored)));
-            return contest;
-        } catch (Exception e) {
-            contest.close();
-            throw e;
-        }
+        });
     }
 
     /** The library's single commands aren't sent twice by the driver, so neither are those by hand. */

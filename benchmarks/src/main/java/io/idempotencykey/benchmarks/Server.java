@@ -53,12 +53,16 @@ final class Server implements AutoCloseable {
         String name = "benchmark" + NUMBER.incrementAndGet();
         administer("create database " + name);
         String url = postgres.getJdbcUrl("postgres", name);
-        try (InputStream schema =
-                Objects.requireNonNull(JpaKeyStore.class.getResourceAsStream("schema/postgresql.sql"))) {
+        createTables(url, "postgresql.sql");
+        return url;
+    }
+
+    /** Makes the keys' table by the schema's file, and the application's. */
+    static void createTables(String url, String file) throws SQLException, IOException {
+        try (InputStream schema = Objects.requireNonNull(JpaKeyStore.class.getResourceAsStream("schema/" + file))) {
             execute(url, new String(schema.readAllBytes(), StandardCharsets.UTF_8));
         }
         execute(url, "create table booking (id varchar(100) primary key, content varchar(200) not null)");
-        return url;
     }
 
     /** Writes all pages out now, so that no checkpoint has to be soon. */
@@ -98,12 +102,17 @@ final class Server implements AutoCloseable {
 
     /** A pool that gives all that a stage needs, so that no side has to set it: isolation and time-outs. */
     static HikariDataSource pool(String url, int size) {
+        // No longer than the lease, and than a second.
+        return pool(url, size, "set idle_in_transaction_session_timeout = '30s'; set lock_timeout = '1s'");
+    }
+
+    /** The same for another database, whose time-outs a statement sets. */
+    static HikariDataSource pool(String url, int size, String timeouts) {
         HikariDataSource pool = new HikariDataSource();
         pool.setJdbcUrl(url);
         pool.setMaximumPoolSize(size);
         pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
-        // No longer than the lease, and than a second.
-        pool.setConnectionInitSql("set idle_in_transaction_session_timeout = '30s'; set lock_timeout = '1s'");
+        pool.setConnectionInitSql(timeouts);
         return pool;
     }
 
