@@ -10,6 +10,7 @@ import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.StoredKey;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -170,6 +171,46 @@ public final class OperatorActions {
                 Arguments.required(id, "id"),
                 Arguments.required(creationId, "creationId"),
                 Arguments.required(updatedAt, "updatedAt"));
+    }
+
+    /**
+     * Reads a key that was looked at elsewhere, as the texts that {@link #describe} made of it.
+     *
+     * @param id the key
+     * @param creationId its creation's id
+     * @param updatedAt its last change
+     * @return the key, which is as it was seen
+     * @throws IllegalArgumentException if one of the texts is none that a key was described with
+     * @throws IdempotencyException.NotFound if there is no such key
+     * @throws IdempotencyException.StaleKey if it isn't as it was seen
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public IdempotencyKey retrieveUnchanged(KeyId id, String creationId, String updatedAt) {
+        UUID creation;
+        Instant updated;
+        try {
+            creation = UUID.fromString(Arguments.required(creationId, "creationId"));
+        } catch (IllegalArgumentException e) {
+            throw Arguments.refused("creationId", creationId, "a UUID, as the key was shown with it");
+        }
+        try {
+            updated = Instant.parse(Arguments.required(updatedAt, "updatedAt"));
+        } catch (DateTimeParseException e) {
+            throw Arguments.refused("updatedAt", updatedAt, "an instant, as the key was shown with it");
+        }
+        return retrieveUnchanged(id, creation, updated);
+    }
+
+    /**
+     * Describes a key to a person: all that is known of it, as what JSON is made of.
+     *
+     * @param key the key
+     * @param withValues whether the description has the request's parameters, the response's headers and body, and the
+     *     last error's message, which may quote them
+     * @return text, numbers, booleans, lists and maps of them; in an order for reading
+     */
+    public static Map<String, Object> describe(IdempotencyKey key, boolean withValues) {
+        return new KeyDescription(withValues).of(Arguments.required(key, "key"));
     }
 
     /**

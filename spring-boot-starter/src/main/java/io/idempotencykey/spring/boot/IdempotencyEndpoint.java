@@ -8,13 +8,10 @@ import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import java.security.Principal;
-import java.time.Instant;
-import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import org.springframework.boot.actuate.endpoint.Access;
 import org.springframework.boot.actuate.endpoint.SecurityContext;
 import org.springframework.boot.actuate.endpoint.annotation.ReadOperation;
@@ -66,10 +63,11 @@ class IdempotencyEndpoint {
             @Nullable String afterScope,
             @Nullable String afterValue,
             @Nullable Integer limit) {
-        KeyView view = new KeyView(properties.showValues().isShown(security, properties.roles()));
+        boolean withValues = properties.showValues().isShown(security, properties.roles());
         return answered(() -> {
             if (value != null) {
-                return view.of(keys.retrieve(new KeyId(scope == null ? "" : scope, value)));
+                return OperatorActions.describe(
+                        keys.retrieve(new KeyId(scope == null ? "" : scope, value)), withValues);
             }
             int most = limit == null ? DEFAULT_LIMIT : limit;
             checkPage(state == State.UNFINISHED, scope, afterScope, afterValue);
@@ -78,7 +76,11 @@ class IdempotencyEndpoint {
                     : quarantined(scope, afterScope, afterValue, most);
             Map<String, Object> answer = new LinkedHashMap<>();
             answer.put("backlog", of(actions.backlog()));
-            answer.put("keys", listed.stream().map(view::of).toList());
+            answer.put(
+                    "keys",
+                    listed.stream()
+                            .map(key -> OperatorActions.describe(key, withValues))
+                            .toList());
             return answer;
         });
     }
@@ -145,7 +147,7 @@ class IdempotencyEndpoint {
             @Nullable Integer status,
             @Nullable String contentType,
             @Nullable String body) {
-        KeyView view = new KeyView(properties.showValues().isShown(security, properties.roles()));
+        boolean withValues = properties.showValues().isShown(security, properties.roles());
         return answered(() -> {
             KeyId id = new KeyId(scope == null ? "" : scope, value);
             String who = who(security.getPrincipal(), by);
@@ -153,12 +155,13 @@ class IdempotencyEndpoint {
                 throw refused("'status', 'contentType' and 'body' are of the action 'finish'; leave them out");
             }
             IdempotencyKey seen = seen(id, creationId, updatedAt);
-            return view.of(
+            return OperatorActions.describe(
                     switch (action) {
                         case RETRY -> actions.retry(seen, who);
                         case FINISH -> actions.finish(seen, response(status, contentType, body), who);
                         case DISCARD -> actions.discard(seen, who);
-                    });
+                    },
+                    withValues);
         });
     }
 
@@ -168,15 +171,7 @@ class IdempotencyEndpoint {
             throw refused("'creationId' or 'updatedAt' is missing; they are shown with the key, and say which one was"
                     + " looked at, and as it was when");
         }
-        UUID creation;
-        Instant updated;
-        try {
-            creation = UUID.fromString(creationId);
-            updated = Instant.parse(updatedAt);
-        } catch (IllegalArgumentException | DateTimeParseException e) {
-            throw refused("'creationId' and 'updatedAt' have to be as the key was shown with them");
-        }
-        return actions.retrieveUnchanged(id, creation, updated);
+        return actions.retrieveUnchanged(id, creationId, updatedAt);
     }
 
     private static String who(@Nullable Principal user, @Nullable String by) {

@@ -1,4 +1,4 @@
-package io.idempotencykey.spring.boot;
+package io.idempotencykey.service;
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyState;
@@ -9,7 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** What an operator is shown of a key, as JSON. */
-record KeyView(boolean showsValues) {
+record KeyDescription(boolean showsValues) {
     Map<String, Object> of(IdempotencyKey key) {
         Map<String, Object> shown = new LinkedHashMap<>();
         shown.put("scope", key.id().scope());
@@ -81,7 +81,7 @@ record KeyView(boolean showsValues) {
             Map<String, Object> shown = new LinkedHashMap<>();
             shown.put("finishedAt", finished.finishedAt().toString());
             shown.put("expiresAt", finished.expiresAt().toString());
-            shown.put("response", KeyView.this.of(finished.response()));
+            shown.put("response", KeyDescription.this.of(finished.response()));
             return shown;
         }
 

@@ -1,0 +1,592 @@
+// The operators' console. Everything that comes from keys is put into the page as text, never as markup.
+
+const EVERY_MILLISECONDS = 5000;
+
+// What reorders or hides text is shown by its number: a key's text must not look like another one.
+const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+const LISTS = {
+  quarantined: {
+    title: 'Quarantined keys',
+    means: 'Nobody goes on with these requests until somebody decides. In the order of their scopes and keys.',
+    empty: 'No key is in quarantine: every request goes on by itself, or has its answer.',
+  },
+  unfinished: {
+    title: 'Unfinished keys',
+    means: 'A worker holds these requests, or they wait for their client or for the completer. The longest waiting of '
+        + 'each scope come first.',
+    empty: 'No request is under way, and none waits.',
+  },
+};
+
+const ACTIONS = {
+  retry: {
+    title: 'Retry this request?',
+    means: 'It goes on at its recovery point, with its attempts counted anew. What it has committed stays.',
+    submit: 'Retry',
+    done: 'Done: the request goes on at its recovery point as soon as its client or the completer takes it.',
+  },
+  finish: {
+    title: 'Finish this request with a response?',
+    means: 'Every retry gets this response. No further stage runs, and what was committed stays. Nobody can undo it.',
+    submit: 'Finish',
+    done: 'Done: every retry gets your response from now on.',
+  },
+  discard: {
+    title: 'Discard this request?',
+    means: 'Its key counts as absent, so the same request would run anew from its beginning. What it has committed stays. '
+        + 'Nobody can undo it.',
+    submit: 'Discard',
+    done: 'Done: the key counts as absent from now on.',
+  },
+};
+
+// What became of the compare-and-set, by the library's kind of refusal.
+const REFUSALS = {
+  'locked': 'Not done: a worker took the request meanwhile and is at it. Look again when it is through.',
+  'stale-key': 'Not done: the request has changed since you looked at it. It is shown here as it is now.',
+  'already-finished': 'Not done: the request got its response meanwhile.',
+  'not-found': 'Not done: the key is gone. It has expired, or somebody discarded it.',
+  'outcome-unknown': 'It isn’t known whether it was done, because the store’s answer was lost. Look at the key again.',
+  'store-unavailable': 'Not done: the store doesn’t answer.',
+  'may-not-act': 'Not done: you may look, but not act.',
+  'other-session': 'Not done: you are signed in as somebody else now, or your session has ended. Load the page again.',
+};
+
+const byId = (id) => document.getElementById(id);
+
+let session = null;
+let view = { list: 'quarantined', scope: null, trail: [], key: null };
+let storeTime = null;
+let shownList = '';
+let shownKey = '';
+let current = null;
+let timer = 0;
+let paused = false;
+let generation = 0;
+
+// --- Asking the server ---
+
+class Refusal extends Error {
+  constructor(kind, message) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+async function answerOf(response) {
+  const type = response.headers.get('Content-Type') ?? '';
+  if (response.type === 'opaqueredirect' || !type.startsWith('application/json')) {
+    throw new Refusal('signed-out', response.status >= 500
+        ? `The server answered ${response.status}.`
+        : 'You aren’t signed in any more. Load the page again.');
+  }
+  const answer = await response.json();
+  if (!response.ok) {
+    throw new Refusal(answer.error, answer.message);
+  }
+  return answer;
+}
+
+async function startSession() {
+  session = await answerOf(await fetch('api/session', { redirect: 'manual', cache: 'no-store' }));
+  byId('user').textContent = `Signed in as ${visible(session.user)}${session.mayAct ? '' : ', who may look, but not act'}`;
+}
+
+// Nothing about keys stands in an address: logs have those.
+async function ask(what, body) {
+  return answerOf(await fetch(`api/${what}`, {
+    method: 'POST',
+    redirect: 'manual',
+    cache: 'no-store',
+    headers: { ...session.headers, 'Content-Type': 'application/json', 'Idempotency-Console': session.token },
+    body: JSON.stringify(body),
+  }));
+}
+
+// --- Text ---
+
+function visible(text) {
+  return String(text).replace(INVISIBLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [property, value] of Object.entries(properties)) {
+    if (property in made) {
+      made[property] = value;
+    } else {
+      made.setAttribute(property, value);
+    }
+  }
+  made.append(...children);
+  return made;
+}
+
+function duration(milliseconds) {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  const units = [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]];
+  const first = units.findIndex(([, size]) => seconds >= size);
+  if (first < 0) {
+    return '0 s';
+  }
+  const [unit, size] = units[first];
+  const rest = seconds % size;
+  const next = units[first + 1];
+  const more = next && Math.floor(rest / next[1]) > 0 ? ` ${Math.floor(rest / next[1])} ${next[0]}` : '';
+  return `${Math.floor(seconds / size)} ${unit}${more}`;
+}
+
+const ago = (instant) => duration(Date.parse(storeTime) - Date.parse(instant));
+const until = (instant) => duration(Date.parse(instant) - Date.parse(storeTime));
+const isOver = (instant) => Date.parse(instant) <= Date.parse(storeTime);
+
+// In the viewer's zone, and the exact instant on hover.
+function time(instant) {
+  return element('time', { dateTime: instant, title: instant },
+      new Date(instant).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'long' }));
+}
+
+function waitingSince(key) {
+  switch (key.state) {
+    case 'quarantined': return key.quarantinedSince;
+    case 'open': return key.resumableFrom;
+    case 'locked': return isOver(key.leaseEnds) ? key.leaseEnds : key.lockedAt;
+    case 'finished': return key.finishedAt;
+    default: return key.updatedAt;
+  }
+}
+
+function stateInWords(key) {
+  switch (key.state) {
+    case 'quarantined': return 'quarantined';
+    case 'open': return isOver(key.resumableFrom) ? 'waiting' : `rests for ${until(key.resumableFrom)}`;
+    case 'locked': return isOver(key.leaseEnds) ? 'its worker is gone' : 'a worker is at it';
+    case 'failed': return 'left to its client';
+    case 'finished': return 'finished';
+    default: return key.state;
+  }
+}
+
+function situation(key) {
+  switch (key.state) {
+    case 'quarantined':
+      return `In quarantine for ${ago(key.quarantinedSince)}, because ${visible(key.reason)}. Nobody goes on with it `
+          + 'until you or another operator decides.';
+    case 'open':
+      return isOver(key.resumableFrom)
+          ? `Nobody has worked on it for ${ago(key.resumableFrom)}. Its client or the completer takes it next; if it `
+              + 'stays for long, no completer that runs knows its operation.'
+          : `It rests for ${until(key.resumableFrom)} before the completer tries again. Its client may come back at any `
+              + 'time.';
+    case 'locked':
+      return isOver(key.leaseEnds)
+          ? `Its worker is gone: the lease ran out ${ago(key.leaseEnds)} ago. The next attempt takes it over.`
+          : `A worker has been at it for ${ago(key.lockedAt)}, and holds it for another ${until(key.leaseEnds)} unless `
+              + 'it renews the lease.';
+    case 'failed':
+      return 'It failed, and its client was told so. Only that client brings it on; without it the key is removed in '
+          + `${until(key.expiresAt)}.`;
+    case 'finished':
+      return isOver(key.expiresAt)
+          ? 'It has its response, and has expired.'
+          : `It has its response, which retries get for another ${until(key.expiresAt)}.`;
+    default:
+      return '';
+  }
+}
+
+function whyNot(key) {
+  if (!session.mayAct) {
+    return 'You may look, but not act.';
+  }
+  if (key.state === 'finished') {
+    return 'There is nothing to do: the request has its response.';
+  }
+  if (key.state === 'locked' && !isOver(key.leaseEnds)) {
+    return 'Nothing can be done while a worker holds the key.';
+  }
+  return '';
+}
+
+// --- Showing ---
+
+function put(id, text) {
+  const shown = byId(id);
+  shown.textContent = text;
+  // What is announced stays in the page while it is empty, or nobody hears of it.
+  shown.hidden = text === '' && !shown.hasAttribute('role');
+}
+
+function card(name, count, means, isAlarm) {
+  const shown = byId(`card-${name}`);
+  shown.classList.toggle('alarm', isAlarm);
+  shown.querySelector('.count').textContent = count;
+  shown.querySelector('.means').replaceChildren(...means);
+}
+
+function showBacklog(backlog) {
+  storeTime = backlog.at;
+  card('quarantined', backlog.quarantined.toLocaleString(),
+      [backlog.quarantined > 0 ? 'They wait for an operator.' : 'Nothing waits for an operator.'],
+      backlog.quarantined > 0);
+  card('waiting', backlog.waiting.toLocaleString(),
+      [backlog.waiting > 0 ? 'Nobody works on them at the moment.' : 'Every unfinished request is being worked on, or rests.'],
+      false);
+  if (backlog.waitingSince) {
+    card('longest', ago(backlog.waitingSince), ['Since ', time(backlog.waitingSince)],
+        Date.parse(backlog.at) - Date.parse(backlog.waitingSince) > 600_000);
+  } else {
+    card('longest', 'none', ['No request waits.'], false);
+  }
+}
+
+function cell(label, ...children) {
+  const made = element('td', { role: 'cell' }, ...children);
+  made.dataset.label = label;
+  return made;
+}
+
+function row(key) {
+  const link = element('button', { type: 'button', className: 'key' }, visible(key.value));
+  link.dataset.key = JSON.stringify([key.scope, key.value]);
+  link.addEventListener('click', () => openKey(key));
+  const named = cell('Key', link);
+  if (key.scope !== '') {
+    named.append(element('span', { className: 'scope' }, `in ${visible(key.scope)}`));
+  }
+  const since = cell('Since', element('span', { className: 'ago' }, ago(waitingSince(key))), element('br'),
+      time(waitingSince(key)));
+  since.querySelector('.ago').dataset.since = waitingSince(key);
+  const state = cell('State', element('span', { className: 'state' }, stateInWords(key)), ` at ${visible(key.recoveryPoint)}`);
+  const failed = cell('Failed', key.failedAttempts.toLocaleString());
+  failed.classList.add('number');
+  const made = element('tr', { role: 'row' }, named, cell('Operation', visible(key.operation || 'none')), since, state,
+      failed, cell('Last error', visible(key.lastError)));
+  made.key = key;
+  return made;
+}
+
+function showList(page) {
+  const list = LISTS[view.list];
+  const inScope = view.scope === null ? '' : ` in ${visible(view.scope)}`;
+  byId('list-title').textContent = list.title + inScope;
+  byId('list-means').textContent = list.means;
+  document.title = `${list.title}${inScope} · Idempotency keys`;
+  const text = JSON.stringify(page);
+  const body = byId('keys').tBodies[0];
+  if (text === shownList) {
+    // Rows stay as they are, for whoever is reading them.
+    for (const shown of body.rows) {
+      shown.querySelector('.ago').textContent = ago(waitingSince(shown.key));
+      shown.querySelector('.state').textContent = stateInWords(shown.key);
+    }
+    return;
+  }
+  shownList = text;
+  const focused = document.activeElement?.dataset?.key;
+  body.replaceChildren(...page.keys.map(row));
+  if (focused) {
+    [...body.querySelectorAll('button.key')].find((link) => link.dataset.key === focused)?.focus();
+  }
+  byId('keys').hidden = page.keys.length === 0;
+  put('empty', page.keys.length > 0 ? '' : view.trail.length > 0 ? 'There are no further keys.' : list.empty);
+  put('cut', page.cutScopes.length === 0 ? ''
+      : `Only the longest waiting keys are shown of: ${page.cutScopes.map((scope) => visible(scope) || 'the empty scope').join(', ')}. `
+          + 'More come when these are done.');
+  byId('previous').hidden = view.trail.length === 0;
+  byId('next').hidden = !page.next;
+  byId('next').onclick = () => {
+    view.trail.push(page.next);
+    go();
+  };
+}
+
+function facts(id, pairs) {
+  byId(id).replaceChildren(...pairs
+      .filter(([, value]) => value !== undefined && value !== '')
+      .flatMap(([name, value]) => [
+        element('dt', {}, name),
+        element('dd', {}, value instanceof Node ? value : visible(value)),
+      ]));
+}
+
+const maybeTime = (instant) => instant === undefined ? undefined : time(instant);
+
+function text(value, label) {
+  return element('pre', { tabIndex: 0, 'aria-label': label }, visible(value));
+}
+
+const HIDDEN = 'not shown: you may not see values';
+
+function showKey(key) {
+  current = key;
+  byId('situation').textContent = situation(key);
+  const reason = whyNot(key);
+  put('why-not', reason);
+  for (const button of document.querySelectorAll('[data-action]')) {
+    button.disabled = reason !== '';
+  }
+  const asText = JSON.stringify(key);
+  if (asText === shownKey) {
+    return;
+  }
+  shownKey = asText;
+  byId('key-title').textContent = `Key ${visible(key.value)}`;
+  document.title = 'A key · Idempotency keys';
+  facts('facts', [
+    ['Scope', key.scope === '' ? 'the empty one' : key.scope],
+    ['Operation', key.operation || 'none'],
+    ['State', key.state],
+    ['Recovery point', key.recoveryPoint],
+    ['Attempts', key.attempts.toLocaleString()],
+    ['Failed since a commit', key.failedAttempts.toLocaleString()],
+    ['Created', time(key.createdAt)],
+    ['Last changed', time(key.updatedAt)],
+    ['Resumable from', maybeTime(key.resumableFrom)],
+    ['Locked', maybeTime(key.lockedAt)],
+    ['Lease ends', maybeTime(key.leaseEnds)],
+    ['In quarantine since', maybeTime(key.quarantinedSince)],
+    ['Finished', maybeTime(key.finishedAt)],
+    ['Expires', maybeTime(key.expiresAt)],
+  ]);
+  byId('error').textContent = visible(key.lastError) || 'none';
+  facts('request', [
+    ['Request', `${key.request.method} ${key.request.path}`],
+    ['Stored', key.request.complete ? 'as it was sent' : 'in part, so only its client can bring it on'],
+    ['Parameters', key.request.parameters === undefined ? HIDDEN : text(key.request.parameters, 'Parameters')],
+  ]);
+  byId('response-part').hidden = key.response === undefined;
+  if (key.response) {
+    facts('response', [
+      ['Status', key.response.status],
+      ['Length of its body', `${key.response.bodyLength.toLocaleString()} bytes`],
+      ['Headers', key.response.headers === undefined ? HIDDEN
+          : text(Object.entries(key.response.headers).map(([name, values]) => `${name}: ${values.join(', ')}`).join('\n') || 'none', 'Headers')],
+      ['Body', key.response.body === undefined ? HIDDEN : text(key.response.body, 'Body')],
+    ]);
+  }
+  byId('history-part').hidden = key.history === undefined;
+  byId('history').replaceChildren(...(key.history ?? []).map((event) => element('li', {},
+      time(event.at), `: ${visible(event.what)}${event.detail ? `, ${visible(event.detail)}` : ''} (attempt ${event.attempt})`)));
+  if (key.history?.length === 0) {
+    byId('history').append(element('li', {}, 'This server has seen nothing of it.'));
+  }
+}
+
+// --- Going on ---
+
+async function refresh() {
+  clearTimeout(timer);
+  const mine = ++generation;
+  try {
+    if (session === null) {
+      await startSession();
+    }
+    const isKey = view.key !== null;
+    const [backlog, content] = await Promise.all([
+      ask('backlog', {}),
+      isKey ? ask('key', { scope: view.key.scope, value: view.key.value })
+          : ask('keys', { state: view.list, ...(view.scope === null ? {} : { scope: view.scope }),
+            ...(view.trail.length === 0 ? {} : { after: view.trail.at(-1) }) }),
+    ]);
+    if (mine !== generation) {
+      return;
+    }
+    showBacklog(backlog);
+    byId('list').hidden = isKey;
+    byId('key').hidden = !isKey;
+    if (isKey) {
+      showKey(content);
+    } else {
+      showList(content);
+    }
+    put('problem', '');
+    byId('refreshed').replaceChildren('As of ', time(backlog.at));
+  } catch (failure) {
+    if (mine !== generation) {
+      return;
+    }
+    if (failure.kind === 'other-session') {
+      session = null;
+    }
+    if (view.key !== null && failure.kind === 'not-found') {
+      current = null;
+      byId('key').hidden = true;
+      put('problem', 'There is no such key, or it has expired. Scopes and keys are compared character by character.');
+    } else {
+      put('problem', failure instanceof Refusal ? visible(failure.message)
+          : 'The server doesn’t answer. What you see may be out of date.');
+    }
+  } finally {
+    if (mine === generation) {
+      schedule();
+    }
+  }
+}
+
+// A page that nobody sees asks for nothing.
+function schedule() {
+  clearTimeout(timer);
+  if (!paused && document.visibilityState === 'visible') {
+    timer = setTimeout(() => byId('confirm').open ? schedule() : refresh(), EVERY_MILLISECONDS);
+  }
+}
+
+async function go(focus = 'list-title') {
+  for (const list of Object.keys(LISTS)) {
+    const link = byId(`to-${list}`);
+    if (view.key === null && view.list === list) {
+      link.setAttribute('aria-current', 'page');
+    } else {
+      link.removeAttribute('aria-current');
+    }
+  }
+  shownList = '';
+  shownKey = '';
+  await refresh();
+  if (focus !== null) {
+    byId(focus).focus();
+  }
+}
+
+function openKey({ scope, value }) {
+  put('result', '');
+  view = { ...view, key: { scope, value } };
+  // The key stands in the history's state, and not in the address.
+  history.pushState(view, '', '#key');
+  go('key-title');
+}
+
+function openList(list, scope) {
+  put('result', '');
+  view = { list, scope, trail: [], key: null };
+  history.pushState(view, '', `#${list}`);
+  go();
+}
+
+for (const list of Object.keys(LISTS)) {
+  byId(`to-${list}`).addEventListener('click', (event) => {
+    event.preventDefault();
+    openList(list, view.scope);
+  });
+}
+
+byId('back').addEventListener('click', (event) => {
+  event.preventDefault();
+  openList(view.list, view.scope);
+});
+
+byId('previous').addEventListener('click', () => {
+  view.trail.pop();
+  go();
+});
+
+byId('find').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const { scope, value } = Object.fromEntries(new FormData(event.target));
+  if (value.trim() !== '') {
+    openKey({ scope: scope.trim(), value: value.trim() });
+  } else {
+    openList(view.list, scope.trim() === '' ? null : scope.trim());
+  }
+});
+
+byId('clear').addEventListener('click', () => {
+  byId('find').reset();
+  openList(view.list, null);
+});
+
+byId('pause').addEventListener('click', (event) => {
+  paused = !paused;
+  event.target.setAttribute('aria-pressed', String(paused));
+  if (paused) {
+    clearTimeout(timer);
+  } else {
+    refresh();
+  }
+});
+
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(timer);
+  if (document.visibilityState === 'visible' && !paused && !byId('confirm').open) {
+    refresh();
+  }
+});
+
+addEventListener('popstate', (event) => {
+  view = event.state ?? { list: location.hash === '#unfinished' ? 'unfinished' : 'quarantined', scope: null, trail: [], key: null };
+  put('result', '');
+  go(null);
+});
+
+// --- Acting ---
+
+const dialog = byId('confirm');
+const form = byId('confirm-form');
+let acting = null;
+
+for (const button of document.querySelectorAll('[data-action]')) {
+  button.addEventListener('click', () => {
+    const name = button.dataset.action;
+    // What is decided on is the key as it is shown now.
+    acting = { name, key: current, first: current.value.slice(0, session.confirmedBy) };
+    form.reset();
+    byId('confirm-title').textContent = ACTIONS[name].title;
+    byId('confirm-means').textContent = ACTIONS[name].means;
+    byId('response-fields').hidden = name !== 'finish';
+    byId('typed-label').replaceChildren('To confirm, type the key’s beginning, ', element('code', {}, acting.first));
+    byId('do').textContent = ACTIONS[name].submit;
+    put('typed-problem', '');
+    dialog.showModal();
+    form.elements[name === 'finish' ? 'status' : 'typed'].focus();
+  });
+}
+
+byId('cancel').addEventListener('click', () => dialog.close());
+dialog.addEventListener('close', schedule);
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const { typed, status, contentType, body } = Object.fromEntries(new FormData(form));
+  if (typed !== acting.first) {
+    put('typed-problem', `That isn’t the key’s beginning, which is ${acting.first}.`);
+    form.elements.typed.focus();
+    return;
+  }
+  if (acting.name === 'finish' && !/^[1-5][0-9][0-9]$/.test(status)) {
+    put('typed-problem', 'A status has three digits, 100 to 599.');
+    form.elements.status.focus();
+    return;
+  }
+  const { key, name } = acting;
+  byId('do').disabled = true;
+  let refused = false;
+  let result = ACTIONS[name].done;
+  try {
+    await ask(name, {
+      scope: key.scope, value: key.value, creationId: key.creationId, updatedAt: key.updatedAt, typed,
+      ...(name === 'finish' ? { status: Number(status), contentType, body } : {}),
+    });
+  } catch (failure) {
+    refused = true;
+    result = failure instanceof Refusal
+        ? `${REFUSALS[failure.kind] ?? 'Not done.'} (${visible(failure.message)})`
+        : 'It isn’t known whether it was done, because the server doesn’t answer. Look at the key again.';
+  } finally {
+    byId('do').disabled = false;
+  }
+  dialog.close();
+  await refresh();
+  if (name === 'discard' && !refused) {
+    view = { ...view, key: null };
+    history.replaceState(view, '', `#${view.list}`);
+    await go();
+  }
+  byId('result').classList.toggle('refused', refused);
+  put('result', result);
+});
+
+view = history.state ?? { ...view, list: location.hash === '#unfinished' ? 'unfinished' : 'quarantined' };
+history.replaceState(view, '', location.hash);
+go(null);

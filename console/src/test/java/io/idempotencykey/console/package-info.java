@@ -1,0 +1,4 @@
+@NullMarked
+package io.idempotencykey.console;
+
+import org.jspecify.annotations.NullMarked;
