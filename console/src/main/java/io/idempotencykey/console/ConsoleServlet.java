@@ -29,9 +29,9 @@ import org.jspecify.annotations.Nullable;
  *         .build();
  * }</pre>
  *
- * <p>Map it to a path of its own, such as {@code /operator/keys/*}, behind the application's authentication: whoever has
- * no user ({@link HttpServletRequest#getUserPrincipal()}) is refused everything. Unless told otherwise it only reads, and
- * shows no parameters, headers, bodies and messages of exceptions.
+ * <p>Map it to a path of its own, such as {@code /operator/keys/*}, behind the application's authentication: whoever
+ * has no user ({@link HttpServletRequest#getUserPrincipal()}) is refused everything. Unless told otherwise it only
+ * reads, and shows no parameters, headers, bodies and messages of exceptions.
  *
  * <p>Everything about keys is in the bodies of requests and answers, so that no URL has it. Requests from other sites
  * are refused, by the browser's {@code Sec-Fetch-Site} or {@code Origin} and by a token that belongs to the browser and
@@ -138,11 +138,10 @@ public final class ConsoleServlet extends HttpServlet {
         }
 
         /**
-         * Lets the page send headers of the application's along, such as the token by which its framework knows requests
-         * of its own pages.
+         * Lets the page send headers of the application's along, such as the token by which its framework knows
+         * requests of its own pages.
          *
-         * @param headers gives them by name for the request that asks for them, which the page sends first; the page has
-         *     them as it is told, so no secret should be among them that the user must not know
+         * @param headers gives them by name, for the page's first request; the user can read them
          * @return this builder
          */
         public Builder sendsAlong(Function<HttpServletRequest, Map<String, String>> headers) {

@@ -28,9 +28,9 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>It is in memory only, and costs no statement. What is usual, such as a committed stage, and what isn't, such as a
- * failure, have places of their own, so that much traffic doesn't drive the failures out. It keeps no parameters, bodies
- * or messages of exceptions. Times are by this machine's clock. Replays and refusals are left out, because they change
- * nothing. Safe for many threads, without locks.
+ * failure, have places of their own, so that much traffic doesn't drive the failures out. It keeps no parameters,
+ * bodies or messages of exceptions. Times are by this machine's clock. Replays and refusals are left out, because they
+ * change nothing. Safe for many threads, without locks.
  */
 public final class KeyHistory implements KeyListener {
     private final Ring usual;

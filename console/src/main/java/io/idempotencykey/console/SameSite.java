@@ -17,9 +17,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Tells the page's own requests from those that another site makes a signed-in user's browser send.
  *
- * <p>A request has to say that it comes from the page's own origin, which no script of another site can, and has to have
- * a token. The token is the digest of a secret in the browser's cookie, which no script reads, and of the user's name: so
- * it is of no use in another browser, or to another user of this one.
+ * <p>A request has to say that it comes from the page's own origin, which no script of another site can, and has to
+ * have a token. The token is the digest of a secret in the browser's cookie, which no script reads, and of the user's
+ * name: so it is of no use in another browser, or to another user of this one.
  */
 final class SameSite {
     static final String HEADER = "Idempotency-Console";

@@ -561,31 +561,37 @@ form.addEventListener('submit', async (event) => {
   }
   const { key, name } = acting;
   byId('do').disabled = true;
-  let refused = false;
-  let result = ACTIONS[name].done;
+  let failure = null;
   try {
     await ask(name, {
       scope: key.scope, value: key.value, creationId: key.creationId, updatedAt: key.updatedAt, typed,
       ...(name === 'finish' ? { status: Number(status), contentType, body } : {}),
     });
-  } catch (failure) {
-    refused = true;
-    result = failure instanceof Refusal
-        ? `${REFUSALS[failure.kind] ?? 'Not done.'} (${visible(failure.message)})`
-        : 'It isn’t known whether it was done, because the server doesn’t answer. Look at the key again.';
+  } catch (thrown) {
+    failure = thrown;
   } finally {
     byId('do').disabled = false;
   }
   dialog.close();
-  await refresh();
-  if (name === 'discard' && !refused) {
+  if (name === 'discard' && failure === null) {
     view = { ...view, key: null };
     history.replaceState(view, '', `#${view.list}`);
     await go();
+  } else {
+    await refresh();
   }
-  byId('result').classList.toggle('refused', refused);
-  put('result', result);
+  byId('result').classList.toggle('refused', failure !== null);
+  put('result', failure === null ? ACTIONS[name].done : whyRefused(failure));
 });
+
+// The key is shown as it is now.
+function whyRefused(failure) {
+  if (!(failure instanceof Refusal)) {
+    return 'It isn’t known whether it was done, because the server doesn’t answer. Look at the key again.';
+  }
+  const isHeld = failure.kind === 'stale-key' && current?.state === 'locked' && !isOver(current.leaseEnds);
+  return `${REFUSALS[isHeld ? 'locked' : failure.kind] ?? 'Not done.'} (${visible(failure.message)})`;
+}
 
 view = history.state ?? { ...view, list: location.hash === '#unfinished' ? 'unfinished' : 'quarantined' };
 history.replaceState(view, '', location.hash);
