@@ -185,8 +185,8 @@ final class Desk {
 
     private static Response response(Parameters asked) {
         long status = asked.integer("status");
-        if (status < 100 || status > 599) {
-            throw new IllegalArgumentException("'status' is " + status + "; allowed: 100 to 599");
+        if (status < 200 || status > 599) {
+            throw new IllegalArgumentException("'status' is " + status + "; allowed: 200 to 599");
         }
         String body = asked.text("body");
         return body.isEmpty()

@@ -52,14 +52,7 @@ final class Console implements AutoCloseable {
         console.server.addConnector(console.connector);
         ServletContextHandler context = new ServletContextHandler("/shop");
         context.addFilter(new FilterHolder(console.authentication()), "/*", EnumSet.of(DispatcherType.REQUEST));
-        context.addServlet(
-                new ServletHolder(ConsoleServlet.builder(console.keys)
-                        .mayAct(request -> request.isUserInRole("operator"))
-                        .maySeeValues(request -> request.isUserInRole("auditor"))
-                        .history(console.history)
-                        .sendsAlong(request -> Map.of("X-Framework", "token-of-" + request.getRemoteUser()))
-                        .build()),
-                "/operator/keys/*");
+        context.addServlet(new ServletHolder(console.servlet()), "/operator/keys/*");
         console.server.setHandler(context);
         try {
             console.server.start();
@@ -67,6 +60,15 @@ final class Console implements AutoCloseable {
             throw new IllegalStateException(e);
         }
         return console;
+    }
+
+    private ConsoleServlet servlet() {
+        ConsoleServlet.Builder console = ConsoleServlet.builder(keys)
+                .mayAct(request -> request.isUserInRole("operator"))
+                .maySeeValues(request -> request.isUserInRole("auditor"))
+                .history(history);
+        return console.sendsAlong(request -> Map.of("X-Framework", "token-of-" + request.getRemoteUser()))
+                .build();
     }
 
     private Filter authentication() {

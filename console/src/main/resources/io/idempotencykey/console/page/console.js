@@ -554,8 +554,8 @@ form.addEventListener('submit', async (event) => {
     form.elements.typed.focus();
     return;
   }
-  if (acting.name === 'finish' && !/^[1-5][0-9][0-9]$/.test(status)) {
-    put('typed-problem', 'A status has three digits, 100 to 599.');
+  if (acting.name === 'finish' && !/^[2-5][0-9][0-9]$/.test(status)) {
+    put('typed-problem', 'A status has three digits, 200 to 599.');
     form.elements.status.focus();
     return;
   }

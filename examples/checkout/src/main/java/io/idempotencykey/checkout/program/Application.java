@@ -4,6 +4,7 @@ import io.idempotencykey.checkout.CheckoutRoute;
 import io.idempotencykey.checkout.ReviewRoute;
 import io.idempotencykey.checkout.http.WebServer;
 import io.idempotencykey.checkout.http.WebServer.Route;
+import io.idempotencykey.console.KeyHistory;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.Operation;
 import java.io.IOException;
@@ -21,6 +22,7 @@ import java.util.Set;
 final class Application implements AutoCloseable {
     static final Set<String> OPTIONS = Set.of(
             "port",
+            "console",
             "store",
             "url",
             "data",
@@ -41,9 +43,13 @@ final class Application implements AutoCloseable {
     /** Number of requests completed at once, which use half of a {@link Database}'s connections. */
     private static final int COMPLETING = 10;
 
+    /** How many events of each kind the console remembers. */
+    private static final int REMEMBERED = 10_000;
+
     private final Deque<Runnable> closing = new ArrayDeque<>();
     private final Deque<Runnable> closingBackground = new ArrayDeque<>();
     private Runnable background = () -> {};
+    private Optional<ConsoleServer> console = Optional.empty();
     private final WebServer server;
 
     /**
@@ -63,6 +69,7 @@ final class Application implements AutoCloseable {
 
     private WebServer start(Options options, StageHook hook) throws IOException {
         int port = options.port(8080);
+        Optional<Integer> consolePort = options.value("console").map(text -> options.number("console", 0, 0, 65_535));
         Duration lease = options.duration("lease", "30s");
         Duration timeToLive = options.duration("ttl", "24h");
         StageHook delay = StageHook.delay(options.text("stage-delay", "0ms"));
@@ -75,6 +82,7 @@ final class Application implements AutoCloseable {
         closing.push(store::close);
         return start(
                 port,
+                consolePort,
                 store,
                 lease,
                 timeToLive,
@@ -90,6 +98,7 @@ final class Application implements AutoCloseable {
 
     private <T> WebServer start(
             int port,
+            Optional<Integer> consolePort,
             Store<T> store,
             Duration lease,
             Duration timeToLive,
@@ -98,11 +107,13 @@ final class Application implements AutoCloseable {
             StageHook hook)
             throws IOException {
         IdempotencyKeyService<T> keys;
+        KeyHistory history = new KeyHistory(REMEMBERED);
         try {
             keys = IdempotencyKeyService.builder(store.keys())
                     .lease(lease)
                     .timeToLive(timeToLive)
                     .listener(HookedReviews.afterCommit(hook))
+                    .listener(history)
                     .build();
         } catch (IllegalArgumentException e) {
             throw new Options.Refused(String.valueOf(e.getMessage()));
@@ -115,6 +126,11 @@ final class Application implements AutoCloseable {
         closing.push(() -> close(closingBackground));
         closing.push(started::close);
         background = () -> completeAndReap(keys, completeCart);
+        if (consolePort.isPresent()) {
+            ConsoleServer served = new ConsoleServer(consolePort.get(), keys, history);
+            closing.push(served::close);
+            console = Optional.of(served);
+        }
         return started;
     }
 
@@ -140,6 +156,10 @@ final class Application implements AutoCloseable {
 
     URI url() {
         return server.url();
+    }
+
+    Optional<ConsoleServer> console() {
+        return console;
     }
 
     void join() throws InterruptedException {

@@ -11,7 +11,7 @@ final class Main {
             usage: run demo     [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
                    run serve    [--port 8080|0] [--store jpa|inmemory|mongo] [--url U] [--data DIR] [--payments URL]
                                 [--lease 30s] [--ttl 24h] [--attempts 100] [--stage-delay [STAGE:]0ms]
-                                [--fail-at STAGE:N] [--connections 20]
+                                [--fail-at STAGE:N] [--connections 20] [--console 0]
                    run payments [--port 0] [--data DIR]
                    run keys     list [--state quarantined|unfinished] [--store jpa|mongo] [--url U] [--data DIR]
                    run keys     show    VALUE [--scope S]             [--store …] [--url U] [--data DIR]
@@ -67,6 +67,7 @@ final class Main {
         Application application = new Application(options, (point, key) -> {});
         stopOnSignal(application::close);
         application.runInBackground();
+        application.console().ifPresent(console -> System.out.println(console.invitation()));
         System.out.println("listening on " + application.url());
         application.join();
     }

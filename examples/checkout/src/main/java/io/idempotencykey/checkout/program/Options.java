@@ -81,11 +81,7 @@ final class Options {
     }
 
     int port(int otherwise) {
-        String text = text("port", Integer.toString(otherwise));
-        if (!text.matches("[0-9]{1,5}") || Integer.parseInt(text) > 65_535) {
-            throw new Refused("--port is '" + text + "'; allowed: 0 to 65535");
-        }
-        return Integer.parseInt(text);
+        return number("port", otherwise, 0, 65_535);
     }
 
     int number(String name, int otherwise, int least, int most) {

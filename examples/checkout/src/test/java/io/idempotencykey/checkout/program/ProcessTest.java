@@ -501,6 +501,8 @@ class ProcessTest {
                 "serve --port 0 --stage-delay started:999999999d",
                 "keys list --state finished --data /tmp",
                 "serve --port 65536",
+                "serve --port 0 --console 65536",
+                "serve --port 0 --console here",
                 "serve --port",
                 "serve --port 0 --lease 0s",
                 "serve --port 0 --lease 1",
