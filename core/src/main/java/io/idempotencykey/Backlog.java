@@ -15,6 +15,16 @@ import java.util.Optional;
  * @param quarantined how many keys wait for an operator, 0 or more
  */
 public record Backlog(Instant at, long waiting, Optional<Instant> waitingSince, long quarantined) {
+    /**
+     * How many of them are an operation's.
+     *
+     * @param operation its name; empty for keys that are used without a declared operation
+     * @param waiting how many of its unfinished keys nobody works on, 0 or more
+     * @param waitingSince since when the one of them has waited that waits longest; empty if none waits
+     * @param quarantined how many of its keys wait for an operator, 0 or more
+     */
+    public record OfOperation(String operation, long waiting, Optional<Instant> waitingSince, long quarantined) {}
+
     /** Refuses a missing part and a negative count. */
     public Backlog {
         Arguments.required(at, "at");

@@ -137,6 +137,11 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        return store.findUnfinished(after, due, limit);
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return store.findQuarantined(after, limit);
     }
@@ -144,6 +149,11 @@ final class DisturbedStore<T> implements KeyStore<T> {
     @Override
     public Backlog backlog(Instant before) {
         return store.backlog(before);
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        return store.countByOperation(before, most);
     }
 
     @Override

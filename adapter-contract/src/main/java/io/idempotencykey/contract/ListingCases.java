@@ -1,6 +1,7 @@
 package io.idempotencykey.contract;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.idempotencykey.Backlog;
 import io.idempotencykey.Fingerprint;
@@ -120,6 +121,86 @@ interface ListingCases<T> extends StoreFixture<T> {
     }
 
     @Test
+    default void unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst() {
+        World<T> world = World.emptyOf(this);
+        Instant at = World.START;
+        List<StoredKey> keys = new ArrayList<>();
+        // By their characters, whatever a store's collation says; of an instant by their values.
+        for (String place : List.of("|z|1", "-|v|0", "A|_|2", "A|a|2", "A|B|3", "A|C|3", "_|v|1", "a|v|9", "aa|v|0")) {
+            String[] parts = place.split("\\|", 3);
+            Instant due = at.plusMillis(Integer.parseInt(parts[2]));
+            keys.add(insert(
+                    new KeyId(parts[0], parts[1]),
+                    World.NAME,
+                    keys.size() % 2 == 0
+                            ? new KeyState.Open(World.TAXED, due)
+                            : new KeyState.Locked(World.TAXED, due.minusMillis(9), due)));
+        }
+        insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at));
+        insert(world, "failed", new KeyState.Failed(at));
+        insert(world, "aside", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+
+        assertThat(store().findUnfinished(null, Instant.EPOCH, 20)).isEqualTo(keys);
+        for (int limit : List.of(1, 2, 3, 9)) {
+            List<StoredKey> found = new ArrayList<>();
+            List<StoredKey> page = store().findUnfinished(null, Instant.EPOCH, limit);
+            while (!page.isEmpty() && found.size() <= keys.size()) {
+                found.addAll(page);
+                StoredKey last = page.get(page.size() - 1);
+                page = store().findUnfinished(last.id(), due(last), limit);
+                assertThat(page).hasSizeLessThanOrEqualTo(limit);
+            }
+            assertThat(found).as("in pages of %s", limit).isEqualTo(keys);
+        }
+        // The key to go on after may be gone, or be elsewhere by now.
+        assertThat(store().findUnfinished(new KeyId("A", "~"), at.plusMillis(2), 2))
+                .isEqualTo(keys.subList(4, 6));
+        assertThat(store().findUnfinished(new KeyId("A", "!"), at.plusMillis(2), 2))
+                .isEqualTo(keys.subList(2, 4));
+    }
+
+    private static Instant due(StoredKey key) {
+        return key.key().state() instanceof KeyState.Open open
+                ? open.resumableFrom()
+                : ((KeyState.Locked) key.key().state()).leaseEnds();
+    }
+
+    @Test
+    default void theBacklogIsCountedOperationByOperation() {
+        World<T> world = World.emptyOf(this);
+        Instant now = World.START;
+        KeyState aside = new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason");
+        insert(world.id("1"), "pay", new KeyState.Open(World.TAXED, now.minusSeconds(5)));
+        insert(new KeyId("~", "2"), "pay", new KeyState.Locked(World.TAXED, Instant.EPOCH, now.minusSeconds(7)));
+        insert(world.id("3"), "pay", aside);
+        insert(world.id("4"), "", new KeyState.Open(World.TAXED, now.minusSeconds(3)));
+        insert(world.id("5"), "PAY", aside);
+        insert(new KeyId("~", "6"), "PAY", aside);
+        insert(world.id("7"), "rest", new KeyState.Open(World.TAXED, now.plusSeconds(900)));
+        insert(world.id("8"), "held", new KeyState.Locked(World.TAXED, now, now.plusSeconds(900)));
+        insert(world.id("9"), "done", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, now.plusSeconds(900)));
+        insert(world.id("10"), "failed", new KeyState.Failed(Instant.EPOCH));
+
+        List<Backlog.OfOperation> counted = store().countByOperation(now, 100);
+        List<Backlog.OfOperation> some = store().countByOperation(now, 2);
+
+        assertThat(counted)
+                .filteredOn(each -> each.waiting() > 0)
+                .extracting(Backlog.OfOperation::operation, each -> each.waiting(), each -> each.waitingSince())
+                .containsExactlyInAnyOrder(
+                        tuple("", 1L, Optional.of(now.minusSeconds(3))),
+                        tuple("pay", 2L, Optional.of(now.minusSeconds(7))));
+        assertThat(counted)
+                .filteredOn(each -> each.quarantined() > 0)
+                .extracting(Backlog.OfOperation::operation, each -> each.quarantined())
+                .containsExactlyInAnyOrder(tuple("pay", 1L), tuple("PAY", 2L));
+        assertThat(counted).allMatch(each -> each.waiting() + each.quarantined() > 0);
+        assertThat(some.stream().mapToLong(Backlog.OfOperation::waiting).sum()).isEqualTo(2);
+        assertThat(some.stream().mapToLong(Backlog.OfOperation::quarantined).sum())
+                .isEqualTo(2);
+    }
+
+    @Test
     default void quarantinedKeysAreFoundInTheOrderOfTheirIdentities() {
         World<T> world = World.emptyOf(this);
         KeyState aside = new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason");
@@ -236,13 +317,16 @@ interface ListingCases<T> extends StoreFixture<T> {
                     .extracting(IdempotencyKey::id)
                     .containsExactly(new KeyId(scope, "v"));
             assertThat(actions.listQuarantinedIn(scope, longest, 10)).isEmpty();
-            assertThat(actions.listUnfinishedIn(scope, 10))
+            assertThat(actions.listUnfinishedIn(scope, null, null, 10))
                     .extracting(IdempotencyKey::id)
                     .containsExactly(new KeyId(scope, "x"), new KeyId(scope, "w"));
-            assertThat(actions.listUnfinishedIn(scope, 1)).hasSize(1);
+            assertThat(actions.listUnfinishedIn(scope, null, null, 1)).hasSize(1);
+            assertThat(actions.listUnfinishedIn(scope, "x", Instant.EPOCH, 10))
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "w"));
         }
         assertThat(actions.listQuarantinedIn("AB", null, 10)).isEmpty();
-        assertThat(actions.listUnfinishedIn("AB", 10)).isEmpty();
+        assertThat(actions.listUnfinishedIn("AB", null, null, 10)).isEmpty();
     }
 
     @Test

@@ -153,6 +153,11 @@ final class RecordedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        return listed(() -> store.findUnfinished(after, due, limit));
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return listed(() -> store.findQuarantined(after, limit));
     }
@@ -184,6 +189,11 @@ final class RecordedStore<T> implements KeyStore<T> {
     @Override
     public Backlog backlog(Instant before) {
         return store.backlog(before);
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        return store.countByOperation(before, most);
     }
 
     @Override

@@ -14,6 +14,7 @@ import io.idempotencykey.port.StoredProgress;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.Iterator;
@@ -26,6 +27,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -291,6 +293,12 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        Place place = after == null ? null : Place.ofResumable(after, due);
+        return everywhere(() -> stored(first(limit, Place.Listing.RESUMABLE, part -> part.unfinished(place))));
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return everywhere(() -> stored(first(limit, Place.Listing.QUARANTINED, part -> part.quarantined(after))));
     }
@@ -307,6 +315,30 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
                     .count();
             return new Backlog(before, waiting.size(), waiting.stream().min(Comparator.naturalOrder()), quarantined);
         });
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        return everywhere(() -> {
+            Map<String, List<Place>> waiting = partsOf(Place.Listing.RESUMABLE)
+                    .flatMap(part -> part.resumable(before))
+                    .limit(most)
+                    .collect(Collectors.groupingBy(this::operation));
+            Map<String, Long> quarantined = partsOf(Place.Listing.QUARANTINED)
+                    .flatMap(part -> part.quarantined(null))
+                    .limit(most)
+                    .collect(Collectors.groupingBy(this::operation, Collectors.counting()));
+            List<Backlog.OfOperation> counted = new ArrayList<>();
+            waiting.forEach((operation, places) -> counted.add(new Backlog.OfOperation(
+                    operation, places.size(), places.stream().map(Place::at).min(Comparator.naturalOrder()), 0)));
+            quarantined.forEach((operation, number) ->
+                    counted.add(new Backlog.OfOperation(operation, 0, Optional.empty(), number)));
+            return counted;
+        });
+    }
+
+    private String operation(Place place) {
+        return part(place.id()).stored(place).key().operation();
     }
 
     @Override

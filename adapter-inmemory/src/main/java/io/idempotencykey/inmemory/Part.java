@@ -214,6 +214,11 @@ final class Part {
         return scopes(null).flatMap(scope -> resumable(scope, before));
     }
 
+    /** All unfinished keys after a place, in order. */
+    Stream<Place> unfinished(@Nullable Place after) {
+        return (after == null ? resumable : resumable.tailSet(after, false)).stream();
+    }
+
     private Stream<Place> resumable(String scope, Instant before) {
         return resumable.subSet(Place.ofResumable(scope, Instant.MIN), Place.ofResumable(scope, before)).stream();
     }

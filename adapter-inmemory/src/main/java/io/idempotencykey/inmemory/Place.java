@@ -28,12 +28,12 @@ record Place(Listing listing, String group, Instant at, KeyId id) implements Com
         return key.key().state().accept(new KeyState.Visitor<Place>() {
             @Override
             public Place open(KeyState.Open open) {
-                return new Place(Listing.RESUMABLE, id.scope(), open.resumableFrom(), id);
+                return ofResumable(id, open.resumableFrom());
             }
 
             @Override
             public Place locked(KeyState.Locked locked) {
-                return new Place(Listing.RESUMABLE, id.scope(), locked.leaseEnds(), id);
+                return ofResumable(id, locked.leaseEnds());
             }
 
             @Override
@@ -51,6 +51,10 @@ record Place(Listing listing, String group, Instant at, KeyId id) implements Com
                 return ofQuarantined(id);
             }
         });
+    }
+
+    static Place ofResumable(KeyId id, Instant at) {
+        return new Place(Listing.RESUMABLE, id.scope(), at, id);
     }
 
     static Place ofQuarantined(KeyId id) {

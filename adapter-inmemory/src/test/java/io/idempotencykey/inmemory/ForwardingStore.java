@@ -74,6 +74,11 @@ class ForwardingStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        return right.findUnfinished(after, due, limit);
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return right.findQuarantined(after, limit);
     }
@@ -81,6 +86,11 @@ class ForwardingStore<T> implements KeyStore<T> {
     @Override
     public Backlog backlog(Instant before) {
         return right.backlog(before);
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        return right.countByOperation(before, most);
     }
 
     @Override

@@ -520,6 +520,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        return reading(statements -> table.findUnfinished(statements, after, due, limit));
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return reading(statements -> table.findQuarantined(statements, after, limit));
     }
@@ -527,6 +532,11 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     @Override
     public Backlog backlog(Instant before) {
         return reading(statements -> table.backlog(statements, before));
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        return reading(statements -> table.countByOperation(statements, before, most));
     }
 
     @Override

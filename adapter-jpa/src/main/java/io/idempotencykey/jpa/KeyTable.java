@@ -20,12 +20,12 @@ import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The table's statements. Each is one statement on a given connection; transactions are the caller's. */
@@ -361,13 +361,13 @@ final class KeyTable {
             throws SQLException {
         String after = afterScope;
         while (true) {
-            Set<String> unreadable = new HashSet<>();
+            List<String> unreadable = new ArrayList<>();
             List<StoredKey> keys = findInNextScope(statements, operations, after, before, limit, unreadable);
             if (!keys.isEmpty() || unreadable.isEmpty()) {
                 return keys;
             }
             // Otherwise the scopes behind one with only unreadable rows would never have their turn.
-            after = unreadable.iterator().next();
+            after = unreadable.get(0);
         }
     }
 
@@ -377,7 +377,7 @@ final class KeyTable {
             @Nullable String afterScope,
             Instant before,
             int limit,
-            Set<String> unreadableScopes)
+            List<String> unreadableScopes)
             throws SQLException {
         String unfinished = "state in ('open', 'locked') and due_at < ?"
                 + operations.values().stream()
@@ -407,19 +407,67 @@ final class KeyTable {
         }
     }
 
+    List<StoredKey> findUnfinished(Statements statements, @Nullable KeyId after, Instant due, int limit)
+            throws SQLException {
+        // The first two conditions exclude nothing more, but every database can use an index for one of them.
+        String behind = after == null
+                ? ""
+                : " and (scope, due_at) >= (?, ?) and (scope > ? or scope = ? and due_at >= ?)"
+                        + " and (scope, due_at, key_value) > (?, ?, ?)";
+        String order = " order by scope, due_at, key_value limit ?";
+        // State by state, as most databases' indexes have them.
+        String sql = Stream.of("open", "locked")
+                .map(state -> "(select " + ALL + " from " + dialect.unfinishedIn(table) + " where state = '" + state
+                        + "'" + behind + order + ")")
+                .collect(Collectors.joining(" union all ", "", order));
+        return page(statements, sql, limit, (row, most) -> {
+            for (int state = 0; state < 2; state++) {
+                if (after != null) {
+                    row.text(after.scope());
+                    row.instant(due);
+                    row.text(after.scope());
+                    row.text(after.scope());
+                    row.instant(due);
+                    row.text(after.scope());
+                    row.instant(due);
+                    row.text(after.value());
+                }
+                row.integer(most);
+            }
+            row.integer(most);
+        });
+    }
+
     List<StoredKey> findQuarantined(Statements statements, @Nullable KeyId after, int limit) throws SQLException {
         String sql = "select " + ALL + " from " + table + " where state = 'quarantined'"
                 // The first condition excludes nothing more, but every database can use an index for it.
                 + (after == null ? "" : " and scope >= ? and (scope, key_value) > (?, ?)")
                 + " order by scope, key_value limit ?";
-        try (PreparedStatement statement = statements.prepare(sql)) {
-            KeyRow row = new KeyRow(dialect, statement, false);
+        return page(statements, sql, limit, (row, most) -> {
             if (after != null) {
                 row.text(after.scope());
                 row.identity(after);
             }
-            row.integer(limit);
-            return readable(statements, statement, new HashSet<>());
+            row.integer(most);
+        });
+    }
+
+    /** Binds a listing's parameters, among them the most rows that it has. */
+    private interface Binding {
+        void bind(KeyRow row, int most) throws SQLException;
+    }
+
+    /** Asks for more rows if none of a page can be read, since an empty page would count as the last one. */
+    private List<StoredKey> page(Statements statements, String sql, int limit, Binding binding) throws SQLException {
+        for (int most = limit; ; most *= 2) {
+            List<String> unreadable = new ArrayList<>();
+            try (PreparedStatement statement = statements.prepare(sql)) {
+                binding.bind(new KeyRow(dialect, statement, false), most);
+                List<StoredKey> keys = readable(statements, statement, unreadable);
+                if (!keys.isEmpty() || unreadable.size() < most) {
+                    return keys.subList(0, Math.min(limit, keys.size()));
+                }
+            }
         }
     }
 
@@ -438,6 +486,31 @@ final class KeyTable {
         }
     }
 
+    List<Backlog.OfOperation> countByOperation(Statements statements, Instant before, int most) throws SQLException {
+        String sql = "select operation, sum(waiting), min(since), sum(aside) from ("
+                + "(select operation, 1 as waiting, due_at as since, 0 as aside from " + dialect.unfinishedIn(table)
+                + " where state in ('open', 'locked') and due_at < ? limit ?) union all"
+                + " (select operation, 0, null, 1 from " + table + " where state = 'quarantined' limit ?)) counted"
+                + " group by operation";
+        try (PreparedStatement statement = statements.prepare(sql)) {
+            KeyRow row = new KeyRow(dialect, statement, false);
+            row.instant(before);
+            row.integer(most);
+            row.integer(most);
+            List<Backlog.OfOperation> counted = new ArrayList<>();
+            try (ResultSet result = statements.query(statement)) {
+                while (result.next()) {
+                    counted.add(new Backlog.OfOperation(
+                            required(result.getString(1), "operation"),
+                            result.getLong(2),
+                            Optional.ofNullable(dialect.instant(result, 3)),
+                            result.getLong(4)));
+                }
+            }
+            return counted;
+        }
+    }
+
     int deleteExpired(Statements statements, Instant at, int limit) throws SQLException {
         try (PreparedStatement statement = statements.prepare(deleteExpired)) {
             KeyRow row = new KeyRow(dialect, statement, false);
@@ -451,7 +524,7 @@ final class KeyTable {
     }
 
     /** Leaves out a row that isn't a key, for instance because it was edited by hand, so that the others don't wait. */
-    private List<StoredKey> readable(Statements statements, PreparedStatement statement, Set<String> unreadableScopes)
+    private List<StoredKey> readable(Statements statements, PreparedStatement statement, List<String> unreadableScopes)
             throws SQLException {
         List<StoredKey> keys = new ArrayList<>();
         try (ResultSet result = statements.query(statement)) {

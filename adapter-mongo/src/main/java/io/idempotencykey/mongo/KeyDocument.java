@@ -203,6 +203,11 @@ final class KeyDocument {
                 : Duration.ZERO;
     }
 
+    /** From when on an unfinished key may be taken. */
+    static BsonDateTime resumableFrom(StoredKey key) {
+        return key.key().state().accept(STATE_FIELDS).getDateTime(RESUMABLE_FROM);
+    }
+
     /** Whether a document's key is locked and its holder's lease is over. */
     static boolean isAbandoned(BsonDocument document, Instant now) {
         return document.getString(STATE).getValue().equals(LOCKED)

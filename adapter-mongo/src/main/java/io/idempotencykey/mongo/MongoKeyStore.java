@@ -47,6 +47,7 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -159,6 +160,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final Bson BY_EXPIRY = ascending(KeyDocument.EXPIRES_AT);
 
     /** What a count answers: how many keys there are, and since when the first of them is resumable. */
+    /** The order of the index of unfinished keys. */
+    private static final Comparator<StoredKey> UNFINISHED_FIRST =
+            Comparator.comparing((StoredKey key) -> key.id().scope()).thenComparing(KeyDocument::resumableFrom);
+
     private static final String NUMBER = "number";
 
     private static final String SINCE = "since";
@@ -612,6 +617,46 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 .toList();
     }
 
+    /**
+     * By the index, which has scopes and instants only; the keys of one scope and instant come in the order of their
+     * values, so those of the last one are asked for by themselves.
+     */
+    @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        List<StoredKey> found = new ArrayList<>();
+        Bson behind = exists(KeyDocument.RESUMABLE_FROM);
+        if (after != null) {
+            BsonValue instant = KeyDocument.date(due);
+            found.addAll(ofInstant(after.scope(), instant, gt(KeyDocument.ID, KeyDocument.id(after)), limit));
+            behind = and(
+                    behind,
+                    or(
+                            gt(KeyDocument.SCOPE, after.scope()),
+                            and(eq(KeyDocument.SCOPE, after.scope()), gt(KeyDocument.RESUMABLE_FROM, instant))));
+        }
+        if (found.size() < limit) {
+            List<StoredKey> next = list(and(behind, readable()), BY_RESUMPTION, BY_RESUMPTION, limit - found.size());
+            if (!next.isEmpty()) {
+                StoredKey last = next.get(next.size() - 1);
+                next.stream()
+                        .takeWhile(key -> UNFINISHED_FIRST.compare(key, last) != 0)
+                        .sorted(UNFINISHED_FIRST.thenComparing(key -> key.id().value()))
+                        .forEach(found::add);
+                found.addAll(ofInstant(
+                        last.id().scope(),
+                        KeyDocument.resumableFrom(last),
+                        exists(KeyDocument.ID),
+                        limit - found.size()));
+            }
+        }
+        return found;
+    }
+
+    private List<StoredKey> ofInstant(String scope, BsonValue instant, Bson more, int limit) {
+        Bson keys = and(eq(KeyDocument.SCOPE, scope), eq(KeyDocument.RESUMABLE_FROM, instant), more, readable());
+        return list(keys, ascending(KeyDocument.ID), BY_RESUMPTION, limit);
+    }
+
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         Bson quarantined = and(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), readable());
@@ -629,13 +674,45 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                 BY_RESUMPTION,
                 Accumulators.min(SINCE, "$" + KeyDocument.RESUMABLE_FROM));
         BsonDocument quarantined = counted(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), BY_QUARANTINE);
-        return new Backlog(
-                before,
-                waiting.getNumber(NUMBER).longValue(),
-                Optional.ofNullable(waiting.get(SINCE))
-                        .filter(BsonValue::isDateTime)
-                        .map(since -> Instant.ofEpochMilli(since.asDateTime().getValue())),
-                quarantined.getNumber(NUMBER).longValue());
+        return new Backlog(before, number(waiting), since(waiting), number(quarantined));
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        List<Backlog.OfOperation> counted = new ArrayList<>();
+        for (BsonDocument waiting :
+                grouped(lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before)), BY_RESUMPTION, most)) {
+            counted.add(new Backlog.OfOperation(operation(waiting), number(waiting), since(waiting), 0));
+        }
+        for (BsonDocument quarantined : grouped(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), BY_QUARANTINE, most)) {
+            counted.add(new Backlog.OfOperation(operation(quarantined), 0, Optional.empty(), number(quarantined)));
+        }
+        return counted;
+    }
+
+    private List<BsonDocument> grouped(Bson filter, Bson index, int most) {
+        List<Bson> pipeline = List.of(
+                Aggregates.match(filter),
+                Aggregates.limit(most),
+                Aggregates.group(
+                        "$" + KeyDocument.OPERATION,
+                        Accumulators.sum(NUMBER, 1),
+                        Accumulators.min(SINCE, "$" + KeyDocument.RESUMABLE_FROM)));
+        return read(() -> keys.aggregate(pipeline).hint(index).into(new ArrayList<>()));
+    }
+
+    private static String operation(BsonDocument group) {
+        return group.getString(KeyDocument.ID).getValue();
+    }
+
+    private static long number(BsonDocument counted) {
+        return counted.getNumber(NUMBER).longValue();
+    }
+
+    private static Optional<Instant> since(BsonDocument counted) {
+        return Optional.ofNullable(counted.get(SINCE))
+                .filter(BsonValue::isDateTime)
+                .map(since -> Instant.ofEpochMilli(since.asDateTime().getValue()));
     }
 
     /**

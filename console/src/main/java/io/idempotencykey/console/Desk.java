@@ -7,10 +7,12 @@ import io.idempotencykey.Parameters;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
-import java.util.ArrayList;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** What the page asks for, and what it gets. */
@@ -20,6 +22,9 @@ final class Desk {
 
     /** How many keys a page has. */
     static final int PAGE = 50;
+
+    /** How many keys of each kind are counted operation by operation. */
+    static final int COUNTED = 10_000;
 
     /** The most characters that are shown of parameters, a header or a body. */
     static final int SHOWN = 100_000;
@@ -41,13 +46,29 @@ final class Desk {
         return history != null;
     }
 
+    /** How much waits, and whose it is, of as many keys as can be looked at every few seconds. */
     Map<String, Object> backlog() {
         Backlog backlog = actions.backlog();
-        Map<String, Object> counts = new LinkedHashMap<>();
+        Map<String, Object> counts = counts(backlog.waiting(), backlog.waitingSince(), backlog.quarantined());
         counts.put("at", backlog.at().toString());
-        counts.put("waiting", backlog.waiting());
-        counts.put("quarantined", backlog.quarantined());
-        backlog.waitingSince().ifPresent(since -> counts.put("waitingSince", since.toString()));
+        counts.put(
+                "operations",
+                actions.backlogByOperation(COUNTED).stream()
+                        .map(each -> {
+                            Map<String, Object> its = counts(each.waiting(), each.waitingSince(), each.quarantined());
+                            its.put("operation", each.operation());
+                            return its;
+                        })
+                        .toList());
+        counts.put("isPart", Math.max(backlog.waiting(), backlog.quarantined()) > COUNTED);
+        return counts;
+    }
+
+    private static Map<String, Object> counts(long waiting, Optional<Instant> waitingSince, long quarantined) {
+        Map<String, Object> counts = new LinkedHashMap<>();
+        counts.put("waiting", waiting);
+        waitingSince.ifPresent(since -> counts.put("waitingSince", since.toString()));
+        counts.put("quarantined", quarantined);
         return counts;
     }
 
@@ -55,65 +76,69 @@ final class Desk {
     Map<String, Object> list(Parameters asked, boolean withValues) {
         @Nullable String scope = asked.has("scope") ? asked.text("scope") : null;
         @Nullable Parameters after = asked.has("after") ? asked.object("after") : null;
-        String state = asked.text("state");
-        Page page = switch (state) {
-            case "quarantined" -> quarantined(scope, after);
-            case "unfinished" -> unfinished(scope, after);
-            default ->
-                throw new IllegalArgumentException("'state' is '" + state + "'; allowed: quarantined, unfinished");
-        };
+        boolean isQuarantine = isQuarantine(asked.text("state"));
+        List<IdempotencyKey> page = isQuarantine ? quarantined(scope, after) : unfinished(scope, after);
+        List<Map<String, Object>> shown =
+                page.stream().map(key -> summary(key, withValues)).toList();
         Map<String, Object> answer = new LinkedHashMap<>();
-        answer.put(
-                "keys",
-                page.keys().stream().map(key -> summary(key, withValues)).toList());
-        if (page.next() != null) {
-            answer.put(
-                    "next",
-                    Map.of("scope", page.next().scope(), "value", page.next().value()));
+        answer.put("keys", shown);
+        if (!page.isEmpty() && hasMore(page.get(page.size() - 1), isQuarantine, scope)) {
+            answer.put("next", place(shown.get(shown.size() - 1)));
         }
-        answer.put("cutScopes", page.cutScopes());
         return answer;
     }
 
-    /**
-     * A page of keys.
-     *
-     * @param next the key after which there is more; {@code null} if there isn't
-     * @param cutScopes scopes of which the page has the longest waiting keys only
-     */
-    private record Page(List<IdempotencyKey> keys, @Nullable KeyId next, List<String> cutScopes) {
-        /** One key more than a page has was asked for. */
-        static Page of(List<IdempotencyKey> oneMore) {
-            boolean isLast = oneMore.size() <= PAGE;
-            List<IdempotencyKey> keys = isLast ? oneMore : oneMore.subList(0, PAGE);
-            return new Page(keys, isLast ? null : keys.get(PAGE - 1).id(), List.of());
-        }
+    private static boolean isQuarantine(String state) {
+        return switch (state) {
+            case "quarantined" -> true;
+            case "unfinished" -> false;
+            default ->
+                throw new IllegalArgumentException("'state' is '" + state + "'; allowed: quarantined, unfinished");
+        };
     }
 
-    private Page quarantined(@Nullable String scope, @Nullable Parameters after) {
+    private List<IdempotencyKey> quarantined(@Nullable String scope, @Nullable Parameters after) {
         if (scope != null) {
-            return Page.of(actions.listQuarantinedIn(scope, after == null ? null : after.text("value"), PAGE + 1));
+            return actions.listQuarantinedIn(scope, after == null ? null : after.text("value"), PAGE);
         }
-        return Page.of(actions.listQuarantined(after == null ? null : id(after), PAGE + 1));
+        return actions.listQuarantined(after == null ? null : id(after), PAGE);
     }
 
-    /** Scopes come whole, or cut, because a next page can only begin with another one. */
-    private Page unfinished(@Nullable String scope, @Nullable Parameters after) {
-        List<IdempotencyKey> listed = new ArrayList<>();
-        List<String> cut = new ArrayList<>();
-        List<IdempotencyKey> next = scope != null
-                ? actions.listUnfinishedIn(scope, PAGE + 1)
-                : actions.listUnfinished(after == null ? null : after.text("scope"), PAGE + 1);
-        while (!next.isEmpty() && (listed.isEmpty() || listed.size() + next.size() <= PAGE)) {
-            listed.addAll(next.subList(0, Math.min(PAGE, next.size())));
-            String last = next.get(0).id().scope();
-            if (next.size() > PAGE) {
-                cut.add(last);
-            }
-            next = scope != null ? List.of() : actions.listUnfinished(last, PAGE + 1);
+    private List<IdempotencyKey> unfinished(@Nullable String scope, @Nullable Parameters after) {
+        @Nullable Instant due = after == null ? null : instant(after.text("due"));
+        if (scope != null) {
+            return actions.listUnfinishedIn(scope, after == null ? null : after.text("value"), due, PAGE);
         }
-        return new Page(
-                listed, next.isEmpty() ? null : listed.get(listed.size() - 1).id(), cut);
+        return actions.listUnfinished(after == null ? null : id(after), due, PAGE);
+    }
+
+    private static Instant instant(String due) {
+        try {
+            return Instant.parse(due);
+        } catch (DateTimeParseException e) {
+            throw new IllegalArgumentException("'due' is '" + due + "'; it has to be an instant, as it was shown", e);
+        }
+    }
+
+    /** A page may be short because keys couldn't be read, so its length doesn't tell. */
+    private boolean hasMore(IdempotencyKey last, boolean isQuarantine, @Nullable String scope) {
+        List<IdempotencyKey> next =
+                isQuarantine ? actions.listQuarantined(last.id(), 1) : actions.listUnfinished(last, 1);
+        return next.stream().anyMatch(key -> scope == null || key.id().scope().equals(scope));
+    }
+
+    /** Where a listed key stands, for the page after it. */
+    private static Map<String, Object> place(Map<String, Object> listed) {
+        Map<String, String> names =
+                Map.of("scope", "scope", "value", "value", "resumableFrom", "due", "leaseEnds", "due");
+        Map<String, Object> place = new LinkedHashMap<>();
+        listed.forEach((name, shown) -> {
+            String itsName = names.get(name);
+            if (itsName != null) {
+                place.put(itsName, shown);
+            }
+        });
+        return place;
     }
 
     private static Map<String, Object> summary(IdempotencyKey key, boolean withValues) {

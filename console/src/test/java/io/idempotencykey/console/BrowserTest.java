@@ -219,13 +219,13 @@ class BrowserTest {
         assertThat(browser.elements("button.key")).hasSize(50);
 
         browser.click("#next");
-        browser.seesText("tbody", "order-050");
+        browser.seesText("#keys tbody", "order-050");
         browser.click("#next");
-        browser.seesText("tbody", "order-119");
+        browser.seesText("#keys tbody", "order-119");
         assertThat(browser.elements("button.key")).hasSize(20);
         assertThat(browser.element("#next").isDisplayed()).isFalse();
         browser.click("#previous");
-        browser.seesText("tbody", "order-050");
+        browser.seesText("#keys tbody", "order-050");
 
         assertThat(browser.text("#card-quarantined")).contains("120");
     }
@@ -235,15 +235,16 @@ class BrowserTest {
         console.open("shop-7", "seven");
         console.open("shop-8", "eight");
         openList("unfinished");
-        assertThat(browser.text("tbody")).contains("seven", "eight", "waiting at started");
+        assertThat(browser.text("#keys tbody")).contains("seven", "eight", "waiting at started");
+        assertThat(browser.text("#operations")).contains("none", "2", "since");
 
         browser.type("#find [name=scope]", "shop-8");
         browser.click("#find [type=submit]");
 
         browser.seesText("#list-title", "Unfinished keys in shop-8");
-        assertThat(browser.text("tbody")).contains("eight").doesNotContain("seven");
+        assertThat(browser.text("#keys tbody")).contains("eight").doesNotContain("seven");
         browser.click("#clear");
-        browser.seesText("tbody", "seven");
+        browser.seesText("#keys tbody", "seven");
     }
 
     @Test
@@ -307,7 +308,7 @@ class BrowserTest {
         console.quarantined("shop-7", "order-4711");
 
         browser.letTimePass();
-        browser.seesText("tbody", "order-4711");
+        browser.seesText("#keys tbody", "order-4711");
         browser.eventually(() -> browser.heldTimers() == 1, "the next refresh");
         browser.setHidden(true);
         assertThat(browser.heldTimers()).isZero();
@@ -330,7 +331,7 @@ class BrowserTest {
         console.quarantined("shop-7", "order-4710");
 
         browser.letTimePass();
-        browser.seesText("tbody", "order-4710");
+        browser.seesText("#keys tbody", "order-4710");
 
         assertThat(browser.focused().getText()).isEqualTo("order-4711");
     }
@@ -360,7 +361,7 @@ class BrowserTest {
         browser.letTimePass();
 
         browser.seesText("#problem", "The server doesn’t answer");
-        assertThat(browser.text("tbody")).contains("order-4711");
+        assertThat(browser.text("#keys tbody")).contains("order-4711");
         browser.eventually(() -> browser.heldTimers() == 1, "the next try");
     }
 
@@ -375,7 +376,7 @@ class BrowserTest {
         openList("quarantined");
         browser.width(360);
 
-        assertThat(browser.text("tbody")).contains(value, "<script>", "<b>bold</b>\\u202ella ti yap");
+        assertThat(browser.text("#keys tbody")).contains(value, "<script>", "<b>bold</b>\\u202ella ti yap");
         browser.openKey(value);
 
         assertThat(browser.text("#error")).contains("<b>bold</b>\\u202ella ti yap</pre><script>");

@@ -7,6 +7,7 @@ import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.Request;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.net.CookieManager;
 import java.net.HttpCookie;
 import java.net.URI;
@@ -16,6 +17,7 @@ import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.UUID;
@@ -162,24 +164,24 @@ class ConsoleServletTest {
     }
 
     @Test
-    void theUnfinishedKeysComeScopeAfterScopeAndTheLongestWaitingOfEach() {
+    void theUnfinishedKeysComePageAfterPageAlsoWithinAScope() {
         String first = "~" + scope + "a";
-        String second = "~" + scope + "b";
         for (int i = 0; i < 60; i++) {
             console.open(first, "key-%02d".formatted(i));
         }
-        console.open(second, "other");
+        console.keys.lock(console.open("~" + scope + "b", "held"));
+        Map<String, Object> asked = new HashMap<>(Map.of("state", "unfinished", "scope", first));
 
-        HttpResponse<String> page =
-                ask("keys", Map.of("state", "unfinished", "after", Map.of("scope", "~" + scope, "value", "any")));
-        HttpResponse<String> next =
-                ask("keys", Map.of("state", "unfinished", "after", Map.of("scope", first, "value", "any")));
+        HttpResponse<String> page = ask("keys", asked);
+        asked.put("after", Objects.requireNonNull(json(page).get("next")));
+        HttpResponse<String> next = ask("keys", asked);
+        asked.remove("scope");
+        HttpResponse<String> ofAll = ask("keys", asked);
 
         assertThat(values(page)).hasSize(50);
-        assertThat(json(page).get("cutScopes")).isEqualTo(List.of(first));
-        assertThat(((Map<?, ?>) Objects.requireNonNull(json(page).get("next"))).get("scope"))
-                .isEqualTo(first);
-        assertThat(values(next)).containsExactly("other");
+        assertThat(values(next)).hasSize(10).doesNotContainAnyElementsOf(values(page));
+        assertThat(json(next).containsKey("next")).isFalse();
+        assertThat(values(ofAll)).hasSize(11).startsWith(values(next).get(0)).endsWith("held");
     }
 
     @Test
@@ -205,6 +207,13 @@ class ConsoleServletTest {
         assertThat(((Number) Objects.requireNonNull(backlog.get("waiting"))).longValue())
                 .isPositive();
         assertThat((String) backlog.get("waitingSince")).isLessThanOrEqualTo((String) backlog.get("at"));
+        assertThat(backlog.get("isPart")).isEqualTo(false);
+        List<?> operations = (List<?>) Objects.requireNonNull(backlog.get("operations"));
+        assertThat(operations)
+                .extracting(each -> (Object) ((Map<?, ?>) each).get("operation"))
+                .containsExactly("", "charge");
+        assertThat(((Map<?, ?>) Objects.requireNonNull(operations.get(0))).get("quarantined"))
+                .isEqualTo(BigDecimal.ZERO);
     }
 
     @Test
@@ -219,7 +228,7 @@ class ConsoleServletTest {
                         .map(event -> (String) ((Map<?, ?>) event).get("what"))
                         .toList())
                 .containsExactly("stage rolled back", "quarantined", "stage 'started' committed", "created");
-        assertThat(response.body().toLowerCase(java.util.Locale.ROOT)).doesNotContain("revision");
+        assertThat(response.body().toLowerCase(Locale.ROOT)).doesNotContain("revision");
         assertThat(console.now(id).state()).isInstanceOf(KeyState.Quarantined.class);
     }
 
@@ -530,6 +539,10 @@ class ConsoleServletTest {
         assertRefused(ask("key", Map.of("scope", "")), 400, "invalid-request");
         assertRefused(ask("keys", Map.of("state", "finished")), 400, "invalid-request");
         assertRefused(ask("keys", Map.of("state", "quarantined", "after", "x")), 400, "invalid-request");
+        assertRefused(
+                ask("keys", Map.of("state", "unfinished", "after", Map.of("scope", "", "value", "x", "due", "later"))),
+                400,
+                "invalid-request");
         assertRefused(act("retry", id, Map.of("creationId", "1")), 400, "invalid-request");
         assertRefused(act("retry", id, Map.of("updatedAt", "yesterday")), 400, "invalid-request");
         assertRefused(act("finish", id, Map.of("status", 99, "body", "")), 400, "invalid-request");

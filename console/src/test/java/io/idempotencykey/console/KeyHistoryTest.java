@@ -32,7 +32,7 @@ class KeyHistoryTest {
 
     private List<Object> whatHappenedTo(IdempotencyKey key) {
         return history.of(key.id(), key.creationId()).stream()
-                .map(event -> (Object) event.get("what"))
+                .map(event -> event.get("what"))
                 .toList();
     }
 

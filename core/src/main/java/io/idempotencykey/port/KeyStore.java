@@ -159,12 +159,24 @@ public interface KeyStore<T> {
             Map<String, Set<RecoveryPoint>> operations, @Nullable String afterScope, Instant before, int limit);
 
     /**
+     * Finds unfinished keys, held or not: open and locked ones. Failed and quarantined keys are not among them.
+     *
+     * @param after keys up to this one are left out; {@code null} leaves out none
+     * @param due where that key stood: the instant from which it was resumable, or at which its lease ended
+     * @param limit the most keys to return, 1 or more
+     * @return by the order of the scopes' characters, then by that instant, and then by the values' characters; those
+     *     that can't be read are left out, and it is empty only if there are no others
+     * @throws StoreFailure if they could not be read
+     */
+    List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit);
+
+    /**
      * Finds quarantined keys.
      *
      * @param after keys up to this one are left out, by the order of the scopes' and then the values' characters;
      *     {@code null} leaves out none
      * @param limit the most keys to return, 1 or more
-     * @return in that order; those that can't be read are left out
+     * @return in that order; those that can't be read are left out, and it is empty only if there are no others
      * @throws StoreFailure if they could not be read
      */
     List<StoredKey> findQuarantined(@Nullable KeyId after, int limit);
@@ -181,6 +193,18 @@ public interface KeyStore<T> {
      * @throws StoreFailure if they could not be counted
      */
     Backlog backlog(Instant before);
+
+    /**
+     * Counts some of the keys of {@link #backlog}, operation by operation.
+     *
+     * @param before the instant
+     * @param most how many of the waiting keys and how many of the quarantined ones are counted, 1 or more: the cost
+     *     doesn't grow any more beyond them
+     * @return the operations that have any, in no order; one may be there twice, with its waiting and with its
+     *     quarantined keys
+     * @throws StoreFailure if they could not be counted
+     */
+    List<Backlog.OfOperation> countByOperation(Instant before, int most);
 
     /**
      * Deletes finished and failed keys that have expired, each only if it is still expired at its deletion.

@@ -534,12 +534,20 @@ final class Engine<T> {
         return access.repeatable(null, () -> store.findResumable(operations, afterScope, before, limit));
     }
 
+    List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        return access.repeatable(null, () -> store.findUnfinished(after, due, limit));
+    }
+
     List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return access.repeatable(null, () -> store.findQuarantined(after, limit));
     }
 
     Backlog backlog() {
         return access.repeatable(null, () -> store.backlog(clock.now()));
+    }
+
+    List<Backlog.OfOperation> countByOperation(int most) {
+        return access.repeatable(null, () -> store.countByOperation(clock.now(), most));
     }
 
     int deleteExpired(int limit) {

@@ -5,16 +5,19 @@ import io.idempotencykey.IdempotencyException;
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyProgress;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.Response;
 import io.idempotencykey.internal.Arguments;
 import io.idempotencykey.port.StoredKey;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,8 +29,11 @@ import org.jspecify.annotations.Nullable;
  * stood there before, in the log, and as {@link KeyEvent.Operated}. Safe for many threads.
  */
 public final class OperatorActions {
-    /** Longer than any lease or rest of a key, so that every unfinished key is found. */
-    private static final Duration LONGEST_WAIT = Duration.ofDays(366);
+    /** Before any instant at which a key can be due. */
+    private static final Instant BEFORE_ALL = Instant.EPOCH.minusMillis(1);
+
+    /** What none of a scope's unfinished keys comes before, if it is due before all of them. */
+    private static final String ANY_VALUE = "!";
 
     /** The first character that scopes and values may have. */
     private static final char FIRST = '!';
@@ -60,11 +66,35 @@ public final class OperatorActions {
     }
 
     /**
+     * Counts some of these keys, operation by operation.
+     *
+     * @param most how many of the waiting keys and how many of the quarantined ones are looked at, 1 to 10,000
+     * @return by the operations' names; complete if {@link #backlog} counts no more
+     * @throws IllegalArgumentException if the number is out of bounds
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public List<Backlog.OfOperation> backlogByOperation(int most) {
+        Arguments.between(1, 10_000, most, "most");
+        Map<String, Backlog.OfOperation> counted = new TreeMap<>();
+        engine.countByOperation(most).forEach(each -> counted.merge(each.operation(), each, OperatorActions::sum));
+        return List.copyOf(counted.values());
+    }
+
+    private static Backlog.OfOperation sum(Backlog.OfOperation one, Backlog.OfOperation other) {
+        return new Backlog.OfOperation(
+                one.operation(),
+                one.waiting() + other.waiting(),
+                Stream.concat(one.waitingSince().stream(), other.waitingSince().stream())
+                        .min(Comparator.naturalOrder()),
+                one.quarantined() + other.quarantined());
+    }
+
+    /**
      * Lists quarantined keys, by scope and value.
      *
      * @param after keys up to this one are left out; {@code null} leaves out none
      * @param limit the most keys to return, 1 to 10,000
-     * @return what is known of them
+     * @return what is known of them; empty only if there are no more
      * @throws IllegalArgumentException if the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
@@ -78,23 +108,45 @@ public final class OperatorActions {
      * completer, and those of operations that nobody here knows. Failed keys, which are left to their clients, are not
      * among them.
      *
-     * <p>All are of one scope, the first in order that has any: ask for the next with the scope that came back.
-     *
-     * @param afterScope scopes up to this one, of 0 to 255 visible ASCII characters, are left out; {@code null} leaves
-     *     out none
-     * @param limit the most keys to return, 1 to 10,000; a scope's further ones can't be listed until these are done
-     * @return what is known of them, the longest waiting first
-     * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
+     * @param after an unfinished key, up to which the keys are left out; {@code null} leaves out none
+     * @param limit the most keys to return, 1 to 10,000
+     * @return what is known of them: scope by scope, the longest waiting of each first; empty only if there are no more
+     * @throws IllegalArgumentException if the key isn't unfinished, or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
-    public List<IdempotencyKey> listUnfinished(@Nullable String afterScope, int limit) {
-        if (afterScope != null) {
-            checkScope(afterScope, "afterScope");
+    public List<IdempotencyKey> listUnfinished(@Nullable IdempotencyKey after, int limit) {
+        return after == null ? listUnfinished(null, null, limit) : listUnfinished(after.id(), due(after), limit);
+    }
+
+    /**
+     * Lists unfinished keys after one that was listed elsewhere, such as on a page.
+     *
+     * @param after keys up to this one are left out; {@code null} leaves out none
+     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is no
+     *     such key
+     * @param limit the most keys to return, 1 to 10,000
+     * @return as {@link #listUnfinished(IdempotencyKey, int)} does
+     * @throws IllegalArgumentException if only one of the two is given, or the limit is out of bounds
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public List<IdempotencyKey> listUnfinished(@Nullable KeyId after, @Nullable Instant due, int limit) {
+        if ((after == null) != (due == null)) {
+            throw Arguments.refused("due", due, "an instant if there is a key to go on after, and none if there isn't");
         }
         Arguments.between(1, 10_000, limit, "limit");
-        return engine.findResumable(Map.of(), afterScope, engine.clock().now().plus(LONGEST_WAIT), limit).stream()
+        return engine.findUnfinished(after, due == null ? BEFORE_ALL : due, limit).stream()
                 .map(StoredKey::key)
                 .toList();
+    }
+
+    private static Instant due(IdempotencyKey key) {
+        if (key.state() instanceof KeyState.Open open) {
+            return open.resumableFrom();
+        }
+        if (key.state() instanceof KeyState.Locked locked) {
+            return locked.leaseEnds();
+        }
+        throw Arguments.refused("after", key, "an unfinished key that isn't quarantined, or null");
     }
 
     /**
@@ -119,19 +171,26 @@ public final class OperatorActions {
     }
 
     /**
-     * Lists the unfinished keys of one scope, as {@link #listUnfinished} does.
+     * Lists the unfinished keys of one scope, the longest waiting first.
      *
      * @param scope 0 to 255 visible ASCII characters
-     * @param limit the most keys to return, 1 to 10,000; further ones can't be listed until these are done
-     * @return what is known of them, the longest waiting first
-     * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
+     * @param afterValue keys up to this one, of 1 to 255 such characters, are left out; {@code null} leaves out none
+     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is no
+     *     such key
+     * @param limit the most keys to return, 1 to 10,000
+     * @return what is known of them
+     * @throws IllegalArgumentException if the scope is no legal one, only one of the two is given, or the limit is out
+     *     of bounds
+     * @throws IdempotencyException.InvalidKey if the value is no legal one
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
-    public List<IdempotencyKey> listUnfinishedIn(String scope, int limit) {
+    public List<IdempotencyKey> listUnfinishedIn(
+            String scope, @Nullable String afterValue, @Nullable Instant due, int limit) {
         checkScope(scope, "scope");
-        return listUnfinished(before(scope).orElse(null), limit).stream()
-                .filter(key -> key.id().scope().equals(scope))
-                .toList();
+        List<IdempotencyKey> listed = afterValue == null && due == null
+                ? listUnfinished(new KeyId(scope, ANY_VALUE), BEFORE_ALL, limit)
+                : listUnfinished(afterValue == null ? null : new KeyId(scope, afterValue), due, limit);
+        return listed.stream().takeWhile(key -> key.id().scope().equals(scope)).toList();
     }
 
     /**

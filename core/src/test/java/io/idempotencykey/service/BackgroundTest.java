@@ -380,7 +380,8 @@ class BackgroundTest {
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, number));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, number));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantinedIn("", null, number));
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinishedIn("", number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinishedIn("", null, null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.backlogByOperation(number));
         assertThatIllegalArgumentException().isThrownBy(() -> new Reaper(keys, number));
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Completer.builder(keys).batchSize(number));

@@ -157,6 +157,11 @@ final class DisturbedStore implements KeyStore<List<String>> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        return store.findUnfinished(after, due, limit);
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return store.findQuarantined(after, limit);
     }
@@ -164,6 +169,11 @@ final class DisturbedStore implements KeyStore<List<String>> {
     @Override
     public Backlog backlog(Instant before) {
         return store.backlog(before);
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        return store.countByOperation(before, most);
     }
 
     @Override

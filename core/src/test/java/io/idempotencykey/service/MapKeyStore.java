@@ -24,6 +24,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Keys in a map and rows in a list, with the time that a test says: the least that keeps what the port promises. */
@@ -183,6 +184,44 @@ class MapKeyStore implements KeyStore<List<String>> {
                 since.size(),
                 since.stream().findFirst(),
                 findQuarantined(null, Integer.MAX_VALUE).size());
+    }
+
+    @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        return keys.values().stream()
+                .filter(key -> dueAt(key).isBefore(Instant.MAX))
+                .filter(key -> after == null || isBehind(key, after, due))
+                .sorted(Comparator.comparing((StoredKey key) -> key.id().scope())
+                        .thenComparing(MapKeyStore::dueAt)
+                        .thenComparing(key -> key.id().value()))
+                .limit(limit)
+                .toList();
+    }
+
+    /** Whether a key comes after another one in the order of scopes, instants and values. */
+    static boolean isBehind(StoredKey key, KeyId after, Instant due) {
+        int order = key.id().scope().compareTo(after.scope());
+        if (order == 0) {
+            order = dueAt(key).compareTo(due);
+        }
+        return order > 0 || order == 0 && key.id().value().compareTo(after.value()) > 0;
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        Map<String, List<Instant>> waiting = keys.values().stream()
+                .filter(key -> dueAt(key).isBefore(before))
+                .limit(most)
+                .collect(Collectors.groupingBy(
+                        key -> key.key().operation(), Collectors.mapping(MapKeyStore::dueAt, Collectors.toList())));
+        Map<String, Long> aside = findQuarantined(null, most).stream()
+                .collect(Collectors.groupingBy(key -> key.key().operation(), Collectors.counting()));
+        List<Backlog.OfOperation> counted = new ArrayList<>();
+        waiting.forEach((operation, since) -> counted.add(
+                new Backlog.OfOperation(operation, since.size(), since.stream().min(Comparator.naturalOrder()), 0)));
+        aside.forEach(
+                (operation, number) -> counted.add(new Backlog.OfOperation(operation, 0, Optional.empty(), number)));
+        return counted;
     }
 
     @Override

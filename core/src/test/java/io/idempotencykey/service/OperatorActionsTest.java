@@ -332,15 +332,17 @@ class OperatorActionsTest {
                 .isInstanceOf(OutOfStock.class);
         OperatorActions actions = new OperatorActions(world.service);
 
-        List<IdempotencyKey> first = actions.listUnfinished(null, 100);
-        List<IdempotencyKey> second = actions.listUnfinished(world.scope, 100);
+        List<IdempotencyKey> first = actions.listUnfinished(null, 3);
+        List<IdempotencyKey> second = actions.listUnfinished(first.get(2), 100);
 
         assertThat(first)
                 .extracting(key -> key.id().value())
                 .containsExactly(State.OPEN.name(), State.LEASE_OVER.name(), State.LOCKED.name());
         assertThat(second).extracting(IdempotencyKey::id).containsExactly(resting);
         assertThat(actions.listUnfinished(null, 1)).isEqualTo(first.subList(0, 1));
-        assertThat(actions.listUnfinished(resting.scope(), 100)).isEmpty();
+        assertThat(actions.listUnfinished(first.get(0), 1)).isEqualTo(first.subList(1, 2));
+        assertThat(actions.listUnfinished(second.get(0), 100)).isEmpty();
+        assertThat(actions.listUnfinished(null, 100)).hasSize(4);
     }
 
     @Test
@@ -359,6 +361,21 @@ class OperatorActionsTest {
 
         world.pass(Duration.ofMillis(1));
         assertThat(actions.backlog()).isEqualTo(new Backlog(world.millis(), 3, Optional.of(since), 1));
+    }
+
+    @Test
+    void theBacklogIsCountedOperationByOperation() {
+        World world = new World();
+        world.put(world.id("1"), State.OPEN, "pay", STARTED);
+        world.put(world.id("2"), State.QUARANTINED, "pay", STARTED);
+        world.put(world.id("3"), State.QUARANTINED, "", STARTED);
+        world.put(world.id("4"), State.FINISHED, "done", STARTED);
+        OperatorActions actions = new OperatorActions(world.service);
+
+        assertThat(actions.backlogByOperation(10))
+                .containsExactly(
+                        new Backlog.OfOperation("", 0, Optional.empty(), 1),
+                        new Backlog.OfOperation("pay", 1, Optional.of(World.START.minus(State.SINCE)), 1));
     }
 
     @Test
@@ -414,7 +431,7 @@ class OperatorActionsTest {
         }
 
         for (String scope : scopes) {
-            assertThat(actions.listUnfinishedIn(scope, 100))
+            assertThat(actions.listUnfinishedIn(scope, null, null, 100))
                     .as("scope '%s'", scope)
                     .extracting(IdempotencyKey::id)
                     .containsExactly(new KeyId(scope, "open"));
@@ -424,7 +441,7 @@ class OperatorActionsTest {
                     .containsExactly(new KeyId(scope, "aside"), new KeyId(scope, "~".repeat(most)));
             assertThat(actions.listQuarantinedIn(scope, "aside", 100)).hasSize(1);
         }
-        assertThat(actions.listUnfinishedIn("ab", 100)).isEmpty();
+        assertThat(actions.listUnfinishedIn("ab", null, null, 100)).isEmpty();
         assertThat(actions.listQuarantinedIn("ab", null, 100)).isEmpty();
     }
 
@@ -436,12 +453,12 @@ class OperatorActionsTest {
         }
         OperatorActions actions = new OperatorActions(world.service);
 
-        List<IdempotencyKey> unfinished = actions.listUnfinishedIn(world.scope, 100);
+        List<IdempotencyKey> unfinished = actions.listUnfinishedIn(world.scope, null, null, 100);
 
         assertThat(unfinished)
                 .extracting(key -> key.id().value())
                 .containsExactly(State.OPEN.name(), State.LEASE_OVER.name(), State.LOCKED.name());
-        assertThat(actions.listUnfinishedIn(world.scope, 2)).isEqualTo(unfinished.subList(0, 2));
+        assertThat(actions.listUnfinishedIn(world.scope, null, null, 2)).isEqualTo(unfinished.subList(0, 2));
     }
 
     @Test
@@ -451,13 +468,13 @@ class OperatorActionsTest {
 
         for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
             assertThatIllegalArgumentException()
-                    .isThrownBy(() -> actions.listUnfinishedIn(scope, 1))
+                    .isThrownBy(() -> actions.listUnfinishedIn(scope, null, null, 1))
                     .withMessageContaining("argument 'scope'");
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> actions.listQuarantinedIn(scope, null, 1))
                     .withMessageContaining("argument 'scope'");
         }
-        assertThatNullPointerException().isThrownBy(() -> actions.listUnfinishedIn(null, 1));
+        assertThatNullPointerException().isThrownBy(() -> actions.listUnfinishedIn(null, null, null, 1));
         assertThatNullPointerException().isThrownBy(() -> actions.listQuarantinedIn(null, null, 1));
         assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
                 .isThrownBy(() -> actions.listQuarantinedIn("a", "", 1));
@@ -473,11 +490,24 @@ class OperatorActionsTest {
         assertThatIllegalArgumentException().isThrownBy(() -> actions.discard(world.key(), "x".repeat(101)));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, 0));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, 10_001));
-        for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> actions.listUnfinished(scope, 1))
-                    .withMessageContaining("argument 'afterScope'");
-        }
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> actions.listUnfinished(world.key(), 1))
+                .withMessageContaining("argument 'after'");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> actions.listUnfinished(world.id("1"), null, 1))
+                .withMessageContaining("argument 'due'");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> actions.listUnfinishedIn("a", null, World.START, 1))
+                .withMessageContaining("argument 'due'");
+        assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
+                .isThrownBy(() -> actions.listUnfinishedIn("a", "", World.START, 1));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> actions.retrieveUnchanged(world.key().id(), "1", "2026-01-01T00:00:00Z"))
+                .withMessageContaining("argument 'creationId'");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> actions.retrieveUnchanged(
+                        world.key().id(), world.key().creationId().toString(), "yesterday"))
+                .withMessageContaining("argument 'updatedAt'");
         assertThatExceptionOfType(IdempotencyException.ResponseTooLarge.class)
                 .isThrownBy(() -> actions.finish(
                         world.key(), Response.of(200, new byte[ServiceBuilder.DEFAULT_MAX_RESPONSE_BYTES + 1]), "a"));

@@ -299,6 +299,18 @@ class SimulatedStore implements KeyStore<List<Effect>> {
         return state instanceof KeyState.Locked locked ? locked.leaseEnds() : Instant.MAX;
     }
 
+    /** No role of the simulation asks for it. */
+    @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        throw new UnsupportedOperationException();
+    }
+
+    /** No role of the simulation asks for it. */
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        throw new UnsupportedOperationException();
+    }
+
     @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         return world.reads(() -> keys.values().stream()

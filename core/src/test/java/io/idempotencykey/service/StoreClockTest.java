@@ -198,6 +198,16 @@ class StoreClockTest {
         }
 
         @Override
+        public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
         public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
             throw new UnsupportedOperationException();
         }

@@ -208,6 +208,12 @@ public final class SpringMongoKeyStore implements KeyStore<ClientSession> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        refuseOuterTransaction();
+        return store.findUnfinished(after, due, limit);
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         refuseOuterTransaction();
         return store.findQuarantined(after, limit);
@@ -217,6 +223,12 @@ public final class SpringMongoKeyStore implements KeyStore<ClientSession> {
     public Backlog backlog(Instant before) {
         refuseOuterTransaction();
         return store.backlog(before);
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        refuseOuterTransaction();
+        return store.countByOperation(before, most);
     }
 
     @Override

@@ -8,13 +8,13 @@ const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u2
 const LISTS = {
   quarantined: {
     title: 'Quarantined keys',
-    means: 'Nobody goes on with these requests until somebody decides. In the order of their scopes and keys.',
+    means: 'Nobody goes on with these requests until somebody decides. By their scopes and keys.',
     empty: 'No key is in quarantine: every request goes on by itself, or has its answer.',
   },
   unfinished: {
     title: 'Unfinished keys',
-    means: 'A worker holds these requests, or they wait for their client or for the completer. The longest waiting of '
-        + 'each scope come first.',
+    means: 'A worker holds these requests, or they wait for their client or for the completer. Scope by scope, the '
+        + 'longest waiting first.',
     empty: 'No request is under way, and none waits.',
   },
 };
@@ -60,6 +60,7 @@ let view = { list: 'quarantined', scope: null, trail: [], key: null };
 let storeTime = null;
 let shownList = '';
 let shownKey = '';
+let shownOperations = '';
 let current = null;
 let timer = 0;
 let paused = false;
@@ -239,6 +240,28 @@ function showBacklog(backlog) {
   } else {
     card('longest', 'none', ['No request waits.'], false);
   }
+  showOperations(backlog);
+}
+
+function showOperations(backlog) {
+  byId('operations').hidden = backlog.operations.length === 0;
+  const text = JSON.stringify(backlog.operations);
+  if (text !== shownOperations) {
+    shownOperations = text;
+    byId('operations').tBodies[0].replaceChildren(...backlog.operations.map((each) => {
+      const since = cell('Longest wait', ...(each.waitingSince ? [element('span', { className: 'ago' })] : ['none']));
+      const made = element('tr', { role: 'row' }, cell('Operation', visible(each.operation || 'none')),
+          cell('Quarantined', each.quarantined.toLocaleString()), cell('Waiting', each.waiting.toLocaleString()), since);
+      made.waitingSince = each.waitingSince;
+      return made;
+    }));
+  }
+  for (const shown of byId('operations').tBodies[0].rows) {
+    if (shown.waitingSince) {
+      shown.querySelector('.ago').replaceChildren(`${ago(shown.waitingSince)}, since `, time(shown.waitingSince));
+    }
+  }
+  put('part', backlog.isPart ? 'Of the first 10,000 keys of each kind.' : '');
 }
 
 function cell(label, ...children) {
@@ -291,9 +314,6 @@ function showList(page) {
   }
   byId('keys').hidden = page.keys.length === 0;
   put('empty', page.keys.length > 0 ? '' : view.trail.length > 0 ? 'There are no further keys.' : list.empty);
-  put('cut', page.cutScopes.length === 0 ? ''
-      : `Only the longest waiting keys are shown of: ${page.cutScopes.map((scope) => visible(scope) || 'the empty scope').join(', ')}. `
-          + 'More come when these are done.');
   byId('previous').hidden = view.trail.length === 0;
   byId('next').hidden = !page.next;
   byId('next').onclick = () => {

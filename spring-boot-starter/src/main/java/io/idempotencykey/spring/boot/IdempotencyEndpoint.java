@@ -8,7 +8,7 @@ import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import java.security.Principal;
-import java.util.ArrayList;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -62,6 +62,7 @@ class IdempotencyEndpoint {
             @Nullable String value,
             @Nullable String afterScope,
             @Nullable String afterValue,
+            @Nullable Instant afterDue,
             @Nullable Integer limit) {
         boolean withValues = properties.showValues().isShown(security, properties.roles());
         return answered(() -> {
@@ -70,9 +71,9 @@ class IdempotencyEndpoint {
                         keys.retrieve(new KeyId(scope == null ? "" : scope, value)), withValues);
             }
             int most = limit == null ? DEFAULT_LIMIT : limit;
-            checkPage(state == State.UNFINISHED, scope, afterScope, afterValue);
+            checkPage(state == State.UNFINISHED, scope, afterScope, afterValue, afterDue);
             List<IdempotencyKey> listed = state == State.UNFINISHED
-                    ? unfinished(scope, afterScope, most)
+                    ? unfinished(scope, afterScope, afterValue, afterDue, most)
                     : quarantined(scope, afterScope, afterValue, most);
             Map<String, Object> answer = new LinkedHashMap<>();
             answer.put("backlog", of(actions.backlog()));
@@ -95,31 +96,37 @@ class IdempotencyEndpoint {
 
     /** What is not acted upon is refused: whoever asks for a further page would get the first one again and again. */
     private static void checkPage(
-            boolean ofUnfinished, @Nullable String scope, @Nullable String afterScope, @Nullable String afterValue) {
+            boolean ofUnfinished,
+            @Nullable String scope,
+            @Nullable String afterScope,
+            @Nullable String afterValue,
+            @Nullable Instant afterDue) {
         if (scope != null && afterScope != null) {
             throw refused("'afterScope' is of lists of all scopes, and 'scope' names one; leave one of them out");
         }
-        if (ofUnfinished && afterValue != null) {
-            throw refused("'afterValue' is of lists of quarantined keys; of unfinished ones a scope has one page, so"
-                    + " ask for a higher 'limit'");
-        }
-        if (!ofUnfinished && scope == null && afterScope != null && afterValue == null) {
+        if (scope == null && afterScope != null && afterValue == null) {
             throw refused("'afterValue' is missing; 'afterScope' and 'afterValue' name the last key of a page");
+        }
+        if ((ofUnfinished && afterValue != null) != (afterDue != null)) {
+            throw refused(
+                    "'afterDue' is of lists of unfinished keys, and names the 'resumableFrom' or 'leaseEnds' of the"
+                            + " key that 'afterValue' names");
         }
     }
 
-    private List<IdempotencyKey> unfinished(@Nullable String scope, @Nullable String afterScope, int limit) {
-        if (scope != null) {
-            return actions.listUnfinishedIn(scope, limit);
-        }
-        List<IdempotencyKey> listed = new ArrayList<>();
-        List<IdempotencyKey> next = actions.listUnfinished(afterScope, limit);
-        // A scope is listed as a whole, because the next page begins with another one.
-        while (!next.isEmpty() && listed.size() + next.size() <= limit) {
-            listed.addAll(next);
-            next = actions.listUnfinished(next.get(0).id().scope(), limit);
-        }
-        return listed;
+    private List<IdempotencyKey> unfinished(
+            @Nullable String scope,
+            @Nullable String afterScope,
+            @Nullable String afterValue,
+            @Nullable Instant afterDue,
+            int limit) {
+        return scope != null
+                ? actions.listUnfinishedIn(scope, afterValue, afterDue, limit)
+                : actions.listUnfinished(after(afterScope, afterValue), afterDue, limit);
+    }
+
+    private static @Nullable KeyId after(@Nullable String afterScope, @Nullable String afterValue) {
+        return afterValue == null ? null : new KeyId(afterScope == null ? "" : afterScope, afterValue);
     }
 
     private List<IdempotencyKey> quarantined(
@@ -127,8 +134,7 @@ class IdempotencyEndpoint {
         if (scope != null) {
             return actions.listQuarantinedIn(scope, afterValue, limit);
         }
-        KeyId after = afterValue == null ? null : new KeyId(afterScope == null ? "" : afterScope, afterValue);
-        return actions.listQuarantined(after, limit);
+        return actions.listQuarantined(after(afterScope, afterValue), limit);
     }
 
     /**

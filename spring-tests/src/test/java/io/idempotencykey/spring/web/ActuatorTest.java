@@ -22,6 +22,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.security.Principal;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -209,18 +210,30 @@ class ActuatorTest {
     }
 
     @Test
-    void aPageOfUnfinishedKeysHasWholeScopes() {
+    void unfinishedKeysComePageAfterPageAlsoWithinAScope() {
         String last = "~" + scope;
-        for (String each : List.of("a", "b1", "b2")) {
+        for (String each : List.of("a1", "a2", "a3", "b1")) {
             keys.create(last + each.charAt(0), each, Request.of("POST", "/charges", Map.of()));
         }
+        Map<String, String> state = Map.of("state", "unfinished", "limit", "2", "scope", last + "a");
 
-        assertThat(values(get(Map.of("state", "unfinished", "afterScope", last, "limit", "2"))))
-                .containsExactly("a");
-        assertThat(values(get(Map.of("state", "unfinished", "afterScope", last + "a", "limit", "2"))))
-                .containsExactlyInAnyOrder("b1", "b2");
-        assertThat(values(get(Map.of("state", "unfinished", "afterScope", last, "limit", "3"))))
-                .hasSize(3);
+        HttpResponse<String> first = get(state);
+        HttpResponse<String> second = get(after(state, first));
+        Map<String, String> ofAll = Map.of("state", "unfinished", "limit", "2", "afterScope", last + "a");
+
+        assertThat(values(first)).containsExactly("a1", "a2");
+        assertThat(values(second)).containsExactly("a3");
+        assertThat(values(get(after(ofAll, first)))).containsExactly("a3", "b1");
+    }
+
+    /** The page after this one. */
+    private static Map<String, String> after(Map<String, String> asked, HttpResponse<String> page) {
+        List<?> listed = (List<?>) Objects.requireNonNull(json(page).get("keys"));
+        Map<?, ?> lastKey = (Map<?, ?>) Objects.requireNonNull(listed.get(listed.size() - 1));
+        Map<String, String> next = new HashMap<>(asked);
+        next.put("afterValue", (String) Objects.requireNonNull(lastKey.get("value")));
+        next.put("afterDue", (String) Objects.requireNonNull(lastKey.get("resumableFrom")));
+        return next;
     }
 
     @Test
@@ -410,6 +423,11 @@ class ActuatorTest {
                         .statusCode())
                 .isEqualTo(400);
         assertThat(get(Map.of("state", "unfinished", "afterScope", scope, "afterValue", "a"))
+                        .statusCode())
+                .isEqualTo(400);
+        assertThat(get(Map.of("state", "unfinished", "afterScope", scope)).statusCode())
+                .isEqualTo(400);
+        assertThat(get(Map.of("afterScope", scope, "afterValue", "a", "afterDue", "2026-01-01T00:00:00Z"))
                         .statusCode())
                 .isEqualTo(400);
         assertThat(get(Map.of("scope", scope, "afterScope", "a")).statusCode()).isEqualTo(400);

@@ -134,10 +134,10 @@ final class Operator {
     }
 
     private void listUnfinished(OperatorActions actions) {
-        List<IdempotencyKey> scope = actions.listUnfinished(null, PAGE);
-        while (!scope.isEmpty()) {
-            scope.forEach(this::print);
-            scope = actions.listUnfinished(scope.get(0).id().scope(), PAGE);
+        List<IdempotencyKey> page = actions.listUnfinished(null, PAGE);
+        while (!page.isEmpty()) {
+            page.forEach(this::print);
+            page = actions.listUnfinished(page.get(page.size() - 1), PAGE);
         }
     }
 

@@ -200,6 +200,26 @@ public final class JdbcKeyStore implements KeyStore<Connection> {
     }
 
     @Override
+    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        // Nothing comes before the empty scope, whose keys are legal, so a first page has no bound.
+        String behind = after == null ? "" : " and (scope, due) >= (?, ?) and (scope, due, value) > (?, ?, ?)";
+        List<Object> from = after == null
+                ? List.of()
+                : List.of(after.scope(), Row.time(due), after.scope(), Row.time(due), after.value());
+        for (int most = limit; ; most *= 2) {
+            List<Listed> page = listed(
+                    "select * from idempotency_key where state in ('open', 'locked')" + behind
+                            + " order by scope, due, value limit ?",
+                    Statements.joined(from, List.of(most)));
+            List<StoredKey> readable = readable(page);
+            // A page of which nothing can be read is asked for again with more rows.
+            if (!readable.isEmpty() || page.size() < most) {
+                return readable.subList(0, Math.min(limit, readable.size()));
+            }
+        }
+    }
+
+    @Override
     public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
         List<Object> from = after == null ? List.of("", "", limit) : List.of(after.scope(), after.value(), limit);
         while (true) {
@@ -248,6 +268,21 @@ public final class JdbcKeyStore implements KeyStore<Connection> {
                                 row.getObject("since") == null ? Optional.empty() : Optional.of(Row.time(row, "since")),
                                 row.getLong("aside")))
                 .get(0);
+    }
+
+    @Override
+    public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+        return statements.query(
+                "select operation, sum(waiting) as waiting, min(since) as since, sum(aside) as aside from ("
+                        + "(select operation, 1 as waiting, due as since, 0 as aside from idempotency_key where " + WAITS
+                        + " limit ?) union all (select operation, 0, null, 1 from idempotency_key"
+                        + " where state = 'quarantined' limit ?)) counted group by operation",
+                List.of(Row.time(before), most, most),
+                row -> new Backlog.OfOperation(
+                        row.getString("operation"),
+                        row.getLong("waiting"),
+                        row.getObject("since") == null ? Optional.empty() : Optional.of(Row.time(row, "since")),
+                        row.getLong("aside")));
     }
 
     @Override
