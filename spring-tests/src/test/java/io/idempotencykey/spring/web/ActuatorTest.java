@@ -1,10 +1,9 @@
 package io.idempotencykey.spring.web;
 
+import static io.idempotencykey.spring.web.Client.json;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.idempotencykey.KeyId;
-import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.service.IdempotencyKeyService;
@@ -14,14 +13,9 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.micrometer.observation.Observation;
 import io.micrometer.observation.ObservationHandler;
 import io.micrometer.observation.ObservationRegistry;
-import jakarta.servlet.Filter;
-import jakarta.servlet.http.HttpServletRequest;
-import jakarta.servlet.http.HttpServletRequestWrapper;
 import java.net.URLEncoder;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
-import java.security.Principal;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +27,6 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.context.annotation.Bean;
@@ -43,7 +36,6 @@ import org.springframework.jdbc.core.JdbcTemplate;
 /** What the actuator shows of keys and lets an operator do, and what reaches its metrics and observations. */
 class ActuatorTest {
     private static final String PATH = "/actuator/idempotency";
-    private static final RecoveryPoint CHARGED = RecoveryPoint.named("charged");
 
     private static Started application;
     private static IdempotencyKeyService<?> keys;
@@ -53,22 +45,6 @@ class ActuatorTest {
     @Configuration(proxyBeanMethods = false)
     static class Operators {
         final List<String> observed = new CopyOnWriteArrayList<>();
-
-        /** Authenticates whoever says a name. */
-        @Bean
-        Filter users() {
-            return (request, response, chain) -> {
-                String name = ((HttpServletRequest) request).getHeader("X-User");
-                chain.doFilter(
-                        new HttpServletRequestWrapper((HttpServletRequest) request) {
-                            @Override
-                            public @Nullable Principal getUserPrincipal() {
-                                return name == null ? null : () -> name;
-                            }
-                        },
-                        response);
-            };
-        }
 
         @Bean
         ObservationHandler<Observation.Context> observations() {
@@ -87,13 +63,7 @@ class ActuatorTest {
     }
 
     private static Started start(String database, String... properties) {
-        List<String> all = new ArrayList<>(List.of(
-                "spring.datasource.url=jdbc:h2:mem:" + database + ";DB_CLOSE_DELAY=-1",
-                "spring.jpa.hibernate.ddl-auto=create",
-                "idempotency.background.enabled=false",
-                "management.endpoint.health.show-details=always"));
-        all.addAll(List.of(properties));
-        return Started.of(List.of(Shop.class, Operators.class), all.toArray(String[]::new));
+        return OperatedShop.start(database, List.of(Operators.class), properties);
     }
 
     @BeforeAll
@@ -111,23 +81,7 @@ class ActuatorTest {
     }
 
     private KeyId quarantined(String value) {
-        return quarantined(keys, new KeyId(scope, value));
-    }
-
-    /** A key whose second stage has failed once too often. */
-    private static <T> KeyId quarantined(IdempotencyKeyService<T> keys, KeyId id) {
-        assertThat(catchThrowable(() -> keys.run(
-                        keys.operation("charge")
-                                .stage(RecoveryPoint.STARTED, stage -> {})
-                                .respond(CHARGED, stage -> {
-                                    throw new IllegalStateException("the provider says no");
-                                })
-                                .maxAttempts(1)
-                                .build(),
-                        id,
-                        Request.of("POST", "/charges", Map.of("card", "secret-4711")))))
-                .hasMessage("the provider says no");
-        return id;
+        return OperatedShop.quarantined(keys, new KeyId(scope, value));
     }
 
     private static HttpResponse<String> get(Started at, Map<String, String> parameters) {
@@ -146,9 +100,7 @@ class ActuatorTest {
     private static HttpResponse<String> act(@Nullable String user, String json) {
         return application.client().post(PATH, json, request -> {
             request.header("Content-Type", "application/json");
-            if (user != null) {
-                request.header("X-User", user);
-            }
+            OperatedShop.by(user).accept(request);
         });
     }
 
@@ -168,10 +120,6 @@ class ActuatorTest {
                         + "\", \"updatedAt\": \""
                         + Objects.requireNonNullElse(shown.get("updatedAt"), "2026-01-01T00:00:00Z") + "\"" + further
                         + "}");
-    }
-
-    private static Map<?, ?> json(HttpResponse<String> response) {
-        return (Map<?, ?>) Objects.requireNonNull(Request.jsonValue(response.body()));
     }
 
     private static List<String> values(HttpResponse<String> response) {
@@ -228,7 +176,7 @@ class ActuatorTest {
 
     /** The page after this one. */
     private static Map<String, String> after(Map<String, String> asked, HttpResponse<String> page) {
-        List<?> listed = (List<?>) Objects.requireNonNull(json(page).get("keys"));
+        List<?> listed = (List<?>) Objects.requireNonNull(Client.json(page).get("keys"));
         Map<?, ?> lastKey = (Map<?, ?>) Objects.requireNonNull(listed.get(listed.size() - 1));
         Map<String, String> next = new HashMap<>(asked);
         next.put("afterValue", (String) Objects.requireNonNull(lastKey.get("value")));
@@ -277,7 +225,8 @@ class ActuatorTest {
 
     @Test
     void scopesAndValuesMayHaveEveryCharacterThatKeysHave() {
-        KeyId odd = quarantined(keys, new KeyId(scope + "/?&=%25#\"+;,", "../a b".replace(' ', '_') + "\\<&>%2F?"));
+        KeyId odd = OperatedShop.quarantined(
+                keys, new KeyId(scope + "/?&=%25#\"+;,", "../a b".replace(' ', '_') + "\\<&>%2F?"));
 
         assertThat(json(get(Map.of("scope", odd.scope(), "value", odd.value()))).get("value"))
                 .isEqualTo(odd.value());
@@ -466,7 +415,7 @@ class ActuatorTest {
                 "management.endpoints.web.exposure.include=idempotency",
                 "management.endpoint.idempotency.show-values=always")) {
             IdempotencyKeyService<?> its = showing.bean(IdempotencyKeyService.class);
-            quarantined(its, new KeyId("", "a"));
+            OperatedShop.quarantined(its, new KeyId("", "a"));
             its.once(
                     "answer",
                     new KeyId("", "b"),
@@ -480,9 +429,12 @@ class ActuatorTest {
 
     @Test
     void healthIsUpWithAQuarantineAndDownWithoutTheTable() {
-        try (Started ill = start("ill", "management.endpoints.web.exposure.include=health")) {
+        try (Started ill = start(
+                "ill",
+                "management.endpoints.web.exposure.include=health",
+                "management.endpoint.health.show-details=always")) {
             IdempotencyKeyService<?> its = ill.bean(IdempotencyKeyService.class);
-            quarantined(its, new KeyId("", "a"));
+            OperatedShop.quarantined(its, new KeyId("", "a"));
 
             HttpResponse<String> up = ill.client().get("/actuator/health/idempotency");
             ill.bean(JdbcTemplate.class).execute("drop table idempotency_key");
@@ -500,7 +452,7 @@ class ActuatorTest {
         new ApplicationContextRunner()
                 .withClassLoader(new FilteredClassLoader(
                         "io.micrometer", "org.springframework.boot.actuate", "org.springframework.boot.health"))
-                .withConfiguration(AutoConfigurations.of(autoConfiguration()))
+                .withConfiguration(Applications.starter())
                 .withPropertyValues("idempotency.store=in-memory", "idempotency.background.enabled=false")
                 .run(started -> assertThat(started)
                         .hasNotFailed()
@@ -513,7 +465,7 @@ class ActuatorTest {
     @Test
     void severalRegistriesOfWhichNoneIsThePrimaryKeepNoApplicationFromStarting() {
         new ApplicationContextRunner()
-                .withConfiguration(AutoConfigurations.of(autoConfiguration()))
+                .withConfiguration(Applications.starter())
                 .withPropertyValues("idempotency.store=in-memory", "idempotency.background.enabled=false")
                 .withBean("one", MeterRegistry.class, SimpleMeterRegistry::new)
                 .withBean("two", MeterRegistry.class, SimpleMeterRegistry::new)
@@ -523,14 +475,6 @@ class ActuatorTest {
                         .hasNotFailed()
                         .doesNotHaveBean("idempotencyKeyMetrics")
                         .doesNotHaveBean("idempotencyStageObservations"));
-    }
-
-    private static Class<?> autoConfiguration() {
-        try {
-            return Class.forName("io.idempotencykey.spring.boot.IdempotencyAutoConfiguration");
-        } catch (ClassNotFoundException e) {
-            throw new IllegalStateException(e);
-        }
     }
 
     @Test

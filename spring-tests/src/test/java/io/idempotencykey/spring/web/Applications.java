@@ -2,9 +2,10 @@ package io.idempotencykey.spring.web;
 
 import java.util.List;
 import java.util.stream.Stream;
+import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.util.ClassUtils;
 
-/** What applications of the tests leave out of what Spring Boot would give them. */
+/** What applications of the tests leave out of what Spring Boot would give them, and what the starter gives them. */
 final class Applications {
     /** MongoDB, in every version of Spring Boot. */
     static final List<String> MONGO = present(
@@ -25,6 +26,15 @@ final class Applications {
             "org.springframework.boot.jdbc.autoconfigure.DataSourceAutoConfiguration");
 
     private Applications() {}
+
+    /** What the starter gives an application. */
+    static AutoConfigurations starter() {
+        try {
+            return AutoConfigurations.of(Class.forName("io.idempotencykey.spring.boot.IdempotencyAutoConfiguration"));
+        } catch (ClassNotFoundException e) {
+            throw new IllegalStateException(e);
+        }
+    }
 
     private static List<String> present(String... names) {
         return Stream.of(names)

@@ -1,5 +1,6 @@
 package io.idempotencykey.spring.web;
 
+import io.idempotencykey.Request;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -7,6 +8,8 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
+import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 
 /** A client of an application on this machine. */
@@ -28,7 +31,22 @@ record Client(int port) {
     }
 
     HttpResponse<String> get(String path) {
-        return sent(request(path));
+        return get(path, request -> {});
+    }
+
+    HttpResponse<String> get(String path, Consumer<HttpRequest.Builder> headers) {
+        HttpRequest.Builder request = request(path);
+        headers.accept(request);
+        return sent(request);
+    }
+
+    /** The members of a JSON object. */
+    static Map<?, ?> json(HttpResponse<String> response) {
+        return json(response.body());
+    }
+
+    static Map<?, ?> json(String text) {
+        return (Map<?, ?>) Objects.requireNonNull(Request.jsonValue(text));
     }
 
     private HttpRequest.Builder request(String path) {
