@@ -4,6 +4,7 @@ module io.idempotencykey.spring.boot {
     requires transitive io.idempotencykey.spring;
     requires java.sql;
     requires io.idempotencykey.micrometer;
+    requires static io.idempotencykey.console;
     requires static jakarta.persistence;
     requires static jakarta.servlet;
     requires static org.mongodb.driver.sync.client;
@@ -17,6 +18,7 @@ module io.idempotencykey.spring.boot {
     requires static spring.data.mongodb;
     requires static spring.jdbc;
     requires static spring.orm;
+    requires static spring.security.web;
     requires static transitive spring.test;
     requires static spring.web;
     requires static spring.webmvc;

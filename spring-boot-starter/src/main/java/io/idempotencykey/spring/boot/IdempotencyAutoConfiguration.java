@@ -48,6 +48,7 @@ import org.springframework.context.annotation.Import;
     HttpConfiguration.class,
     MetricsConfiguration.class,
     EndpointConfiguration.class,
+    ConsoleConfiguration.class,
     HealthInBoot3Configuration.class,
     HealthInBoot4Configuration.class
 })

@@ -4,6 +4,7 @@ import io.idempotencykey.Isolation;
 import io.idempotencykey.spring.InnerTransactions;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
@@ -24,6 +25,7 @@ import org.springframework.util.unit.DataSize;
  * @param schema who makes table and indexes
  * @param http for handler methods of Spring MVC
  * @param background for what no client waits for
+ * @param console for the operators' page
  */
 @ConfigurationProperties(prefix = "idempotency", ignoreUnknownFields = false)
 record IdempotencyProperties(
@@ -39,7 +41,8 @@ record IdempotencyProperties(
         @DefaultValue Mongo mongo,
         @DefaultValue Schema schema,
         @DefaultValue Http http,
-        @DefaultValue Background background) {
+        @DefaultValue Background background,
+        @DefaultValue Console console) {
 
     /** Where keys are kept. */
     enum Store {
@@ -112,4 +115,18 @@ record IdempotencyProperties(
             @Nullable Duration abandonedAfter,
             @DefaultValue("2") int completers,
             @DefaultValue("10s") Duration stopWithin) {}
+
+    /**
+     * For the operators' page.
+     *
+     * @param path where it is, in the application's context; {@code null} if there is none
+     * @param actRoles the roles of users who may act; empty for nobody, {@code **} for every authenticated user
+     * @param valueRoles the roles of users who are shown parameters, headers, bodies and messages; likewise
+     * @param history how many events are kept of what happened to keys; 0 for none
+     */
+    record Console(
+            @Nullable String path,
+            @DefaultValue Set<String> actRoles,
+            @DefaultValue Set<String> valueRoles,
+            @DefaultValue("10000") int history) {}
 }

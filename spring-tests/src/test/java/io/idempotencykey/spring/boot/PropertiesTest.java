@@ -6,6 +6,7 @@ import io.idempotencykey.Request;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.reflect.RecordComponent;
+import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -83,11 +84,14 @@ class PropertiesTest {
             Map<?, ?> described = Objects.requireNonNull(metadata.get(name));
             assertThat((String) described.get("description")).as(name).endsWith(".");
             if (!value.isEmpty()) {
-                assertThat(String.valueOf(described.get("defaultValue")))
-                        .as(name)
-                        .isEqualTo(value);
+                assertThat(written(described.get("defaultValue"))).as(name).isEqualTo(value);
             }
         });
+    }
+
+    /** Numbers in full, which are read as if by their powers of ten. */
+    private static String written(@Nullable Object value) {
+        return value instanceof BigDecimal number ? number.toPlainString() : String.valueOf(value);
     }
 
     @Test
