@@ -323,6 +323,16 @@ class StartTest {
         assertAnalyzed(output, "argument 'lease' is", "Change the property", IN_MEMORY, "idempotency.lease=0s");
     }
 
+    @Test
+    void aConsoleAtAPathThatNoServletCanHaveIsRefused(CapturedOutput output) {
+        assertAnalyzed(
+                output,
+                "'idempotency.console.path' is 'operator/keys/*'",
+                "Let it begin with '/'",
+                IN_MEMORY,
+                "idempotency.console.path=operator/keys/*");
+    }
+
     @Configuration(proxyBeanMethods = false)
     static class TwoManagers {
         @Bean
