@@ -315,7 +315,35 @@ enum Mutant {
     DATES_THE_BACKLOG_LATE(
             "dates the backlog by the first scope's longest wait",
             "ListingCases.theBacklogIsWhatNobodyWorksOnInAllScopes",
-            WrongListings::datesTheBacklogLate);
+            WrongListings::datesTheBacklogLate),
+    LISTS_THE_UNFINISHED_BY_VALUE(
+            "lists unfinished keys in the order of their values",
+            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
+            WrongListings::listsTheUnfinishedByValue),
+    PASSES_OVER_THE_REST_OF_AN_INSTANT(
+            "passes over the unfinished keys that are due with the last one of a page",
+            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
+            WrongListings::passesOverTheRestOfAnInstant),
+    LISTS_ONE_SCOPE_OF_THE_UNFINISHED(
+            "lists no unfinished keys of another scope than that of the last one",
+            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
+            WrongListings::listsOneScopeOfTheUnfinished),
+    LISTS_THE_OPEN_AS_THE_UNFINISHED(
+            "lists open keys alone as unfinished",
+            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
+            WrongListings::listsTheOpenAsTheUnfinished),
+    COUNTS_THE_RESTING_BY_OPERATION(
+            "counts resting keys by operation",
+            "ListingCases.theBacklogIsCountedOperationByOperation",
+            WrongListings::countsTheRestingByOperation),
+    COUNTS_BY_OPERATION_WITHOUT_LIMIT(
+            "counts more keys by operation than it was asked to",
+            "ListingCases.theBacklogIsCountedOperationByOperation",
+            WrongListings::countsByOperationWithoutLimit),
+    COUNTS_THE_WAITING_OF_OPERATIONS_ONLY(
+            "counts no operation of which keys are quarantined only",
+            "ListingCases.theBacklogIsCountedOperationByOperation",
+            WrongListings::countsTheWaitingOfOperationsOnly);
 
     private final String what;
     private final String noticedBy;

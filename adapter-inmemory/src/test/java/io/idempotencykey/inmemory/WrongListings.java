@@ -283,7 +283,84 @@ final class WrongListings {
         };
     }
 
+    static <T> KeyStore<T> listsTheUnfinishedByValue(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+                return right.findUnfinished(after, due, ALL).stream()
+                        .sorted(Comparator.comparing((StoredKey key) -> key.id().scope())
+                                .thenComparing(key -> key.id().value()))
+                        .limit(limit)
+                        .toList();
+            }
+        };
+    }
+
+    static <T> KeyStore<T> passesOverTheRestOfAnInstant(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+                return right.findUnfinished(
+                        after == null ? null : new KeyId(after.scope(), "~".repeat(KeyId.MAX_LENGTH)), due, limit);
+            }
+        };
+    }
+
+    static <T> KeyStore<T> listsOneScopeOfTheUnfinished(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+                List<StoredKey> listed = right.findUnfinished(after, due, limit);
+                return after == null
+                        ? listed
+                        : listed.stream()
+                                .filter(key -> key.id().scope().equals(after.scope()))
+                                .toList();
+            }
+        };
+    }
+
+    static <T> KeyStore<T> listsTheOpenAsTheUnfinished(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+                return right.findUnfinished(after, due, limit).stream()
+                        .filter(key -> key.key().state() instanceof KeyState.Open)
+                        .toList();
+            }
+        };
+    }
+
     // Counted
+
+    static <T> KeyStore<T> countsTheRestingByOperation(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+                return right.countByOperation(before.plusSeconds(1_000), most);
+            }
+        };
+    }
+
+    static <T> KeyStore<T> countsByOperationWithoutLimit(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+                return right.countByOperation(before, ALL);
+            }
+        };
+    }
+
+    static <T> KeyStore<T> countsTheWaitingOfOperationsOnly(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+                return right.countByOperation(before, most).stream()
+                        .filter(each -> each.waiting() > 0)
+                        .toList();
+            }
+        };
+    }
 
     static <T> KeyStore<T> countsTheHeld(KeyStore<T> right) {
         return new ForwardingStore<>(right) {

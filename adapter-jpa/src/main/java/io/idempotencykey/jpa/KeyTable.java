@@ -25,7 +25,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The table's statements. Each is one statement on a given connection; transactions are the caller's. */
@@ -412,27 +411,17 @@ final class KeyTable {
         // The first two conditions exclude nothing more, but every database can use an index for one of them.
         String behind = after == null
                 ? ""
-                : " and (scope, due_at) >= (?, ?) and (scope > ? or scope = ? and due_at >= ?)"
-                        + " and (scope, due_at, key_value) > (?, ?, ?)";
-        String order = " order by scope, due_at, key_value limit ?";
-        // State by state, as most databases' indexes have them.
-        String sql = Stream.of("open", "locked")
-                .map(state -> "(select " + ALL + " from " + dialect.unfinishedIn(table) + " where state = '" + state
-                        + "'" + behind + order + ")")
-                .collect(Collectors.joining(" union all ", "", order));
+                : " and scope >= ? and (scope, due_at) >= (?, ?) and (scope, due_at, key_value) > (?, ?, ?)";
+        String sql = "select " + ALL + " from " + dialect.unfinishedIn(table) + " where state in ('open', 'locked')"
+                + behind + " order by scope, due_at, key_value limit ?";
         return page(statements, sql, limit, (row, most) -> {
-            for (int state = 0; state < 2; state++) {
-                if (after != null) {
-                    row.text(after.scope());
-                    row.instant(due);
-                    row.text(after.scope());
-                    row.text(after.scope());
-                    row.instant(due);
-                    row.text(after.scope());
-                    row.instant(due);
-                    row.text(after.value());
-                }
-                row.integer(most);
+            if (after != null) {
+                row.text(after.scope());
+                row.text(after.scope());
+                row.instant(due);
+                row.text(after.scope());
+                row.instant(due);
+                row.text(after.value());
             }
             row.integer(most);
         });
@@ -487,28 +476,36 @@ final class KeyTable {
     }
 
     List<Backlog.OfOperation> countByOperation(Statements statements, Instant before, int most) throws SQLException {
-        String sql = "select operation, sum(waiting), min(since), sum(aside) from ("
-                + "(select operation, 1 as waiting, due_at as since, 0 as aside from " + dialect.unfinishedIn(table)
-                + " where state in ('open', 'locked') and due_at < ? limit ?) union all"
-                + " (select operation, 0, null, 1 from " + table + " where state = 'quarantined' limit ?)) counted"
+        List<Backlog.OfOperation> counted = new ArrayList<>();
+        String waiting = "select operation, count(*), min(since) from (select operation, due_at as since from "
+                + dialect.unfinishedIn(table) + " where state in ('open', 'locked') and due_at < ? limit ?) sample"
                 + " group by operation";
-        try (PreparedStatement statement = statements.prepare(sql)) {
+        try (PreparedStatement statement = statements.prepare(waiting)) {
             KeyRow row = new KeyRow(dialect, statement, false);
             row.instant(before);
             row.integer(most);
-            row.integer(most);
-            List<Backlog.OfOperation> counted = new ArrayList<>();
             try (ResultSet result = statements.query(statement)) {
                 while (result.next()) {
-                    counted.add(new Backlog.OfOperation(
-                            required(result.getString(1), "operation"),
-                            result.getLong(2),
-                            Optional.ofNullable(dialect.instant(result, 3)),
-                            result.getLong(4)));
+                    Optional<Instant> since = Optional.ofNullable(dialect.instant(result, 3));
+                    counted.add(new Backlog.OfOperation(operation(result), result.getLong(2), since, 0));
                 }
             }
-            return counted;
         }
+        String quarantined = "select operation, count(*) from (select operation from " + table
+                + " where state = 'quarantined' limit ?) sample group by operation";
+        try (PreparedStatement statement = statements.prepare(quarantined)) {
+            new KeyRow(dialect, statement, false).integer(most);
+            try (ResultSet result = statements.query(statement)) {
+                while (result.next()) {
+                    counted.add(new Backlog.OfOperation(operation(result), 0, Optional.empty(), result.getLong(2)));
+                }
+            }
+        }
+        return counted;
+    }
+
+    private static String operation(ResultSet result) throws SQLException {
+        return required(result.getString(1), "operation");
     }
 
     int deleteExpired(Statements statements, Instant at, int limit) throws SQLException {

@@ -165,6 +165,33 @@ abstract class JpaStoreContract extends JpaStoreFixture {
         });
     }
 
+    /** An empty page would count as the last one. */
+    @Test
+    void aPageOfWhichNoRowCanBeReadIsPassedOver() throws Exception {
+        with((store, factory, pool) -> {
+            KeyState aside = new KeyState.Quarantined(RecoveryPoint.STARTED, AT, "a reason");
+            KeyState open = new KeyState.Open(RecoveryPoint.STARTED, AT);
+            for (String scope : List.of("a", "b", "c", "d")) {
+                assertThat(store.insert(sample(scope, aside, AT))).isTrue();
+                assertThat(store.insert(sample(scope + "-open", open, AT))).isTrue();
+            }
+            try (Connection connection = pool.getConnection()) {
+                TestDatabase.execute(connection, "update idempotency_key set attempts = -1 where scope < 'd'");
+            }
+
+            assertThat(store.findQuarantined(null, 1))
+                    .extracting(key -> key.id().scope())
+                    .containsExactly("d");
+            assertThat(store.findUnfinished(null, AT, 1))
+                    .extracting(key -> key.id().scope())
+                    .containsExactly("d-open");
+            assertThat(store.countByOperation(LATER, 10).stream()
+                            .mapToLong(each -> each.waiting() + each.quarantined())
+                            .sum())
+                    .isEqualTo(8);
+        });
+    }
+
     /** As MongoDB's adapter does. */
     @ParameterizedTest
     @ValueSource(strings = {"attempts = -1", "operation = 'a b'", "fingerprint = 'none'", "recovery_point = '?'"})

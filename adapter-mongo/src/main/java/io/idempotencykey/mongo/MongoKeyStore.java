@@ -701,8 +701,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         return read(() -> keys.aggregate(pipeline).hint(index).into(new ArrayList<>()));
     }
 
+    /** What somebody edited may have none. */
     private static String operation(BsonDocument group) {
-        return group.getString(KeyDocument.ID).getValue();
+        BsonValue operation = group.get(KeyDocument.ID);
+        return operation.isString() ? operation.asString().getValue() : "";
     }
 
     private static long number(BsonDocument counted) {

@@ -157,6 +157,18 @@ class MongoIndexTest {
     }
 
     @Test
+    void listingTheUnfinishedUsesTheIndex() {
+        List<StoredKey> first = store.findUnfinished(null, NOW, 3);
+        StoredKey last = first.get(2);
+        Instant due = Instant.ofEpochMilli(KeyDocument.resumableFrom(last).getValue());
+
+        assertThat(first).hasSize(3).allMatch(key -> key.id().scope().equals("scope0"));
+        assertThat(store.findUnfinished(last.id(), due, 3)).hasSize(3).doesNotContainAnyElementsOf(first);
+        assertThat(store.countByOperation(NOW, 10)).isNotEmpty();
+        assertThatNothingIsScanned();
+    }
+
+    @Test
     void quarantineUsesItsIndex() {
         assertThat(store.findQuarantined(null, 2)).hasSize(2);
         assertThat(store.findQuarantined(new KeyId("scope1", "x"), 1_000))

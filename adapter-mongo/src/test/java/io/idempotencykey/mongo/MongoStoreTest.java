@@ -1,7 +1,9 @@
 package io.idempotencykey.mongo;
 
 import static com.mongodb.client.model.Filters.eq;
+import static com.mongodb.client.model.Updates.combine;
 import static com.mongodb.client.model.Updates.set;
+import static com.mongodb.client.model.Updates.unset;
 import static io.idempotencykey.contract.Services.askingTheStore;
 import static io.idempotencykey.mongo.Keys.FINISHED;
 import static io.idempotencykey.mongo.Keys.LEASE;
@@ -496,11 +498,19 @@ class MongoStoreTest {
 
         assertThat(older.findResumable(Map.of(), null, later, 10)).isEmpty();
         assertThat(older.findQuarantined(null, 10)).isEmpty();
+        assertThat(older.findUnfinished(null, later, 10)).isEmpty();
+        assertThat(older.countByOperation(later, 10)).hasSize(2);
         assertThat(older.deleteExpired(later, 10)).isZero();
         assertThat(older.backlog(later)).isEqualTo(new Backlog(later, 1, Optional.of(Keys.AT), 1));
 
-        newer.updateMany(new Document(), set("format", 1));
+        newer.updateMany(new Document(), unset("operation"));
+        assertThat(older.countByOperation(later, 10))
+                .hasSize(2)
+                .allMatch(each -> each.operation().isEmpty());
+
+        newer.updateMany(new Document(), combine(set("format", 1), set("operation", "complete-cart")));
         assertThat(older.findResumable(Map.of(), null, later, 10)).hasSize(1);
+        assertThat(older.findUnfinished(null, later, 10)).hasSize(1);
         assertThat(older.findQuarantined(null, 10)).hasSize(1);
         assertThat(older.deleteExpired(later, 10)).isEqualTo(1);
     }
