@@ -62,6 +62,7 @@ import org.bson.BsonArray;
 import org.bson.BsonDocument;
 import org.bson.BsonInt32;
 import org.bson.BsonInt64;
+import org.bson.BsonNull;
 import org.bson.BsonString;
 import org.bson.BsonValue;
 import org.bson.Document;
@@ -703,8 +704,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     /** What somebody edited may have none. */
     private static String operation(BsonDocument group) {
-        BsonValue operation = group.get(KeyDocument.ID);
-        return operation.isString() ? operation.asString().getValue() : "";
+        return group.get(KeyDocument.ID, BsonNull.VALUE) instanceof BsonString operation ? operation.getValue() : "";
     }
 
     private static long number(BsonDocument counted) {

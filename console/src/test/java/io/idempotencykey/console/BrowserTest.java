@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Response;
@@ -452,8 +451,10 @@ class BrowserTest {
                     })();
                     """.formatted(console.url(), body));
 
-            assertThat(answers).isInstanceOf(List.class);
-            assertThat(((List<?>) answers).toString()).doesNotContain("ada").doesNotContain("token");
+            assertThat(String.valueOf(answers))
+                    .startsWith("[")
+                    .doesNotContain("ada")
+                    .doesNotContain("token");
             assertThat(console.now(id).state()).isInstanceOf(KeyState.Quarantined.class);
             assertThat(browser.script(
                             "try { return document.querySelector('iframe').contentDocument === null } catch (e)"

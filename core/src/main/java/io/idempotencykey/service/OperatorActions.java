@@ -122,8 +122,8 @@ public final class OperatorActions {
      * Lists unfinished keys after one that was listed elsewhere, such as on a page.
      *
      * @param after keys up to this one are left out; {@code null} leaves out none
-     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is no
-     *     such key
+     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is
+     *     no such key
      * @param limit the most keys to return, 1 to 10,000
      * @return as {@link #listUnfinished(IdempotencyKey, int)} does
      * @throws IllegalArgumentException if only one of the two is given, or the limit is out of bounds
@@ -175,8 +175,8 @@ public final class OperatorActions {
      *
      * @param scope 0 to 255 visible ASCII characters
      * @param afterValue keys up to this one, of 1 to 255 such characters, are left out; {@code null} leaves out none
-     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is no
-     *     such key
+     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is
+     *     no such key
      * @param limit the most keys to return, 1 to 10,000
      * @return what is known of them
      * @throws IllegalArgumentException if the scope is no legal one, only one of the two is given, or the limit is out

@@ -199,12 +199,12 @@ class MapKeyStore implements KeyStore<List<String>> {
     }
 
     /** Whether a key comes after another one in the order of scopes, instants and values. */
-    static boolean isBehind(StoredKey key, KeyId after, Instant due) {
+    private static boolean isBehind(StoredKey key, KeyId after, Instant due) {
         int order = key.id().scope().compareTo(after.scope());
         if (order == 0) {
             order = dueAt(key).compareTo(due);
         }
-        return order > 0 || order == 0 && key.id().value().compareTo(after.value()) > 0;
+        return order > 0 || (order == 0 && key.id().value().compareTo(after.value()) > 0);
     }
 
     @Override

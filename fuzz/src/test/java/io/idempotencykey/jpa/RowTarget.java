@@ -105,13 +105,14 @@ public final class RowTarget {
         boolean isReadable = id != null && isClientFirst && isReadable(id);
         OperatorActions operator = new OperatorActions(SERVICE);
 
-        assertThat(operator.listUnfinishedIn(WAITING.scope(), 9))
+        assertThat(operator.listUnfinishedIn(WAITING.scope(), null, null, 9))
                 .extracting(IdempotencyKey::id)
                 .contains(WAITING);
         assertThat(operator.listQuarantined(null, 9))
                 .extracting(IdempotencyKey::id)
                 .contains(ASIDE);
         operator.backlog();
+        operator.backlogByOperation(9);
         Completer.builder(SERVICE).operation(COMPLETED).build().runOnce();
         assertThat(FAILURES).allMatch(IdempotencyException.class::isInstance);
         if (id != null && !isClientFirst) {
