@@ -152,6 +152,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     private static final int MOST_SESSIONS = 10_000;
 
+    /** The order of the index of unfinished keys. */
+    private static final Comparator<StoredKey> BY_SCOPE_AND_INSTANT =
+            Comparator.comparing((StoredKey key) -> key.id().scope()).thenComparing(KeyDocument::resumableFrom);
+
     private static final Bson BY_RESUMPTION = ascending(KeyDocument.SCOPE, KeyDocument.RESUMABLE_FROM);
     private static final Bson BY_QUARANTINE = ascending(KeyDocument.STATE, KeyDocument.ID);
     /** The states that expire. */
@@ -161,10 +165,6 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final Bson BY_EXPIRY = ascending(KeyDocument.EXPIRES_AT);
 
     /** What a count answers: how many keys there are, and since when the first of them is resumable. */
-    /** The order of the index of unfinished keys. */
-    private static final Comparator<StoredKey> UNFINISHED_FIRST =
-            Comparator.comparing((StoredKey key) -> key.id().scope()).thenComparing(KeyDocument::resumableFrom);
-
     private static final String NUMBER = "number";
 
     private static final String SINCE = "since";
@@ -639,15 +639,21 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
             List<StoredKey> next = list(and(behind, readable()), BY_RESUMPTION, BY_RESUMPTION, limit - found.size());
             if (!next.isEmpty()) {
                 StoredKey last = next.get(next.size() - 1);
-                next.stream()
-                        .takeWhile(key -> UNFINISHED_FIRST.compare(key, last) != 0)
-                        .sorted(UNFINISHED_FIRST.thenComparing(key -> key.id().value()))
-                        .forEach(found::add);
-                found.addAll(ofInstant(
+                List<StoredKey> sorted = next.stream()
+                        .sorted(BY_SCOPE_AND_INSTANT.thenComparing(
+                                key -> key.id().value()))
+                        .toList();
+                int before = (int) sorted.stream()
+                        .takeWhile(key -> BY_SCOPE_AND_INSTANT.compare(key, last) != 0)
+                        .count();
+                found.addAll(sorted.subList(0, before));
+                List<StoredKey> ofLast = ofInstant(
                         last.id().scope(),
                         KeyDocument.resumableFrom(last),
                         exists(KeyDocument.ID),
-                        limit - found.size()));
+                        limit - found.size());
+                // Workers may have taken all of them meanwhile, and an empty list would count as the end.
+                found.addAll(ofLast.isEmpty() ? sorted.subList(before, sorted.size()) : ofLast);
             }
         }
         return found;

@@ -77,12 +77,13 @@ final class Desk {
         @Nullable String scope = asked.has("scope") ? asked.text("scope") : null;
         @Nullable Parameters after = asked.has("after") ? asked.object("after") : null;
         boolean isQuarantine = isQuarantine(asked.text("state"));
-        List<IdempotencyKey> page = isQuarantine ? quarantined(scope, after) : unfinished(scope, after);
+        List<IdempotencyKey> oneMore = isQuarantine ? quarantined(scope, after) : unfinished(scope, after);
+        List<IdempotencyKey> page = oneMore.subList(0, Math.min(PAGE, oneMore.size()));
         List<Map<String, Object>> shown =
                 page.stream().map(key -> summary(key, withValues)).toList();
         Map<String, Object> answer = new LinkedHashMap<>();
         answer.put("keys", shown);
-        if (!page.isEmpty() && hasMore(page.get(page.size() - 1), isQuarantine, scope)) {
+        if (oneMore.size() > PAGE || (!page.isEmpty() && isMoreAfter(page.get(page.size() - 1), isQuarantine, scope))) {
             answer.put("next", place(shown.get(shown.size() - 1)));
         }
         return answer;
@@ -99,17 +100,17 @@ final class Desk {
 
     private List<IdempotencyKey> quarantined(@Nullable String scope, @Nullable Parameters after) {
         if (scope != null) {
-            return actions.listQuarantinedIn(scope, after == null ? null : after.text("value"), PAGE);
+            return actions.listQuarantinedIn(scope, after == null ? null : after.text("value"), PAGE + 1);
         }
-        return actions.listQuarantined(after == null ? null : id(after), PAGE);
+        return actions.listQuarantined(after == null ? null : id(after), PAGE + 1);
     }
 
     private List<IdempotencyKey> unfinished(@Nullable String scope, @Nullable Parameters after) {
         @Nullable Instant due = after == null ? null : instant(after.text("due"));
         if (scope != null) {
-            return actions.listUnfinishedIn(scope, after == null ? null : after.text("value"), due, PAGE);
+            return actions.listUnfinishedIn(scope, after == null ? null : after.text("value"), due, PAGE + 1);
         }
-        return actions.listUnfinished(after == null ? null : id(after), due, PAGE);
+        return actions.listUnfinished(after == null ? null : id(after), due, PAGE + 1);
     }
 
     private static Instant instant(String due) {
@@ -120,8 +121,8 @@ final class Desk {
         }
     }
 
-    /** A page may be short because keys couldn't be read, so its length doesn't tell. */
-    private boolean hasMore(IdempotencyKey last, boolean isQuarantine, @Nullable String scope) {
+    /** A page may be short because keys couldn't be read, so its length alone doesn't tell. */
+    private boolean isMoreAfter(IdempotencyKey last, boolean isQuarantine, @Nullable String scope) {
         List<IdempotencyKey> next =
                 isQuarantine ? actions.listQuarantined(last.id(), 1) : actions.listUnfinished(last, 1);
         return next.stream().anyMatch(key -> scope == null || key.id().scope().equals(scope));

@@ -33,6 +33,9 @@ import org.jspecify.annotations.Nullable;
  * change nothing. Safe for many threads, without locks.
  */
 public final class KeyHistory implements KeyListener {
+    /** How many events of one key are shown. */
+    static final int SHOWN = 200;
+
     private final Ring usual;
     private final Ring unusual;
     private final AtomicLong number = new AtomicLong();
@@ -93,7 +96,8 @@ public final class KeyHistory implements KeyListener {
 
     @Override
     public void onEvent(KeyEvent event) {
-        Consumer<Entry> kept = event.level() == Level.DEBUG ? usual::add : unusual::add;
+        boolean isUsual = event.level() == Level.DEBUG && !(event instanceof KeyEvent.StageRetried);
+        Consumer<Entry> kept = isUsual ? usual::add : unusual::add;
         if (event instanceof KeyEvent.Created created) {
             kept.accept(entry(created.key(), "created", ""));
         } else if (event instanceof KeyEvent.Locked locked) {
@@ -140,12 +144,13 @@ public final class KeyHistory implements KeyListener {
         return cause.getClass().getName();
     }
 
-    /** What is known of a key's creation, the latest first. */
+    /** What is known of a key's creation, the latest first, as much as is shown. */
     List<Map<String, Object>> of(KeyId id, UUID creationId) {
         return Stream.concat(usual.entries(), unusual.entries())
                 .filter(entry ->
                         entry.creationId().equals(creationId) && entry.id().equals(id))
                 .sorted(Comparator.comparingLong(Entry::number).reversed())
+                .limit(SHOWN)
                 .map(Entry::described)
                 .toList();
     }

@@ -53,9 +53,9 @@ final class SameSite {
         RANDOM.nextBytes(random);
         String secret = TEXT.encodeToString(random);
         Cookie cookie = new Cookie(COOKIE, secret);
+        // Without a path: the browser sends it back to where it came from, whatever a proxy calls that.
         cookie.setHttpOnly(true);
         cookie.setSecure(request.isSecure());
-        cookie.setPath(request.getContextPath() + request.getServletPath() + "/");
         cookie.setAttribute("SameSite", "Strict");
         response.addCookie(cookie);
         return secret;

@@ -123,6 +123,16 @@ final class Browser implements AutoCloseable {
         element(selector).click();
     }
 
+    /** All that is in a frame, be it the browser's own words. */
+    String frame(int index) {
+        driver.switchTo().frame(index);
+        try {
+            return Objects.requireNonNull(driver.getPageSource());
+        } finally {
+            driver.switchTo().defaultContent();
+        }
+    }
+
     /** Clicks on a key in a list, and waits until it is shown. */
     void openKey(String value) {
         elements("button.key").stream()

@@ -118,6 +118,7 @@ class BrowserTest {
         assertThat(finished.response().body()).asString().isEqualTo("{\"order\": \"by hand\"}");
         browser.seesText("#response", "by hand");
         assertThat(browser.text("#why-not")).contains("There is nothing to do");
+        assertThat(browser.focused().getDomAttribute("id")).isEqualTo("key-title");
     }
 
     @Test
@@ -207,6 +208,36 @@ class BrowserTest {
         throw new AssertionError("no way by the keyboard to " + text);
     }
 
+    @Test
+    void anAnswerThatIsLostSaysThatNobodyKnows() {
+        KeyId id = console.quarantined("shop-7", "order-4711");
+        openKey(id);
+        console.standInTheWay(504);
+
+        confirm("discard", "order-");
+
+        assertThat(result()).startsWith("It isn’t known whether it was done");
+        console.standInTheWay(0);
+        browser.letTimePass();
+        browser.eventually(() -> browser.text("#problem").isEmpty(), "the page that goes on");
+    }
+
+    @Test
+    void nothingIsDoneToAKeyThatIsNotTheOneAskedFor() {
+        openKey(console.quarantined("shop-7", "order-4711"));
+        browser.type("#find [name=value]", "order-4712");
+        browser.click("#find [type=submit]");
+
+        browser.seesText("#problem", "There is no such key in shop-7");
+        assertThat(browser.element("[data-action=discard]").isDisplayed()).isFalse();
+        browser.back();
+        browser.seesText("#key-title", "order-4711");
+        browser.click("[data-action=discard]");
+        assertThat(browser.text("#confirm-key")).isEqualTo("order-4711 in shop-7");
+        browser.back();
+        browser.eventually(() -> !browser.element("#confirm").isDisplayed(), "no question about a key that is gone");
+    }
+
     // Looking
 
     @Test
@@ -227,6 +258,25 @@ class BrowserTest {
         browser.seesText("#keys tbody", "order-050");
 
         assertThat(browser.text("#card-quarantined")).contains("120");
+        browser.openKey("order-060");
+        browser.back();
+        browser.seesText("#keys tbody", "order-050");
+        browser.openKey("order-060");
+        browser.click("#back");
+        browser.seesText("#keys tbody", "order-050");
+    }
+
+    @Test
+    void theLinkThatSkipsLeadsToTheKeysAndNowhereElse() {
+        console.open("shop-7", "order-4711");
+        openList("unfinished");
+
+        browser.press(Keys.TAB);
+        browser.press(Keys.ENTER);
+
+        assertThat(browser.focused().getDomAttribute("id")).isEqualTo("main");
+        assertThat(browser.text("#list-title")).isEqualTo("Unfinished keys");
+        assertThat(browser.address()).endsWith("#unfinished");
     }
 
     @Test
@@ -456,10 +506,7 @@ class BrowserTest {
                     .doesNotContain("ada")
                     .doesNotContain("token");
             assertThat(console.now(id).state()).isInstanceOf(KeyState.Quarantined.class);
-            assertThat(browser.script(
-                            "try { return document.querySelector('iframe').contentDocument === null } catch (e)"
-                                    + " { return true }"))
-                    .isEqualTo(true);
+            assertThat(browser.frame(0)).doesNotContain("Idempotency keys");
         } finally {
             other.stop();
         }
@@ -488,6 +535,22 @@ class BrowserTest {
         assertThat(console.now(id).state()).isInstanceOf(KeyState.Quarantined.class);
         browser.letTimePass();
         browser.seesText("#user", "Signed in as bob");
+    }
+
+    @Test
+    void aRefusalOfAFrameworksIsSaidAndTheNextTryIsMadeAnew() {
+        console.quarantined("shop-7", "order-4711");
+        openList("quarantined");
+        console.standInTheWay(403);
+        browser.letTimePass();
+        browser.seesText("#problem", "The server refused the request (403)");
+        console.standInTheWay(0);
+        console.signIn("bob", "operator");
+
+        browser.letTimePass();
+
+        browser.seesText("#user", "Signed in as bob");
+        assertThat(browser.text("#problem")).isEmpty();
     }
 
     @Test

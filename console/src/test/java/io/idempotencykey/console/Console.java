@@ -14,6 +14,7 @@ import jakarta.servlet.DispatcherType;
 import jakarta.servlet.Filter;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletRequestWrapper;
+import jakarta.servlet.http.HttpServletResponse;
 import java.net.URI;
 import java.security.Principal;
 import java.util.ArrayList;
@@ -42,6 +43,7 @@ final class Console implements AutoCloseable {
     private final Server server = new Server();
     private final ServerConnector connector = new ServerConnector(server);
     private volatile @Nullable String user = "ada";
+    private volatile int statusInTheWay;
     private volatile Set<String> roles = Set.of("operator", "auditor");
 
     private Console() {}
@@ -74,6 +76,13 @@ final class Console implements AutoCloseable {
     private Filter authentication() {
         return (request, response, chain) -> {
             HttpServletRequest asked = (HttpServletRequest) request;
+            if (statusInTheWay > 0 && asked.getMethod().equals("POST")) {
+                HttpServletResponse answer = (HttpServletResponse) response;
+                answer.setStatus(statusInTheWay);
+                answer.setContentType("application/json");
+                answer.getWriter().write("{\"status\":" + statusInTheWay + ",\"error\":\"by a gateway\"}");
+                return;
+            }
             requestedUrls.add(
                     asked.getRequestURL() + (asked.getQueryString() == null ? "" : "?" + asked.getQueryString()));
             chain.doFilter(
@@ -101,6 +110,11 @@ final class Console implements AutoCloseable {
     void signIn(@Nullable String name, String... itsRoles) {
         user = name;
         roles = Set.of(itsRoles);
+    }
+
+    /** A framework or a gateway answers what the page asks, until the status is 0. */
+    void standInTheWay(int status) {
+        statusInTheWay = status;
     }
 
     URI url() {

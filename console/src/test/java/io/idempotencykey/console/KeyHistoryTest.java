@@ -5,17 +5,27 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 
 import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.Request;
 import io.idempotencykey.Response;
 import io.idempotencykey.inmemory.InMemoryKeyStore;
+import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.KeyEvent;
+import io.idempotencykey.service.Operation;
 import io.idempotencykey.service.OperatorActions;
 import io.idempotencykey.service.StageOutcome;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -91,6 +101,57 @@ class KeyHistoryTest {
         assertThat(history.of(ID, key.creationId()).toString())
                 .contains("stage rolled back", IllegalStateException.class.getName())
                 .doesNotContain("4711");
+    }
+
+    @Test
+    void aFailureThatIsTriedAgainIsNotDrivenOut() {
+        AtomicBoolean isFirst = new AtomicBoolean(true);
+        Operation<List<String>> retried = keys.operation("order")
+                .respond(RecoveryPoint.STARTED, stage -> {
+                    if (isFirst.getAndSet(false)) {
+                        throw new StoreFailure(StoreFailure.Kind.TRANSIENT, "a conflict", null);
+                    }
+                    return Response.of(201, "text/plain", "done");
+                })
+                .staged()
+                .build();
+        keys.run(retried, ID, REQUEST);
+        for (int i = 0; i < 10; i++) {
+            keys.create(ID.scope(), "other-" + i, REQUEST);
+        }
+
+        assertThat(whatHappenedTo(keys.retrieve(ID))).containsExactly("stage tried again");
+    }
+
+    @Test
+    void manyThreadsLoseNothingWhileThereIsRoom() throws Exception {
+        int threads = 4;
+        KeyHistory large = new KeyHistory(threads * KeyHistory.SHOWN);
+        IdempotencyKey key = keys.create(ID.scope(), ID.value(), REQUEST);
+        CyclicBarrier start = new CyclicBarrier(threads);
+        ExecutorService executor = Executors.newFixedThreadPool(threads);
+        try {
+            List<Future<?>> done = new ArrayList<>();
+            for (int thread = 0; thread < threads; thread++) {
+                done.add(executor.submit(() -> {
+                    start.await(1, TimeUnit.MINUTES);
+                    for (int i = 0; i < KeyHistory.SHOWN / threads; i++) {
+                        large.onEvent(new KeyEvent.Locked(key));
+                    }
+                    return null;
+                }));
+            }
+            for (Future<?> each : done) {
+                each.get(1, TimeUnit.MINUTES);
+            }
+        } finally {
+            executor.shutdownNow();
+        }
+
+        assertThat(large.of(ID, key.creationId())).hasSize(KeyHistory.SHOWN);
+        large.onEvent(new KeyEvent.Quarantined(key));
+        assertThat(large.of(ID, key.creationId())).hasSize(KeyHistory.SHOWN);
+        assertThat(large.of(ID, key.creationId()).get(0).get("what")).isEqualTo("quarantined");
     }
 
     @ParameterizedTest

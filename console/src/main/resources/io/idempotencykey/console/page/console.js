@@ -1,6 +1,7 @@
 // The operators' console. Everything that comes from keys is put into the page as text, never as markup.
 
 const EVERY_MILLISECONDS = 5000;
+const PATIENCE_MILLISECONDS = 20_000;
 
 // What reorders or hides text is shown by its number: a key's text must not look like another one.
 const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
@@ -47,6 +48,8 @@ const REFUSALS = {
   'stale-key': 'Not done: the request has changed since you looked at it. It is shown here as it is now.',
   'already-finished': 'Not done: the request got its response meanwhile.',
   'not-found': 'Not done: the key is gone. It has expired, or somebody discarded it.',
+  'response-too-large': 'Not done: the response is too long.',
+  'signed-out': 'Not done: you aren’t signed in any more.',
   'outcome-unknown': 'It isn’t known whether it was done, because the store’s answer was lost. Look at the key again.',
   'store-unavailable': 'Not done: the store doesn’t answer.',
   'may-not-act': 'Not done: you may look, but not act.',
@@ -55,12 +58,16 @@ const REFUSALS = {
 
 const byId = (id) => document.getElementById(id);
 
+const dialog = byId('confirm');
+const form = byId('confirm-form');
+
 let session = null;
 let view = { list: 'quarantined', scope: null, trail: [], key: null };
 let storeTime = null;
 let shownList = '';
 let shownKey = '';
 let shownOperations = '';
+let nextPage = null;
 let current = null;
 let timer = 0;
 let paused = false;
@@ -75,22 +82,29 @@ class Refusal extends Error {
   }
 }
 
+// Tells the console's own answers from those of whatever stands before it: a log-in page, a framework, a gateway.
 async function answerOf(response) {
-  const type = response.headers.get('Content-Type') ?? '';
-  if (response.type === 'opaqueredirect' || !type.startsWith('application/json')) {
-    throw new Refusal('signed-out', response.status >= 500
-        ? `The server answered ${response.status}.`
-        : 'You aren’t signed in any more. Load the page again.');
+  if (response.type === 'opaqueredirect') {
+    throw new Refusal('signed-out', 'You aren’t signed in any more. Load the page again.');
   }
-  const answer = await response.json();
-  if (!response.ok) {
+  const isJson = (response.headers.get('Content-Type') ?? '').startsWith('application/json');
+  const answer = isJson ? await response.json() : null;
+  if (response.ok && isJson) {
+    return answer;
+  }
+  if (typeof answer?.error === 'string' && typeof answer.message === 'string') {
     throw new Refusal(answer.error, answer.message);
   }
-  return answer;
+  if (response.status === 401 || response.status === 403) {
+    throw new Refusal('other-session', `The server refused the request (${response.status}). If it stays so, load the `
+        + 'page again.');
+  }
+  throw new Error(`the server answered ${response.status}`);
 }
 
 async function startSession() {
-  session = await answerOf(await fetch('api/session', { redirect: 'manual', cache: 'no-store' }));
+  session = await answerOf(await fetch('api/session',
+      { redirect: 'manual', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) }));
   byId('user').textContent = `Signed in as ${visible(session.user)}${session.mayAct ? '' : ', who may look, but not act'}`;
 }
 
@@ -100,6 +114,7 @@ async function ask(what, body) {
     method: 'POST',
     redirect: 'manual',
     cache: 'no-store',
+    signal: AbortSignal.timeout(PATIENCE_MILLISECONDS),
     headers: { ...session.headers, 'Content-Type': 'application/json', 'Idempotency-Console': session.token },
     body: JSON.stringify(body),
   }));
@@ -214,7 +229,10 @@ function whyNot(key) {
 
 function put(id, text) {
   const shown = byId(id);
-  shown.textContent = text;
+  // The same text isn't announced again and again.
+  if (shown.textContent !== text) {
+    shown.textContent = text;
+  }
   // What is announced stays in the page while it is empty, or nobody hears of it.
   shown.hidden = text === '' && !shown.hasAttribute('role');
 }
@@ -316,14 +334,17 @@ function showList(page) {
   put('empty', page.keys.length > 0 ? '' : view.trail.length > 0 ? 'There are no further keys.' : list.empty);
   byId('previous').hidden = view.trail.length === 0;
   byId('next').hidden = !page.next;
-  byId('next').onclick = () => {
-    view.trail.push(page.next);
-    go();
-  };
+  nextPage = page.next;
 }
 
-function facts(id, pairs) {
-  byId(id).replaceChildren(...pairs
+// What hasn't changed stays as it is, for whoever is reading, selecting or scrolling there.
+function facts(id, source, pairs) {
+  const text = JSON.stringify(source);
+  if (byId(id).source === text) {
+    return;
+  }
+  byId(id).source = text;
+  byId(id).replaceChildren(...pairs()
       .filter(([, value]) => value !== undefined && value !== '')
       .flatMap(([name, value]) => [
         element('dt', {}, name),
@@ -340,12 +361,16 @@ function text(value, label) {
 const HIDDEN = 'not shown: you may not see values';
 
 function showKey(key) {
+  const focused = document.activeElement;
   current = key;
   byId('situation').textContent = situation(key);
   const reason = whyNot(key);
   put('why-not', reason);
   for (const button of document.querySelectorAll('[data-action]')) {
     button.disabled = reason !== '';
+  }
+  if (focused.disabled) {
+    byId('key-title').focus();
   }
   const asText = JSON.stringify(key);
   if (asText === shownKey) {
@@ -354,7 +379,7 @@ function showKey(key) {
   shownKey = asText;
   byId('key-title').textContent = `Key ${visible(key.value)}`;
   document.title = 'A key · Idempotency keys';
-  facts('facts', [
+  facts('facts', key, () => [
     ['Scope', key.scope === '' ? 'the empty one' : key.scope],
     ['Operation', key.operation || 'none'],
     ['State', key.state],
@@ -371,14 +396,14 @@ function showKey(key) {
     ['Expires', maybeTime(key.expiresAt)],
   ]);
   byId('error').textContent = visible(key.lastError) || 'none';
-  facts('request', [
+  facts('request', [key.scope, key.value, key.request], () => [
     ['Request', `${key.request.method} ${key.request.path}`],
     ['Stored', key.request.complete ? 'as it was sent' : 'in part, so only its client can bring it on'],
     ['Parameters', key.request.parameters === undefined ? HIDDEN : text(key.request.parameters, 'Parameters')],
   ]);
   byId('response-part').hidden = key.response === undefined;
   if (key.response) {
-    facts('response', [
+    facts('response', [key.scope, key.value, key.response], () => [
       ['Status', key.response.status],
       ['Length of its body', `${key.response.bodyLength.toLocaleString()} bytes`],
       ['Headers', key.response.headers === undefined ? HIDDEN
@@ -388,7 +413,8 @@ function showKey(key) {
   }
   byId('history-part').hidden = key.history === undefined;
   byId('history').replaceChildren(...(key.history ?? []).map((event) => element('li', {},
-      time(event.at), `: ${visible(event.what)}${event.detail ? `, ${visible(event.detail)}` : ''} (attempt ${event.attempt})`)));
+      time(event.at), `: ${visible(event.what)}${event.detail ? `, ${visible(event.detail)}` : ''} (at ${visible(event.recoveryPoint)}, attempt ${event.attempt})`)));
+  byId('history-more').hidden = (key.history?.length ?? 0) < 200;
   if (key.history?.length === 0) {
     byId('history').append(element('li', {}, 'This server has seen nothing of it.'));
   }
@@ -404,6 +430,7 @@ async function refresh() {
       await startSession();
     }
     const isKey = view.key !== null;
+    byId('list').hidden = isKey;
     const [backlog, content] = await Promise.all([
       ask('backlog', {}),
       isKey ? ask('key', { scope: view.key.scope, value: view.key.value })
@@ -414,7 +441,6 @@ async function refresh() {
       return;
     }
     showBacklog(backlog);
-    byId('list').hidden = isKey;
     byId('key').hidden = !isKey;
     if (isKey) {
       showKey(content);
@@ -433,11 +459,13 @@ async function refresh() {
     if (view.key !== null && failure.kind === 'not-found') {
       current = null;
       byId('key').hidden = true;
-      put('problem', 'There is no such key, or it has expired. Scopes and keys are compared character by character.');
+      put('problem', `There is no such key in ${view.key.scope === '' ? 'the empty scope' : visible(view.key.scope)}, or it `
+          + 'has expired. Scopes and keys are compared character by character.');
     } else {
       put('problem', failure instanceof Refusal ? visible(failure.message)
           : 'The server doesn’t answer. What you see may be out of date.');
     }
+    nextPage = null;
   } finally {
     if (mine === generation) {
       schedule();
@@ -449,7 +477,7 @@ async function refresh() {
 function schedule() {
   clearTimeout(timer);
   if (!paused && document.visibilityState === 'visible') {
-    timer = setTimeout(() => byId('confirm').open ? schedule() : refresh(), EVERY_MILLISECONDS);
+    timer = setTimeout(() => dialog.open ? schedule() : refresh(), EVERY_MILLISECONDS);
   }
 }
 
@@ -464,6 +492,10 @@ async function go(focus = 'list-title') {
   }
   shownList = '';
   shownKey = '';
+  // Nothing can be done to a key that isn't the one asked for.
+  current = null;
+  nextPage = null;
+  byId('key').hidden = true;
   await refresh();
   if (focus !== null) {
     byId(focus).focus();
@@ -494,12 +526,31 @@ for (const list of Object.keys(LISTS)) {
 
 byId('back').addEventListener('click', (event) => {
   event.preventDefault();
-  openList(view.list, view.scope);
+  put('result', '');
+  view = { ...view, key: null };
+  history.pushState(view, '', `#${view.list}`);
+  go();
 });
 
-byId('previous').addEventListener('click', () => {
-  view.trail.pop();
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  byId('main').focus();
+});
+
+// Each page stands in the history's state, so that Back leads from a key to the page that it was on.
+function turnTo(trail) {
+  view = { ...view, trail };
+  history.replaceState(view, '', `#${view.list}`);
   go();
+}
+
+byId('previous').addEventListener('click', () => turnTo(view.trail.slice(0, -1)));
+
+byId('next').addEventListener('click', () => {
+  // Not twice, before the page is there.
+  if (nextPage) {
+    turnTo([...view.trail, nextPage]);
+  }
 });
 
 byId('find').addEventListener('submit', (event) => {
@@ -529,7 +580,7 @@ byId('pause').addEventListener('click', (event) => {
 
 document.addEventListener('visibilitychange', () => {
   clearTimeout(timer);
-  if (document.visibilityState === 'visible' && !paused && !byId('confirm').open) {
+  if (document.visibilityState === 'visible' && !paused && !dialog.open) {
     refresh();
   }
 });
@@ -537,13 +588,12 @@ document.addEventListener('visibilitychange', () => {
 addEventListener('popstate', (event) => {
   view = event.state ?? { list: location.hash === '#unfinished' ? 'unfinished' : 'quarantined', scope: null, trail: [], key: null };
   put('result', '');
-  go(null);
+  dialog.close();
+  go(view.key === null ? 'list-title' : 'key-title');
 });
 
 // --- Acting ---
 
-const dialog = byId('confirm');
-const form = byId('confirm-form');
 let acting = null;
 
 for (const button of document.querySelectorAll('[data-action]')) {
@@ -553,6 +603,7 @@ for (const button of document.querySelectorAll('[data-action]')) {
     acting = { name, key: current, first: current.value.slice(0, session.confirmedBy) };
     form.reset();
     byId('confirm-title').textContent = ACTIONS[name].title;
+    byId('confirm-key').textContent = visible(current.value) + (current.scope === '' ? '' : ` in ${visible(current.scope)}`);
     byId('confirm-means').textContent = ACTIONS[name].means;
     byId('response-fields').hidden = name !== 'finish';
     byId('typed-label').replaceChildren('To confirm, type the key’s beginning, ', element('code', {}, acting.first));
@@ -564,6 +615,12 @@ for (const button of document.querySelectorAll('[data-action]')) {
 }
 
 byId('cancel').addEventListener('click', () => dialog.close());
+dialog.addEventListener('cancel', (event) => {
+  // What is under way can't be called back.
+  if (byId('do').disabled) {
+    event.preventDefault();
+  }
+});
 dialog.addEventListener('close', schedule);
 
 form.addEventListener('submit', async (event) => {
@@ -580,7 +637,7 @@ form.addEventListener('submit', async (event) => {
     return;
   }
   const { key, name } = acting;
-  byId('do').disabled = true;
+  setSending(true);
   let failure = null;
   try {
     await ask(name, {
@@ -590,10 +647,11 @@ form.addEventListener('submit', async (event) => {
   } catch (thrown) {
     failure = thrown;
   } finally {
-    byId('do').disabled = false;
+    setSending(false);
   }
   dialog.close();
-  if (name === 'discard' && failure === null) {
+  const isShown = view.key !== null && view.key.scope === key.scope && view.key.value === key.value;
+  if (name === 'discard' && failure === null && isShown) {
     view = { ...view, key: null };
     history.replaceState(view, '', `#${view.list}`);
     await go();
@@ -603,6 +661,11 @@ form.addEventListener('submit', async (event) => {
   byId('result').classList.toggle('refused', failure !== null);
   put('result', failure === null ? ACTIONS[name].done : whyRefused(failure));
 });
+
+function setSending(isSending) {
+  byId('do').disabled = isSending;
+  byId('cancel').disabled = isSending;
+}
 
 // The key is shown as it is now.
 function whyRefused(failure) {
