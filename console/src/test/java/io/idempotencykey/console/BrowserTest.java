@@ -226,8 +226,11 @@ class BrowserTest {
     void nothingIsDoneToAKeyThatIsNotTheOneAskedFor() {
         openKey(console.quarantined("shop-7", "order-4711"));
         browser.type("#find [name=value]", "order-4712");
+        console.holdAnswers();
         browser.click("#find [type=submit]");
 
+        assertThat(browser.element("[data-action=discard]").isDisplayed()).isFalse();
+        console.letAnswersGo();
         browser.seesText("#problem", "There is no such key in shop-7");
         assertThat(browser.element("[data-action=discard]").isDisplayed()).isFalse();
         browser.back();
@@ -370,6 +373,20 @@ class BrowserTest {
         assertThat(browser.heldTimers()).isZero();
         browser.click("#pause");
         browser.eventually(() -> browser.heldTimers() == 1, "a refresh of the page that isn't paused any more");
+    }
+
+    @Test
+    void aPageThatIsHiddenWhileItRefreshesDoesNotRefreshAgain() {
+        openList("quarantined");
+        console.quarantined("shop-7", "order-4711");
+        console.holdAnswers();
+
+        browser.letTimePass();
+        browser.setHidden(true);
+        console.letAnswersGo();
+
+        browser.seesText("#keys tbody", "order-4711");
+        assertThat(browser.heldTimers()).isZero();
     }
 
     @Test

@@ -23,6 +23,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.ee10.servlet.FilterHolder;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
@@ -44,6 +46,7 @@ final class Console implements AutoCloseable {
     private final ServerConnector connector = new ServerConnector(server);
     private volatile @Nullable String user = "ada";
     private volatile int statusInTheWay;
+    private volatile CountDownLatch answersGo = new CountDownLatch(0);
     private volatile Set<String> roles = Set.of("operator", "auditor");
 
     private Console() {}
@@ -83,6 +86,7 @@ final class Console implements AutoCloseable {
                 answer.getWriter().write("{\"status\":" + statusInTheWay + ",\"error\":\"by a gateway\"}");
                 return;
             }
+            awaitGo(asked.getMethod());
             requestedUrls.add(
                     asked.getRequestURL() + (asked.getQueryString() == null ? "" : "?" + asked.getQueryString()));
             chain.doFilter(
@@ -105,6 +109,25 @@ final class Console implements AutoCloseable {
                     },
                     response);
         };
+    }
+
+    private void awaitGo(String method) {
+        try {
+            if (method.equals("POST") && !answersGo.await(1, TimeUnit.MINUTES)) {
+                throw new IllegalStateException("the test lets no answer go");
+            }
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Holds back the answers to what the page asks, until they are let go. */
+    void holdAnswers() {
+        answersGo = new CountDownLatch(1);
+    }
+
+    void letAnswersGo() {
+        answersGo.countDown();
     }
 
     void signIn(@Nullable String name, String... itsRoles) {
