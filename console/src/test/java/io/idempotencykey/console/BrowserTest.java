@@ -327,6 +327,15 @@ class BrowserTest {
     }
 
     @Test
+    void anAddressMayNameTheUserAndThePassword() {
+        console.quarantined("shop-7", "order-4711");
+
+        browser.open(console.url().toString().replace("://", "://ada:secret@"));
+
+        browser.seesText("#keys tbody", "order-4711");
+    }
+
+    @Test
     void timesAreInTheViewersZoneAndExactOnHover() {
         KeyId id = console.quarantined("shop-7", "order-4711");
         openKey(id);

@@ -102,15 +102,23 @@ async function answerOf(response) {
   throw new Error(`the server answered ${response.status}`);
 }
 
+// Without the name and the password that an address may have, with which nothing is fetched.
+function addressOf(what) {
+  const address = new URL(`api/${what}`, location.href);
+  address.username = '';
+  address.password = '';
+  return address;
+}
+
 async function startSession() {
-  session = await answerOf(await fetch('api/session',
+  session = await answerOf(await fetch(addressOf('session'),
       { redirect: 'manual', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) }));
   byId('user').textContent = `Signed in as ${visible(session.user)}${session.mayAct ? '' : ', who may look, but not act'}`;
 }
 
 // Nothing about keys stands in an address: logs have those.
 async function ask(what, body) {
-  return answerOf(await fetch(`api/${what}`, {
+  return answerOf(await fetch(addressOf(what), {
     method: 'POST',
     redirect: 'manual',
     cache: 'no-store',
