@@ -162,9 +162,9 @@ final class Desk {
     }
 
     /** Texts of megabytes help nobody, and would make the answer too long. */
-    private static Map<String, Object> cut(Map<String, Object> described) {
+    private static Map<String, Object> cut(Map<?, ?> described) {
         Map<String, Object> cut = new LinkedHashMap<>();
-        described.forEach((name, value) -> cut.put(name, cut(value)));
+        described.forEach((name, value) -> cut.put((String) name, cut(value)));
         return cut;
     }
 
@@ -172,12 +172,7 @@ final class Desk {
         if (value instanceof String text) {
             return cut(text, SHOWN);
         }
-        if (value instanceof Map<?, ?> map) {
-            Map<String, Object> cut = new LinkedHashMap<>();
-            map.forEach((name, member) -> cut.put((String) name, cut(member)));
-            return cut;
-        }
-        return value;
+        return value instanceof Map<?, ?> map ? cut(map) : value;
     }
 
     /** Not through the middle of a character. */

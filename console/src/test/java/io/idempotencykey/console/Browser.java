@@ -205,7 +205,7 @@ final class Browser implements AutoCloseable {
                 Object.defineProperty(document, 'visibilityState',
                     { configurable: true, get: () => arguments[0] ? 'hidden' : 'visible' });
                 document.dispatchEvent(new Event('visibilitychange'));
-                """.replace("arguments[0]", String.valueOf(hidden)));
+                """, hidden);
     }
 
     void dark(boolean dark) {

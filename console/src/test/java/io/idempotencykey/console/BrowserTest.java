@@ -65,10 +65,14 @@ class BrowserTest {
 
     private void openKey(KeyId id) {
         openList("quarantined");
+        find(id);
+        browser.seesText("#key-title", id.value());
+    }
+
+    private void find(KeyId id) {
         browser.type("#find [name=scope]", id.scope());
         browser.type("#find [name=value]", id.value());
         browser.click("#find [type=submit]");
-        browser.seesText("#key-title", id.value());
     }
 
     private void confirm(String action, String typed) {
@@ -131,9 +135,7 @@ class BrowserTest {
         assertThat(result()).startsWith("Done: the key counts as absent");
         browser.seesText("#empty", "No key is in quarantine");
         openList("quarantined");
-        browser.type("#find [name=scope]", id.scope());
-        browser.type("#find [name=value]", id.value());
-        browser.click("#find [type=submit]");
+        find(id);
         browser.seesText("#problem", "There is no such key");
     }
 

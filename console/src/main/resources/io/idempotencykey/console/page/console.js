@@ -110,22 +110,27 @@ function addressOf(what) {
   return address;
 }
 
+async function send(what, options) {
+  return answerOf(await fetch(addressOf(what), {
+    redirect: 'manual',
+    cache: 'no-store',
+    signal: AbortSignal.timeout(PATIENCE_MILLISECONDS),
+    ...options,
+  }));
+}
+
 async function startSession() {
-  session = await answerOf(await fetch(addressOf('session'),
-      { redirect: 'manual', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) }));
+  session = await send('session', {});
   byId('user').textContent = `Signed in as ${visible(session.user)}${session.mayAct ? '' : ', who may look, but not act'}`;
 }
 
 // Nothing about keys stands in an address: logs have those.
 async function ask(what, body) {
-  return answerOf(await fetch(addressOf(what), {
+  return send(what, {
     method: 'POST',
-    redirect: 'manual',
-    cache: 'no-store',
-    signal: AbortSignal.timeout(PATIENCE_MILLISECONDS),
     headers: { ...session.headers, 'Content-Type': 'application/json', 'Idempotency-Console': session.token },
     body: JSON.stringify(body),
-  }));
+  });
 }
 
 // --- Text ---
