@@ -29,9 +29,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>What was committed while a standby lagged is lost when that is promoted: a key and all that its stages wrote, and
  * the charge stays. That is excused, and counted, for an answer that may have been given from when the standby was last
- * known to have everything until the primary was gone; its key may then be as it was left to its client before. And it
- * is excused for one more charge of a cart per promotion, by another derived key, if one of the cart's requests had no
- * answer by then or got it then. Nothing else is.
+ * known to have everything until the primary was gone; its key may then be as it was left to its client before. A shop
+ * that knows such an answer goes on giving it beside the new one, so it is also excused where it is replayed later: one
+ * that was heard before, or that a request sent by then may have got. And it is excused for one more charge of a cart
+ * per promotion, by another derived key, if one of the cart's requests had no answer by then or got it then. Nothing
+ * else is.
  */
 final class Checker {
     /** What must not be. */
@@ -70,14 +72,16 @@ final class Checker {
 
     /** A standby took over that had what was committed before {@code since}; its primary was gone by {@code until}. */
     record Promotion(Instant since, Instant until) {
-        private boolean mayHaveLost(Answer answer) {
-            return !answer.heard().isBefore(since) && !answer.asked().isAfter(until);
+        /** Whether an answer may have been lost; a replayed one was given to the request when it was sent before. */
+        private boolean mayHaveLost(Sent sent, Answer answer) {
+            Instant asked = answer.replayed() ? sent.first() : answer.asked();
+            return !answer.heard().isBefore(since) && !asked.isAfter(until);
         }
 
         /** Whether one answer may have been lost, and the other given after that. */
-        private boolean liesBetween(Answer one, Answer other) {
-            return (mayHaveLost(one) && !other.heard().isBefore(until))
-                    || (mayHaveLost(other) && !one.heard().isBefore(until));
+        private boolean liesBetween(Sent sent, Answer one, Answer other) {
+            return (mayHaveLost(sent, one) && !other.heard().isBefore(until))
+                    || (mayHaveLost(sent, other) && !one.heard().isBefore(until));
         }
 
         /** Whether a worker may still hold a key whose last stage was lost; a lease grows to ten times its length. */
@@ -151,11 +155,12 @@ final class Checker {
         List<Answer> answers = sent.answers();
         boolean excused = answers.stream()
                 .filter(answer -> !isStored(answer, key))
-                .allMatch(answer -> promotions.stream().anyMatch(each -> each.mayHaveLost(answer)));
+                .map(answer -> firstOf(answers, answer))
+                .allMatch(answer -> promotions.stream().anyMatch(each -> each.mayHaveLost(sent, answer)));
         for (int i = 1; i < answers.size(); i++) {
-            Answer one = answers.get(i - 1);
-            Answer other = answers.get(i);
-            excused &= promotions.stream().anyMatch(each -> each.liesBetween(one, other));
+            Answer one = firstOf(answers, answers.get(i - 1));
+            Answer other = firstOf(answers, answers.get(i));
+            excused &= promotions.stream().anyMatch(each -> each.liesBetween(sent, one, other));
         }
         if (excused && answers.stream().anyMatch(answer -> !isStored(answer, key))) {
             lost.add(sent.key());
@@ -173,6 +178,11 @@ final class Checker {
         if (!answers.isEmpty() && !isStored(answers.get(answers.size() - 1), key) && !excused) {
             report(Kind.ANSWER_NOT_STORED, sent, answers + ", and stored is " + key);
         }
+    }
+
+    /** When a shop first gave the answer that this is, or that it knows of. */
+    private static Answer firstOf(List<Answer> answers, Answer answer) {
+        return answers.stream().filter(answer::isSameAs).findFirst().orElse(answer);
     }
 
     private static boolean isStored(Answer answer, Contents.@Nullable Key key) {

@@ -206,13 +206,14 @@ final class Clients {
             return false;
         }
         count("answered, status " + status);
-        if (answer.headers().firstValue("Idempotency-Replayed").isPresent()) {
+        boolean replayed = answer.headers().firstValue("Idempotency-Replayed").isPresent();
+        if (replayed) {
             count("answered by a replay");
         }
         Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
         headers.putAll(answer.headers().map());
         NOT_STORED.forEach(headers::remove);
-        request.answered(new Sent.Answer(status, headers, answer.body(), pending.asked(), heard.at()));
+        request.answered(new Sent.Answer(status, headers, answer.body(), replayed, pending.asked(), heard.at()));
         return true;
     }
 

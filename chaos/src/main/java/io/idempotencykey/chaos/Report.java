@@ -93,7 +93,8 @@ record Report(
                 + "- not promised and lost: requests that were answered while a standby lagged, and whose answer was"
                 + " lost when that standby was promoted, with all that they had stored (GUARANTEES.md, N6). Excused are"
                 + " only answers that may have been given between the moment when the standby was last known to have"
-                + " everything and the primary's end; one more charge of a cart per promotion; and what the shop's own"
+                + " everything and the primary's end, also where a shop that knows one goes on giving it; one more"
+                + " charge of a cart per promotion; and what the shop's own"
                 + " code throws within ten seconds of one, where it goes on from a lost stage\n"
                 + "- anomalies: whatever must not be; their histories follow each scenario\n\n");
         text.append("| scenario | server | faults for | settled within | requests | orders | charges | reviews |"

@@ -26,10 +26,17 @@ final class Sent {
      * A final answer, as far as it is stored: each byte of the body is a character, and the headers that no request
      * shares are left out.
      *
+     * @param replayed whether the shop said that it had been given before
      * @param asked when what it answers was sent
      * @param heard when its first copy came
      */
-    record Answer(int status, Map<String, List<String>> headers, String body, Instant asked, Instant heard) {
+    record Answer(
+            int status,
+            Map<String, List<String>> headers,
+            String body,
+            boolean replayed,
+            Instant asked,
+            Instant heard) {
         boolean isSameAs(Answer other) {
             return status == other.status && headers.equals(other.headers) && body.equals(other.body);
         }

@@ -14,11 +14,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A history in which all is right has no anomaly, and each kind of anomaly is found in one that has it. */
 class CheckerTest {
     private static final Map<String, List<String>> HEADERS = Map.of("Content-Type", List.of("application/json"));
     private static final String BODY = "{\"order\":\"o-1\",\"payment\":\"ch-1\"}";
+    private static final String NEW_BODY = "{\"order\":\"o-2\",\"payment\":\"ch-2\"}";
 
     private final Sent completion = Sent.completion("cart-1", "{}", false);
     private final Sent left = Sent.completion("cart-2", "{}", true);
@@ -48,7 +51,7 @@ class CheckerTest {
     }
 
     private static Sent.Answer answer(int status, String body, Instant at) {
-        return new Sent.Answer(status, HEADERS, body, at, at);
+        return new Sent.Answer(status, HEADERS, body, false, at, at);
     }
 
     private static String newCreation() {
@@ -357,16 +360,58 @@ class CheckerTest {
     @Test
     void aRequestThatRanAnewAfterAPromotionIsCountedAndNoFinding() {
         loseTheCompletion();
-        String again = newCreation();
-        String body = BODY.replace("o-1", "o-2").replace("ch-1", "ch-2");
-        keys.add(finished(completion, again, 201, body));
-        completion.answered(answer(201, body));
-        orders.add(new Order("o-2", "cart-1", 1500, "ch-2"));
-        reservations.add(new Reservation("cart-1", again, "ch-2"));
-        charges.add(charge("ch-2", again, "cart-1"));
+        runAnew(completion);
+        completion.answered(answer(201, NEW_BODY));
 
         assertFound();
         assertThat(check().lost()).containsExactly(completion.key());
+    }
+
+    @Test
+    void aLostAnswerThatAShopStillKnowsIsCountedAndNoFinding() {
+        loseTheCompletion();
+        runAnew(completion);
+        Instant later = Instant.now().plusSeconds(2);
+        completion.answered(answer(201, NEW_BODY));
+        completion.answered(new Sent.Answer(201, HEADERS, BODY, true, later, later));
+
+        assertFound();
+        assertThat(check().lost()).containsExactly(completion.key());
+        promotions.clear();
+        assertThat(check().anomalies()).extracting(Anomaly::kind).contains(Kind.ANSWER_CHANGED, Kind.ANSWER_NOT_STORED);
+    }
+
+    /** It was broken off when it was given. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aLostAnswerThatIsFirstHeardAfterAPromotionIsNoFindingIfItWasGivenBefore(boolean replayed) {
+        Sent late = Sent.completion("cart-1", "{}", false);
+        sent.set(0, late);
+        loseTheCompletion();
+        runAnew(late);
+        Instant later = Instant.now().plusSeconds(2);
+        late.answered(answer(201, NEW_BODY, later));
+        late.answered(new Sent.Answer(201, HEADERS, BODY, replayed, later, later));
+
+        assertFound(replayed ? new Kind[0] : new Kind[] {Kind.ANSWER_CHANGED, Kind.ANSWER_NOT_STORED});
+    }
+
+    @Test
+    void aReplayThatChangesOfARequestThatWasSentAfterAPromotionIsFound() {
+        promote(completion.first().minusMillis(1));
+        completion.answered(new Sent.Answer(402, HEADERS, "declined", true, Instant.now(), Instant.now()));
+        completion.answered(answer(201, BODY));
+
+        assertFound(Kind.ANSWER_CHANGED);
+    }
+
+    /** What a standby that didn't know the request has stored of it. */
+    private void runAnew(Sent request) {
+        String again = newCreation();
+        keys.add(finished(request, again, 201, NEW_BODY));
+        orders.add(new Order("o-2", "cart-1", 1500, "ch-2"));
+        reservations.add(new Reservation("cart-1", again, "ch-2"));
+        charges.add(charge("ch-2", again, "cart-1"));
     }
 
     @Test
@@ -434,19 +479,14 @@ class CheckerTest {
 
     @Test
     void aLostAnswerThatIsHeardOnlyAfterItsRequestRanAnewIsCountedAndNoFinding() {
-        String again = newCreation();
-        String body = BODY.replace("o-1", "o-2").replace("ch-1", "ch-2");
         Sent doubled = Sent.completion("cart-1", "{}", false);
         sent.set(0, doubled);
         loseTheCompletion();
+        runAnew(doubled);
         Instant then = promotions.get(0).since();
         Instant now = Instant.now();
-        doubled.answered(answer(201, body, now));
-        doubled.answered(new Sent.Answer(201, HEADERS, BODY, then, now));
-        keys.add(finished(doubled, again, 201, body));
-        orders.add(new Order("o-2", "cart-1", 1500, "ch-2"));
-        reservations.add(new Reservation("cart-1", again, "ch-2"));
-        charges.add(charge("ch-2", again, "cart-1"));
+        doubled.answered(answer(201, NEW_BODY, now));
+        doubled.answered(new Sent.Answer(201, HEADERS, BODY, false, then, now));
 
         assertFound();
         assertThat(check().lost()).containsExactly(doubled.key());
