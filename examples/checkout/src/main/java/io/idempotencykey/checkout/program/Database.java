@@ -31,16 +31,12 @@ import org.h2.jdbcx.JdbcDataSource;
  */
 final class Database implements AutoCloseable {
     private static final int SERVING_CONNECTIONS = 20;
-    private static final int OPERATING_CONNECTIONS = 2;
 
     /** Maximum wait for a database that is starting, or that a process which is ending still has open. */
     private static final Duration START_PATIENCE = Duration.ofSeconds(5);
 
     /** The SQL states for a missing table begin with this in all of the databases. */
     private static final String NO_TABLE = "42";
-
-    /** The pool gives up after its first failure; with zero, it would start without a connection. */
-    private static final Duration NO_PATIENCE = Duration.ofMillis(1);
 
     static {
         // Hibernate reads this when its first class is loaded, and then logs to where the others do.
@@ -50,7 +46,7 @@ final class Database implements AutoCloseable {
     private final Deque<Runnable> closing = new ArrayDeque<>();
     private final DataSource dataSource;
 
-    private Database(String url, int connections, Duration patience) throws IOException {
+    private Database(String url, int connections) throws IOException {
         HikariDataSource pool = new HikariDataSource();
         dataSource = pool;
         if (url.startsWith("jdbc:h2:file:")) {
@@ -62,7 +58,7 @@ final class Database implements AutoCloseable {
             pool.setJdbcUrl(url);
         }
         pool.setMaximumPoolSize(connections);
-        pool.setInitializationFailTimeout(patience.toMillis());
+        pool.setInitializationFailTimeout(START_PATIENCE.toMillis());
         closing.push(pool::close);
         try {
             pool.getConnection().close();
@@ -78,7 +74,7 @@ final class Database implements AutoCloseable {
         Optional<String> url = serverUrl(options);
         FileDatabase file = new FileDatabase(data);
         int connections = options.number("connections", SERVING_CONNECTIONS, 1, 1000);
-        Database database = new Database(url.orElse(file.url()), connections, START_PATIENCE);
+        Database database = new Database(url.orElse(file.url()), connections);
         try {
             database.createTables();
             if (url.isEmpty()) {
@@ -89,38 +85,6 @@ final class Database implements AutoCloseable {
             database.close();
             throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
         }
-    }
-
-    /** Opens a store that a running shop may have open, too; makes no tables. */
-    static Store<EntityManager> join(Options options) throws IOException {
-        Optional<String> url = serverUrl(options);
-        if (url.isPresent()) {
-            return new Database(url.get(), OPERATING_CONNECTIONS, NO_PATIENCE).joined();
-        }
-        FileDatabase file = new FileDatabase(options.directory("data")
-                .orElseThrow(() -> new Options.Refused("keys needs the --data or --url that serve has")));
-        Database database;
-        try {
-            database = new Database(file.url() + ";IFEXISTS=TRUE", OPERATING_CONNECTIONS, NO_PATIENCE);
-        } catch (IOException e) {
-            String shared = file.sharedUrl().orElseThrow(() -> e);
-            database = new Database(shared, OPERATING_CONNECTIONS, NO_PATIENCE);
-        }
-        return database.joined();
-    }
-
-    private Store<EntityManager> joined() throws IOException {
-        try (Connection connection = dataSource.getConnection();
-                Statement statement = connection.createStatement()) {
-            if (hasTables(statement)) {
-                return store();
-            }
-        } catch (SQLException e) {
-            close();
-            throw new IOException("the database can't be used: " + rootCause(e).getMessage(), e);
-        }
-        close();
-        throw new IOException("the database can't be used: no shop has served from it, since it has no table review");
     }
 
     private Store<EntityManager> store() throws IOException {

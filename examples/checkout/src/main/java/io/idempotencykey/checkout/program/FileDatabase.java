@@ -4,8 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.SQLException;
-import java.util.Optional;
 import java.util.UUID;
 import org.h2.tools.Server;
 
@@ -50,8 +51,14 @@ final class FileDatabase {
         return server::stop;
     }
 
-    /** The URL by which a process that has the database open lets others in. It is stale if that process was killed. */
-    Optional<String> sharedUrl() throws IOException {
-        return Files.exists(sharedUrl) ? Optional.of(Files.readString(sharedUrl)) : Optional.empty();
+    /** The URL for another process, which makes no database: through the one that has it open, if there is one. */
+    String joiningUrl() throws IOException {
+        String own = url() + ";IFEXISTS=TRUE";
+        try (Connection connection = DriverManager.getConnection(own)) {
+            return own;
+        } catch (SQLException e) {
+            // There is none, or another process has it open. What that has written is stale if it was killed.
+            return Files.exists(sharedUrl) ? Files.readString(sharedUrl) : own;
+        }
     }
 }

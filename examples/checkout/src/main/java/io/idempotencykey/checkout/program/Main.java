@@ -1,7 +1,12 @@
 package io.idempotencykey.checkout.program;
 
-import io.idempotencykey.IdempotencyException;
+import io.idempotencykey.cli.KeysCommand;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
 
@@ -13,12 +18,7 @@ final class Main {
                                 [--lease 30s] [--ttl 24h] [--attempts 100] [--stage-delay [STAGE:]0ms]
                                 [--fail-at STAGE:N] [--connections 20] [--console 0]
                    run payments [--port 0] [--data DIR]
-                   run keys     list [--state quarantined|unfinished] [--store jpa|mongo] [--url U] [--data DIR]
-                   run keys     show    VALUE [--scope S]             [--store …] [--url U] [--data DIR]
-                   run keys     retry   VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
-                   run keys     discard VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
-                   run keys     finish  VALUE [--scope S] [--by NAME] [--store …] [--url U] [--data DIR]
-                                --body TEXT [--status 200] [--content-type application/json]
+                   run keys     list|show|retry|finish|discard|stats --data DIR|--url U …; run keys --help says more
             U is jdbc:postgresql://…, jdbc:mysql://… or jdbc:mariadb://…;
             with --store mongo, it is mongodb://HOST:PORT/DATABASE?replicaSet=NAME
             """;
@@ -46,21 +46,30 @@ final class Main {
         List<String> options = arguments.subList(1, arguments.size());
         switch (arguments.get(0)) {
             case "demo" -> System.exit(Demo.run(Options.parse(options, Demo.OPTIONS)));
-            case "keys" -> System.exit(keys(options));
+            case "keys" -> System.exit(keys(options, writer(System.out), writer(System.err)));
             case "serve" -> serve(Options.parse(options, Application.OPTIONS));
             case "payments" -> payments(Options.parse(options, Set.of("port", "data")));
             default -> throw new Options.Refused("unknown command '" + arguments.get(0) + "'");
         }
     }
 
-    private static int keys(List<String> arguments) throws IOException {
-        try {
-            Operator.run(arguments, System.out);
-            return 0;
-        } catch (IdempotencyException e) {
-            System.err.println("checkout: " + e.getMessage());
-            return 1;
+    /** Runs the library's own command line on the shop's keys, which {@code --data DIR} names as well. */
+    static int keys(List<String> arguments, PrintWriter output, PrintWriter errors) throws IOException {
+        List<String> all = new ArrayList<>();
+        for (Iterator<String> each = arguments.iterator(); each.hasNext(); ) {
+            String argument = each.next();
+            if (argument.startsWith("--data=") || (argument.equals("--data") && each.hasNext())) {
+                String data = argument.equals("--data") ? each.next() : argument.substring("--data=".length());
+                all.add("--url=" + new FileDatabase(Options.directory("data", data)).joiningUrl());
+            } else {
+                all.add(argument);
+            }
         }
+        return KeysCommand.run(output, errors, all.toArray(String[]::new));
+    }
+
+    private static PrintWriter writer(OutputStream stream) {
+        return new PrintWriter(stream, true, StandardCharsets.UTF_8);
     }
 
     private static void serve(Options options) throws IOException, InterruptedException {

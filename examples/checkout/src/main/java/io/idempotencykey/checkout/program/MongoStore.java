@@ -8,12 +8,10 @@ import com.mongodb.MongoTimeoutException;
 import com.mongodb.client.ClientSession;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
-import com.mongodb.client.MongoDatabase;
 import io.idempotencykey.checkout.data.MongoShopData;
 import io.idempotencykey.mongo.MongoKeyStore;
 import io.idempotencykey.port.StoreFailure;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 
@@ -30,15 +28,6 @@ final class MongoStore {
 
     /** Opens the shop's store, and makes its collections and indexes if they aren't there. */
     static Store<ClientSession> open(Options options) throws IOException {
-        return connect(options, true);
-    }
-
-    /** Opens a store that a running shop may have open, too; makes no collections. */
-    static Store<ClientSession> join(Options options) throws IOException {
-        return connect(options, false);
-    }
-
-    private static Store<ClientSession> connect(Options options, boolean make) throws IOException {
         ConnectionString url = url(options);
         String name = Objects.requireNonNullElse(url.getDatabase(), DEFAULT_DATABASE);
         MongoClient client = MongoClients.create(MongoClientSettings.builder()
@@ -47,15 +36,9 @@ final class MongoStore {
                 .build());
         try {
             MongoKeyStore keys = new MongoKeyStore(client, name, KEYS);
-            MongoDatabase database = client.getDatabase(name);
-            MongoShopData shop = new MongoShopData(database);
-            if (make) {
-                keys.createIndexes();
-                shop.createCollections();
-            } else if (!database.listCollectionNames().into(new ArrayList<>()).contains(KEYS)) {
-                throw new IllegalArgumentException(
-                        "no shop has served from '" + name + "', since it has no collection " + KEYS);
-            }
+            MongoShopData shop = new MongoShopData(client.getDatabase(name));
+            keys.createIndexes();
+            shop.createCollections();
             return new Store<>(keys, shop, client::close);
         } catch (StoreFailure | MongoException | IllegalArgumentException e) {
             client.close();

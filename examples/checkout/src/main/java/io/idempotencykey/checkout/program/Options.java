@@ -3,7 +3,6 @@ package io.idempotencykey.checkout.program;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,16 +11,14 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A command's options, {@code --name value} or {@code --name=value}, and at most one word. */
+/** A command's options, {@code --name value} or {@code --name=value}. */
 final class Options {
     private static final Pattern DURATION = Pattern.compile("([0-9]{1,9})(ms|s|m|h|d)");
 
     private final Map<String, String> values;
-    private final List<String> words;
 
-    private Options(Map<String, String> values, List<String> words) {
+    private Options(Map<String, String> values) {
         this.values = values;
-        this.words = words;
     }
 
     /** The command line is wrong. */
@@ -34,24 +31,9 @@ final class Options {
     }
 
     static Options parse(List<String> arguments, Set<String> known) {
-        return parse(arguments, known, 0);
-    }
-
-    /** Parses a command that also takes words. A word that begins with two dashes stands behind {@code --}. */
-    static Options parse(List<String> arguments, Set<String> known, int mostWords) {
         Map<String, String> values = new HashMap<>();
-        List<String> words = new ArrayList<>();
-        boolean onlyWords = false;
         for (int i = 0; i < arguments.size(); i++) {
             String argument = arguments.get(i);
-            if (words.size() < mostWords && (onlyWords || !argument.startsWith("--"))) {
-                words.add(argument);
-                continue;
-            }
-            if (words.size() < mostWords && argument.equals("--")) {
-                onlyWords = true;
-                continue;
-            }
             int equals = argument.indexOf('=');
             String name = equals < 0 ? argument : argument.substring(0, equals);
             if (!name.startsWith("--") || !known.contains(name.substring(2))) {
@@ -65,15 +47,11 @@ final class Options {
                 throw new Refused(name + " is given twice");
             }
         }
-        return new Options(values, words);
+        return new Options(values);
     }
 
     String text(String name, String otherwise) {
         return values.getOrDefault(name, otherwise);
-    }
-
-    Optional<String> word() {
-        return words.stream().findFirst();
     }
 
     Optional<String> value(String name) {
@@ -133,11 +111,13 @@ final class Options {
     }
 
     Optional<Path> directory(String name) {
-        return value(name).map(path -> {
-            if (path.isBlank()) {
-                throw new Refused("--" + name + " is '" + path + "'; allowed: a folder's path");
-            }
-            return Path.of(path);
-        });
+        return value(name).map(path -> directory(name, path));
+    }
+
+    static Path directory(String name, String path) {
+        if (path.isBlank()) {
+            throw new Refused("--" + name + " is '" + path + "'; allowed: a folder's path");
+        }
+        return Path.of(path);
     }
 }

@@ -11,7 +11,7 @@ import java.nio.file.Path;
  * A store for the shop, which keeps the keys and the shop's own data in the same place.
  *
  * <p>Another kind of store needs a class that implements {@link ShopData}, a class that makes a {@link KeyStore} from
- * the command line ({@code --url}, {@code --data}), and a line in {@link #open} and in {@link #join}.
+ * the command line ({@code --url}, {@code --data}), and a line in {@link #open}.
  *
  * @param <T> the handle that a stage writes with
  */
@@ -23,19 +23,6 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
             case "jpa" -> Database.open(options, data);
             case "mongo" -> MongoStore.open(options);
             case "inmemory" -> inMemory(options);
-            default -> throw refused(kind);
-        };
-    }
-
-    /** Opens a store for another process than the one that serves, which may have it open at the same time. */
-    static Store<?> join(Options options) throws IOException {
-        String kind = kind(options);
-        return switch (kind) {
-            case "jpa" -> Database.join(options);
-            case "mongo" -> MongoStore.join(options);
-            case "inmemory" ->
-                throw new Options.Refused(
-                        "--store is 'inmemory', whose keys only the serving process can reach; allowed: jpa, mongo");
             default -> throw refused(kind);
         };
     }

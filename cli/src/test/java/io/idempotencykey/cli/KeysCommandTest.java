@@ -1,0 +1,290 @@
+package io.idempotencykey.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
+import io.idempotencykey.RecoveryPoint;
+import io.idempotencykey.Request;
+import io.idempotencykey.jpa.JpaKeyStore;
+import io.idempotencykey.service.IdempotencyKeyService;
+import jakarta.persistence.EntityManager;
+import jakarta.persistence.EntityManagerFactory;
+import java.io.InputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.stream.Stream;
+import org.hibernate.jpa.HibernatePersistenceConfiguration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** What an operator types, and what comes of it, while an application has the store open. */
+class KeysCommandTest {
+    private static final RecoveryPoint CHARGED = RecoveryPoint.named("charged");
+    private static final Request CHARGE = Request.of("POST", "/charges", Map.of("card", "secret-4711"));
+
+    private final String url = "jdbc:h2:mem:" + UUID.randomUUID() + ";DB_CLOSE_DELAY=-1";
+    private EntityManagerFactory factory;
+    private IdempotencyKeyService<EntityManager> keys;
+
+    /** What the command has printed, and its exit code. */
+    private record Ended(int code, String output, String errors) {
+        JsonNode json() {
+            assertThat(code).as(errors).isZero();
+            return new JsonMapper().readTree(output);
+        }
+
+        List<String> values() {
+            assertThat(code).as(errors).isZero();
+            return output.lines()
+                    .map(line -> new JsonMapper().readTree(line).get("value").asString())
+                    .toList();
+        }
+    }
+
+    @BeforeEach
+    void open() throws Exception {
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement();
+                InputStream schema = JpaKeyStore.class.getResourceAsStream("schema/h2.sql")) {
+            statement.execute(new String(Objects.requireNonNull(schema).readAllBytes(), StandardCharsets.UTF_8));
+        }
+        factory = new HibernatePersistenceConfiguration("application")
+                .property("jakarta.persistence.jdbc.url", url)
+                .createEntityManagerFactory();
+        keys = new IdempotencyKeyService<>(new JpaKeyStore(factory));
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        factory.close();
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement()) {
+            statement.execute("shutdown");
+        }
+    }
+
+    private Ended keys(String... arguments) {
+        StringWriter output = new StringWriter();
+        StringWriter errors = new StringWriter();
+        String[] all =
+                Stream.concat(Arrays.stream(arguments), Stream.of("--url", url)).toArray(String[]::new);
+        int code = KeysCommand.run(new PrintWriter(output, true), new PrintWriter(errors, true), all);
+        return new Ended(code, output.toString(), errors.toString());
+    }
+
+    /** Acts on a key as it is shown now. */
+    private Ended act(String action, String value, String... further) {
+        JsonNode shown = keys("show", value).json();
+        return keys(Stream.concat(
+                        Stream.of(
+                                action,
+                                value,
+                                "--creation",
+                                shown.get("creationId").asString(),
+                                "--updated",
+                                shown.get("updatedAt").asString()),
+                        Arrays.stream(further))
+                .toArray(String[]::new));
+    }
+
+    private KeyId quarantined(String value) {
+        KeyId id = KeyId.of(value);
+        assertThatExceptionOfType(IllegalStateException.class)
+                .isThrownBy(() -> keys.run(
+                        keys.operation("charge")
+                                .stage(RecoveryPoint.STARTED, stage -> {})
+                                .respond(CHARGED, stage -> {
+                                    throw new IllegalStateException("the provider says no");
+                                })
+                                .maxAttempts(1)
+                                .build(),
+                        id,
+                        CHARGE));
+        return id;
+    }
+
+    @Test
+    void quarantinedAndUnfinishedKeysAreListed() {
+        quarantined("b");
+        quarantined("a");
+        keys.create("shop", "open", CHARGE);
+
+        assertThat(keys("list").values()).containsExactly("a", "b");
+        assertThat(keys("list", "--state", "unfinished").values()).containsExactly("open");
+        assertThat(keys("list").output()).contains("the provider says no").doesNotContain("4711");
+    }
+
+    @Test
+    void oneKeyIsShownInAnyState() {
+        quarantined("a");
+        keys.create("shop", "--dashes", CHARGE);
+
+        assertThat(keys("show", "a").json().get("state").asString()).isEqualTo("quarantined");
+        assertThat(keys("show", "a", "--values").output()).contains("secret-4711");
+        assertThat(keys("show", "--scope", "shop", "--url", url, "--", "--dashes")
+                        .code())
+                .isEqualTo(2);
+        assertThat(keys("show", "none").code()).isEqualTo(1);
+        assertThat(keys("show", "none").errors())
+                .contains("there is no key none")
+                .hasLineCount(1);
+    }
+
+    @Test
+    void retryLetsTheRequestGoOn() {
+        KeyId id = quarantined("a");
+
+        assertThat(act("retry", "a", "--by", "alice").json().get("state").asString())
+                .isEqualTo("open");
+
+        assertThat(keys.retrieve(id).lastError()).startsWith("retry by alice");
+    }
+
+    @Test
+    void finishGivesEveryRetryTheResponse() {
+        KeyId id = quarantined("a");
+
+        Ended ended =
+                act("finish", "a", "--status=201", "--content-type=text/plain", "--body=by hand", "--time-to-live=P7D");
+
+        assertThat(ended.json().get("state").asString()).isEqualTo("finished");
+        KeyState.Finished finished = (KeyState.Finished) keys.retrieve(id).state();
+        assertThat(finished.response().status()).isEqualTo(201);
+        assertThat(finished.response().body()).asString().isEqualTo("by hand");
+        assertThat(finished.response().header("Content-Type")).contains("text/plain");
+        assertThat(Duration.between(finished.finishedAt(), finished.expiresAt()))
+                .isEqualTo(Duration.ofDays(7));
+    }
+
+    @Test
+    void discardMakesTheKeyAbsent() {
+        quarantined("a");
+
+        assertThat(act("discard", "a").code()).isZero();
+
+        assertThat(keys("show", "a").code()).isEqualTo(1);
+    }
+
+    @Test
+    void whatHasChangedSinceItWasShownIsRefused() {
+        KeyId id = quarantined("a");
+        JsonNode shown = keys("show", "a").json();
+        act("retry", "a");
+
+        Ended late = keys(
+                "discard",
+                "a",
+                "--creation",
+                shown.get("creationId").asString(),
+                "--updated",
+                shown.get("updatedAt").asString());
+
+        assertThat(late.code()).isEqualTo(1);
+        assertThat(late.errors()).contains("isn't as it was looked at").hasLineCount(1);
+        assertThat(keys.retrieve(id).state()).isInstanceOf(KeyState.Open.class);
+    }
+
+    @Test
+    void whatWaitsIsCountedOperationByOperation() {
+        quarantined("a");
+        keys.create("shop", "open", CHARGE);
+
+        assertThat(keys("stats").output().lines())
+                .hasSize(3)
+                .first()
+                .asString()
+                .contains("\"waiting\":1", "\"quarantined\":1");
+        assertThat(keys("stats").output()).contains("\"operation\":\"charge\"");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "",
+                "sell",
+                "list key",
+                "list --state finished",
+                "show",
+                "show \u00e4",
+                "retry a",
+                "retry a --creation 1 --updated yesterday",
+                "finish a --creation 1 --updated 2",
+                "finish a --creation 1 --updated 2 --body x --status 99",
+                "finish a --creation 1 --updated 2 --body x --status many",
+                "finish a --creation 1 --updated 2 --body x --status 204",
+                "finish a --creation 1 --updated 2 --body x --content-type text/\u00e9",
+                "finish a --creation 1 --updated 2 --body x --time-to-live 7d",
+                "finish a --creation 1 --updated 2 --body x --time-to-live PT0S",
+                "list --table keys"
+            })
+    void aWrongCommandEndsWithTwoAndChangesNothing(String line) {
+        KeyId id = quarantined("a");
+
+        Ended ended = keys(line.isEmpty() ? new String[0] : line.split(" ", -1));
+
+        assertThat(ended.code()).as(ended.output() + ended.errors()).isEqualTo(2);
+        assertThat(ended.errors()).isNotEmpty();
+        assertThat(keys.retrieve(id).state()).isInstanceOf(KeyState.Quarantined.class);
+    }
+
+    @Test
+    void aUrlThatIsNoneIsNotShownFurtherThanItsScheme() {
+        StringWriter errors = new StringWriter();
+
+        int code = KeysCommand.run(
+                new PrintWriter(new StringWriter()),
+                new PrintWriter(errors, true),
+                "list",
+                "--url",
+                "jdbc:oracle:thin:scott/tiger@localhost");
+
+        assertThat(code).isEqualTo(2);
+        assertThat(errors.toString()).contains("--url is 'jdbc:…'").doesNotContain("tiger");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "jdbc:postgresql://127.0.0.1:1/shop?password=secret",
+                "jdbc:mysql://127.0.0.1:1/shop?password=secret",
+                "jdbc:mariadb://127.0.0.1:1/shop?password=secret",
+                "jdbc:h2:file:/nowhere/shop;IFEXISTS=TRUE;PASSWORD=secret",
+                "mongodb://user:secret@127.0.0.1:1/shop?serverSelectionTimeoutMS=100"
+            })
+    void aStoreThatCanNotBeReachedIsToldInOneLine(String nowhere) {
+        StringWriter errors = new StringWriter();
+
+        int code = KeysCommand.run(
+                new PrintWriter(new StringWriter()), new PrintWriter(errors, true), "list", "--url", nowhere);
+
+        assertThat(code).isEqualTo(1);
+        assertThat(errors.toString()).hasLineCount(1).doesNotContain("secret");
+    }
+
+    @Test
+    void helpNamesEveryCommandAndEveryExitCode() {
+        StringWriter output = new StringWriter();
+
+        int code = KeysCommand.run(new PrintWriter(output, true), new PrintWriter(new StringWriter()), "--help");
+
+        assertThat(code).isZero();
+        assertThat(output.toString()).contains("list", "show", "retry", "finish", "discard", "stats", "wrong command");
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.idempotencykey.cli;
+
+import org.jspecify.annotations.NullMarked;
