@@ -17,20 +17,17 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The command {@code keys list|show|retry|finish|discard|stats}, which looks at the keys of a store and mends them.
  *
- * <p>It prints a JSON text per line. Its exit code is 0 if it is done, 1 if it is refused, for a reason that is printed,
+ * <p>It prints a JSON text per line. Its exit code is 0 if it is done, 1 if it is refused for a reason that is printed,
  * and 2 if the command is wrong. Applications may serve from the store meanwhile.
  */
 @Command(
@@ -48,9 +45,6 @@ public final class KeysCommand {
     private static final int COUNTED = 10_000;
 
     private final PrintWriter output;
-
-    @Spec
-    private @Nullable CommandSpec command;
 
     private KeysCommand(PrintWriter output) {
         this.output = output;
@@ -79,7 +73,8 @@ public final class KeysCommand {
                 defaultValue = "${env:IDEMPOTENCY_URL}",
                 paramLabel = "URL",
                 description = {
-                    "jdbc:postgresql://…, jdbc:mysql://…, jdbc:mariadb://…, jdbc:h2:… or mongodb://HOST:PORT/DATABASE.",
+                    "jdbc:postgresql:…, jdbc:mysql:…, jdbc:mariadb:…, jdbc:h2:… or",
+                    "mongodb://HOST:PORT/DATABASE.",
                     "In the environment, as IDEMPOTENCY_URL, a password in it isn't seen by others."
                 })
         private String url = "";
@@ -154,7 +149,11 @@ public final class KeysCommand {
         }
     }
 
-    /** Runs the command, and ends the process with its exit code. */
+    /**
+     * Runs the command, and ends the process with its exit code.
+     *
+     * @param arguments the command line, without the word {@code keys}
+     */
     public static void main(String[] arguments) {
         // What is wrong is printed; what drivers and pools say of it beside that, with stack traces, helps nobody here.
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", "off");

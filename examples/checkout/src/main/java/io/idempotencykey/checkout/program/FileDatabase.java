@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.UUID;
@@ -54,7 +53,8 @@ final class FileDatabase {
     /** The URL for another process, which makes no database: through the one that has it open, if there is one. */
     String joiningUrl() throws IOException {
         String own = url() + ";IFEXISTS=TRUE";
-        try (Connection connection = DriverManager.getConnection(own)) {
+        try {
+            DriverManager.getConnection(own).close();
             return own;
         } catch (SQLException e) {
             // There is none, or another process has it open. What that has written is stale if it was killed.
