@@ -1,0 +1,4 @@
+@NullMarked
+package io.idempotencykey.compatibility;
+
+import org.jspecify.annotations.NullMarked;
