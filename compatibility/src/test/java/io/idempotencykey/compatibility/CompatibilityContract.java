@@ -39,6 +39,8 @@ abstract class CompatibilityContract<T> {
     private Path folder;
 
     private FirstVersion first;
+
+    @SuppressWarnings("NullAway.Init") // each test starts it
     private IdempotencyKeyService<T> keys;
 
     @BeforeEach

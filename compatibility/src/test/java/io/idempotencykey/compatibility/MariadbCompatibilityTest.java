@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Tag;
 class MariadbCompatibilityTest extends SqlCompatibilityContract {
     private static final Set<String> BINARY = Set.of("creation_id", "revision", "response_body");
 
+    @SuppressWarnings("NullAway.Init") // started before each test
     private ToolServer server;
 
     MariadbCompatibilityTest() {

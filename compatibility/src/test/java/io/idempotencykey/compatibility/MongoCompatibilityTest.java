@@ -17,8 +17,13 @@ import org.bson.json.JsonWriterSettings;
 class MongoCompatibilityTest extends CompatibilityContract<ClientSession> {
     private static final String KEYS = "idempotency_keys";
 
+    @SuppressWarnings("NullAway.Init") // started before each test
     private ToolServer server;
+
+    @SuppressWarnings("NullAway.Init")
     private MongoClient client;
+
+    @SuppressWarnings("NullAway.Init")
     private MongoDatabase database;
 
     @Override

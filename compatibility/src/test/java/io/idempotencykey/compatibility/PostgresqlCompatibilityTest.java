@@ -6,6 +6,7 @@ import java.sql.SQLException;
 import java.util.List;
 
 class PostgresqlCompatibilityTest extends SqlCompatibilityContract {
+    @SuppressWarnings("NullAway.Init") // started before each test
     private EmbeddedPostgres server;
 
     PostgresqlCompatibilityTest() {
