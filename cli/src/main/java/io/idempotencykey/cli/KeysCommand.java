@@ -22,6 +22,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.core.json.JsonWriteFeature;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -39,7 +40,10 @@ import tools.jackson.databind.json.JsonMapper;
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {"0:done", "1:refused, for the reason that is printed", "2:wrong command"})
 public final class KeysCommand {
-    private static final JsonMapper JSON = new JsonMapper();
+    /** What a request sent could reorder a terminal's text, or be an order to it. */
+    private static final JsonMapper JSON =
+            JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
+
     private static final String DEFAULT = "default: ${DEFAULT-VALUE}";
     private static final int PAGE = 1_000;
     private static final int COUNTED = 10_000;
@@ -175,6 +179,8 @@ public final class KeysCommand {
     public static int run(PrintWriter output, PrintWriter errors, String... arguments) {
         CommandLine line = new CommandLine(new KeysCommand(output))
                 .setCaseInsensitiveEnumValuesAllowed(true)
+                // A key may begin with what else would name a file of arguments.
+                .setExpandAtFiles(false)
                 .setOut(output)
                 .setErr(errors);
         line.setExecutionExceptionHandler((failure, itsLine, parsed) -> failed(failure, errors));

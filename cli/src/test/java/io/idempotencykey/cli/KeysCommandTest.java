@@ -148,6 +148,17 @@ class KeysCommandTest {
     }
 
     @Test
+    void aHostileKeyIsShownAsItIsAndGivesTheTerminalNoOrders() {
+        Request hostile = Request.of("POST", "/\u202eabc", Map.of());
+        keys.create("<b>", "@/etc/passwd", hostile);
+
+        Ended shown = keys("show", "@/etc/passwd", "--scope", "<b>");
+
+        assertThat(shown.json().get("request").get("path").asString()).isEqualTo(hostile.path());
+        assertThat(shown.output().strip()).matches("[ -~]+");
+    }
+
+    @Test
     void retryLetsTheRequestGoOn() {
         KeyId id = quarantined("a");
 
