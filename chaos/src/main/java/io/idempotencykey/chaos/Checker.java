@@ -96,7 +96,9 @@ final class Checker {
                     && (answers.isEmpty()
                             ? !sent.isLeft()
                                     || !sent.first().plus(COMPLETED_WITHIN).isBefore(since)
-                            : !answers.get(answers.size() - 1).heard().isBefore(since));
+                            : answers.stream()
+                                    .anyMatch(answer ->
+                                            !firstOf(answers, answer).heard().isBefore(since)));
         }
     }
 

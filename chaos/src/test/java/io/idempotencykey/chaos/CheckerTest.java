@@ -381,6 +381,20 @@ class CheckerTest {
         assertThat(check().anomalies()).extracting(Anomaly::kind).contains(Kind.ANSWER_CHANGED, Kind.ANSWER_NOT_STORED);
     }
 
+    /** Each promotion excuses one more charge, but not because an old answer was heard again after it. */
+    @Test
+    void aThirdChargeIsFoundThoughTheLostAnswerIsHeardAfterTheNextPromotion() {
+        loseTheCompletion();
+        runAnew(completion);
+        Instant later = Instant.now().plusSeconds(60);
+        completion.answered(answer(201, NEW_BODY));
+        promote(later);
+        completion.answered(new Sent.Answer(201, HEADERS, BODY, true, later, later));
+        charges.add(charge("ch-3", newCreation(), "cart-1"));
+
+        assertFound(Kind.CHARGE_TWICE);
+    }
+
     /** It was broken off when it was given. */
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
