@@ -27,9 +27,13 @@ import java.util.function.BiFunction;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What version 0.1 has stored, this version goes on with; and both may serve from one store. */
+@Timeout(10 * 60)
 abstract class CompatibilityContract<T> {
     private static final RecoveryPoint PAID = RecoveryPoint.named("paid");
     private static final int REQUESTS = 40;
@@ -97,6 +101,15 @@ abstract class CompatibilityContract<T> {
                 .build();
     }
 
+    private Operation<T> oneStage(String value) {
+        return keys.operation("one-stage")
+                .respond(RecoveryPoint.STARTED, stage -> {
+                    write(stage.transaction(), value + " ordered");
+                    return Response.of(201, "text/plain; charset=utf-8", "ordered " + value);
+                })
+                .build();
+    }
+
     private static void failIf(boolean asked) {
         if (asked) {
             throw new IllegalStateException("it fails, as it was asked to");
@@ -106,7 +119,8 @@ abstract class CompatibilityContract<T> {
     /** Runs a request in this version, and says as version 0.1's application does what its client gets. */
     private String run(String value, String failing) {
         try {
-            Execution execution = keys.run(operation(value, failing), KeyId.of(value), request(value));
+            Operation<T> operation = failing.equals("one stage") ? oneStage(value) : operation(value, failing);
+            Execution execution = keys.run(operation, KeyId.of(value), request(value));
             return execution.response().status() + " " + text(execution.response());
         } catch (IdempotencyException e) {
             return e.getClass().getSimpleName() + " " + e.httpStatus();
@@ -180,44 +194,54 @@ abstract class CompatibilityContract<T> {
                 .isEqualTo(key("open").derivedKey("charge"));
     }
 
-    @Test
-    void bothVersionsServeFromOneStore() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"", "one stage"})
+    void bothVersionsAnswerTheSameRequestAtOnce(String how) throws Exception {
         upgrade();
         start();
         FirstVersion.Server former = firstVersion(first);
         List<CompletableFuture<List<String>>> answers = new ArrayList<>();
+        List<String> expected = new ArrayList<>();
         for (int i = 0; i < REQUESTS; i++) {
             String value = "key-" + i;
-            // Some are left by one of the versions between their stages, and the other goes on.
-            if (i % 4 == 1) {
-                assertThat(former.requests().apply(value, "later")).contains("as it was asked to");
-            } else if (i % 4 == 3) {
-                assertThat(run(value, "later")).contains("as it was asked to");
+            answers.add(answer(former.requests(), value, how).thenCombine(answer(this::run, value, how), List::of));
+            expected.add(value + " ordered");
+            if (how.isEmpty()) {
+                expected.add(value + " reserved");
             }
-            CompletableFuture<String> one = answer(former.requests(), value);
-            CompletableFuture<String> other = answer(this::run, value);
-            answers.add(one.thenCombine(other, List::of));
         }
 
         for (int i = 0; i < REQUESTS; i++) {
             List<String> both = answers.get(i).get(LONGEST_SECONDS, TimeUnit.SECONDS);
             assertThat(both.get(0)).isEqualTo(both.get(1)).contains("dered key-" + i);
         }
-        List<String> expected = new ArrayList<>();
-        for (int i = 0; i < REQUESTS; i++) {
-            expected.addAll(List.of("key-" + i + " reserved", "key-" + i + " ordered"));
-        }
         assertThat(written()).containsExactlyInAnyOrderElementsOf(expected);
     }
 
+    @Test
+    void eachVersionGoesOnWithWhatTheOtherBegan() throws Exception {
+        upgrade();
+        start();
+        FirstVersion.Server former = firstVersion(first);
+        assertThat(former.requests().apply("one", "later")).contains("as it was asked to");
+        assertThat(run("other", "later")).contains("as it was asked to");
+
+        assertThat(run("one", "")).isEqualTo("201 ordered one");
+        assertThat(former.requests().apply("other", "")).isEqualTo("201 ördered other");
+
+        assertThat(written())
+                .containsExactlyInAnyOrder("one reserved", "one ordered", "other reserved", "other ordered");
+    }
+
     /** Sends a request until it has its answer. */
-    private static CompletableFuture<String> answer(BiFunction<String, String, String> server, String value) {
+    private static CompletableFuture<String> answer(
+            BiFunction<String, String, String> server, String value, String how) {
         return CompletableFuture.supplyAsync(() -> {
             long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LONGEST_SECONDS);
-            String answer = server.apply(value, "");
+            String answer = server.apply(value, how);
             while (!answer.startsWith("201 ") && System.nanoTime() < end) {
                 Thread.onSpinWait();
-                answer = server.apply(value, "");
+                answer = server.apply(value, how);
             }
             return answer;
         });
@@ -272,6 +296,19 @@ abstract class CompatibilityContract<T> {
 
         assertThat(run("left", "")).isEqualTo("201 ordered left");
         assertThat(former.requests().apply("left", "")).isEqualTo("201 ordered left");
+        assertThat(written()).containsExactlyInAnyOrder("left reserved", "left ordered");
+    }
+
+    @Test
+    void theFirstVersionRunsAnewWhatAnOperatorOfThisVersionHasDiscarded() throws Exception {
+        upgrade();
+        start();
+        FirstVersion.Server former = firstVersion(first);
+        assertThat(run("left", "at once")).contains("as it was asked to");
+
+        new OperatorActions(keys).discard(key("left"), "alice");
+
+        assertThat(former.requests().apply("left", "")).isEqualTo("201 ördered left");
         assertThat(written()).containsExactlyInAnyOrder("left reserved", "left ordered");
     }
 

@@ -71,20 +71,30 @@ public final class Server<T> implements BiFunction<String, String, String>, Cons
                 .build();
     }
 
+    private Operation<T> oneStage(String value) {
+        return Operation.<T>named("one-stage")
+                .stage(RecoveryPoint.STARTED, stage -> {
+                    effect.accept(stage.transaction(), value + " ordered");
+                    return StageOutcome.respond(Response.of(201, "text/plain; charset=utf-8", "ördered " + value));
+                })
+                .build();
+    }
+
     private static void failIf(boolean asked) {
         if (asked) {
             throw new IllegalStateException("it fails, as it was asked to");
         }
     }
 
-    /** Runs a request, which fails if the second text says so; returns what its client gets, or its derived key. */
+    /** Runs a request, as the second text says; returns what its client gets, or its derived key. */
     @Override
     public String apply(String value, String failing) {
         if (failing.equals("derived key")) {
             return keys.retrieve(KeyId.of(value)).derivedKey("charge");
         }
         try {
-            Execution execution = runner.run(operation(value, failing), KeyId.of(value), request(value));
+            Operation<T> operation = failing.equals("one stage") ? oneStage(value) : operation(value, failing);
+            Execution execution = runner.run(operation, KeyId.of(value), request(value));
             return execution.response().status() + " " + new String(execution.response().body(), "UTF-8");
         } catch (IdempotencyException e) {
             return e.getClass().getSimpleName() + " " + e.httpStatus();

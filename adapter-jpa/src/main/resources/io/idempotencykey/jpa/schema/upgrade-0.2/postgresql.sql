@@ -1,7 +1,8 @@
 -- Brings a table of version 0.1 to what version 0.2 needs. Run it before the first server of 0.2 starts; servers of 0.1 may
--- go on meanwhile.
-alter table idempotency_key drop constraint idempotency_key_state_check;
+-- go on meanwhile, and wait for the last two statements. It may be run again if it ended half-way.
+alter table idempotency_key drop constraint if exists idempotency_key_state_check;
 alter table idempotency_key add constraint idempotency_key_state_check
-    check (state = any ('{open,locked,failed,finished,quarantined}'::text[]));
-drop index idempotency_key_expiring;
+    check (state = any ('{open,locked,failed,finished,quarantined}'::text[])) not valid;
+alter table idempotency_key validate constraint idempotency_key_state_check;
+drop index if exists idempotency_key_expiring;
 create index idempotency_key_expiring on idempotency_key (due_at) where state in ('failed', 'finished');
