@@ -17,6 +17,8 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -139,8 +141,11 @@ public final class KeysCommand {
         @Option(names = "--status", defaultValue = "200", paramLabel = "STATUS", description = DEFAULT)
         private int status;
 
-        @Option(names = "--content-type", defaultValue = "application/json", paramLabel = "TYPE", description = DEFAULT)
-        private String contentType = "";
+        @Option(
+                names = "--content-type",
+                paramLabel = "TYPE",
+                description = "default: application/json, if there is a body")
+        private @Nullable String contentType;
 
         @Option(names = "--body", required = true, paramLabel = "TEXT", description = "'' for none")
         private String body = "";
@@ -149,7 +154,9 @@ public final class KeysCommand {
         private Duration timeToLive = Duration.ZERO;
 
         Response response() {
-            return body.isEmpty() ? Response.of(status, new byte[0]) : Response.of(status, contentType, body);
+            return body.isEmpty() && contentType == null
+                    ? Response.of(status, new byte[0])
+                    : Response.of(status, Objects.requireNonNullElse(contentType, "application/json"), body);
         }
     }
 
@@ -183,8 +190,18 @@ public final class KeysCommand {
                 .setExpandAtFiles(false)
                 .setOut(output)
                 .setErr(errors);
+        line.setParameterExceptionHandler((wrong, parsed) -> {
+            errors.println(withoutPasswords(String.valueOf(wrong.getMessage())));
+            wrong.getCommandLine().usage(errors);
+            return CommandLine.ExitCode.USAGE;
+        });
         line.setExecutionExceptionHandler((failure, itsLine, parsed) -> failed(failure, errors));
         return line.execute(arguments);
+    }
+
+    /** What is wrong may quote a URL. */
+    private static String withoutPasswords(String message) {
+        return message.replaceAll("(?i)(password|pwd)=[^&;\\s]*", "$1=…").replaceAll("//[^/\\s]*@", "//…@");
     }
 
     private static int failed(Exception failure, PrintWriter errors) throws Exception {
@@ -194,7 +211,7 @@ public final class KeysCommand {
         }
         if (failure instanceof IdempotencyException
                 || failure instanceof StoreFailure
-                || failure instanceof OpenStore.MissingKeys
+                || failure instanceof OpenStore.Refused
                 || failure instanceof MongoException
                 || failure instanceof PoolInitializationException) {
             errors.println(reason(failure));
@@ -212,7 +229,7 @@ public final class KeysCommand {
                 reason.append(reason.isEmpty() ? "" : ": ").append(message);
             }
         }
-        return reason.toString();
+        return withoutPasswords(reason.toString());
     }
 
     /** What is done with a store's keys. */

@@ -15,10 +15,12 @@ import java.io.InputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -29,7 +31,9 @@ import org.hibernate.jpa.HibernatePersistenceConfiguration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -80,12 +84,18 @@ class KeysCommandTest {
         }
     }
 
+    /** Runs a command on the store. */
     private Ended keys(String... arguments) {
+        List<String> all = new ArrayList<>(List.of(arguments));
+        // Behind the command, and before what stands behind two dashes.
+        all.addAll(Math.min(1, all.size()), List.of("--url", url));
+        return run(all.toArray(String[]::new));
+    }
+
+    private static Ended run(String... arguments) {
         StringWriter output = new StringWriter();
         StringWriter errors = new StringWriter();
-        String[] all =
-                Stream.concat(Arrays.stream(arguments), Stream.of("--url", url)).toArray(String[]::new);
-        int code = KeysCommand.run(new PrintWriter(output, true), new PrintWriter(errors, true), all);
+        int code = KeysCommand.run(new PrintWriter(output, true), new PrintWriter(errors, true), arguments);
         return new Ended(code, output.toString(), errors.toString());
     }
 
@@ -138,13 +148,10 @@ class KeysCommandTest {
 
         assertThat(keys("show", "a").json().get("state").asString()).isEqualTo("quarantined");
         assertThat(keys("show", "a", "--values").output()).contains("secret-4711");
-        assertThat(keys("show", "--scope", "shop", "--url", url, "--", "--dashes")
-                        .code())
-                .isEqualTo(2);
-        assertThat(keys("show", "none").code()).isEqualTo(1);
-        assertThat(keys("show", "none").errors())
-                .contains("there is no key none")
-                .hasLineCount(1);
+        assertThat(keys("show", "--scope", "shop", "--", "--dashes").values()).containsExactly("--dashes");
+        Ended none = keys("show", "none");
+        assertThat(none.code()).isEqualTo(1);
+        assertThat(none.errors()).contains("there is no key none").hasLineCount(1);
     }
 
     @Test
@@ -226,48 +233,93 @@ class KeysCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "",
-                "sell",
-                "list key",
-                "list --state finished",
-                "show",
-                "show \u00e4",
-                "retry a",
-                "retry a --creation 1 --updated yesterday",
-                "finish a --creation 1 --updated 2",
-                "finish a --creation 1 --updated 2 --body x --status 99",
-                "finish a --creation 1 --updated 2 --body x --status many",
-                "finish a --creation 1 --updated 2 --body x --status 204",
-                "finish a --creation 1 --updated 2 --body x --content-type text/\u00e9",
-                "finish a --creation 1 --updated 2 --body x --time-to-live 7d",
-                "finish a --creation 1 --updated 2 --body x --time-to-live PT0S",
-                "list --table keys"
-            })
-    void aWrongCommandEndsWithTwoAndChangesNothing(String line) {
-        KeyId id = quarantined("a");
-
-        Ended ended = keys(line.isEmpty() ? new String[0] : line.split(" ", -1));
+    @CsvSource(delimiter = '|', textBlock = """
+                    sell                                  | 'sell'
+                    list key                              | 'key'
+                    list --state finished                 | finished
+                    show                                  | VALUE
+                    show \u00e4                          | allowed
+                    retry a                               | --creation
+                    retry a --creation 1                  | --updated
+                    retry a --creation 1 --updated 2      | creationId
+                    finish a --creation 1 --updated 2     | --body
+                    """)
+    void aWrongCommandEndsWithTwoAndSaysWhatIsWrong(String line, String wrong) {
+        Ended ended = keys(line.split(" ", -1));
 
         assertThat(ended.code()).as(ended.output() + ended.errors()).isEqualTo(2);
-        assertThat(ended.errors()).isNotEmpty();
+        assertThat(ended.output()).isEmpty();
+        assertThat(ended.errors()).contains(wrong);
+        assertThat(run().code()).isEqualTo(2);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    --status=99                           | status
+                    --status=199                          | status
+                    --status=many                         | --status
+                    --status=204                          | body
+                    --status=205                          | body
+                    --status=304                          | body
+                    --content-type=text/\u00e9            | contentType
+                    --time-to-live=7d                     | --time-to-live
+                    --time-to-live=PT0S                   | timeToLive
+                    --by=a\u0007b                         | by
+                    """)
+    void anAnswerThatNobodyCouldSendIsRefusedAndNothingChanges(String option, String wrong) {
+        KeyId id = quarantined("a");
+
+        Ended ended = act("finish", "a", "--body=x", option);
+
+        assertThat(ended.code()).as(ended.output() + ended.errors()).isEqualTo(2);
+        assertThat(ended.errors()).contains(wrong);
         assertThat(keys.retrieve(id).state()).isInstanceOf(KeyState.Quarantined.class);
     }
 
     @Test
-    void aUrlThatIsNoneIsNotShownFurtherThanItsScheme() {
-        StringWriter errors = new StringWriter();
+    void aTableThatIsNotThereIsRefused() {
+        Ended ended = keys("list", "--table", "other_key");
 
-        int code = KeysCommand.run(
-                new PrintWriter(new StringWriter()),
-                new PrintWriter(errors, true),
-                "list",
-                "--url",
-                "jdbc:oracle:thin:scott/tiger@localhost");
+        assertThat(ended.code()).isEqualTo(1);
+        assertThat(ended.errors()).contains("other_key").hasLineCount(1);
+    }
 
-        assertThat(code).isEqualTo(2);
-        assertThat(errors.toString()).contains("--url is 'jdbc:…'").doesNotContain("tiger");
+    @Test
+    void aDatabaseOfH2ThatIsNotThereIsNotMade(@TempDir Path folder) {
+        Ended ended = run("list", "--url", "jdbc:h2:" + folder.resolve("shpo"));
+
+        assertThat(ended.code()).isEqualTo(1);
+        assertThat(folder).isEmptyDirectory();
+    }
+
+    /** Also where it is nearly right, and drivers give it back in what they say. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "jdbc:oracle:thin:scott/secret@localhost",
+                "Host=db;Password=secret",
+                "jdbc:postgresql://scott:secret@localhost:5432/shop",
+                "jdbc:postgresql://scott:secret@localhost/shop",
+                "jdbc:postgresql://localhost:secret/shop",
+                "jdbc:mysql://scott:secret@localhost/shop",
+                "jdbc:mariadb://scott:secret@localhost/shop",
+                "mongodb://scott:12?secret@localhost/shop",
+                "mongodb://scott:secret:12/3@localhost/shop",
+                "mongodb://scott:secret@"
+            })
+    void aUrlThatIsNoneIsNotShownFurtherThanItsScheme(String wrong) {
+        Ended ended = run("list", "--url", wrong);
+
+        assertThat(ended.code()).as(ended.errors()).isEqualTo(2);
+        assertThat(ended.errors()).contains("--url is '").hasLineCount(1).doesNotContain("secret", "scott");
+    }
+
+    @Test
+    void aUrlBeforeTheCommandIsNotShownEither() {
+        Ended ended = run("--url", "jdbc:postgresql://localhost/shop?password=secret", "list");
+
+        assertThat(ended.code()).isEqualTo(2);
+        assertThat(ended.errors()).contains("--url").doesNotContain("secret");
     }
 
     @ParameterizedTest
@@ -280,22 +332,17 @@ class KeysCommandTest {
                 "mongodb://user:secret@127.0.0.1:1/shop?serverSelectionTimeoutMS=100"
             })
     void aStoreThatCanNotBeReachedIsToldInOneLine(String nowhere) {
-        StringWriter errors = new StringWriter();
+        Ended ended = run("list", "--url", nowhere);
 
-        int code = KeysCommand.run(
-                new PrintWriter(new StringWriter()), new PrintWriter(errors, true), "list", "--url", nowhere);
-
-        assertThat(code).isEqualTo(1);
-        assertThat(errors.toString()).hasLineCount(1).doesNotContain("secret");
+        assertThat(ended.code()).as(ended.errors()).isEqualTo(1);
+        assertThat(ended.errors()).hasLineCount(1).doesNotContain("secret");
     }
 
     @Test
     void helpNamesEveryCommandAndEveryExitCode() {
-        StringWriter output = new StringWriter();
+        Ended ended = run("--help");
 
-        int code = KeysCommand.run(new PrintWriter(output, true), new PrintWriter(new StringWriter()), "--help");
-
-        assertThat(code).isZero();
-        assertThat(output.toString()).contains("list", "show", "retry", "finish", "discard", "stats", "wrong command");
+        assertThat(ended.code()).isZero();
+        assertThat(ended.output()).contains("list", "show", "retry", "finish", "discard", "stats", "wrong command");
     }
 }

@@ -111,7 +111,7 @@ final class Inspection<T> {
     }
 
     /** A key without its request and its errors, which not everyone who knows the key's value may see. */
-    static Map<String, Object> members(IdempotencyKey key) {
+    private static Map<String, Object> members(IdempotencyKey key) {
         Map<String, Object> members = new LinkedHashMap<>();
         members.put("key", key.id().value());
         members.put("shop", key.id().scope());

@@ -56,9 +56,13 @@ final class Main {
     /** Runs the library's own command line on the shop's keys, which {@code --data DIR} names as well. */
     static int keys(List<String> arguments, PrintWriter output, PrintWriter errors) throws IOException {
         List<String> all = new ArrayList<>();
+        boolean onlyValues = false;
         for (Iterator<String> each = arguments.iterator(); each.hasNext(); ) {
             String argument = each.next();
-            if (argument.startsWith("--data=") || (argument.equals("--data") && each.hasNext())) {
+            onlyValues |= argument.equals("--");
+            if (onlyValues) {
+                all.add(argument);
+            } else if (argument.startsWith("--data=") || (argument.equals("--data") && each.hasNext())) {
                 String data = argument.equals("--data") ? each.next() : argument.substring("--data=".length());
                 all.add("--url=" + new FileDatabase(Options.directory("data", data)).joiningUrl());
             } else {

@@ -23,16 +23,12 @@ record Store<T>(KeyStore<T> keys, ShopData<T> shop, Runnable onClose) implements
             case "jpa" -> Database.open(options, data);
             case "mongo" -> MongoStore.open(options);
             case "inmemory" -> inMemory(options);
-            default -> throw refused(kind);
+            default -> throw new Options.Refused("--store is '" + kind + "'; allowed: jpa, inmemory, mongo");
         };
     }
 
     static String kind(Options options) {
         return options.text("store", "jpa");
-    }
-
-    private static Options.Refused refused(String kind) {
-        return new Options.Refused("--store is '" + kind + "'; allowed: jpa, inmemory, mongo");
     }
 
     private static Store<InMemoryShopData.Transaction> inMemory(Options options) {
