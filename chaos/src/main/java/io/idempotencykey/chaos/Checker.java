@@ -97,8 +97,7 @@ final class Checker {
                             ? !sent.isLeft()
                                     || !sent.first().plus(COMPLETED_WITHIN).isBefore(since)
                             : answers.stream()
-                                    .anyMatch(answer ->
-                                            !firstOf(answers, answer).heard().isBefore(since)));
+                                    .anyMatch(answer -> !answer.heard().isBefore(since)));
         }
     }
 
@@ -157,11 +156,10 @@ final class Checker {
         List<Answer> answers = sent.answers();
         boolean excused = answers.stream()
                 .filter(answer -> !isStored(answer, key))
-                .map(answer -> firstOf(answers, answer))
                 .allMatch(answer -> promotions.stream().anyMatch(each -> each.mayHaveLost(sent, answer)));
         for (int i = 1; i < answers.size(); i++) {
-            Answer one = firstOf(answers, answers.get(i - 1));
-            Answer other = firstOf(answers, answers.get(i));
+            Answer one = answers.get(i - 1);
+            Answer other = answers.get(i);
             excused &= promotions.stream().anyMatch(each -> each.liesBetween(sent, one, other));
         }
         if (excused && answers.stream().anyMatch(answer -> !isStored(answer, key))) {
@@ -180,11 +178,6 @@ final class Checker {
         if (!answers.isEmpty() && !isStored(answers.get(answers.size() - 1), key) && !excused) {
             report(Kind.ANSWER_NOT_STORED, sent, answers + ", and stored is " + key);
         }
-    }
-
-    /** When a shop first gave the answer that this is, or that it knows of. */
-    private static Answer firstOf(List<Answer> answers, Answer answer) {
-        return answers.stream().filter(answer::isSameAs).findFirst().orElse(answer);
     }
 
     private static boolean isStored(Answer answer, Contents.@Nullable Key key) {

@@ -105,14 +105,15 @@ final class Sent {
         }
     }
 
-    /** Keeps an answer unless it is the same as the one before. */
+    /** Keeps an answer unless it is the same as the one before; one that was heard earlier is kept as it was then. */
     synchronized void answered(Answer answer) {
-        if (answers.isEmpty() || !answers.get(answers.size() - 1).isSameAs(answer)) {
-            answers.add(answer);
+        Answer first = answers.stream().filter(answer::isSameAs).findFirst().orElse(answer);
+        if (answers.isEmpty() || !answers.get(answers.size() - 1).equals(first)) {
+            answers.add(first);
         }
     }
 
-    /** The answers, each of which differs from the one before. */
+    /** The answers, each of which differs from the one before, and each as it was heard first. */
     synchronized List<Answer> answers() {
         return List.copyOf(answers);
     }
