@@ -78,7 +78,14 @@ abstract class CompatibilityContract<T> {
     abstract List<String> written() throws Exception;
 
     private void start() throws Exception {
+        upgrade();
         keys = new IdempotencyKeyService<>(store());
+    }
+
+    /** Starts this version and, on the same store, an application of version 0.1. */
+    private FirstVersion.Server startBoth() throws Exception {
+        start();
+        return firstVersion(first);
     }
 
     /** The same request as version 0.1's application has. */
@@ -136,7 +143,6 @@ abstract class CompatibilityContract<T> {
     @Test
     void everyKeyOfTheFirstVersionIsReadAsItWasWritten() throws Exception {
         load();
-        upgrade();
         start();
 
         assertThat(key("created").state()).isInstanceOf(KeyState.Open.class);
@@ -166,7 +172,6 @@ abstract class CompatibilityContract<T> {
     @Test
     void everyRequestOfTheFirstVersionGoesOnWhereItStood() throws Exception {
         load();
-        upgrade();
         start();
 
         assertThat(run("finished", "")).isEqualTo("201 ördered finished");
@@ -187,7 +192,6 @@ abstract class CompatibilityContract<T> {
     @Test
     void theKeysForOtherSystemsAreThoseOfTheFirstVersion() throws Exception {
         load();
-        upgrade();
         start();
 
         assertThat(firstVersion(first).requests().apply("open", "derived key"))
@@ -197,9 +201,7 @@ abstract class CompatibilityContract<T> {
     @ParameterizedTest
     @ValueSource(strings = {"", "one stage"})
     void bothVersionsAnswerTheSameRequestAtOnce(String how) throws Exception {
-        upgrade();
-        start();
-        FirstVersion.Server former = firstVersion(first);
+        FirstVersion.Server former = startBoth();
         List<CompletableFuture<List<String>>> answers = new ArrayList<>();
         List<String> expected = new ArrayList<>();
         for (int i = 0; i < REQUESTS; i++) {
@@ -220,9 +222,7 @@ abstract class CompatibilityContract<T> {
 
     @Test
     void eachVersionGoesOnWithWhatTheOtherBegan() throws Exception {
-        upgrade();
-        start();
-        FirstVersion.Server former = firstVersion(first);
+        FirstVersion.Server former = startBoth();
         assertThat(former.requests().apply("one", "later")).contains("as it was asked to");
         assertThat(run("other", "later")).contains("as it was asked to");
 
@@ -249,9 +249,7 @@ abstract class CompatibilityContract<T> {
 
     @Test
     void theFirstVersionCompletesWhatThisOneLeft() throws Exception {
-        upgrade();
-        start();
-        FirstVersion.Server former = firstVersion(first);
+        FirstVersion.Server former = startBoth();
         assertThat(run("left", "later")).contains("as it was asked to");
 
         complete(() -> former.keys().accept("complete"));
@@ -261,9 +259,7 @@ abstract class CompatibilityContract<T> {
 
     @Test
     void thisVersionCompletesWhatTheFirstOneLeft() throws Exception {
-        upgrade();
-        start();
-        FirstVersion.Server former = firstVersion(first);
+        FirstVersion.Server former = startBoth();
         assertThat(former.requests().apply("left", "later")).contains("as it was asked to");
 
         complete(() -> Completer.builder(keys)
@@ -286,9 +282,7 @@ abstract class CompatibilityContract<T> {
     /** Its client was told of a failure; version 0.1 doesn't know that state. */
     @Test
     void theFirstVersionLeavesAloneWhatThisVersionLeftToItsClient() throws Exception {
-        upgrade();
-        start();
-        FirstVersion.Server former = firstVersion(first);
+        FirstVersion.Server former = startBoth();
         assertThat(run("left", "at once")).contains("as it was asked to");
         assertThat(key("left").state()).isInstanceOf(KeyState.Failed.class);
 
@@ -301,9 +295,7 @@ abstract class CompatibilityContract<T> {
 
     @Test
     void theFirstVersionRunsAnewWhatAnOperatorOfThisVersionHasDiscarded() throws Exception {
-        upgrade();
-        start();
-        FirstVersion.Server former = firstVersion(first);
+        FirstVersion.Server former = startBoth();
         assertThat(run("left", "at once")).contains("as it was asked to");
 
         new OperatorActions(keys).discard(key("left"), "alice");
