@@ -274,7 +274,8 @@ public final class JdbcKeyStore implements KeyStore<Connection> {
     public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
         return statements.query(
                 "select operation, sum(waiting) as waiting, min(since) as since, sum(aside) as aside from ("
-                        + "(select operation, 1 as waiting, due as since, 0 as aside from idempotency_key where " + WAITS
+                        + "(select operation, 1 as waiting, due as since, 0 as aside from idempotency_key where "
+                        + WAITS
                         + " limit ?) union all (select operation, 0, null, 1 from idempotency_key"
                         + " where state = 'quarantined' limit ?)) counted group by operation",
                 List.of(Row.time(before), most, most),
