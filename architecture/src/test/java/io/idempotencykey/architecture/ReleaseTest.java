@@ -5,10 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.regex.MatchResult;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -37,48 +38,63 @@ class ReleaseTest {
     }
 
     @Test
-    void everyPomAndEveryPageNamesTheSameVersion() throws IOException {
-        int named = 0;
-        for (Path file : DocumentationTest.files(
-                ROOT, path -> path.endsWith("pom.xml") || path.toString().endsWith(".md"))) {
-            for (MatchResult ours :
-                    OURS.matcher(Files.readString(file)).results().toList()) {
-                assertThat(ours.group(2))
-                        .as("the version of %s in %s", ours.group(1), file)
-                        .isIn(version(), "${project.version}");
-                named++;
-            }
-        }
-        assertThat(named).isGreaterThan(40);
+    void everyPomNamesTheVersion() throws IOException {
+        assertThat(versionsIn(path -> path.endsWith("pom.xml")))
+                .hasSizeGreaterThan(40)
+                .containsOnly(version(), "${project.version}");
     }
 
-    /** A version between two releases changes what is under "Unreleased". */
+    /** Pages are for users, who find no version that isn't released. */
     @Test
-    void theChangelogHasASectionForTheVersion() throws IOException {
-        String section = version().endsWith("-SNAPSHOT")
-                ? "Unreleased"
-                : Pattern.quote(version()) + " \\(20\\d\\d-\\d\\d-\\d\\d\\)";
-
-        assertThat(text("CHANGELOG.md")).containsPattern("(?m)^## " + section + "$");
+    void everyPageNamesTheVersionThatIsReleased() throws IOException {
+        assertThat(versionsIn(path -> path.toString().endsWith(".md")))
+                .hasSizeGreaterThan(3)
+                .containsOnly(isBetweenReleases() ? property("last-release.version") : version());
     }
 
     @Test
-    void theApiIsComparedWithTheLastReleaseOnceThereIsOne() throws IOException {
-        String pom = text("pom.xml");
-        String last = property("last-release.version", pom);
+    void theChangelogHasASectionForTheVersionWithTheJarsDate() throws IOException {
+        String date = property("project.build.outputTimestamp").substring(0, "yyyy-mm-dd".length());
+        String section = isBetweenReleases() ? "Unreleased" : version() + " (" + date + ")";
+
+        assertThat(text("CHANGELOG.md").lines()).contains("## " + section);
+    }
+
+    @Test
+    void theApiOfAllThatIsPublishedIsComparedWithTheLastReleaseOnceThereIsOne() throws IOException {
         boolean isFirst = version().matches("0\\.2\\.0(-SNAPSHOT)?");
 
-        assertThat(property("japicmp.skip", pom)).isEqualTo(String.valueOf(isFirst));
-        assertThat(last.isEmpty()).isEqualTo(isFirst);
-        assertThat(last).isNotEqualTo(version());
+        assertThat(property("japicmp.skip")).isEqualTo(isFirst ? "true" : "${maven.deploy.skip}");
+        assertThat(property("last-release.version").isEmpty()).isEqualTo(isFirst);
+        assertThat(property("last-release.version")).isNotEqualTo(version());
+    }
+
+    @Test
+    void aPatchBreaksNoApi() throws IOException {
+        boolean isPatch = !version().matches("\\d+\\.\\d+\\.0(-SNAPSHOT)?");
+
+        assertThat(property("api.compatible")).isIn("true", isPatch ? "true" : "false");
+    }
+
+    private static List<String> versionsIn(Predicate<Path> wanted) throws IOException {
+        List<String> versions = new ArrayList<>();
+        for (Path file : DocumentationTest.files(ROOT, wanted)) {
+            OURS.matcher(Files.readString(file)).results().forEach(ours -> versions.add(ours.group(2)));
+        }
+        return versions;
+    }
+
+    private static boolean isBetweenReleases() throws IOException {
+        return version().endsWith("-SNAPSHOT");
     }
 
     private static String version() throws IOException {
         return OURS.matcher(text("pom.xml")).results().findFirst().orElseThrow().group(2);
     }
 
-    private static String property(String name, String pom) {
-        return all(Pattern.compile("<" + name + ">([^<]*)</" + name + ">"), pom).get(0);
+    private static String property(String name) throws IOException {
+        return all(Pattern.compile("<" + name + ">([^<]*)</" + name + ">"), text("pom.xml"))
+                .get(0);
     }
 
     private static String ownName(String pom) {

@@ -197,6 +197,14 @@ public final class ConsoleServlet extends HttpServlet {
             problem(response, e.httpStatus(), e.kind(), e);
         } catch (IllegalArgumentException e) {
             problem(response, HttpServletResponse.SC_BAD_REQUEST, "invalid-request", e);
+        } catch (RuntimeException e) {
+            // A container's own page for it would come without the headers above.
+            log("the console couldn't answer", e);
+            problem(
+                    response,
+                    HttpServletResponse.SC_INTERNAL_SERVER_ERROR,
+                    "internal-error",
+                    new IllegalStateException("the console couldn't answer; the application's log says why"));
         }
     }
 
@@ -261,8 +269,7 @@ public final class ConsoleServlet extends HttpServlet {
 
     private Map<String, Object> posted(HttpServletRequest request, String user, String path) throws IOException {
         if (request.getQueryString() != null) {
-            throw new IllegalArgumentException(
-                    "the URL has parameters; they belong into the body, since logs have URLs");
+            throw new IllegalArgumentException("the URL has parameters; they belong in the body, since logs have URLs");
         }
         SameSite.check(request, user);
         Parameters asked = body(request);

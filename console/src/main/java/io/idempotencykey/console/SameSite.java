@@ -32,8 +32,14 @@ final class SameSite {
 
     private SameSite() {}
 
-    /** The token of the request's browser and user; a browser without a secret gets one. */
+    /**
+     * The token of the request's browser and user; a browser without a secret gets one. Another site's page could send
+     * the browser here without its cookie, and so give it another secret than the console's page has.
+     */
     static String token(HttpServletRequest request, HttpServletResponse response, String user) {
+        if (request.getHeader("Sec-Fetch-Site") != null) {
+            checkOrigin(request);
+        }
         return token(secret(request).orElseGet(() -> newSecret(request, response)), user);
     }
 
@@ -72,13 +78,7 @@ final class SameSite {
 
     /** Refuses what the page itself hasn't sent in the name of the user. */
     static void check(HttpServletRequest request, String user) {
-        if (!isOfOwnOrigin(request)) {
-            throw new ConsoleServlet.Refused(
-                    HttpServletResponse.SC_FORBIDDEN,
-                    "other-origin",
-                    "the request doesn't come from the console's own page; behind a proxy, the proxy has to pass the"
-                            + " header 'Host' on");
-        }
+        checkOrigin(request);
         String sent = request.getHeader(HEADER);
         boolean isKnown = sent != null
                 && secret(request)
@@ -91,6 +91,16 @@ final class SameSite {
                     HttpServletResponse.SC_FORBIDDEN,
                     "other-session",
                     "the request's token isn't that of this browser and user; load the page again");
+        }
+    }
+
+    private static void checkOrigin(HttpServletRequest request) {
+        if (!isOfOwnOrigin(request)) {
+            throw new ConsoleServlet.Refused(
+                    HttpServletResponse.SC_FORBIDDEN,
+                    "other-origin",
+                    "the request doesn't come from the console's own page; behind a proxy, the proxy has to pass the"
+                            + " header 'Host' on");
         }
     }
 

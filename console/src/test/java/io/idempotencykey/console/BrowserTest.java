@@ -448,7 +448,7 @@ class BrowserTest {
     void whatKeysSayIsTextOnly() {
         String scope = "\"><script>window.hacked=1</script>";
         String value = ("<img/src=x/onerror=window.hacked=1>'\"&lt;${1}" + "x".repeat(255)).substring(0, 255);
-        String error = "<b>bold</b>" + RIGHT_TO_LEFT + "lla ti yap</pre><script>window.hacked=1</script>";
+        String error = "<b>bold</b>" + RIGHT_TO_LEFT + "lla ti yap\u3164</pre><script>window.hacked=1</script>";
         console.quarantined(scope, value, error);
         openList("quarantined");
         browser.width(360);
@@ -456,7 +456,7 @@ class BrowserTest {
         assertThat(browser.text("#keys tbody")).contains(value, "<script>", "<b>bold</b>\\u202ella ti yap");
         browser.openKey(value);
 
-        assertThat(browser.text("#error")).contains("<b>bold</b>\\u202ella ti yap</pre><script>");
+        assertThat(browser.text("#error")).contains("<b>bold</b>\\u202ella ti yap\\u3164</pre><script>");
         assertThat(browser.text("#facts")).contains(scope);
         assertThat(browser.script("return window.hacked")).isNull();
         assertThat(browser.script("return document.documentElement.scrollWidth <= window.innerWidth"))

@@ -47,6 +47,7 @@ final class Console implements AutoCloseable {
     private volatile @Nullable String user = "ada";
     private volatile int statusInTheWay;
     private volatile CountDownLatch answersGo = new CountDownLatch(0);
+    private volatile boolean areRolesUnknown;
     private volatile Set<String> roles = Set.of("operator", "auditor");
 
     private Console() {}
@@ -104,6 +105,9 @@ final class Console implements AutoCloseable {
 
                         @Override
                         public boolean isUserInRole(String role) {
+                            if (areRolesUnknown) {
+                                throw new IllegalStateException("the directory of secret-4711 is down");
+                            }
                             return roles.contains(role);
                         }
                     },
@@ -132,7 +136,13 @@ final class Console implements AutoCloseable {
 
     void signIn(@Nullable String name, String... itsRoles) {
         user = name;
+        areRolesUnknown = false;
         roles = Set.of(itsRoles);
+    }
+
+    /** The application's rules fail from now on. */
+    void loseRoles() {
+        areRolesUnknown = true;
     }
 
     /** A framework or a gateway answers what the page asks, until the status is 0. */

@@ -459,6 +459,28 @@ class ConsoleServletTest {
         assertThat(get("api/session").headers().firstValue("Set-Cookie")).isEmpty();
     }
 
+    /** The browser goes there without the cookie, and would forget the one that the console's page has. */
+    @ParameterizedTest
+    @ValueSource(strings = {"cross-site", "same-site", "none"})
+    void anotherSitesPageGivesTheBrowserNoOtherCookie(String site) {
+        HttpResponse<String> response = send("api/session", request -> request.header("Sec-Fetch-Site", site));
+
+        assertRefused(response, 403, "other-origin");
+        assertThat(response.headers().firstValue("Set-Cookie")).isEmpty();
+    }
+
+    @Test
+    void aRuleThatFailsShowsNothingAndLeavesThePageProtected() {
+        console.loseRoles();
+
+        HttpResponse<String> response = get("api/session");
+
+        assertRefused(response, 500, "internal-error");
+        assertThat(response.body()).doesNotContain("secret-4711");
+        assertThat(response.headers().firstValue("X-Frame-Options")).hasValue("DENY");
+        assertThat(response.headers().firstValue("Content-Security-Policy")).isPresent();
+    }
+
     @Test
     void aCookieThatTheConsoleDidNotMakeIsReplaced() {
         HttpCookie chosen = new HttpCookie("idempotency-console", "chosen");

@@ -84,7 +84,7 @@ record DeclaredPlan<T>(Operation<T> declared, Settings settings, boolean attende
         }
         int failedAttempts = held.key().failedAttempts() + 1;
         if (failedAttempts >= declared.maxAttempts()) {
-            String reason = failedAttempts + " failed attempts since the last committed stage";
+            String reason = "attempts that failed since the last committed stage: " + failedAttempts;
             return new KeyState.Quarantined(held.recoveryPoint(), now, reason);
         }
         Instant resumableFrom = now.plus(declared.backoff(failedAttempts, random));

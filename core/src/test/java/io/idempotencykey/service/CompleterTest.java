@@ -179,7 +179,7 @@ class CompleterTest {
                 .isInstanceOfSatisfying(
                         KeyState.Quarantined.class,
                         state -> assertThat(state.reason())
-                                .isEqualTo("2 failed attempts since the last committed stage"));
+                                .isEqualTo("attempts that failed since the last committed stage: 2"));
         assertThat(world.key().lastError()).isEqualTo(OutOfStock.class.getName() + ": no ? left");
         assertThatExceptionOfType(IdempotencyException.Quarantined.class)
                 .isThrownBy(() -> world.service.run(operation, world.id, REQUEST));

@@ -4,7 +4,8 @@ const EVERY_MILLISECONDS = 5000;
 const PATIENCE_MILLISECONDS = 20_000;
 
 // What reorders or hides text is shown by its number: a key's text must not look like another one.
-const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+const INVISIBLE =
+    /(?![\t\n])[\p{Cc}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\ufff9-\ufffb]/gu;
 
 const LISTS = {
   quarantined: {
@@ -136,7 +137,7 @@ async function ask(what, body) {
 // --- Text ---
 
 function visible(text) {
-  return String(text).replace(INVISIBLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return String(text).replace(INVISIBLE, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function element(name, properties = {}, ...children) {
@@ -280,7 +281,7 @@ function showOperations(backlog) {
   if (text !== shownOperations) {
     shownOperations = text;
     byId('operations').tBodies[0].replaceChildren(...backlog.operations.map((each) => {
-      const since = cell('Longest wait', ...(each.waitingSince ? [element('span', { className: 'ago' })] : ['none']));
+      const since = cell('Longest wait', ...(each.waitingSince ? [element('span', { className: 'ago' })] : ['nothing waits']));
       const made = element('tr', { role: 'row' }, cell('Operation', visible(each.operation || 'none')),
           cell('Quarantined', each.quarantined.toLocaleString()), cell('Waiting', each.waiting.toLocaleString()), since);
       made.waitingSince = each.waitingSince;
