@@ -22,8 +22,14 @@ public record Backlog(Instant at, long waiting, Optional<Instant> waitingSince, 
      * @param waiting how many of its unfinished keys nobody works on, 0 or more
      * @param waitingSince since when the one of them has waited that waits longest; empty if none waits
      * @param quarantined how many of its keys wait for an operator, 0 or more
+     * @param quarantinedSince since when the first of them has; empty if there are none
      */
-    public record OfOperation(String operation, long waiting, Optional<Instant> waitingSince, long quarantined) {}
+    public record OfOperation(
+            String operation,
+            long waiting,
+            Optional<Instant> waitingSince,
+            long quarantined,
+            Optional<Instant> quarantinedSince) {}
 
     /** Refuses a missing part and a negative count. */
     public Backlog {

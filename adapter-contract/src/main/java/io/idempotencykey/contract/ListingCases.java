@@ -17,6 +17,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** The store's listings and its deletion, each with rows that it must leave alone. */
@@ -121,42 +123,123 @@ interface ListingCases<T> extends StoreFixture<T> {
     }
 
     @Test
-    default void unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst() {
+    default void unfinishedKeysAreFoundTheLongestWaitingFirst() {
         World<T> world = World.emptyOf(this);
-        Instant at = World.START;
-        List<StoredKey> keys = new ArrayList<>();
-        // By their characters, whatever a store's collation says; of an instant by their values.
-        for (String place : List.of("|z|1", "-|v|0", "A|_|2", "A|a|2", "A|B|3", "A|C|3", "_|v|1", "a|v|9", "aa|v|0")) {
-            String[] parts = place.split("\\|", 3);
-            Instant due = at.plusMillis(Integer.parseInt(parts[2]));
-            keys.add(insert(
-                    new KeyId(parts[0], parts[1]),
-                    World.NAME,
-                    keys.size() % 2 == 0
-                            ? new KeyState.Open(World.TAXED, due)
-                            : new KeyState.Locked(World.TAXED, due.minusMillis(9), due)));
-        }
-        insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, at));
-        insert(world, "failed", new KeyState.Failed(at));
-        insert(world, "aside", new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
+        List<StoredKey> keys = inPlaces((id, due, number) -> insert(
+                id,
+                World.NAME,
+                number % 2 == 0
+                        ? new KeyState.Open(World.TAXED, due)
+                        : new KeyState.Locked(World.TAXED, due.minusMillis(9), due)));
+        insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, World.START));
+        insert(world, "failed", new KeyState.Failed(World.START));
+        insert(world, "aside", new KeyState.Quarantined(World.TAXED, World.START, "reason"));
 
-        assertThat(store().findUnfinished(null, Instant.EPOCH, 20)).isEqualTo(keys);
-        for (int limit : List.of(1, 2, 3, 9)) {
-            List<StoredKey> found = new ArrayList<>();
-            List<StoredKey> page = store().findUnfinished(null, Instant.EPOCH, limit);
-            while (!page.isEmpty() && found.size() <= keys.size()) {
-                found.addAll(page);
-                StoredKey last = page.get(page.size() - 1);
-                page = store().findUnfinished(last.id(), due(last), limit);
-                assertThat(page).hasSizeLessThanOrEqualTo(limit);
+        checkListing(keys, ListingCases::due, store()::findUnfinished);
+    }
+
+    @Test
+    default void quarantinedKeysAreFoundTheLongestWaitingFirst() {
+        World<T> world = World.emptyOf(this);
+        List<StoredKey> keys = inPlaces(
+                (id, since, number) -> insert(id, World.NAME, new KeyState.Quarantined(World.TAXED, since, "reason")));
+        insert(world, "open", new KeyState.Open(World.TAXED, World.START));
+        insert(world, "held", new KeyState.Locked(World.TAXED, World.START, World.START));
+        insert(world, "finished", new KeyState.Finished(World.RESPONSE, World.START, World.START));
+        insert(world, "failed", new KeyState.Failed(World.START));
+
+        checkListing(keys, key -> ((KeyState.Quarantined) key.key().state()).since(), store()::findQuarantined);
+    }
+
+    @Test
+    default void theShortestAndTheLongestScopesHaveListsOfTheirOwn() {
+        World<T> world = World.emptyOf(this);
+        String longest = "~".repeat(KeyId.MAX_LENGTH);
+        List<String> scopes = List.of("", "!", "!!", "!".repeat(KeyId.MAX_LENGTH), "A", "A!", "AA", longest);
+        for (String scope : scopes) {
+            for (String value : List.of("!", "v", longest)) {
+                insert(
+                        new KeyId(scope, value),
+                        World.NAME,
+                        new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
             }
-            assertThat(found).as("in pages of %s", limit).isEqualTo(keys);
+            insert(new KeyId(scope, "w"), World.NAME, new KeyState.Open(World.TAXED, Instant.EPOCH.plusMillis(1)));
+            insert(new KeyId(scope, "x"), World.NAME, new KeyState.Open(World.TAXED, Instant.EPOCH));
+        }
+        OperatorActions actions = new OperatorActions(world.service);
+
+        for (String scope : scopes) {
+            assertThat(actions.listQuarantined(scope, null, null, 10))
+                    .as("scope '%s'", scope)
+                    .extracting(key -> key.id().value())
+                    .containsExactly("!", "v", longest);
+            assertThat(actions.listQuarantined(scope, new KeyId(scope, "!"), Instant.EPOCH, 1))
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "v"));
+            assertThat(actions.listQuarantined(scope, new KeyId(scope, longest), Instant.EPOCH, 10))
+                    .isEmpty();
+            assertThat(actions.listUnfinished(scope, null, null, 10))
+                    .extracting(IdempotencyKey::id)
+                    .containsExactly(new KeyId(scope, "x"), new KeyId(scope, "w"));
+        }
+        assertThat(actions.listUnfinished("AB", null, null, 10)).isEmpty();
+        assertThat(actions.listQuarantined(null, null, 100)).hasSize(3 * scopes.size());
+    }
+
+    /** Inserts a key that stands at an instant. */
+    interface Placing {
+        StoredKey insert(KeyId id, Instant at, int number);
+    }
+
+    /** A listing of the store's. */
+    interface Listing {
+        List<StoredKey> find(@Nullable String scope, @Nullable KeyId after, Instant since, int limit);
+    }
+
+    /** Keys in the order of a listing, which aren't inserted in that order. */
+    private static List<StoredKey> inPlaces(Placing placing) {
+        // Of an instant by their characters, whatever a store's collation says: '-' before 'A' before '_' before 'a'.
+        List<String> places = List.of(
+                "~|z|0", "|a|1", "|z|1", "-|v|1", "A|B|1", "A|_|1", "A|a|1", "AA|!|1", "_|B|1", "a|A|1", "a|a|1",
+                "aa|-|1", "A|0|2", "|v|3");
+        List<StoredKey> keys = new ArrayList<>();
+        for (int number = places.size() - 1; number >= 0; number--) {
+            String[] parts = places.get(number).split("\\|", 3);
+            KeyId id = new KeyId(parts[0], parts[1]);
+            keys.add(0, placing.insert(id, World.START.plusMillis(Integer.parseInt(parts[2])), number));
+        }
+        return keys;
+    }
+
+    private static void checkListing(List<StoredKey> keys, Function<StoredKey, Instant> instant, Listing listing) {
+        checkPages(keys, null, instant, listing);
+        for (String scope : List.of("", "A", "AA", "a", "~", "B")) {
+            List<StoredKey> ofScope =
+                    keys.stream().filter(key -> key.id().scope().equals(scope)).toList();
+            checkPages(ofScope, scope, instant, listing);
         }
         // The key to go on after may be gone, or be elsewhere by now.
-        assertThat(store().findUnfinished(new KeyId("A", "~"), at.plusMillis(2), 2))
-                .isEqualTo(keys.subList(4, 6));
-        assertThat(store().findUnfinished(new KeyId("A", "!"), at.plusMillis(2), 2))
-                .isEqualTo(keys.subList(2, 4));
+        assertThat(listing.find(null, new KeyId("A", "^"), World.START.plusMillis(1), 2))
+                .isEqualTo(keys.subList(5, 7));
+        assertThat(listing.find(null, new KeyId("~", "~"), World.START, 2)).isEqualTo(keys.subList(1, 3));
+        assertThat(listing.find("A", new KeyId("A", "^"), World.START.plusMillis(1), 3))
+                .containsExactly(keys.get(5), keys.get(6), keys.get(12));
+        assertThat(listing.find("A", new KeyId("A", "~"), World.START, 1)).containsExactly(keys.get(4));
+    }
+
+    private static void checkPages(
+            List<StoredKey> keys, @Nullable String scope, Function<StoredKey, Instant> instant, Listing listing) {
+        for (int limit : List.of(1, 2, 3, keys.size() + 1)) {
+            List<StoredKey> found = new ArrayList<>();
+            List<StoredKey> page = listing.find(scope, null, Instant.EPOCH, limit);
+            while (!page.isEmpty() && found.size() <= keys.size()) {
+                assertThat(page).hasSizeLessThanOrEqualTo(limit);
+                found.addAll(page);
+                StoredKey last = page.get(page.size() - 1);
+                page = listing.find(scope, last.id(), instant.apply(last), limit);
+            }
+            assertThat(found).as("of scope %s in pages of %s", scope, limit).isEqualTo(keys);
+        }
     }
 
     private static Instant due(StoredKey key) {
@@ -169,13 +252,13 @@ interface ListingCases<T> extends StoreFixture<T> {
     default void theBacklogIsCountedOperationByOperation() {
         World<T> world = World.emptyOf(this);
         Instant now = World.START;
-        KeyState aside = new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason");
+        KeyState aside = new KeyState.Quarantined(World.TAXED, now.minusSeconds(2), "reason");
         insert(world.id("1"), "pay", new KeyState.Open(World.TAXED, now.minusSeconds(5)));
         insert(new KeyId("~", "2"), "pay", new KeyState.Locked(World.TAXED, Instant.EPOCH, now.minusSeconds(7)));
         insert(world.id("3"), "pay", aside);
         insert(world.id("4"), "", new KeyState.Open(World.TAXED, now.minusSeconds(3)));
         insert(world.id("5"), "PAY", aside);
-        insert(new KeyId("~", "6"), "PAY", aside);
+        insert(new KeyId("~", "6"), "PAY", new KeyState.Quarantined(World.TAXED, now.minusSeconds(4), "reason"));
         insert(world.id("7"), "rest", new KeyState.Open(World.TAXED, now.plusSeconds(900)));
         insert(world.id("8"), "held", new KeyState.Locked(World.TAXED, now, now.plusSeconds(900)));
         insert(world.id("9"), "done", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, now.plusSeconds(900)));
@@ -183,6 +266,7 @@ interface ListingCases<T> extends StoreFixture<T> {
 
         List<Backlog.OfOperation> counted = store().countByOperation(now, 100);
         List<Backlog.OfOperation> some = store().countByOperation(now, 2);
+        List<Backlog.OfOperation> oldest = store().countByOperation(now, 1);
 
         assertThat(counted)
                 .filteredOn(each -> each.waiting() > 0)
@@ -192,32 +276,20 @@ interface ListingCases<T> extends StoreFixture<T> {
                         tuple("pay", 2L, Optional.of(now.minusSeconds(7))));
         assertThat(counted)
                 .filteredOn(each -> each.quarantined() > 0)
-                .extracting(Backlog.OfOperation::operation, each -> each.quarantined())
-                .containsExactlyInAnyOrder(tuple("pay", 1L), tuple("PAY", 2L));
+                .extracting(Backlog.OfOperation::operation, each -> each.quarantined(), each -> each.quarantinedSince())
+                .containsExactlyInAnyOrder(
+                        tuple("pay", 1L, Optional.of(now.minusSeconds(2))),
+                        tuple("PAY", 2L, Optional.of(now.minusSeconds(4))));
         assertThat(counted).allMatch(each -> each.waiting() + each.quarantined() > 0);
         assertThat(some.stream().mapToLong(Backlog.OfOperation::waiting).sum()).isEqualTo(2);
         assertThat(some.stream().mapToLong(Backlog.OfOperation::quarantined).sum())
                 .isEqualTo(2);
-    }
-
-    @Test
-    default void quarantinedKeysAreFoundInTheOrderOfTheirIdentities() {
-        World<T> world = World.emptyOf(this);
-        KeyState aside = new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason");
-        List<StoredKey> keys = new ArrayList<>();
-        for (String id : List.of("|z", "A|_", "A|a", "_|B", "_|a", "a|A", "aa|-")) {
-            String[] parts = id.split("\\|", 2);
-            keys.add(insert(new KeyId(parts[0], parts[1]), World.NAME, aside));
-        }
-        insert(world, "open", new KeyState.Open(World.TAXED, Instant.EPOCH));
-        insert(world, "held", new KeyState.Locked(World.TAXED, Instant.EPOCH, Instant.EPOCH));
-        insert(world, "finished", new KeyState.Finished(World.RESPONSE, Instant.EPOCH, Instant.EPOCH));
-
-        assertThat(store().findQuarantined(null, 10)).isEqualTo(keys);
-        assertThat(store().findQuarantined(null, 3)).isEqualTo(keys.subList(0, 3));
-        assertThat(store().findQuarantined(keys.get(2).id(), 2)).isEqualTo(keys.subList(3, 5));
-        assertThat(store().findQuarantined(new KeyId("A", "b"), 10)).isEqualTo(keys.subList(3, 7));
-        assertThat(store().findQuarantined(keys.get(6).id(), 10)).isEmpty();
+        assertThat(oldest)
+                .extracting(
+                        Backlog.OfOperation::operation, each -> each.waitingSince(), each -> each.quarantinedSince())
+                .containsExactlyInAnyOrder(
+                        tuple("pay", Optional.of(now.minusSeconds(7)), Optional.empty()),
+                        tuple("PAY", Optional.empty(), Optional.of(now.minusSeconds(4))));
     }
 
     @Test
@@ -278,55 +350,6 @@ interface ListingCases<T> extends StoreFixture<T> {
 
         actions.retry(seen(world, "also-aside"), "alice");
         assertThat(actions.backlog().quarantined()).isZero();
-    }
-
-    @Test
-    default void anOperatorSeesTheKeysOfOneScope() {
-        World<T> world = World.emptyOf(this);
-        OperatorActions actions = new OperatorActions(world.service);
-        String longest = "~".repeat(KeyId.MAX_LENGTH);
-        List<String> scopes = List.of(
-                "",
-                "!",
-                "!!",
-                "!".repeat(KeyId.MAX_LENGTH),
-                "A",
-                "A!",
-                "AA",
-                "A" + "~".repeat(KeyId.MAX_LENGTH - 1),
-                "B",
-                "a",
-                longest);
-        for (String scope : scopes) {
-            for (String value : List.of("!", "v", longest)) {
-                insert(
-                        new KeyId(scope, value),
-                        World.NAME,
-                        new KeyState.Quarantined(World.TAXED, Instant.EPOCH, "reason"));
-            }
-            insert(new KeyId(scope, "w"), World.NAME, new KeyState.Open(World.TAXED, Instant.EPOCH.plusMillis(1)));
-            insert(new KeyId(scope, "x"), World.NAME, new KeyState.Open(World.TAXED, Instant.EPOCH));
-        }
-
-        for (String scope : scopes) {
-            assertThat(actions.listQuarantinedIn(scope, null, 10))
-                    .as("scope '%s'", scope)
-                    .extracting(IdempotencyKey::id)
-                    .containsExactly(new KeyId(scope, "!"), new KeyId(scope, "v"), new KeyId(scope, longest));
-            assertThat(actions.listQuarantinedIn(scope, "!", 1))
-                    .extracting(IdempotencyKey::id)
-                    .containsExactly(new KeyId(scope, "v"));
-            assertThat(actions.listQuarantinedIn(scope, longest, 10)).isEmpty();
-            assertThat(actions.listUnfinishedIn(scope, null, null, 10))
-                    .extracting(IdempotencyKey::id)
-                    .containsExactly(new KeyId(scope, "x"), new KeyId(scope, "w"));
-            assertThat(actions.listUnfinishedIn(scope, null, null, 1)).hasSize(1);
-            assertThat(actions.listUnfinishedIn(scope, "x", Instant.EPOCH, 10))
-                    .extracting(IdempotencyKey::id)
-                    .containsExactly(new KeyId(scope, "w"));
-        }
-        assertThat(actions.listQuarantinedIn("AB", null, 10)).isEmpty();
-        assertThat(actions.listUnfinishedIn("AB", null, null, 10)).isEmpty();
     }
 
     @Test

@@ -153,13 +153,13 @@ final class RecordedStore<T> implements KeyStore<T> {
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        return listed(() -> store.findUnfinished(after, due, limit));
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return listed(() -> store.findUnfinished(scope, after, since, limit));
     }
 
     @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return listed(() -> store.findQuarantined(after, limit));
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return listed(() -> store.findQuarantined(scope, after, since, limit));
     }
 
     /** Each listed key was so at some moment of the call, not all of them at the same. */

@@ -312,8 +312,10 @@ interface ServiceCases<T> extends StoreFixture<T> {
         assertThat(complete(world, world.threeStages())).isZero();
 
         assertThat(world.state()).isInstanceOf(KeyState.Quarantined.class);
-        assertThat(new OperatorActions(world.service).listQuarantined(null, 10)).containsExactly(world.key());
-        assertThat(new OperatorActions(world.service).listUnfinished(null, 10)).isEmpty();
+        assertThat(new OperatorActions(world.service).listQuarantined(null, null, 10))
+                .containsExactly(world.key());
+        assertThat(new OperatorActions(world.service).listUnfinished(null, null, 10))
+                .isEmpty();
     }
 
     private int complete(World<T> world, Operation<T> operation) {

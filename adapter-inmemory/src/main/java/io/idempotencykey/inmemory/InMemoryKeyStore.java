@@ -293,48 +293,72 @@ public final class InMemoryKeyStore<T> implements KeyStore<T> {
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        Place place = after == null ? null : Place.ofResumable(after, due);
-        return everywhere(() -> stored(first(limit, Place.Listing.RESUMABLE, part -> part.unfinished(place))));
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest(scope, after == null ? null : Place.ofResumable(after, since), Place.Listing.RESUMABLE, limit);
     }
 
     @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return everywhere(() -> stored(first(limit, Place.Listing.QUARANTINED, part -> part.quarantined(after))));
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest(
+                scope, after == null ? null : Place.ofQuarantined(after, since), Place.Listing.QUARANTINED, limit);
+    }
+
+    private List<StoredKey> oldest(@Nullable String scope, @Nullable Place after, Place.Listing listing, int limit) {
+        return everywhere(() -> stored(oldest(
+                        partsOf(listing)
+                                .flatMap(part -> part.all(listing))
+                                .filter(place ->
+                                        scope == null || place.id().scope().equals(scope))
+                                .filter(place -> after == null || place.compareByAge(after) > 0),
+                        limit)
+                .toList()));
+    }
+
+    private static Stream<Place> oldest(Stream<Place> places, int limit) {
+        return places.sorted(Place::compareByAge).limit(limit);
     }
 
     @Override
     public Backlog backlog(Instant before) {
         return everywhere(() -> {
-            List<Instant> waiting = partsOf(Place.Listing.RESUMABLE)
-                    .flatMap(part -> part.resumable(before))
-                    .map(Place::at)
-                    .toList();
-            long quarantined = partsOf(Place.Listing.QUARANTINED)
-                    .flatMap(part -> part.quarantined(null))
-                    .count();
-            return new Backlog(before, waiting.size(), waiting.stream().min(Comparator.naturalOrder()), quarantined);
+            List<Instant> waiting = waiting(before).map(Place::at).toList();
+            return new Backlog(
+                    before,
+                    waiting.size(),
+                    waiting.stream().min(Comparator.naturalOrder()),
+                    quarantined().count());
         });
+    }
+
+    private Stream<Place> waiting(Instant before) {
+        return partsOf(Place.Listing.RESUMABLE).flatMap(part -> part.resumable(before));
+    }
+
+    private Stream<Place> quarantined() {
+        return partsOf(Place.Listing.QUARANTINED).flatMap(part -> part.all(Place.Listing.QUARANTINED));
     }
 
     @Override
     public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
         return everywhere(() -> {
-            Map<String, List<Place>> waiting = partsOf(Place.Listing.RESUMABLE)
-                    .flatMap(part -> part.resumable(before))
-                    .limit(most)
-                    .collect(Collectors.groupingBy(this::operation));
-            Map<String, Long> quarantined = partsOf(Place.Listing.QUARANTINED)
-                    .flatMap(part -> part.quarantined(null))
-                    .limit(most)
-                    .collect(Collectors.groupingBy(this::operation, Collectors.counting()));
             List<Backlog.OfOperation> counted = new ArrayList<>();
-            waiting.forEach((operation, places) -> counted.add(new Backlog.OfOperation(
-                    operation, places.size(), places.stream().map(Place::at).min(Comparator.naturalOrder()), 0)));
-            quarantined.forEach((operation, number) ->
-                    counted.add(new Backlog.OfOperation(operation, 0, Optional.empty(), number)));
+            byOperation(waiting(before), most)
+                    .forEach((operation, places) -> counted.add(new Backlog.OfOperation(
+                            operation, places.size(), Optional.of(places.get(0).at()), 0, Optional.empty())));
+            byOperation(quarantined(), most)
+                    .forEach((operation, places) -> counted.add(new Backlog.OfOperation(
+                            operation,
+                            0,
+                            Optional.empty(),
+                            places.size(),
+                            Optional.of(places.get(0).at()))));
             return counted;
         });
+    }
+
+    /** The oldest ones of each operation, in order. */
+    private Map<String, List<Place>> byOperation(Stream<Place> places, int most) {
+        return oldest(places, most).collect(Collectors.groupingBy(this::operation));
     }
 
     private String operation(Place place) {

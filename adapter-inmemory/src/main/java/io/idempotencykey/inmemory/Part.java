@@ -214,11 +214,6 @@ final class Part {
         return scopes(null).flatMap(scope -> resumable(scope, before));
     }
 
-    /** All unfinished keys after a place, in order. */
-    Stream<Place> unfinished(@Nullable Place after) {
-        return (after == null ? resumable : resumable.tailSet(after, false)).stream();
-    }
-
     private Stream<Place> resumable(String scope, Instant before) {
         return resumable.subSet(Place.ofResumable(scope, Instant.MIN), Place.ofResumable(scope, before)).stream();
     }
@@ -235,9 +230,9 @@ final class Part {
                 .map(Place::group);
     }
 
-    /** The quarantined keys after this one, in order. */
-    Stream<Place> quarantined(@Nullable KeyId after) {
-        return (after == null ? quarantined : quarantined.tailSet(Place.ofQuarantined(after), false)).stream();
+    /** The keys of a listing, in its order. */
+    Stream<Place> all(Place.Listing listing) {
+        return listing(listing).stream();
     }
 
     /** The keys that expire at the instant or earlier, in order. */

@@ -10,7 +10,7 @@ import java.time.Instant;
  *
  * @param listing which one
  * @param group whose keys stand together: a resumable key's scope, and nothing for the others
- * @param at from when on the key is due; always the same for a quarantined one
+ * @param at from when on the key is due, or since when it is quarantined
  * @param id the key's
  */
 record Place(Listing listing, String group, Instant at, KeyId id) implements Comparable<Place> {
@@ -48,7 +48,7 @@ record Place(Listing listing, String group, Instant at, KeyId id) implements Com
 
             @Override
             public Place quarantined(KeyState.Quarantined aside) {
-                return ofQuarantined(id);
+                return ofQuarantined(id, aside.since());
             }
         });
     }
@@ -57,8 +57,8 @@ record Place(Listing listing, String group, Instant at, KeyId id) implements Com
         return new Place(Listing.RESUMABLE, id.scope(), at, id);
     }
 
-    static Place ofQuarantined(KeyId id) {
-        return new Place(Listing.QUARANTINED, "", Instant.EPOCH, id);
+    static Place ofQuarantined(KeyId id, Instant since) {
+        return new Place(Listing.QUARANTINED, "", since, id);
     }
 
     /** Behind the resumable keys of the scope that are due before the instant, and before all others. */
@@ -70,9 +70,12 @@ record Place(Listing listing, String group, Instant at, KeyId id) implements Com
     @Override
     public int compareTo(Place other) {
         int order = group.compareTo(other.group);
-        if (order == 0) {
-            order = at.compareTo(other.at);
-        }
+        return order == 0 ? compareByAge(other) : order;
+    }
+
+    /** The order over all groups: by instant, then by the key's scope and value. */
+    int compareByAge(Place other) {
+        int order = at.compareTo(other.at);
         if (order == 0) {
             order = id.scope().compareTo(other.id.scope());
         }

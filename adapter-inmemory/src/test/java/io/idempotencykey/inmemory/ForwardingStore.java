@@ -74,13 +74,13 @@ class ForwardingStore<T> implements KeyStore<T> {
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        return right.findUnfinished(after, due, limit);
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return right.findUnfinished(scope, after, since, limit);
     }
 
     @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return right.findQuarantined(after, limit);
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return right.findQuarantined(scope, after, since, limit);
     }
 
     @Override

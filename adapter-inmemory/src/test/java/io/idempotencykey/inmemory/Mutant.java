@@ -290,15 +290,15 @@ enum Mutant {
             WrongListings::staysInAScope),
     STAYS_ON_A_PAGE(
             "lists the first quarantined keys over and over",
-            "ListingCases.quarantinedKeysAreFoundInTheOrderOfTheirIdentities",
+            "ListingCases.quarantinedKeysAreFoundTheLongestWaitingFirst",
             WrongListings::staysOnAPage),
     LISTS_WITHOUT_LIMIT(
             "lists more quarantined keys than the limit",
-            "ListingCases.quarantinedKeysAreFoundInTheOrderOfTheirIdentities",
+            "ListingCases.quarantinedKeysAreFoundTheLongestWaitingFirst",
             WrongListings::listsWithoutLimit),
     LISTS_BY_VALUE(
             "lists quarantined keys in the order of their values",
-            "ListingCases.quarantinedKeysAreFoundInTheOrderOfTheirIdentities",
+            "ListingCases.quarantinedKeysAreFoundTheLongestWaitingFirst",
             WrongListings::listsByValue),
     COUNTS_THE_HELD(
             "counts keys that are held until the instant",
@@ -316,21 +316,25 @@ enum Mutant {
             "dates the backlog by the first scope's longest wait",
             "ListingCases.theBacklogIsWhatNobodyWorksOnInAllScopes",
             WrongListings::datesTheBacklogLate),
-    LISTS_THE_UNFINISHED_BY_VALUE(
-            "lists unfinished keys in the order of their values",
-            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
-            WrongListings::listsTheUnfinishedByValue),
+    LISTS_THE_UNFINISHED_SCOPE_BY_SCOPE(
+            "lists unfinished keys scope by scope",
+            "ListingCases.unfinishedKeysAreFoundTheLongestWaitingFirst",
+            WrongListings::listsTheUnfinishedScopeByScope),
     PASSES_OVER_THE_REST_OF_AN_INSTANT(
             "passes over the unfinished keys that are due with the last one of a page",
-            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
+            "ListingCases.unfinishedKeysAreFoundTheLongestWaitingFirst",
             WrongListings::passesOverTheRestOfAnInstant),
     LISTS_ONE_SCOPE_OF_THE_UNFINISHED(
             "lists no unfinished keys of another scope than that of the last one",
-            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
+            "ListingCases.unfinishedKeysAreFoundTheLongestWaitingFirst",
             WrongListings::listsOneScopeOfTheUnfinished),
+    LISTS_THE_UNFINISHED_OF_EVERY_SCOPE(
+            "lists unfinished keys of every scope where one is asked for",
+            "ListingCases.unfinishedKeysAreFoundTheLongestWaitingFirst",
+            WrongListings::listsTheUnfinishedOfEveryScope),
     LISTS_THE_OPEN_AS_THE_UNFINISHED(
             "lists open keys alone as unfinished",
-            "ListingCases.unfinishedKeysAreFoundScopeByScopeTheLongestWaitingFirst",
+            "ListingCases.unfinishedKeysAreFoundTheLongestWaitingFirst",
             WrongListings::listsTheOpenAsTheUnfinished),
     COUNTS_THE_RESTING_BY_OPERATION(
             "counts resting keys by operation",
@@ -340,6 +344,10 @@ enum Mutant {
             "counts more keys by operation than it was asked to",
             "ListingCases.theBacklogIsCountedOperationByOperation",
             WrongListings::countsByOperationWithoutLimit),
+    COUNTS_THE_YOUNGEST_BY_OPERATION(
+            "counts the keys by operation that have waited the shortest",
+            "ListingCases.theBacklogIsCountedOperationByOperation",
+            WrongListings::countsTheYoungestByOperation),
     COUNTS_THE_WAITING_OF_OPERATIONS_ONLY(
             "counts no operation of which keys are quarantined only",
             "ListingCases.theBacklogIsCountedOperationByOperation",

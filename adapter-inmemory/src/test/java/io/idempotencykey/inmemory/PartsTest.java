@@ -99,8 +99,8 @@ class PartsTest {
         KeyState aside = new KeyState.Quarantined(RecoveryPoint.STARTED, NOW, "reason");
         SHUFFLED.forEach(i -> insert("a", i, aside));
 
-        assertThat(values(store.findQuarantined(null, 1_000))).containsExactlyElementsOf(values(0, 101));
-        assertThat(values(store.findQuarantined(id("a", 49), 10))).containsExactlyElementsOf(values(50, 60));
+        assertThat(values(store.findQuarantined(null, null, NOW, 1_000))).containsExactlyElementsOf(values(0, 101));
+        assertThat(values(store.findQuarantined(null, id("a", 49), NOW, 10))).containsExactlyElementsOf(values(50, 60));
     }
 
     @Test
@@ -145,7 +145,7 @@ class PartsTest {
                         .filter(i -> i % 3 == 0)
                         .boxed()
                         .toList());
-        assertThat(large.findQuarantined(null, 1)).isEmpty();
+        assertThat(large.findQuarantined(null, null, NOW, 1)).isEmpty();
         assertThat(large.backlog(NOW)).isEqualTo(new Backlog(NOW, 667, Optional.of(NOW.minusMillis(1)), 0));
         assertThat(large.deleteExpired(NOW, 2_000)).isEqualTo(1_333);
         assertThat(large.deleteExpired(NOW, 2_000)).isZero();

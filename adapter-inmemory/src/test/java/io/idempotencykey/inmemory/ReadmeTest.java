@@ -147,7 +147,7 @@ class ReadmeTest {
     @Test
     void anOperatorActs() {
         OperatorActions actions = new OperatorActions(keys);
-        List<IdempotencyKey> quarantined = actions.listQuarantined(null, 100);
+        List<IdempotencyKey> quarantined = actions.listQuarantined(null, null, 100);
         for (IdempotencyKey key : quarantined) {
             actions.retry(key, "alice");
         }

@@ -14,6 +14,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 /** Stores that are wrong about what they list, count and delete. */
 final class WrongListings {
     private static final int ALL = 1_000;
+    private static final String LAST = "~".repeat(KeyId.MAX_LENGTH);
 
     private WrongListings() {}
 
@@ -41,7 +43,7 @@ final class WrongListings {
         return new ForwardingStore<>(right) {
             @Override
             public int deleteExpired(Instant at, int limit) {
-                doom(right, right.findQuarantined(null, limit));
+                doom(right, right.findQuarantined(null, null, at, limit));
                 return right.deleteExpired(at, limit);
             }
         };
@@ -256,8 +258,9 @@ final class WrongListings {
     static <T> KeyStore<T> staysOnAPage(KeyStore<T> right) {
         return new ForwardingStore<>(right) {
             @Override
-            public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-                return right.findQuarantined(null, limit);
+            public List<StoredKey> findQuarantined(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return right.findQuarantined(scope, null, since, limit);
             }
         };
     }
@@ -265,8 +268,9 @@ final class WrongListings {
     static <T> KeyStore<T> listsWithoutLimit(KeyStore<T> right) {
         return new ForwardingStore<>(right) {
             @Override
-            public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-                return right.findQuarantined(after, ALL);
+            public List<StoredKey> findQuarantined(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return right.findQuarantined(scope, after, since, ALL);
             }
         };
     }
@@ -274,8 +278,9 @@ final class WrongListings {
     static <T> KeyStore<T> listsByValue(KeyStore<T> right) {
         return new ForwardingStore<>(right) {
             @Override
-            public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-                return right.findQuarantined(after, ALL).stream()
+            public List<StoredKey> findQuarantined(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return right.findQuarantined(scope, after, since, ALL).stream()
                         .sorted(Comparator.comparing(key -> key.id().value()))
                         .limit(limit)
                         .toList();
@@ -283,13 +288,13 @@ final class WrongListings {
         };
     }
 
-    static <T> KeyStore<T> listsTheUnfinishedByValue(KeyStore<T> right) {
+    static <T> KeyStore<T> listsTheUnfinishedScopeByScope(KeyStore<T> right) {
         return new ForwardingStore<>(right) {
             @Override
-            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-                return right.findUnfinished(after, due, ALL).stream()
-                        .sorted(Comparator.comparing((StoredKey key) -> key.id().scope())
-                                .thenComparing(key -> key.id().value()))
+            public List<StoredKey> findUnfinished(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return right.findUnfinished(scope, after, since, ALL).stream()
+                        .sorted(Comparator.comparing(key -> key.id().scope()))
                         .limit(limit)
                         .toList();
             }
@@ -299,9 +304,9 @@ final class WrongListings {
     static <T> KeyStore<T> passesOverTheRestOfAnInstant(KeyStore<T> right) {
         return new ForwardingStore<>(right) {
             @Override
-            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-                return right.findUnfinished(
-                        after == null ? null : new KeyId(after.scope(), "~".repeat(KeyId.MAX_LENGTH)), due, limit);
+            public List<StoredKey> findUnfinished(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return right.findUnfinished(scope, after == null ? null : new KeyId(LAST, LAST), since, limit);
             }
         };
     }
@@ -309,8 +314,9 @@ final class WrongListings {
     static <T> KeyStore<T> listsOneScopeOfTheUnfinished(KeyStore<T> right) {
         return new ForwardingStore<>(right) {
             @Override
-            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-                List<StoredKey> listed = right.findUnfinished(after, due, limit);
+            public List<StoredKey> findUnfinished(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                List<StoredKey> listed = right.findUnfinished(scope, after, since, limit);
                 return after == null
                         ? listed
                         : listed.stream()
@@ -320,11 +326,22 @@ final class WrongListings {
         };
     }
 
+    static <T> KeyStore<T> listsTheUnfinishedOfEveryScope(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<StoredKey> findUnfinished(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return right.findUnfinished(null, after, since, limit);
+            }
+        };
+    }
+
     static <T> KeyStore<T> listsTheOpenAsTheUnfinished(KeyStore<T> right) {
         return new ForwardingStore<>(right) {
             @Override
-            public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-                return right.findUnfinished(after, due, limit).stream()
+            public List<StoredKey> findUnfinished(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return right.findUnfinished(scope, after, since, limit).stream()
                         .filter(key -> key.key().state() instanceof KeyState.Open)
                         .toList();
             }
@@ -349,6 +366,29 @@ final class WrongListings {
                 return right.countByOperation(before, ALL);
             }
         };
+    }
+
+    static <T> KeyStore<T> countsTheYoungestByOperation(KeyStore<T> right) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
+                Stream<Backlog.OfOperation> waiting = right.findUnfinished(null, null, before, ALL).stream()
+                        .filter(key -> due(key).isBefore(before))
+                        .sorted(Comparator.comparing(WrongListings::due).reversed())
+                        .limit(most)
+                        .map(key -> new Backlog.OfOperation(
+                                key.key().operation(), 1, Optional.of(due(key)), 0, Optional.empty()));
+                Stream<Backlog.OfOperation> quarantined =
+                        right.countByOperation(before, most).stream().filter(each -> each.quarantined() > 0);
+                return Stream.concat(waiting, quarantined).toList();
+            }
+        };
+    }
+
+    private static Instant due(StoredKey key) {
+        return key.key().state() instanceof KeyState.Open open
+                ? open.resumableFrom()
+                : ((KeyState.Locked) key.key().state()).leaseEnds();
     }
 
     static <T> KeyStore<T> countsTheWaitingOfOperationsOnly(KeyStore<T> right) {
@@ -402,10 +442,7 @@ final class WrongListings {
                         before,
                         counted.waiting(),
                         right.findResumable(Map.of(), null, before, 1).stream()
-                                .map(key -> key.key().state())
-                                .map(state -> state instanceof KeyState.Open open
-                                        ? open.resumableFrom()
-                                        : ((KeyState.Locked) state).leaseEnds())
+                                .map(WrongListings::due)
                                 .findFirst(),
                         counted.quarantined());
             }

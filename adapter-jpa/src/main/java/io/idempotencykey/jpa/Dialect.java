@@ -161,8 +161,8 @@ abstract class Dialect {
         return false;
     }
 
-    /** The table in a search for unfinished keys. */
-    String unfinishedIn(String table) {
+    /** The table in a search for keys of some states. */
+    String byState(String table) {
         return table;
     }
 

@@ -520,13 +520,13 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        return reading(statements -> table.findUnfinished(statements, after, due, limit));
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return reading(statements -> table.findUnfinished(statements, scope, after, since, limit));
     }
 
     @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return reading(statements -> table.findQuarantined(statements, after, limit));
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return reading(statements -> table.findQuarantined(statements, scope, after, since, limit));
     }
 
     @Override

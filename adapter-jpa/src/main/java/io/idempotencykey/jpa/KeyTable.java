@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -384,7 +385,7 @@ final class KeyTable {
                                 + points.stream().map(point -> "?").collect(Collectors.joining(", ")) + ")")
                         .collect(Collectors.collectingAndThen(
                                 Collectors.joining(" or "), any -> any.isEmpty() ? "" : " and (" + any + ")"));
-        String from = " from " + dialect.unfinishedIn(table) + " where ";
+        String from = " from " + dialect.byState(table) + " where ";
         String sql = "select " + ALL + from + unfinished + " and scope = (select min(scope)" + from + unfinished
                 + (afterScope == null ? "" : " and scope > ?") + ") order by due_at, key_value limit ?";
         try (PreparedStatement statement = statements.prepare(sql)) {
@@ -406,52 +407,75 @@ final class KeyTable {
         }
     }
 
-    List<StoredKey> findUnfinished(Statements statements, @Nullable KeyId after, Instant due, int limit)
+    List<StoredKey> findUnfinished(
+            Statements statements, @Nullable String scope, @Nullable KeyId after, Instant since, int limit)
             throws SQLException {
-        // The first two conditions exclude nothing more, but every database can use an index for one of them.
-        String behind = after == null
-                ? ""
-                : " and scope >= ? and (scope, due_at) >= (?, ?) and (scope, due_at, key_value) > (?, ?, ?)";
-        String sql = "select " + ALL + " from " + dialect.unfinishedIn(table) + " where state in ('open', 'locked')"
-                + behind + " order by scope, due_at, key_value limit ?";
-        return page(statements, sql, limit, (row, most) -> {
-            if (after != null) {
-                row.text(after.scope());
-                row.text(after.scope());
-                row.instant(due);
-                row.text(after.scope());
-                row.instant(due);
-                row.text(after.value());
-            }
-            row.integer(most);
+        String behind = behind("due_at", scope, after);
+        return page(statements, limit, most -> unfinished(ALL, behind, most), row -> {
+            behind(row, scope, after, since);
+            behind(row, scope, after, since);
         });
     }
 
-    List<StoredKey> findQuarantined(Statements statements, @Nullable KeyId after, int limit) throws SQLException {
-        String sql = "select " + ALL + " from " + table + " where state = 'quarantined'"
+    List<StoredKey> findQuarantined(
+            Statements statements, @Nullable String scope, @Nullable KeyId after, Instant since, int limit)
+            throws SQLException {
+        String behind = behind("quarantined_at", scope, after);
+        return page(
+                statements,
+                limit,
+                most -> oldest(ALL, "quarantined", "quarantined_at", behind, most),
+                row -> behind(row, scope, after, since));
+    }
+
+    /** Each of the two states by itself, since an index has the rows of one in their order, but not those of both. */
+    private String unfinished(String columns, String more, int limit) {
+        return "(" + oldest(columns, "open", "due_at", more, limit) + ") union all ("
+                + oldest(columns, "locked", "due_at", more, limit) + ") order by due_at, " + IDENTITY + " limit "
+                + limit;
+    }
+
+    /**
+     * The keys of a state, the oldest first. The order has the state in it, because H2 then sees that it is the index's.
+     * The limit is no parameter, because H2 would answer a union in a subquery as it did with the limit before.
+     */
+    private String oldest(String columns, String state, String instant, String more, int limit) {
+        return "select " + columns + " from " + dialect.byState(table) + " where state = '" + state + "'" + more
+                + " order by state, " + instant + ", " + IDENTITY + " limit " + limit;
+    }
+
+    private static String behind(String instant, @Nullable String scope, @Nullable KeyId after) {
+        return (scope == null ? "" : " and scope = ?")
                 // The first condition excludes nothing more, but every database can use an index for it.
-                + (after == null ? "" : " and scope >= ? and (scope, key_value) > (?, ?)")
-                + " order by scope, key_value limit ?";
-        return page(statements, sql, limit, (row, most) -> {
-            if (after != null) {
-                row.text(after.scope());
-                row.identity(after);
-            }
-            row.integer(most);
-        });
+                + (after == null
+                        ? ""
+                        : " and " + instant + " >= ? and (" + instant + ", " + IDENTITY + ") > (?, ?, ?)");
     }
 
-    /** Binds a listing's parameters, among them the most rows that it has. */
+    private static void behind(KeyRow row, @Nullable String scope, @Nullable KeyId after, Instant since)
+            throws SQLException {
+        if (scope != null) {
+            row.text(scope);
+        }
+        if (after != null) {
+            row.instant(since);
+            row.instant(since);
+            row.identity(after);
+        }
+    }
+
+    /** Binds a statement's parameters. */
     private interface Binding {
-        void bind(KeyRow row, int most) throws SQLException;
+        void bind(KeyRow row) throws SQLException;
     }
 
     /** Asks for more rows if none of a page can be read, since an empty page would count as the last one. */
-    private List<StoredKey> page(Statements statements, String sql, int limit, Binding binding) throws SQLException {
+    private List<StoredKey> page(Statements statements, int limit, IntFunction<String> sql, Binding binding)
+            throws SQLException {
         for (int most = limit; ; most *= 2) {
             List<String> unreadable = new ArrayList<>();
-            try (PreparedStatement statement = statements.prepare(sql)) {
-                binding.bind(new KeyRow(dialect, statement, false), most);
+            try (PreparedStatement statement = statements.prepare(sql.apply(most))) {
+                binding.bind(new KeyRow(dialect, statement, false));
                 List<StoredKey> keys = readable(statements, statement, unreadable);
                 if (!keys.isEmpty() || unreadable.size() < most) {
                     return keys.subList(0, Math.min(limit, keys.size()));
@@ -462,7 +486,7 @@ final class KeyTable {
 
     Backlog backlog(Statements statements, Instant before) throws SQLException {
         String sql = "select waiting.number, waiting.since, aside.number from"
-                + " (select count(*) as number, min(due_at) as since from " + dialect.unfinishedIn(table)
+                + " (select count(*) as number, min(due_at) as since from " + dialect.byState(table)
                 + " where state in ('open', 'locked') and due_at < ?) waiting,"
                 + " (select count(*) as number from " + table + " where state = 'quarantined') aside";
         try (PreparedStatement statement = statements.prepare(sql)) {
@@ -477,35 +501,45 @@ final class KeyTable {
 
     List<Backlog.OfOperation> countByOperation(Statements statements, Instant before, int most) throws SQLException {
         List<Backlog.OfOperation> counted = new ArrayList<>();
-        String waiting = "select operation, count(*), min(since) from (select operation, due_at as since from "
-                + dialect.unfinishedIn(table) + " where state in ('open', 'locked') and due_at < ? limit ?) sample"
-                + " group by operation";
-        try (PreparedStatement statement = statements.prepare(waiting)) {
-            KeyRow row = new KeyRow(dialect, statement, false);
-            row.instant(before);
-            row.integer(most);
-            try (ResultSet result = statements.query(statement)) {
-                while (result.next()) {
-                    Optional<Instant> since = Optional.ofNullable(dialect.instant(result, 3));
-                    counted.add(new Backlog.OfOperation(operation(result), result.getLong(2), since, 0));
-                }
-            }
-        }
-        String quarantined = "select operation, count(*) from (select operation from " + table
-                + " where state = 'quarantined' limit ?) sample group by operation";
-        try (PreparedStatement statement = statements.prepare(quarantined)) {
-            new KeyRow(dialect, statement, false).integer(most);
-            try (ResultSet result = statements.query(statement)) {
-                while (result.next()) {
-                    counted.add(new Backlog.OfOperation(operation(result), 0, Optional.empty(), result.getLong(2)));
-                }
-            }
-        }
+        count(
+                statements,
+                "due_at",
+                unfinished("operation, due_at, " + IDENTITY, " and due_at < ?", most),
+                row -> {
+                    row.instant(before);
+                    row.instant(before);
+                },
+                (operation, number, since) ->
+                        counted.add(new Backlog.OfOperation(operation, number, since, 0, Optional.empty())));
+        count(
+                statements,
+                "quarantined_at",
+                oldest("operation, quarantined_at", "quarantined", "quarantined_at", "", most),
+                row -> {},
+                (operation, number, since) ->
+                        counted.add(new Backlog.OfOperation(operation, 0, Optional.empty(), number, since)));
         return counted;
     }
 
-    private static String operation(ResultSet result) throws SQLException {
-        return required(result.getString(1), "operation");
+    /** Takes how many keys of an operation were counted, and since when the first of them has waited. */
+    private interface Counted {
+        void take(String operation, long number, Optional<Instant> since);
+    }
+
+    private void count(Statements statements, String instant, String keys, Binding binding, Counted counted)
+            throws SQLException {
+        String sql = "select operation, count(*), min(" + instant + ") from (" + keys + ") counted group by operation";
+        try (PreparedStatement statement = statements.prepare(sql)) {
+            binding.bind(new KeyRow(dialect, statement, false));
+            try (ResultSet result = statements.query(statement)) {
+                while (result.next()) {
+                    counted.take(
+                            required(result.getString(1), "operation"),
+                            result.getLong(2),
+                            Optional.ofNullable(dialect.instant(result, 3)));
+                }
+            }
+        }
     }
 
     int deleteExpired(Statements statements, Instant at, int limit) throws SQLException {

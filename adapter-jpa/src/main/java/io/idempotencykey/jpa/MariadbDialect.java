@@ -86,7 +86,7 @@ final class MariadbDialect extends InnodbDialect {
     }
 
     @Override
-    String unfinishedIn(String table) {
+    String byState(String table) {
         // MariaDB would otherwise use the primary key, and read all keys of the scope, the finished ones too.
         return table + " ignore index (primary)";
     }

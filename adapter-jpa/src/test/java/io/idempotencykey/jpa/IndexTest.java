@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.idempotencykey.Isolation;
 import io.idempotencykey.KeyId;
+import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
 import io.idempotencykey.port.Revision;
 import io.idempotencykey.port.StoredKey;
@@ -30,6 +31,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class IndexTest {
     private static final int MOST_ROWS_TOUCHED = 1_000;
     private static final int UNFINISHED = 15_001;
+    private static final int QUARANTINED = 5_000;
     private static final Dialect.Stage STAGE =
             new Dialect.Stage(Isolation.READ_COMMITTED, Duration.ofSeconds(30), true);
 
@@ -45,7 +47,9 @@ class IndexTest {
             world.fill("expired", Duration.ofDays(-1), 20_000, "finished");
             world.fill("held", Duration.ofHours(1), 5_000, "stuck");
             world.fill("abandoned", Duration.ofHours(-1), 10_000, "stuck");
-            world.fill("aside", Duration.ofHours(-1), 5_000, "quarantined");
+            world.fill("aside", Duration.ofHours(-1), QUARANTINED, "quarantined");
+            world.execute(
+                    "update idempotency_key set state = 'locked', locked_at = updated_at where key_value like 'held%'");
             world.execute(
                     switch (database) {
                         case POSTGRESQL -> "vacuum analyze idempotency_key";
@@ -58,7 +62,10 @@ class IndexTest {
             Instant now = world.store.time();
             Map<String, Set<RecoveryPoint>> known =
                     Map.of("complete-cart", Set.of(RecoveryPoint.STARTED, ScaleWorld.PAID));
-            KeyId after = KeyId.of("scope-5", "aside-002750");
+            KeyId aside = KeyId.of("scope-5", "aside-002750");
+            Instant asideSince = state(world, aside, KeyState.Quarantined.class).since();
+            KeyId open = KeyId.of("scope-5", "abandoned-005500");
+            Instant openSince = state(world, open, KeyState.Open.class).resumableFrom();
             KeyTable table;
             try (Connection connection = world.pool.getConnection()) {
                 table = new KeyTable(Dialect.of(connection), "idempotency_key");
@@ -73,28 +80,39 @@ class IndexTest {
                     "resumable, any", s -> table.findResumable(s, Map.of(), null, now, 100),
                     "resumable, known", s -> table.findResumable(s, known, null, now, 100),
                     "resumable, next", s -> table.findResumable(s, known, "scope-5", now, 100),
-                    "unfinished", s -> table.findUnfinished(s, null, now, 100),
-                    "unfinished, next", s -> table.findUnfinished(s, after, now, 100),
-                    "quarantined", s -> table.findQuarantined(s, null, 100),
-                    "quarantined, next", s -> table.findQuarantined(s, after, 100));
+                    "quarantined, of a scope", s -> table.findQuarantined(s, "scope-5", null, now, 100),
+                    "quarantined, of a scope, next", s -> table.findQuarantined(s, "scope-5", aside, asideSince, 100));
+            Map<String, Statements.Work<?>> paging = Map.of(
+                    "unfinished", s -> table.findUnfinished(s, null, null, now, 100),
+                    "unfinished, next", s -> table.findUnfinished(s, null, open, openSince, 100),
+                    "unfinished, of a scope", s -> table.findUnfinished(s, "scope-5", null, now, 100),
+                    "unfinished, of a scope, next", s -> table.findUnfinished(s, "scope-5", open, openSince, 100),
+                    "quarantined", s -> table.findQuarantined(s, null, null, now, 100),
+                    "quarantined, next", s -> table.findQuarantined(s, null, aside, asideSince, 100));
             Map<String, Statements.Work<?>> counting = Map.of("backlog", s -> table.backlog(s, now));
             Map<String, Statements.Work<?>> sampling = Map.of("by operation", s -> table.countByOperation(s, now, 500));
 
             // MySQL counts each row of the reaper's once more for each table of its join.
             int few = database == TestDatabase.MYSQL ? 3 * MOST_ROWS_TOUCHED : MOST_ROWS_TOUCHED;
             check(database, world, single, few);
-            check(database, world, sampling, few);
+            // H2 reads all that are quarantined.
+            int page = database == TestDatabase.H2 ? QUARANTINED + few : few;
+            check(database, world, sampling, page);
+            check(database, world, paging, page);
             // All that wait, and no finished key.
             check(database, world, counting, 2 * UNFINISHED);
-            // Only PostgreSQL's indexes find the first scope, and the keys of an instant in their order, without
-            // reading
-            // all unfinished keys; MySQL reads those of the page once more.
+            // Only PostgreSQL's indexes find the first scope, and the quarantined keys of one, without reading all that
+            // are unfinished or quarantined; MySQL reads those of the page once more.
             check(
                     database,
                     world,
                     listing,
                     database == TestDatabase.POSTGRESQL ? MOST_ROWS_TOUCHED : UNFINISHED + MOST_ROWS_TOUCHED);
         }
+    }
+
+    private static <S extends KeyState> S state(ScaleWorld world, KeyId id, Class<S> state) {
+        return state.cast(world.store.find(id).orElseThrow().key().state());
     }
 
     private static void check(
@@ -116,7 +134,7 @@ class IndexTest {
         return switch (database) {
             case POSTGRESQL -> "Seq Scan";
             // A subquery's result is read as a whole.
-            case MARIADB -> "\"table_name\": \"(?!<derived)[^\"]*\",\\s+\"access_type\": \"(ALL|index)\"";
+            case MARIADB -> "\"table_name\": \"(?!<(?:derived|union))[^\"]*\",\\s+\"access_type\": \"(ALL|index)\"";
             case MYSQL -> "no plan is read, as the rows are counted";
             // The fence reads the whole of another one, too, which has one row.
             case H2 -> "IDEMPOTENCY_KEY\\.tableScan";

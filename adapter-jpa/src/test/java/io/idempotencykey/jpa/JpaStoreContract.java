@@ -179,10 +179,10 @@ abstract class JpaStoreContract extends JpaStoreFixture {
                 TestDatabase.execute(connection, "update idempotency_key set attempts = -1 where scope < 'd'");
             }
 
-            assertThat(store.findQuarantined(null, 1))
+            assertThat(store.findQuarantined(null, null, AT, 1))
                     .extracting(key -> key.id().scope())
                     .containsExactly("d");
-            assertThat(store.findUnfinished(null, AT, 1))
+            assertThat(store.findUnfinished(null, null, AT, 1))
                     .extracting(key -> key.id().scope())
                     .containsExactly("d-open");
             assertThat(store.countByOperation(LATER, 10).stream()

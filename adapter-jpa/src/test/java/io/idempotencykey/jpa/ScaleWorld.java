@@ -27,8 +27,8 @@ final class ScaleWorld implements AutoCloseable {
     static final RecoveryPoint PAID = RecoveryPoint.named("paid");
 
     /**
-     * Copies of a key, in ten scopes and, for speed, in the order of all indexes. Each is due a millisecond after the
-     * one before.
+     * Copies of a key, in ten scopes and, for speed, in the order of all indexes. Each is due, or
+     * quarantined since, a millisecond after the one before.
      */
     private static final String COPY = """
             insert into idempotency_key
@@ -36,7 +36,7 @@ final class ScaleWorld implements AutoCloseable {
                 k.operation, k.request_method, k.request_path, k.request_parameters, k.request_complete, k.fingerprint,
                 k.created_at, k.updated_at, k.attempts, k.failed_attempts, k.last_error, k.state, k.recovery_point,
                 k.locked_at, %s, k.finished_at, k.response_status, k.response_headers, k.response_body,
-                k.quarantined_at, k.quarantine_reason, k.revision
+                case when k.quarantined_at is not null then %s end, k.quarantine_reason, k.revision
             from idempotency_key k, %s where k.key_value = '%s'""";
 
     final HikariDataSource pool;
@@ -88,7 +88,8 @@ final class ScaleWorld implements AutoCloseable {
             execute("update idempotency_key set state = 'quarantined', quarantined_at = updated_at,"
                     + " quarantine_reason = '-', recovery_point = 'started' where key_value = '" + sample + "'");
         }
-        String copy = COPY.formatted(count + 1, name, dueAt(due.toMillis()), numbers(count), sample);
+        String instant = instant(due.toMillis());
+        String copy = COPY.formatted(count + 1, name, instant, instant, numbers(count), sample);
         execute(
                 database == TestDatabase.MYSQL
                         ? copy.replaceFirst("^insert", "insert /*+ SET_VAR(cte_max_recursion_depth = 2000000) */")
@@ -97,7 +98,7 @@ final class ScaleWorld implements AutoCloseable {
         execute("delete from contract_row");
     }
 
-    private String dueAt(long millis) {
+    private String instant(long millis) {
         return switch (database) {
             case POSTGRESQL -> "now() + (" + millis + " + n) * interval '1 ms'";
             case MARIADB, MYSQL -> "utc_timestamp(3) + interval (" + millis + " + n) * 1000 microsecond";

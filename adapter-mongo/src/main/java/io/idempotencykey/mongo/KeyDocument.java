@@ -42,6 +42,7 @@ final class KeyDocument {
     static final String RECOVERY_POINT = "recoveryPoint";
     static final String STATE = "state";
     static final String RESUMABLE_FROM = "resumableFrom";
+    static final String QUARANTINED_AT = "quarantinedAt";
     static final String EXPIRES_AT = "expiresAt";
     static final String REVISION = "revision";
     static final String SESSIONS = "sessions";
@@ -67,7 +68,7 @@ final class KeyDocument {
             "finishedAt",
             EXPIRES_AT,
             "response",
-            "quarantinedAt",
+            QUARANTINED_AT,
             "quarantineReason",
             SESSIONS);
 
@@ -100,7 +101,7 @@ final class KeyDocument {
         @Override
         public BsonDocument quarantined(KeyState.Quarantined aside) {
             return new BsonDocument()
-                    .append("quarantinedAt", date(aside.since()))
+                    .append(QUARANTINED_AT, date(aside.since()))
                     .append("quarantineReason", new BsonString(aside.reason()));
         }
     };
@@ -201,11 +202,6 @@ final class KeyDocument {
         return stored.progress().state() instanceof KeyState.Locked locked
                 ? Duration.between(locked.lockedAt(), locked.leaseEnds())
                 : Duration.ZERO;
-    }
-
-    /** From when on an unfinished key may be taken. */
-    static BsonDateTime resumableFrom(StoredKey key) {
-        return key.key().state().accept(STATE_FIELDS).getDateTime(RESUMABLE_FROM);
     }
 
     /** Whether a document's key is locked and its holder's lease is over. */
@@ -353,7 +349,7 @@ final class KeyDocument {
             }
             case QUARANTINED ->
                 new KeyState.Quarantined(
-                        RecoveryPoint.named(at), fields.date("quarantinedAt"), fields.text("quarantineReason"));
+                        RecoveryPoint.named(at), fields.date(QUARANTINED_AT), fields.text("quarantineReason"));
             default -> throw new IllegalArgumentException("its state is unknown");
         };
     }

@@ -4,6 +4,7 @@ import static com.mongodb.client.model.Filters.and;
 import static com.mongodb.client.model.Filters.eq;
 import static com.mongodb.client.model.Filters.exists;
 import static com.mongodb.client.model.Filters.gt;
+import static com.mongodb.client.model.Filters.gte;
 import static com.mongodb.client.model.Filters.in;
 import static com.mongodb.client.model.Filters.lt;
 import static com.mongodb.client.model.Filters.lte;
@@ -47,7 +48,6 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -59,6 +59,7 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.bson.BsonArray;
+import org.bson.BsonDateTime;
 import org.bson.BsonDocument;
 import org.bson.BsonInt32;
 import org.bson.BsonInt64;
@@ -152,12 +153,8 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
 
     private static final int MOST_SESSIONS = 10_000;
 
-    /** The order of the index of unfinished keys. */
-    private static final Comparator<StoredKey> BY_SCOPE_AND_INSTANT =
-            Comparator.comparing((StoredKey key) -> key.id().scope()).thenComparing(KeyDocument::resumableFrom);
+    private static final BsonDateTime BEFORE_ALL = KeyDocument.date(Instant.parse("0001-01-01T00:00:00Z"));
 
-    private static final Bson BY_RESUMPTION = ascending(KeyDocument.SCOPE, KeyDocument.RESUMABLE_FROM);
-    private static final Bson BY_QUARANTINE = ascending(KeyDocument.STATE, KeyDocument.ID);
     /** The states that expire. */
     private static final BsonArray EXPIRING =
             new BsonArray(List.of(new BsonString(KeyDocument.FAILED), new BsonString(KeyDocument.FINISHED)));
@@ -286,12 +283,13 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     private void createIndexes(IndexOptions expiry) {
+        IndexOptions unfinished = new IndexOptions().partialFilterExpression(exists(KeyDocument.RESUMABLE_FROM));
+        IndexOptions quarantined = new IndexOptions().partialFilterExpression(exists(KeyDocument.QUARANTINED_AT));
         List<IndexModel> indexes = List.of(
-                new IndexModel(
-                        BY_RESUMPTION, new IndexOptions().partialFilterExpression(exists(KeyDocument.RESUMABLE_FROM))),
-                new IndexModel(
-                        BY_QUARANTINE,
-                        new IndexOptions().partialFilterExpression(eq(KeyDocument.STATE, KeyDocument.QUARANTINED))),
+                new IndexModel(oldestFirst(KeyDocument.RESUMABLE_FROM), unfinished),
+                new IndexModel(oldestFirstOfScope(KeyDocument.RESUMABLE_FROM), unfinished),
+                new IndexModel(oldestFirst(KeyDocument.QUARANTINED_AT), quarantined),
+                new IndexModel(oldestFirstOfScope(KeyDocument.QUARANTINED_AT), quarantined),
                 new IndexModel(BY_EXPIRY, expiry.partialFilterExpression(exists(KeyDocument.EXPIRES_AT))));
         try {
             List<String> unused = keys.createIndexes(indexes);
@@ -612,99 +610,86 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
                                             .toList())))
                     .toList()));
         }
-        List<StoredKey> found = list(and(filters), BY_RESUMPTION, BY_RESUMPTION, limit);
+        List<StoredKey> found = list(and(filters), oldestFirstOfScope(KeyDocument.RESUMABLE_FROM), limit);
         return found.stream()
                 .takeWhile(key -> key.id().scope().equals(found.get(0).id().scope()))
                 .toList();
     }
 
-    /**
-     * By the index, which has scopes and instants only; the keys of one scope and instant come in the order of their
-     * values, so those of the last one are asked for by themselves.
-     */
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        List<StoredKey> found = new ArrayList<>();
-        Bson behind = exists(KeyDocument.RESUMABLE_FROM);
-        if (after != null) {
-            BsonValue instant = KeyDocument.date(due);
-            found.addAll(ofInstant(after.scope(), instant, gt(KeyDocument.ID, KeyDocument.id(after)), limit));
-            behind = and(
-                    behind,
-                    or(
-                            gt(KeyDocument.SCOPE, after.scope()),
-                            and(eq(KeyDocument.SCOPE, after.scope()), gt(KeyDocument.RESUMABLE_FROM, instant))));
-        }
-        if (found.size() < limit) {
-            List<StoredKey> next = list(and(behind, readable()), BY_RESUMPTION, BY_RESUMPTION, limit - found.size());
-            if (!next.isEmpty()) {
-                StoredKey last = next.get(next.size() - 1);
-                List<StoredKey> sorted = next.stream()
-                        .sorted(BY_SCOPE_AND_INSTANT.thenComparing(
-                                key -> key.id().value()))
-                        .toList();
-                int before = (int) sorted.stream()
-                        .takeWhile(key -> BY_SCOPE_AND_INSTANT.compare(key, last) != 0)
-                        .count();
-                found.addAll(sorted.subList(0, before));
-                List<StoredKey> ofLast = ofInstant(
-                        last.id().scope(),
-                        KeyDocument.resumableFrom(last),
-                        exists(KeyDocument.ID),
-                        limit - found.size());
-                // Workers may have taken all of them meanwhile, and an empty list would count as the end.
-                found.addAll(ofLast.isEmpty() ? sorted.subList(before, sorted.size()) : ofLast);
-            }
-        }
-        return found;
-    }
-
-    private List<StoredKey> ofInstant(String scope, BsonValue instant, Bson more, int limit) {
-        Bson keys = and(eq(KeyDocument.SCOPE, scope), eq(KeyDocument.RESUMABLE_FROM, instant), more, readable());
-        return list(keys, ascending(KeyDocument.ID), BY_RESUMPTION, limit);
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest(KeyDocument.RESUMABLE_FROM, scope, after, since, limit);
     }
 
     @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        Bson quarantined = and(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), readable());
-        return list(
-                after == null ? quarantined : and(quarantined, gt(KeyDocument.ID, KeyDocument.id(after))),
-                ascending(KeyDocument.ID),
-                BY_QUARANTINE,
-                limit);
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest(KeyDocument.QUARANTINED_AT, scope, after, since, limit);
+    }
+
+    /** The keys that have a date, by that date. */
+    private List<StoredKey> oldest(
+            String date, @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        List<Bson> filters = new ArrayList<>(List.of(readable()));
+        if (scope != null) {
+            filters.add(eq(KeyDocument.SCOPE, scope));
+        }
+        if (after == null) {
+            filters.add(has(date));
+        } else {
+            BsonValue at = KeyDocument.date(since);
+            filters.add(gte(date, at));
+            filters.add(or(gt(date, at), and(eq(date, at), gt(KeyDocument.ID, KeyDocument.id(after)))));
+        }
+        return list(and(filters), scope == null ? oldestFirst(date) : oldestFirstOfScope(date), limit);
+    }
+
+    /** Unlike a question for a field, this one for a date is answered by an index alone. */
+    private static Bson has(String date) {
+        return gte(date, BEFORE_ALL);
+    }
+
+    /** The index of the keys that have a date, and its order. */
+    private static Bson oldestFirst(String date) {
+        return ascending(date, KeyDocument.ID);
+    }
+
+    /** The same by scope. */
+    private static Bson oldestFirstOfScope(String date) {
+        return ascending(KeyDocument.SCOPE, date, KeyDocument.ID);
     }
 
     @Override
     public Backlog backlog(Instant before) {
         BsonDocument waiting = counted(
                 lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before)),
-                BY_RESUMPTION,
+                oldestFirst(KeyDocument.RESUMABLE_FROM),
                 Accumulators.min(SINCE, "$" + KeyDocument.RESUMABLE_FROM));
-        BsonDocument quarantined = counted(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), BY_QUARANTINE);
+        BsonDocument quarantined = counted(has(KeyDocument.QUARANTINED_AT), oldestFirst(KeyDocument.QUARANTINED_AT));
         return new Backlog(before, number(waiting), since(waiting), number(quarantined));
     }
 
     @Override
     public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
         List<Backlog.OfOperation> counted = new ArrayList<>();
-        for (BsonDocument waiting :
-                grouped(lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before)), BY_RESUMPTION, most)) {
-            counted.add(new Backlog.OfOperation(operation(waiting), number(waiting), since(waiting), 0));
+        Bson due = lt(KeyDocument.RESUMABLE_FROM, KeyDocument.date(before));
+        for (BsonDocument waiting : grouped(due, KeyDocument.RESUMABLE_FROM, most)) {
+            counted.add(
+                    new Backlog.OfOperation(operation(waiting), number(waiting), since(waiting), 0, Optional.empty()));
         }
-        for (BsonDocument quarantined : grouped(eq(KeyDocument.STATE, KeyDocument.QUARANTINED), BY_QUARANTINE, most)) {
-            counted.add(new Backlog.OfOperation(operation(quarantined), 0, Optional.empty(), number(quarantined)));
+        for (BsonDocument aside : grouped(has(KeyDocument.QUARANTINED_AT), KeyDocument.QUARANTINED_AT, most)) {
+            counted.add(new Backlog.OfOperation(operation(aside), 0, Optional.empty(), number(aside), since(aside)));
         }
         return counted;
     }
 
-    private List<BsonDocument> grouped(Bson filter, Bson index, int most) {
+    private List<BsonDocument> grouped(Bson filter, String date, int most) {
+        Bson index = oldestFirst(date);
         List<Bson> pipeline = List.of(
                 Aggregates.match(filter),
+                Aggregates.sort(index),
                 Aggregates.limit(most),
                 Aggregates.group(
-                        "$" + KeyDocument.OPERATION,
-                        Accumulators.sum(NUMBER, 1),
-                        Accumulators.min(SINCE, "$" + KeyDocument.RESUMABLE_FROM)));
+                        "$" + KeyDocument.OPERATION, Accumulators.sum(NUMBER, 1), Accumulators.min(SINCE, "$" + date)));
         return read(() -> keys.aggregate(pipeline).hint(index).into(new ArrayList<>()));
     }
 
@@ -739,10 +724,10 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Lists keys by a named index, so that a missing index is an error and not a slow scan. A document that isn't a
+     * Lists keys by an index and in its order. The index is named, so that a missing index is an error and not a slow scan. A document that isn't a
      * key, for instance because it was edited by hand, is left out, so that the others don't wait for it.
      */
-    private List<StoredKey> list(Bson filter, Bson order, Bson index, int limit) {
+    private List<StoredKey> list(Bson filter, Bson index, int limit) {
         List<StoredKey> found = new ArrayList<>();
         int seen = 0;
         int last = limit;
@@ -751,7 +736,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
         while (found.isEmpty() && last == limit) {
             int skipped = seen;
             List<BsonDocument> documents = read(() -> keys.find(filter)
-                    .sort(order)
+                    .sort(index)
                     .hint(index)
                     .skip(skipped)
                     .limit(limit)

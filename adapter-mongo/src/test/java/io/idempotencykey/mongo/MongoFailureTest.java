@@ -513,7 +513,8 @@ class MongoFailureTest {
             // The first read that finds out loses its connection.
             assertThat(repetitions).hasValueLessThan(3);
             assertThat(kindOf(itsStore::time)).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
-            assertThat(kindOf(() -> itsStore.findQuarantined(null, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+            assertThat(kindOf(() -> itsStore.findQuarantined(null, null, Keys.AT, 1)))
+                    .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
             assertThat(kindOf(() -> itsStore.backlog(Keys.AT))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         }
     }

@@ -69,7 +69,7 @@ class MongoIndexTest {
             KeyState state = switch (i % 1_000) {
                 case 0, 10, 20, 30, 40, 50, 60 -> new KeyState.Open(RecoveryPoint.STARTED, NOW.minusMillis(i));
                 case 1 -> new KeyState.Locked(RecoveryPoint.STARTED, NOW.minusSeconds(60), NOW.minusMillis(i));
-                case 2 -> new KeyState.Quarantined(RecoveryPoint.STARTED, NOW, "a reason");
+                case 2, 9 -> new KeyState.Quarantined(RecoveryPoint.STARTED, NOW.minusMillis(i), "a reason");
                 case 3 -> new KeyState.Finished(RESPONSE, Keys.AT, NOW.minusMillis(i));
                 default -> new KeyState.Finished(RESPONSE, Keys.AT, NOW.plusMillis(i + 1));
             };
@@ -102,7 +102,7 @@ class MongoIndexTest {
         List<BsonDocument> sent = commands.texts();
         for (BsonDocument command : sent) {
             if (command.containsKey("find") || command.containsKey("aggregate")) {
-                assertThat(plan(command)).containsPattern("IXSCAN|IDHACK").doesNotContain("COLLSCAN");
+                assertThat(plan(command)).containsPattern("IXSCAN|IDHACK").doesNotContain("COLLSCAN", "SORT");
             } else if (command.containsKey("updates") || command.containsKey("deletes")) {
                 String statements = command.containsKey("updates") ? "updates" : "deletes";
                 BsonDocument filter =
@@ -157,23 +157,48 @@ class MongoIndexTest {
     }
 
     @Test
-    void listingTheUnfinishedUsesTheIndex() {
-        List<StoredKey> first = store.findUnfinished(null, NOW, 3);
-        StoredKey last = first.get(2);
-        Instant due = Instant.ofEpochMilli(KeyDocument.resumableFrom(last).getValue());
+    void listingTheUnfinishedUsesItsIndexes() {
+        List<StoredKey> first = store.findUnfinished(null, null, NOW, 3);
+        List<StoredKey> ofScope = store.findUnfinished("scope3", null, NOW, 3);
 
-        assertThat(first).hasSize(3).allMatch(key -> key.id().scope().equals("scope0"));
-        assertThat(store.findUnfinished(last.id(), due, 3)).hasSize(3).doesNotContainAnyElementsOf(first);
+        assertThat(first).hasSize(3);
+        assertThat(store.findUnfinished(null, first.get(2).id(), due(first.get(2)), 3))
+                .hasSize(3)
+                .doesNotContainAnyElementsOf(first);
+        assertThat(ofScope).hasSize(3).allMatch(key -> key.id().scope().equals("scope3"));
+        assertThat(store.findUnfinished("scope3", ofScope.get(2).id(), due(ofScope.get(2)), 3))
+                .hasSize(3)
+                .doesNotContainAnyElementsOf(ofScope)
+                .allMatch(key -> key.id().scope().equals("scope3"));
         assertThat(store.countByOperation(NOW, 10)).isNotEmpty();
         assertThatNothingIsScanned();
     }
 
+    private static Instant due(StoredKey key) {
+        return key.key().state() instanceof KeyState.Open open
+                ? open.resumableFrom()
+                : ((KeyState.Locked) key.key().state()).leaseEnds();
+    }
+
     @Test
-    void quarantineUsesItsIndex() {
-        assertThat(store.findQuarantined(null, 2)).hasSize(2);
-        assertThat(store.findQuarantined(new KeyId("scope1", "x"), 1_000))
-                .isNotEmpty()
-                .allMatch(key -> key.id().scope().compareTo("scope2") >= 0);
+    void quarantineUsesItsIndexes() {
+        List<StoredKey> first = store.findQuarantined(null, null, NOW, 2);
+        KeyId last = first.get(1).id();
+        Instant since = ((KeyState.Quarantined) first.get(1).key().state()).since();
+
+        assertThat(first).hasSize(2);
+        assertThat(store.findQuarantined(null, last, since, 1_000)).isNotEmpty().doesNotContainAnyElementsOf(first);
+        assertThat(store.findQuarantined(last.scope(), null, NOW, 1_000))
+                .contains(first.get(1))
+                .allMatch(key -> key.id().scope().equals(last.scope()));
+        List<StoredKey> ofScope = store.findQuarantined(last.scope(), null, NOW, 2);
+        assertThat(ofScope).hasSize(2);
+        assertThat(store.findQuarantined(
+                        last.scope(),
+                        ofScope.get(0).id(),
+                        ((KeyState.Quarantined) ofScope.get(0).key().state()).since(),
+                        1))
+                .containsExactly(ofScope.get(1));
         assertThatNothingIsScanned();
     }
 
@@ -184,7 +209,7 @@ class MongoIndexTest {
         int thousands = KEYS / 1_000;
         Instant oldest = NOW.minusMillis(KEYS - 1_000 + 60);
         // Of a thousand, the key at the very instant is not among the seven open ones and the one whose lease is over.
-        assertThat(backlog).isEqualTo(new Backlog(NOW, 8L * thousands - 1, Optional.of(oldest), thousands));
+        assertThat(backlog).isEqualTo(new Backlog(NOW, 8L * thousands - 1, Optional.of(oldest), 2L * thousands));
         assertThat(commands.names()).containsExactly("aggregate", "aggregate");
         assertThatNothingIsScanned();
     }

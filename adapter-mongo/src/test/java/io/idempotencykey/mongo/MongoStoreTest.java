@@ -497,8 +497,8 @@ class MongoStoreTest {
         newer.updateMany(new Document(), set("format", 2));
 
         assertThat(older.findResumable(Map.of(), null, later, 10)).isEmpty();
-        assertThat(older.findQuarantined(null, 10)).isEmpty();
-        assertThat(older.findUnfinished(null, later, 10)).isEmpty();
+        assertThat(older.findQuarantined(null, null, later, 10)).isEmpty();
+        assertThat(older.findUnfinished(null, null, later, 10)).isEmpty();
         assertThat(older.countByOperation(later, 10)).hasSize(2);
         assertThat(older.deleteExpired(later, 10)).isZero();
         assertThat(older.backlog(later)).isEqualTo(new Backlog(later, 1, Optional.of(Keys.AT), 1));
@@ -510,8 +510,8 @@ class MongoStoreTest {
 
         newer.updateMany(new Document(), combine(set("format", 1), set("operation", "complete-cart")));
         assertThat(older.findResumable(Map.of(), null, later, 10)).hasSize(1);
-        assertThat(older.findUnfinished(null, later, 10)).hasSize(1);
-        assertThat(older.findQuarantined(null, 10)).hasSize(1);
+        assertThat(older.findUnfinished(null, null, later, 10)).hasSize(1);
+        assertThat(older.findQuarantined(null, null, later, 10)).hasSize(1);
         assertThat(older.deleteExpired(later, 10)).isEqualTo(1);
     }
 
@@ -557,7 +557,7 @@ class MongoStoreTest {
 
         assertThat(kindOf(() -> bare.findResumable(Map.of(), null, Keys.AT, 1)))
                 .isEqualTo(StoreFailure.Kind.UNAVAILABLE);
-        assertThat(kindOf(() -> bare.findQuarantined(null, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
+        assertThat(kindOf(() -> bare.findQuarantined(null, null, Keys.AT, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         assertThat(kindOf(() -> bare.backlog(Keys.AT))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
         assertThat(kindOf(() -> bare.deleteExpired(Keys.AT, 1))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
 
@@ -654,17 +654,17 @@ class MongoStoreTest {
     @Test
     void anIndexWithOtherOptionsIsNamed() {
         MongoCollection<Document> collection = database.getCollection("by-hand");
-        collection.createIndex(Indexes.ascending("scope", "resumableFrom"));
-        collection.createIndex(Indexes.ascending("state", "_id"), new IndexOptions().name("by hand"));
+        collection.createIndex(Indexes.ascending("resumableFrom", "_id"));
+        collection.createIndex(Indexes.ascending("quarantinedAt", "_id"), new IndexOptions().name("by hand"));
         MongoKeyStore byHand = new MongoKeyStore(client, database.getName(), "by-hand");
 
         assertThatExceptionOfType(StoreFailure.class)
                 .isThrownBy(byHand::createIndexes)
-                .withMessageContaining("dropIndex(\"scope_1_resumableFrom_1\")")
+                .withMessageContaining("dropIndex(\"resumableFrom_1__id_1\")")
                 .withMessageContaining("dropIndex(\"by hand\")")
                 .withMessageNotContaining("expiresAt");
 
-        collection.dropIndex("scope_1_resumableFrom_1");
+        collection.dropIndex("resumableFrom_1__id_1");
         collection.dropIndex("by hand");
         byHand.createIndexes();
     }
@@ -803,7 +803,7 @@ class MongoStoreTest {
 
         List<StoredKey> resumable =
                 store.findResumable(Map.of(), scope.substring(0, 20), Instant.parse("2100-01-01T00:00:00Z"), 2);
-        List<StoredKey> quarantined = store.findQuarantined(new KeyId(scope, "!"), 2);
+        List<StoredKey> quarantined = store.findQuarantined(scope, null, Keys.AT, 2);
 
         keys.deleteMany(eq("scope", scope));
         assertThat(resumable).extracting(key -> key.id().value()).containsExactly("5open");

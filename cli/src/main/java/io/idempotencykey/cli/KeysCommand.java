@@ -14,6 +14,7 @@ import io.idempotencykey.service.ServiceBuilder;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -251,7 +252,7 @@ public final class KeysCommand {
         return CommandLine.ExitCode.OK;
     }
 
-    @Command(description = "Prints the quarantined keys, or the unfinished ones, scope by scope.")
+    @Command(description = "Prints the quarantined keys, or the unfinished ones, the longest waiting first.")
     int list(
             @Mixin Place place,
             @Option(
@@ -260,27 +261,31 @@ public final class KeysCommand {
                             paramLabel = "STATE",
                             description = "quarantined or unfinished")
                     State state) {
-        return with(place, (keys, actions) -> {
-            switch (state) {
-                case QUARANTINED -> listQuarantined(actions);
-                case UNFINISHED -> listUnfinished(actions);
+        return with(
+                place,
+                (keys, actions) -> list(
+                        actions.time(),
+                        switch (state) {
+                            case QUARANTINED -> after -> actions.listQuarantined(null, after, PAGE);
+                            case UNFINISHED -> after -> actions.listUnfinished(null, after, PAGE);
+                        }));
+    }
+
+    /** Pages of keys, each after the last key of the one before. */
+    private interface Pages {
+        List<IdempotencyKey> after(@Nullable IdempotencyKey last);
+    }
+
+    private void list(Instant begun, Pages pages) {
+        List<IdempotencyKey> page = pages.after(null);
+        while (!page.isEmpty()) {
+            page.forEach(this::print);
+            // Each key that is locked meanwhile comes behind all others, so on a busy store there is always one more.
+            if (page.size() < PAGE
+                    && page.stream().allMatch(key -> key.updatedAt().isAfter(begun))) {
+                return;
             }
-        });
-    }
-
-    private void listQuarantined(OperatorActions actions) {
-        List<IdempotencyKey> page = actions.listQuarantined(null, PAGE);
-        while (!page.isEmpty()) {
-            page.forEach(this::print);
-            page = actions.listQuarantined(page.get(page.size() - 1).id(), PAGE);
-        }
-    }
-
-    private void listUnfinished(OperatorActions actions) {
-        List<IdempotencyKey> page = actions.listUnfinished(null, PAGE);
-        while (!page.isEmpty()) {
-            page.forEach(this::print);
-            page = actions.listUnfinished(page.get(page.size() - 1), PAGE);
+            page = pages.after(page.get(page.size() - 1));
         }
     }
 
@@ -330,6 +335,9 @@ public final class KeysCommand {
         counts.put("waiting", each.waiting());
         counts.put("waitingSince", each.waitingSince().map(Object::toString).orElse(""));
         counts.put("quarantined", each.quarantined());
+        counts.put(
+                "quarantinedSince",
+                each.quarantinedSince().map(Object::toString).orElse(""));
         output.println(JSON.writeValueAsString(counts));
     }
 

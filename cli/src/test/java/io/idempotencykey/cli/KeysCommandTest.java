@@ -18,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -78,9 +79,13 @@ class KeysCommandTest {
     @AfterEach
     void close() throws Exception {
         factory.close();
+        execute("shutdown");
+    }
+
+    private void execute(String sql) throws SQLException {
         try (Connection connection = DriverManager.getConnection(url);
                 Statement statement = connection.createStatement()) {
-            statement.execute("shutdown");
+            statement.execute(sql);
         }
     }
 
@@ -131,12 +136,14 @@ class KeysCommandTest {
     }
 
     @Test
-    void quarantinedAndUnfinishedKeysAreListed() {
-        quarantined("b");
+    void quarantinedAndUnfinishedKeysAreListedTheLongestWaitingFirst() throws Exception {
         quarantined("a");
+        quarantined("b");
+        execute(
+                "update idempotency_key set quarantined_at = dateadd(second, -1, quarantined_at) where key_value = 'b'");
         keys.create("shop", "open", CHARGE);
 
-        assertThat(keys("list").values()).containsExactly("a", "b");
+        assertThat(keys("list").values()).containsExactly("b", "a");
         assertThat(keys("list", "--state", "unfinished").values()).containsExactly("open");
         assertThat(keys("list").output()).contains("the provider says no").doesNotContain("4711");
     }
@@ -229,7 +236,7 @@ class KeysCommandTest {
                 .first()
                 .asString()
                 .contains("\"waiting\":1", "\"quarantined\":1");
-        assertThat(keys("stats").output()).contains("\"operation\":\"charge\"");
+        assertThat(keys("stats").output()).contains("\"operation\":\"charge\"", "\"quarantinedSince\":\"20");
     }
 
     @ParameterizedTest

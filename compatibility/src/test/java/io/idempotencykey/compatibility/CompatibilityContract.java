@@ -160,9 +160,8 @@ abstract class CompatibilityContract<T> {
                         .withHeader("X-By", "0.1"));
         assertThat(Duration.between(finished.finishedAt(), finished.expiresAt()))
                 .isEqualTo(Duration.ofDays(3650));
-        assertThat(new OperatorActions(keys).listUnfinished((IdempotencyKey) null, 10))
-                .hasSize(3);
-        assertThat(new OperatorActions(keys).listQuarantined(null, 10)).hasSize(1);
+        assertThat(new OperatorActions(keys).listUnfinished(null, null, 10)).hasSize(3);
+        assertThat(new OperatorActions(keys).listQuarantined(null, null, 10)).hasSize(1);
     }
 
     private IdempotencyKey key(String value) {
@@ -178,7 +177,7 @@ abstract class CompatibilityContract<T> {
         assertThat(run("open", "")).isEqualTo("201 ordered open");
         assertThat(run("quarantined", "")).isEqualTo("Quarantined 409");
         OperatorActions actions = new OperatorActions(keys);
-        actions.retry(actions.listQuarantined(null, 10).get(0), "alice");
+        actions.retry(actions.listQuarantined(null, null, 10).get(0), "alice");
         assertThat(run("quarantined", "")).isEqualTo("201 ordered quarantined");
 
         // Only the second stages: the first ones' writes were the first version's.

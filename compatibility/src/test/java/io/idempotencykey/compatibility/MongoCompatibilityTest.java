@@ -50,7 +50,7 @@ class MongoCompatibilityTest extends CompatibilityContract<ClientSession> {
                         line -> database.getCollection(KEYS, BsonDocument.class).insertOne(BsonDocument.parse(line)));
     }
 
-    /** Nothing is to be done. */
+    /** The store makes its indexes. */
     @Override
     void upgrade() {}
 

@@ -1,5 +1,6 @@
 package io.idempotencykey.compatibility;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import com.zaxxer.hikari.HikariDataSource;
@@ -122,6 +123,38 @@ abstract class SqlCompatibilityContract extends CompatibilityContract<EntityMana
     @Override
     final List<String> written() throws SQLException {
         return ask("select text from effect");
+    }
+
+    @Test
+    void anUpgradedTableHasTheIndexesOfANewOne() throws Exception {
+        load();
+        upgrade();
+        List<String> upgraded = indexes();
+
+        execute("drop table idempotency_key");
+        String file = "schema/" + name + ".sql";
+        execute(FirstVersion.text(JpaKeyStore.class.getResourceAsStream(file), file));
+
+        assertThat(upgraded).isEqualTo(indexes()).hasSizeGreaterThan(6);
+    }
+
+    /** Each column of each index, with its place, and with the condition of the rows that are in it. */
+    private List<String> indexes() throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            String table = name.equals("h2") ? "IDEMPOTENCY_KEY" : "idempotency_key";
+            List<String> found = new ArrayList<>();
+            try (ResultSet index =
+                    connection.getMetaData().getIndexInfo(connection.getCatalog(), null, table, false, true)) {
+                while (index.next()) {
+                    // A primary key's index has a name that H2 makes up.
+                    String itsName = index.getString("INDEX_NAME");
+                    found.add((itsName == null || itsName.startsWith("PRIMARY") ? "primary" : itsName) + " "
+                            + index.getInt("ORDINAL_POSITION") + " " + index.getString("COLUMN_NAME") + " "
+                            + index.getString("FILTER_CONDITION"));
+                }
+            }
+            return found.stream().sorted().toList();
+        }
     }
 
     @Test

@@ -9,10 +9,13 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /** What the page asks for, and what it gets. */
@@ -48,27 +51,41 @@ final class Desk {
 
     /** How much waits, and whose it is, of as many keys as can be looked at every few seconds. */
     Map<String, Object> backlog() {
-        Backlog backlog = actions.backlog();
-        Map<String, Object> counts = counts(backlog.waiting(), backlog.waitingSince(), backlog.quarantined());
-        counts.put("at", backlog.at().toString());
-        counts.put(
-                "operations",
-                actions.backlogByOperation(COUNTED).stream()
-                        .map(each -> {
-                            Map<String, Object> its = counts(each.waiting(), each.waitingSince(), each.quarantined());
-                            its.put("operation", each.operation());
-                            return its;
-                        })
-                        .toList());
-        counts.put("isPart", Math.max(backlog.waiting(), backlog.quarantined()) > COUNTED);
+        List<Backlog.OfOperation> operations = actions.backlogByOperation(COUNTED);
+        Map<String, Object> counts = counts(
+                sum(operations, Backlog.OfOperation::waiting),
+                first(operations, Backlog.OfOperation::waitingSince),
+                sum(operations, Backlog.OfOperation::quarantined),
+                first(operations, Backlog.OfOperation::quarantinedSince));
+        counts.put("at", actions.time().toString());
+        counts.put("most", COUNTED);
+        counts.put("operations", operations.stream().map(Desk::counts).toList());
         return counts;
     }
 
-    private static Map<String, Object> counts(long waiting, Optional<Instant> waitingSince, long quarantined) {
+    private static long sum(List<Backlog.OfOperation> operations, ToLongFunction<Backlog.OfOperation> number) {
+        return operations.stream().mapToLong(number).sum();
+    }
+
+    private static Optional<Instant> first(
+            List<Backlog.OfOperation> operations, Function<Backlog.OfOperation, Optional<Instant>> since) {
+        return operations.stream().map(since).flatMap(Optional::stream).min(Comparator.naturalOrder());
+    }
+
+    private static Map<String, Object> counts(Backlog.OfOperation each) {
+        Map<String, Object> counts =
+                counts(each.waiting(), each.waitingSince(), each.quarantined(), each.quarantinedSince());
+        counts.put("operation", each.operation());
+        return counts;
+    }
+
+    private static Map<String, Object> counts(
+            long waiting, Optional<Instant> waitingSince, long quarantined, Optional<Instant> quarantinedSince) {
         Map<String, Object> counts = new LinkedHashMap<>();
         counts.put("waiting", waiting);
         waitingSince.ifPresent(since -> counts.put("waitingSince", since.toString()));
         counts.put("quarantined", quarantined);
+        quarantinedSince.ifPresent(since -> counts.put("quarantinedSince", since.toString()));
         return counts;
     }
 
@@ -77,7 +94,11 @@ final class Desk {
         @Nullable String scope = asked.has("scope") ? asked.text("scope") : null;
         @Nullable Parameters after = asked.has("after") ? asked.object("after") : null;
         boolean isQuarantine = isQuarantine(asked.text("state"));
-        List<IdempotencyKey> oneMore = isQuarantine ? quarantined(scope, after) : unfinished(scope, after);
+        @Nullable KeyId id = after == null ? null : id(after);
+        @Nullable Instant since = after == null ? null : instant(after.text("since"));
+        List<IdempotencyKey> oneMore = isQuarantine
+                ? actions.listQuarantined(scope, id, since, PAGE + 1)
+                : actions.listUnfinished(scope, id, since, PAGE + 1);
         List<IdempotencyKey> page = oneMore.subList(0, Math.min(PAGE, oneMore.size()));
         List<Map<String, Object>> shown =
                 page.stream().map(key -> summary(key, withValues)).toList();
@@ -98,40 +119,29 @@ final class Desk {
         };
     }
 
-    private List<IdempotencyKey> quarantined(@Nullable String scope, @Nullable Parameters after) {
-        if (scope != null) {
-            return actions.listQuarantinedIn(scope, after == null ? null : after.text("value"), PAGE + 1);
-        }
-        return actions.listQuarantined(after == null ? null : id(after), PAGE + 1);
-    }
-
-    private List<IdempotencyKey> unfinished(@Nullable String scope, @Nullable Parameters after) {
-        @Nullable Instant due = after == null ? null : instant(after.text("due"));
-        if (scope != null) {
-            return actions.listUnfinishedIn(scope, after == null ? null : after.text("value"), due, PAGE + 1);
-        }
-        return actions.listUnfinished(after == null ? null : id(after), due, PAGE + 1);
-    }
-
-    private static Instant instant(String due) {
+    private static Instant instant(String since) {
         try {
-            return Instant.parse(due);
+            return Instant.parse(since);
         } catch (DateTimeParseException e) {
-            throw new IllegalArgumentException("'due' is '" + due + "'; it has to be an instant, as it was shown", e);
+            throw new IllegalArgumentException(
+                    "'since' is '" + since + "'; it has to be an instant, as it was shown", e);
         }
     }
 
     /** A page may be short because keys couldn't be read, so its length alone doesn't tell. */
     private boolean isMoreAfter(IdempotencyKey last, boolean isQuarantine, @Nullable String scope) {
-        List<IdempotencyKey> next =
-                isQuarantine ? actions.listQuarantined(last.id(), 1) : actions.listUnfinished(last, 1);
-        return next.stream().anyMatch(key -> scope == null || key.id().scope().equals(scope));
+        return !(isQuarantine ? actions.listQuarantined(scope, last, 1) : actions.listUnfinished(scope, last, 1))
+                .isEmpty();
     }
 
     /** Where a listed key stands, for the page after it. */
     private static Map<String, Object> place(Map<String, Object> listed) {
-        Map<String, String> names =
-                Map.of("scope", "scope", "value", "value", "resumableFrom", "due", "leaseEnds", "due");
+        Map<String, String> names = Map.of(
+                "scope", "scope",
+                "value", "value",
+                "resumableFrom", "since",
+                "leaseEnds", "since",
+                "quarantinedSince", "since");
         Map<String, Object> place = new LinkedHashMap<>();
         listed.forEach((name, shown) -> {
             String itsName = names.get(name);

@@ -290,7 +290,7 @@ class BrowserTest {
         console.open("shop-8", "eight");
         openList("unfinished");
         assertThat(browser.text("#keys tbody")).contains("seven", "eight", "waiting at started");
-        assertThat(browser.text("#operations")).contains("none", "2", "since");
+        assertThat(browser.text("#operations")).contains("none", "2, the first for ");
 
         browser.type("#find [name=scope]", "shop-8");
         browser.click("#find [type=submit]");

@@ -15,6 +15,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -144,44 +145,64 @@ class ConsoleServletTest {
     // Reading
 
     @Test
-    void theQuarantinedKeysOfAllScopesComePageAfterPage() {
+    void theKeysOfAllScopesComePageAfterPageTheLongestWaitingFirst() {
+        List<String> expected = new ArrayList<>();
         for (int i = 0; i < 120; i++) {
-            console.quarantined(scope, "key-%03d".formatted(i));
+            // In the order of neither scopes nor keys.
+            String itsScope = scope + (9 - i / 15);
+            String value = "key-%03d".formatted(i * 7 % 120);
+            expected.add(itsScope + " " + value);
+            console.quarantined(itsScope, value);
+            console.open(itsScope, value + "-open");
+            console.store.moveTime(Duration.ofMillis(1));
         }
 
-        HttpResponse<String> first = list("quarantined");
-        HttpResponse<String> second =
-                ask("keys", Map.of("state", "quarantined", "after", Map.of("scope", scope, "value", "key-049")));
-
-        assertThat(values(first)).hasSize(50).startsWith("key-000").endsWith("key-049");
-        assertThat(json(first).get("next")).isEqualTo(Map.of("scope", scope, "value", "key-049"));
-        assertThat(values(second)).hasSize(50).startsWith("key-050").endsWith("key-099");
-        HttpResponse<String> last = ask(
-                "keys",
-                Map.of("state", "quarantined", "scope", scope, "after", Map.of("scope", scope, "value", "key-099")));
-        assertThat(values(last)).hasSize(20).endsWith("key-119");
-        assertThat(json(last).containsKey("next")).isFalse();
+        assertThat(pages("quarantined", null)).containsSubsequence(expected).doesNotHaveDuplicates();
+        assertThat(pages("unfinished", null))
+                .containsSubsequence(
+                        expected.stream().map(each -> each + "-open").toList())
+                .doesNotHaveDuplicates();
     }
 
     @Test
-    void theUnfinishedKeysComePageAfterPageAlsoWithinAScope() {
-        String first = "~" + scope + "a";
+    void theKeysOfAScopeComePageAfterPageToo() {
         for (int i = 0; i < 60; i++) {
-            console.open(first, "key-%02d".formatted(i));
+            console.open(scope, "key-%02d".formatted(i));
+            console.quarantined(scope, "aside-%02d".formatted(i));
         }
-        console.keys.lock(console.open("~" + scope + "b", "held"));
-        Map<String, Object> asked = new HashMap<>(Map.of("state", "unfinished", "scope", first));
+        console.keys.lock(console.open(scope, "held"));
+        console.keys.lock(console.open(scope + "0", "other"));
 
-        HttpResponse<String> page = ask("keys", asked);
-        asked.put("after", Objects.requireNonNull(json(page).get("next")));
-        HttpResponse<String> next = ask("keys", asked);
-        asked.remove("scope");
-        HttpResponse<String> ofAll = ask("keys", asked);
+        assertThat(pages("unfinished", scope))
+                .hasSize(61)
+                .startsWith(scope + " key-00")
+                .endsWith(scope + " held");
+        assertThat(pages("quarantined", scope))
+                .hasSize(60)
+                .startsWith(scope + " aside-00")
+                .endsWith(scope + " aside-59");
+    }
 
-        assertThat(values(page)).hasSize(50);
-        assertThat(values(next)).hasSize(10).doesNotContainAnyElementsOf(values(page));
-        assertThat(json(next).containsKey("next")).isFalse();
-        assertThat(values(ofAll)).hasSize(11).startsWith(values(next).get(0)).endsWith("held");
+    /** Scopes and values of a list, asked for page by page. */
+    private List<String> pages(String state, @Nullable String ofScope) {
+        Map<String, Object> asked = new HashMap<>(Map.of("state", state));
+        if (ofScope != null) {
+            asked.put("scope", ofScope);
+        }
+        List<String> listed = new ArrayList<>();
+        for (int page = 0; page < 100; page++) {
+            Map<?, ?> answer = json(ask("keys", asked));
+            List<?> keys = (List<?>) Objects.requireNonNull(answer.get("keys"));
+            assertThat(keys).isNotEmpty().hasSizeLessThanOrEqualTo(50);
+            keys.forEach(key -> listed.add(((Map<?, ?>) key).get("scope") + " " + ((Map<?, ?>) key).get("value")));
+            Object next = answer.get("next");
+            if (next == null) {
+                return listed;
+            }
+            assertThat(keys).hasSize(50);
+            asked.put("after", next);
+        }
+        throw new AssertionError("the list has no end");
     }
 
     @Test
@@ -207,13 +228,19 @@ class ConsoleServletTest {
         assertThat(((Number) Objects.requireNonNull(backlog.get("waiting"))).longValue())
                 .isPositive();
         assertThat((String) backlog.get("waitingSince")).isLessThanOrEqualTo((String) backlog.get("at"));
-        assertThat(backlog.get("isPart")).isEqualTo(false);
+        assertThat((String) backlog.get("quarantinedSince")).isLessThanOrEqualTo((String) backlog.get("at"));
+        assertThat(((Number) Objects.requireNonNull(backlog.get("most"))).longValue())
+                .isEqualTo(10_000);
         List<?> operations = (List<?>) Objects.requireNonNull(backlog.get("operations"));
         assertThat(operations)
                 .extracting(each -> (Object) ((Map<?, ?>) each).get("operation"))
-                .containsExactly("", "charge");
-        assertThat(((Map<?, ?>) Objects.requireNonNull(operations.get(0))).get("quarantined"))
-                .isEqualTo(BigDecimal.ZERO);
+                .containsExactlyInAnyOrder("", "charge");
+        assertThat(operations).allSatisfy(each -> {
+            Map<?, ?> its = (Map<?, ?>) each;
+            boolean isCharge = Objects.equals(its.get("operation"), "charge");
+            assertThat(its.get("quarantined")).isEqualTo(isCharge ? backlog.get("quarantined") : BigDecimal.ZERO);
+            assertThat(its.get("quarantinedSince")).isEqualTo(isCharge ? backlog.get("quarantinedSince") : null);
+        });
     }
 
     @Test
@@ -563,7 +590,9 @@ class ConsoleServletTest {
         assertRefused(ask("keys", Map.of("state", "finished")), 400, "invalid-request");
         assertRefused(ask("keys", Map.of("state", "quarantined", "after", "x")), 400, "invalid-request");
         assertRefused(
-                ask("keys", Map.of("state", "unfinished", "after", Map.of("scope", "", "value", "x", "due", "later"))),
+                ask(
+                        "keys",
+                        Map.of("state", "unfinished", "after", Map.of("scope", "", "value", "x", "since", "later"))),
                 400,
                 "invalid-request");
         assertRefused(act("retry", id, Map.of("creationId", "1")), 400, "invalid-request");

@@ -161,25 +161,28 @@ public interface KeyStore<T> {
     /**
      * Finds unfinished keys, held or not: open and locked ones. Failed and quarantined keys are not among them.
      *
-     * @param after keys up to this one are left out; {@code null} leaves out none
-     * @param due where that key stood: the instant from which it was resumable, or at which its lease ended
+     * @param scope whose keys; {@code null} asks for those of all scopes
+     * @param after keys up to this one, which is of that scope, are left out; {@code null} leaves out none
+     * @param since where that key stood: the instant from which it was resumable, or at which its lease ended; without a
+     *     key it means nothing
      * @param limit the most keys to return, 1 or more
-     * @return by the order of the scopes' characters, then by that instant, and then by the values' characters; those
-     *     that can't be read are left out, and it is empty only if there are no others
+     * @return by that instant, then by the order of the scopes' characters, and then of the values'; those that can't be
+     *     read are left out, and it is empty only if there are no others
      * @throws StoreFailure if they could not be read
      */
-    List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit);
+    List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit);
 
     /**
      * Finds quarantined keys.
      *
-     * @param after keys up to this one are left out, by the order of the scopes' and then the values' characters;
-     *     {@code null} leaves out none
+     * @param scope whose keys; {@code null} asks for those of all scopes
+     * @param after keys up to this one, which is of that scope, are left out; {@code null} leaves out none
+     * @param since where that key stood: the instant since which it was quarantined; without a key it means nothing
      * @param limit the most keys to return, 1 or more
-     * @return in that order; those that can't be read are left out, and it is empty only if there are no others
+     * @return by that instant, and then as {@link #findUnfinished} does
      * @throws StoreFailure if they could not be read
      */
-    List<StoredKey> findQuarantined(@Nullable KeyId after, int limit);
+    List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit);
 
     /**
      * Counts the keys that wait for somebody, by index: the cost grows with the unfinished and the quarantined keys,
@@ -195,7 +198,7 @@ public interface KeyStore<T> {
     Backlog backlog(Instant before);
 
     /**
-     * Counts some of the keys of {@link #backlog}, operation by operation.
+     * Counts some of the keys of {@link #backlog}, operation by operation: those that have waited longest.
      *
      * @param before the instant
      * @param most how many of the waiting keys and how many of the quarantined ones are counted, 1 or more: the cost

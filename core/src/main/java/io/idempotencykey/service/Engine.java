@@ -534,12 +534,16 @@ final class Engine<T> {
         return access.repeatable(null, () -> store.findResumable(operations, afterScope, before, limit));
     }
 
-    List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        return access.repeatable(null, () -> store.findUnfinished(after, due, limit));
+    List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return access.repeatable(null, () -> store.findUnfinished(scope, after, since, limit));
     }
 
-    List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return access.repeatable(null, () -> store.findQuarantined(after, limit));
+    List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return access.repeatable(null, () -> store.findQuarantined(scope, after, since, limit));
+    }
+
+    Instant time() {
+        return clock.now();
     }
 
     Backlog backlog() {

@@ -12,10 +12,10 @@ import io.idempotencykey.port.StoredKey;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -29,17 +29,8 @@ import org.jspecify.annotations.Nullable;
  * stood there before, in the log, and as {@link KeyEvent.Operated}. Safe for many threads.
  */
 public final class OperatorActions {
-    /** Before any instant at which a key can be due. */
-    private static final Instant BEFORE_ALL = Instant.EPOCH.minusMillis(1);
-
-    /** What none of a scope's unfinished keys comes before, if it is due before all of them. */
-    private static final String ANY_VALUE = "!";
-
-    /** The first character that scopes and values may have. */
-    private static final char FIRST = '!';
-
-    /** The last of all legal scopes and values. */
-    private static final String LAST = "~".repeat(KeyId.MAX_LENGTH);
+    /** Stands in the place of an instant that isn't looked at, since a first page leaves out no key. */
+    private static final Instant UNUSED = Instant.EPOCH;
 
     private final Engine<?> engine;
 
@@ -50,6 +41,16 @@ public final class OperatorActions {
      */
     public OperatorActions(IdempotencyKeyService<?> service) {
         this.engine = Arguments.required(service, "service").engine();
+    }
+
+    /**
+     * The store's time now, by which keys wait, rest or are held.
+     *
+     * @return the time, in milliseconds
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public Instant time() {
+        return engine.time();
     }
 
     /**
@@ -68,150 +69,141 @@ public final class OperatorActions {
     /**
      * Counts some of these keys, operation by operation.
      *
+     * <p>Those that have waited longest are counted, so the longest waits are right also where not all keys are.
+     *
      * @param most how many of the waiting keys and how many of the quarantined ones are looked at, 1 to 10,000
-     * @return by the operations' names; complete if {@link #backlog} counts no more
+     * @return the operation of the key that has waited longest first, be it quarantined or not; complete if {@link
+     *     #backlog} counts no more
      * @throws IllegalArgumentException if the number is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public List<Backlog.OfOperation> backlogByOperation(int most) {
         Arguments.between(1, 10_000, most, "most");
-        Map<String, Backlog.OfOperation> counted = new TreeMap<>();
+        Map<String, Backlog.OfOperation> counted = new HashMap<>();
         engine.countByOperation(most).forEach(each -> counted.merge(each.operation(), each, OperatorActions::sum));
-        return List.copyOf(counted.values());
+        return counted.values().stream()
+                .sorted(Comparator.comparing(
+                                (Backlog.OfOperation each) -> first(each.waitingSince(), each.quarantinedSince())
+                                        .orElse(Instant.MAX))
+                        .thenComparing(Backlog.OfOperation::operation))
+                .toList();
     }
 
     private static Backlog.OfOperation sum(Backlog.OfOperation one, Backlog.OfOperation other) {
         return new Backlog.OfOperation(
                 one.operation(),
                 one.waiting() + other.waiting(),
-                Stream.concat(one.waitingSince().stream(), other.waitingSince().stream())
-                        .min(Comparator.naturalOrder()),
-                one.quarantined() + other.quarantined());
+                first(one.waitingSince(), other.waitingSince()),
+                one.quarantined() + other.quarantined(),
+                first(one.quarantinedSince(), other.quarantinedSince()));
+    }
+
+    private static Optional<Instant> first(Optional<Instant> one, Optional<Instant> other) {
+        return Stream.concat(one.stream(), other.stream()).min(Comparator.naturalOrder());
     }
 
     /**
-     * Lists quarantined keys, by scope and value.
+     * Lists quarantined keys, the longest quarantined first.
      *
-     * @param after keys up to this one are left out; {@code null} leaves out none
+     * @param scope whose keys, 0 to 255 visible ASCII characters; {@code null} asks for those of all scopes
+     * @param after a quarantined key, up to which the keys are left out; {@code null} leaves out none
      * @param limit the most keys to return, 1 to 10,000
      * @return what is known of them; empty only if there are no more
-     * @throws IllegalArgumentException if the limit is out of bounds
+     * @throws IllegalArgumentException if the scope is no legal one, the key isn't quarantined or is of another scope, or
+     *     the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
-    public List<IdempotencyKey> listQuarantined(@Nullable KeyId after, int limit) {
-        Arguments.between(1, 10_000, limit, "limit");
-        return engine.findQuarantined(after, limit).stream().map(StoredKey::key).toList();
+    public List<IdempotencyKey> listQuarantined(@Nullable String scope, @Nullable IdempotencyKey after, int limit) {
+        if (after == null) {
+            return listQuarantined(scope, null, null, limit);
+        }
+        if (after.state() instanceof KeyState.Quarantined quarantined) {
+            return listQuarantined(scope, after.id(), quarantined.since(), limit);
+        }
+        throw Arguments.refused("after", after, "a quarantined key, or null");
     }
 
     /**
-     * Lists unfinished keys that aren't quarantined: those that a worker holds, those that wait for their client or the
-     * completer, and those of operations that nobody here knows. Failed keys, which are left to their clients, are not
-     * among them.
+     * Lists quarantined keys after one that was listed elsewhere, such as on a page.
      *
-     * @param after an unfinished key, up to which the keys are left out; {@code null} leaves out none
+     * @param scope whose keys, 0 to 255 visible ASCII characters; {@code null} asks for those of all scopes
+     * @param after keys up to this one are left out; {@code null} leaves out none
+     * @param since the instant since which that key was quarantined; {@code null} if there is no such key
      * @param limit the most keys to return, 1 to 10,000
-     * @return what is known of them: scope by scope, the longest waiting of each first; empty only if there are no more
-     * @throws IllegalArgumentException if the key isn't unfinished, or the limit is out of bounds
+     * @return as {@link #listQuarantined(String, IdempotencyKey, int)} does
+     * @throws IllegalArgumentException if the scope is no legal one, the key is of another scope, only one of the key
+     *     and the instant is given, or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
-    public List<IdempotencyKey> listUnfinished(@Nullable IdempotencyKey after, int limit) {
-        return after == null ? listUnfinished(null, null, limit) : listUnfinished(after.id(), due(after), limit);
+    public List<IdempotencyKey> listQuarantined(
+            @Nullable String scope, @Nullable KeyId after, @Nullable Instant since, int limit) {
+        return listed(engine.findQuarantined(scope, after, checkedSince(scope, after, since, limit), limit));
+    }
+
+    /**
+     * Lists unfinished keys that aren't quarantined, the longest waiting first: those that a worker holds, those that
+     * wait for their client or the completer, and those of operations that nobody here knows. Failed keys, which are
+     * left to their clients, are not among them.
+     *
+     * @param scope whose keys, 0 to 255 visible ASCII characters; {@code null} asks for those of all scopes
+     * @param after an unfinished key, up to which the keys are left out; {@code null} leaves out none
+     * @param limit the most keys to return, 1 to 10,000
+     * @return what is known of them, by the instant from which they are resumable, or at which their lease ends; empty
+     *     only if there are no more
+     * @throws IllegalArgumentException if the scope is no legal one, the key isn't unfinished or is of another scope, or
+     *     the limit is out of bounds
+     * @throws IdempotencyException.StoreUnavailable if the store could not be read
+     */
+    public List<IdempotencyKey> listUnfinished(@Nullable String scope, @Nullable IdempotencyKey after, int limit) {
+        if (after == null) {
+            return listUnfinished(scope, null, null, limit);
+        }
+        if (after.state() instanceof KeyState.Open open) {
+            return listUnfinished(scope, after.id(), open.resumableFrom(), limit);
+        }
+        if (after.state() instanceof KeyState.Locked locked) {
+            return listUnfinished(scope, after.id(), locked.leaseEnds(), limit);
+        }
+        throw Arguments.refused("after", after, "an unfinished key that isn't quarantined, or null");
     }
 
     /**
      * Lists unfinished keys after one that was listed elsewhere, such as on a page.
      *
+     * @param scope whose keys, 0 to 255 visible ASCII characters; {@code null} asks for those of all scopes
      * @param after keys up to this one are left out; {@code null} leaves out none
-     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is
+     * @param since the instant from which that key was resumable, or at which its lease ended; {@code null} if there is
      *     no such key
      * @param limit the most keys to return, 1 to 10,000
-     * @return as {@link #listUnfinished(IdempotencyKey, int)} does
-     * @throws IllegalArgumentException if only one of the two is given, or the limit is out of bounds
+     * @return as {@link #listUnfinished(String, IdempotencyKey, int)} does
+     * @throws IllegalArgumentException if the scope is no legal one, the key is of another scope, only one of the key
+     *     and the instant is given, or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
-    public List<IdempotencyKey> listUnfinished(@Nullable KeyId after, @Nullable Instant due, int limit) {
-        if ((after == null) != (due == null)) {
-            throw Arguments.refused("due", due, "an instant if there is a key to go on after, and none if there isn't");
+    public List<IdempotencyKey> listUnfinished(
+            @Nullable String scope, @Nullable KeyId after, @Nullable Instant since, int limit) {
+        return listed(engine.findUnfinished(scope, after, checkedSince(scope, after, since, limit), limit));
+    }
+
+    private static List<IdempotencyKey> listed(List<StoredKey> found) {
+        return found.stream().map(StoredKey::key).toList();
+    }
+
+    private static Instant checkedSince(
+            @Nullable String scope, @Nullable KeyId after, @Nullable Instant since, int limit) {
+        if (scope != null && !Arguments.isVisible(KeyId.MAX_LENGTH, scope)) {
+            throw Arguments.refused(
+                    "scope", scope, "0 to " + KeyId.MAX_LENGTH + " visible ASCII characters ('!' to '~'), or null");
+        }
+        if (scope != null && after != null && !after.scope().equals(scope)) {
+            throw Arguments.refused("after", after, "a key of the scope that is listed");
+        }
+        if ((after == null) != (since == null)) {
+            throw Arguments.refused(
+                    "since", since, "an instant if there is a key to go on after, and none if there isn't");
         }
         Arguments.between(1, 10_000, limit, "limit");
-        return engine.findUnfinished(after, due == null ? BEFORE_ALL : due, limit).stream()
-                .map(StoredKey::key)
-                .toList();
-    }
-
-    private static Instant due(IdempotencyKey key) {
-        if (key.state() instanceof KeyState.Open open) {
-            return open.resumableFrom();
-        }
-        if (key.state() instanceof KeyState.Locked locked) {
-            return locked.leaseEnds();
-        }
-        throw Arguments.refused("after", key, "an unfinished key that isn't quarantined, or null");
-    }
-
-    /**
-     * Lists the quarantined keys of one scope, by value.
-     *
-     * @param scope 0 to 255 visible ASCII characters
-     * @param afterValue keys up to this one, of 1 to 255 such characters, are left out; {@code null} leaves out none
-     * @param limit the most keys to return, 1 to 10,000
-     * @return what is known of them
-     * @throws IllegalArgumentException if the scope is no legal one, or the limit is out of bounds
-     * @throws IdempotencyException.InvalidKey if the value is no legal one
-     * @throws IdempotencyException.StoreUnavailable if the store could not be read
-     */
-    public List<IdempotencyKey> listQuarantinedIn(String scope, @Nullable String afterValue, int limit) {
-        checkScope(scope, "scope");
-        KeyId after = afterValue != null
-                ? new KeyId(scope, afterValue)
-                : before(scope).map(last -> new KeyId(last, LAST)).orElse(null);
-        return listQuarantined(after, limit).stream()
-                .takeWhile(key -> key.id().scope().equals(scope))
-                .toList();
-    }
-
-    /**
-     * Lists the unfinished keys of one scope, the longest waiting first.
-     *
-     * @param scope 0 to 255 visible ASCII characters
-     * @param afterValue keys up to this one, of 1 to 255 such characters, are left out; {@code null} leaves out none
-     * @param due the instant from which that key was resumable, or at which its lease ended; {@code null} if there is
-     *     no such key
-     * @param limit the most keys to return, 1 to 10,000
-     * @return what is known of them
-     * @throws IllegalArgumentException if the scope is no legal one, only one of the two is given, or the limit is out
-     *     of bounds
-     * @throws IdempotencyException.InvalidKey if the value is no legal one
-     * @throws IdempotencyException.StoreUnavailable if the store could not be read
-     */
-    public List<IdempotencyKey> listUnfinishedIn(
-            String scope, @Nullable String afterValue, @Nullable Instant due, int limit) {
-        checkScope(scope, "scope");
-        List<IdempotencyKey> listed = afterValue == null && due == null
-                ? listUnfinished(new KeyId(scope, ANY_VALUE), BEFORE_ALL, limit)
-                : listUnfinished(afterValue == null ? null : new KeyId(scope, afterValue), due, limit);
-        return listed.stream().takeWhile(key -> key.id().scope().equals(scope)).toList();
-    }
-
-    /**
-     * The last scope before another one, by the order of their characters; the empty one has none before it. Stores
-     * list what comes after a scope, so what comes after this one begins with the other.
-     */
-    private static Optional<String> before(String scope) {
-        if (scope.isEmpty()) {
-            return Optional.empty();
-        }
-        String start = scope.substring(0, scope.length() - 1);
-        char last = scope.charAt(scope.length() - 1);
-        // Nothing stands between "a" and "a!"; but between "a" and "b" stands all that begins with "a".
-        return Optional.of(last == FIRST ? start : (start + (char) (last - 1) + LAST).substring(0, KeyId.MAX_LENGTH));
-    }
-
-    private static void checkScope(String scope, String argument) {
-        if (!Arguments.isVisible(KeyId.MAX_LENGTH, Arguments.required(scope, argument))) {
-            throw Arguments.refused(
-                    argument, scope, "0 to " + KeyId.MAX_LENGTH + " visible ASCII characters ('!' to '~')");
-        }
+        return since == null ? UNUSED : since;
     }
 
     /**

@@ -377,10 +377,10 @@ class BackgroundTest {
     void aNumberOfKeysOutOfBoundsIsRefused(int number) {
         OperatorActions actions = new OperatorActions(keys);
 
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, number));
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, number));
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantinedIn("", null, number));
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinishedIn("", null, null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined("", null, null, number));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished("", null, null, number));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.backlogByOperation(number));
         assertThatIllegalArgumentException().isThrownBy(() -> new Reaper(keys, number));
         assertThatIllegalArgumentException()

@@ -157,13 +157,13 @@ final class DisturbedStore implements KeyStore<List<String>> {
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        return store.findUnfinished(after, due, limit);
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return store.findUnfinished(scope, after, since, limit);
     }
 
     @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return store.findQuarantined(after, limit);
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return store.findQuarantined(scope, after, since, limit);
     }
 
     @Override

@@ -24,7 +24,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
-import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Keys in a map and rows in a list, with the time that a test says: the least that keeps what the port promises. */
@@ -172,66 +172,70 @@ class MapKeyStore implements KeyStore<List<String>> {
         return state instanceof KeyState.Locked locked ? locked.leaseEnds() : Instant.MAX;
     }
 
-    @Override
-    public Backlog backlog(Instant before) {
-        List<Instant> since = keys.values().stream()
-                .map(MapKeyStore::dueAt)
-                .filter(from -> from.isBefore(before))
-                .sorted()
-                .toList();
-        return new Backlog(
-                before,
-                since.size(),
-                since.stream().findFirst(),
-                findQuarantined(null, Integer.MAX_VALUE).size());
+    private static Instant quarantinedAt(StoredKey key) {
+        return key.key().state() instanceof KeyState.Quarantined quarantined ? quarantined.since() : Instant.MAX;
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        return keys.values().stream()
-                .filter(key -> dueAt(key).isBefore(Instant.MAX))
-                .filter(key -> after == null || isBehind(key, after, due))
-                .sorted(Comparator.comparing((StoredKey key) -> key.id().scope())
-                        .thenComparing(MapKeyStore::dueAt)
-                        .thenComparing(key -> key.id().value()))
+    public Backlog backlog(Instant before) {
+        List<StoredKey> waiting = waiting(before).toList();
+        return new Backlog(
+                before,
+                waiting.size(),
+                waiting.stream().map(MapKeyStore::dueAt).findFirst(),
+                oldest(MapKeyStore::quarantinedAt).count());
+    }
+
+    @Override
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return behind(MapKeyStore::dueAt, scope, after, since, limit);
+    }
+
+    @Override
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return behind(MapKeyStore::quarantinedAt, scope, after, since, limit);
+    }
+
+    private List<StoredKey> behind(
+            Function<StoredKey, Instant> instant,
+            @Nullable String scope,
+            @Nullable KeyId after,
+            Instant since,
+            int limit) {
+        return oldest(instant)
+                .filter(key -> scope == null || key.id().scope().equals(scope))
+                .filter(key -> after == null || isBehind(instant.apply(key), key.id(), since, after))
                 .limit(limit)
                 .toList();
     }
 
-    /** Whether a key comes after another one in the order of scopes, instants and values. */
-    private static boolean isBehind(StoredKey key, KeyId after, Instant due) {
-        int order = key.id().scope().compareTo(after.scope());
-        if (order == 0) {
-            order = dueAt(key).compareTo(due);
-        }
-        return order > 0 || (order == 0 && key.id().value().compareTo(after.value()) > 0);
+    private static boolean isBehind(Instant instant, KeyId id, Instant since, KeyId after) {
+        return instant.equals(since) ? order().compare(id, after) > 0 : instant.isAfter(since);
+    }
+
+    /** The keys that have an instant, by it. */
+    private Stream<StoredKey> oldest(Function<StoredKey, Instant> instant) {
+        return keys.values().stream()
+                .filter(key -> instant.apply(key).isBefore(Instant.MAX))
+                .sorted(Comparator.comparing(instant).thenComparing(StoredKey::id, order()));
+    }
+
+    private Stream<StoredKey> waiting(Instant before) {
+        return oldest(MapKeyStore::dueAt).takeWhile(key -> dueAt(key).isBefore(before));
     }
 
     @Override
     public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
-        Map<String, List<Instant>> waiting = keys.values().stream()
-                .filter(key -> dueAt(key).isBefore(before))
-                .limit(most)
-                .collect(Collectors.groupingBy(
-                        key -> key.key().operation(), Collectors.mapping(MapKeyStore::dueAt, Collectors.toList())));
-        Map<String, Long> aside = findQuarantined(null, most).stream()
-                .collect(Collectors.groupingBy(key -> key.key().operation(), Collectors.counting()));
         List<Backlog.OfOperation> counted = new ArrayList<>();
-        waiting.forEach((operation, since) -> counted.add(
-                new Backlog.OfOperation(operation, since.size(), since.stream().min(Comparator.naturalOrder()), 0)));
-        aside.forEach(
-                (operation, number) -> counted.add(new Backlog.OfOperation(operation, 0, Optional.empty(), number)));
+        waiting(before)
+                .limit(most)
+                .forEach(key -> counted.add(new Backlog.OfOperation(
+                        key.key().operation(), 1, Optional.of(dueAt(key)), 0, Optional.empty())));
+        oldest(MapKeyStore::quarantinedAt)
+                .limit(most)
+                .forEach(key -> counted.add(new Backlog.OfOperation(
+                        key.key().operation(), 0, Optional.empty(), 1, Optional.of(quarantinedAt(key)))));
         return counted;
-    }
-
-    @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return keys.values().stream()
-                .filter(key -> key.key().state() instanceof KeyState.Quarantined)
-                .filter(key -> after == null || order().compare(key.id(), after) > 0)
-                .sorted(Comparator.comparing(StoredKey::id, order()))
-                .limit(limit)
-                .toList();
     }
 
     private static Comparator<KeyId> order() {

@@ -12,7 +12,6 @@ import static io.idempotencykey.service.World.TIME_TO_LIVE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.idempotencykey.Backlog;
@@ -305,44 +304,47 @@ class OperatorActionsTest {
     }
 
     @Test
-    void quarantinedKeysAreListedPageByPage() {
+    void theLongestQuarantinedComeFirstPageByPage() {
         World world = new World();
         for (String value : List.of("c", "a", "b")) {
             world.put(world.id(value), State.QUARANTINED, NAME, STARTED);
         }
+        world.pass(Duration.ofMillis(1));
+        world.put(new KeyId("", "later"), State.QUARANTINED, NAME, STARTED);
         world.put(State.OPEN);
         OperatorActions actions = new OperatorActions(world.service);
 
-        List<IdempotencyKey> first = actions.listQuarantined(null, 2);
-        List<IdempotencyKey> second = actions.listQuarantined(first.get(1).id(), 2);
+        List<IdempotencyKey> first = actions.listQuarantined(null, null, 2);
+        List<IdempotencyKey> second = actions.listQuarantined(null, first.get(1), 10);
 
         assertThat(first).extracting(key -> key.id().value()).containsExactly("a", "b");
-        assertThat(second).extracting(key -> key.id().value()).containsExactly("c");
+        assertThat(second).extracting(key -> key.id().value()).containsExactly("c", "later");
+        assertThat(actions.listQuarantined(null, second.get(1), 10)).isEmpty();
     }
 
     @Test
-    void unfinishedKeysAreListedScopeByScope() {
+    void theLongestWaitingComeFirstPageByPage() {
         World world = new World();
         for (State state : State.values()) {
             world.put(world.id(state.name()), state, "another-operation", World.UNKNOWN_POINT);
         }
         Operation<List<String>> failing = failing(world).backoff(DAY, DAY).build();
-        KeyId resting = new KeyId(world.scope + "-2", "resting");
+        KeyId resting = new KeyId("", "resting");
         assertThat(catchThrowable(() -> world.service.run(failing, resting, REQUEST)))
                 .isInstanceOf(OutOfStock.class);
         OperatorActions actions = new OperatorActions(world.service);
 
-        List<IdempotencyKey> first = actions.listUnfinished(null, 3);
-        List<IdempotencyKey> second = actions.listUnfinished(first.get(2), 100);
+        List<IdempotencyKey> first = actions.listUnfinished(null, null, 3);
+        List<IdempotencyKey> second = actions.listUnfinished(null, first.get(2), 100);
 
         assertThat(first)
                 .extracting(key -> key.id().value())
                 .containsExactly(State.OPEN.name(), State.LEASE_OVER.name(), State.LOCKED.name());
         assertThat(second).extracting(IdempotencyKey::id).containsExactly(resting);
-        assertThat(actions.listUnfinished(null, 1)).isEqualTo(first.subList(0, 1));
-        assertThat(actions.listUnfinished(first.get(0), 1)).isEqualTo(first.subList(1, 2));
-        assertThat(actions.listUnfinished(second.get(0), 100)).isEmpty();
-        assertThat(actions.listUnfinished(null, 100)).hasSize(4);
+        assertThat(actions.listUnfinished(null, null, 1)).isEqualTo(first.subList(0, 1));
+        assertThat(actions.listUnfinished(null, first.get(0), 1)).isEqualTo(first.subList(1, 2));
+        assertThat(actions.listUnfinished(null, second.get(0), 100)).isEmpty();
+        assertThat(actions.listUnfinished(null, null, 100)).hasSize(4);
     }
 
     @Test
@@ -364,18 +366,29 @@ class OperatorActionsTest {
     }
 
     @Test
-    void theBacklogIsCountedOperationByOperation() {
+    void theBacklogIsCountedOperationByOperationTheLongestWaitingFirst() {
         World world = new World();
         world.put(world.id("1"), State.OPEN, "pay", STARTED);
         world.put(world.id("2"), State.QUARANTINED, "pay", STARTED);
-        world.put(world.id("3"), State.QUARANTINED, "", STARTED);
         world.put(world.id("4"), State.FINISHED, "done", STARTED);
+        world.pass(Duration.ofMillis(1));
+        world.put(world.id("3"), State.QUARANTINED, "", STARTED);
+        world.put(world.id("5"), State.QUARANTINED, "pay", STARTED);
+        world.put(world.id("6"), State.OPEN, "refund", STARTED);
+        world.put(world.id("7"), State.OPEN, "ship", STARTED);
+        world.pass(Duration.ofMillis(1));
+        world.put(world.id("8"), State.QUARANTINED, "ship", STARTED);
         OperatorActions actions = new OperatorActions(world.service);
+        Instant since = World.START.minus(State.SINCE);
+        Instant later = since.plusMillis(1);
 
         assertThat(actions.backlogByOperation(10))
                 .containsExactly(
-                        new Backlog.OfOperation("", 0, Optional.empty(), 1),
-                        new Backlog.OfOperation("pay", 1, Optional.of(World.START.minus(State.SINCE)), 1));
+                        new Backlog.OfOperation("pay", 1, Optional.of(since), 2, Optional.of(since)),
+                        new Backlog.OfOperation("", 0, Optional.empty(), 1, Optional.of(later)),
+                        new Backlog.OfOperation("refund", 1, Optional.of(later), 0, Optional.empty()),
+                        new Backlog.OfOperation("ship", 1, Optional.of(later), 1, Optional.of(later.plusMillis(1))));
+        assertThat(actions.time()).isEqualTo(world.millis());
     }
 
     @Test
@@ -402,82 +415,43 @@ class OperatorActionsTest {
         assertThat(actions.backlog()).isEqualTo(counted);
     }
 
-    /** The scope before another one is found by its characters, so those at both ends of their range matter. */
     @Test
-    void theKeysOfAScopeAreListedWithoutItsNeighbours() {
-        World world = new World();
-        OperatorActions actions = new OperatorActions(world.service);
-        int most = KeyId.MAX_LENGTH;
-        List<String> scopes = List.of(
-                "",
-                "!",
-                "!!",
-                "!".repeat(most),
-                "!~",
-                "\"",
-                "a",
-                "a!",
-                "a" + "!".repeat(most - 1),
-                "aa",
-                "a" + "~".repeat(most - 1),
-                "b",
-                "b" + "~".repeat(most - 2) + "!",
-                "~".repeat(most - 1),
-                "~".repeat(most));
-        for (String scope : scopes) {
-            world.put(new KeyId(scope, "open"), State.OPEN, NAME, STARTED);
-            world.put(new KeyId(scope, "aside"), State.QUARANTINED, NAME, STARTED);
-            world.put(new KeyId(scope, "~".repeat(most)), State.QUARANTINED, NAME, STARTED);
-        }
-
-        for (String scope : scopes) {
-            assertThat(actions.listUnfinishedIn(scope, null, null, 100))
-                    .as("scope '%s'", scope)
-                    .extracting(IdempotencyKey::id)
-                    .containsExactly(new KeyId(scope, "open"));
-            assertThat(actions.listQuarantinedIn(scope, null, 100))
-                    .as("scope '%s'", scope)
-                    .extracting(IdempotencyKey::id)
-                    .containsExactly(new KeyId(scope, "aside"), new KeyId(scope, "~".repeat(most)));
-            assertThat(actions.listQuarantinedIn(scope, "aside", 100)).hasSize(1);
-        }
-        assertThat(actions.listUnfinishedIn("ab", null, null, 100)).isEmpty();
-        assertThat(actions.listQuarantinedIn("ab", null, 100)).isEmpty();
-    }
-
-    @Test
-    void theLongestWaitingOfAScopeComeFirst() {
+    void theKeysOfAScopeAreListedByThemselves() {
         World world = new World();
         for (State state : State.values()) {
             world.put(world.id(state.name()), state, NAME, STARTED);
         }
+        world.put(new KeyId(world.scope + "!", "open"), State.OPEN, NAME, STARTED);
+        world.put(new KeyId("", "aside"), State.QUARANTINED, NAME, STARTED);
         OperatorActions actions = new OperatorActions(world.service);
 
-        List<IdempotencyKey> unfinished = actions.listUnfinishedIn(world.scope, null, null, 100);
+        List<IdempotencyKey> unfinished = actions.listUnfinished(world.scope, null, null, 100);
 
         assertThat(unfinished)
                 .extracting(key -> key.id().value())
                 .containsExactly(State.OPEN.name(), State.LEASE_OVER.name(), State.LOCKED.name());
-        assertThat(actions.listUnfinishedIn(world.scope, null, null, 2)).isEqualTo(unfinished.subList(0, 2));
+        assertThat(actions.listUnfinished(world.scope, null, null, 2)).isEqualTo(unfinished.subList(0, 2));
+        assertThat(actions.listUnfinished(world.scope, unfinished.get(0).id(), World.START.minus(State.SINCE), 100))
+                .isEqualTo(unfinished.subList(1, 3));
+        assertThat(actions.listQuarantined(world.scope, null, null, 100))
+                .extracting(IdempotencyKey::id)
+                .containsExactly(world.id(State.QUARANTINED.name()));
+        assertThat(actions.listQuarantined("", null, null, 100)).hasSize(1);
+        assertThat(actions.listUnfinished("", null, null, 100)).isEmpty();
     }
 
     @Test
-    @SuppressWarnings("NullAway")
     void aScopeThatIsNoneIsRefused() {
         OperatorActions actions = new OperatorActions(new World().service);
 
         for (String scope : List.of("a b", "a\u0000", "\u00e9", "\ud800", "x".repeat(KeyId.MAX_LENGTH + 1))) {
             assertThatIllegalArgumentException()
-                    .isThrownBy(() -> actions.listUnfinishedIn(scope, null, null, 1))
+                    .isThrownBy(() -> actions.listUnfinished(scope, null, null, 1))
                     .withMessageContaining("argument 'scope'");
             assertThatIllegalArgumentException()
-                    .isThrownBy(() -> actions.listQuarantinedIn(scope, null, 1))
+                    .isThrownBy(() -> actions.listQuarantined(scope, null, null, 1))
                     .withMessageContaining("argument 'scope'");
         }
-        assertThatNullPointerException().isThrownBy(() -> actions.listUnfinishedIn(null, null, null, 1));
-        assertThatNullPointerException().isThrownBy(() -> actions.listQuarantinedIn(null, null, 1));
-        assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
-                .isThrownBy(() -> actions.listQuarantinedIn("a", "", 1));
     }
 
     @Test
@@ -488,19 +462,30 @@ class OperatorActionsTest {
 
         assertThatIllegalArgumentException().isThrownBy(() -> actions.retry(world.key(), "a\nb"));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.discard(world.key(), "x".repeat(101)));
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, 0));
-        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, 10_001));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, null, 0));
+        assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, null, 10_001));
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> actions.listUnfinished(world.key(), 1))
+                .isThrownBy(() -> actions.listUnfinished(null, world.key(), 1))
                 .withMessageContaining("argument 'after'");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> actions.listUnfinished(world.id("1"), null, 1))
-                .withMessageContaining("argument 'due'");
+                .isThrownBy(() -> actions.listQuarantined(
+                        null,
+                        world.put(world.id("1"), State.OPEN, NAME, STARTED)
+                                .orElseThrow()
+                                .key(),
+                        1))
+                .withMessageContaining("argument 'after'");
+        for (KeyId after : List.of(world.id("1"), KeyId.of("1"))) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.listUnfinished(null, after, null, 1))
+                    .withMessageContaining("argument 'since'");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.listQuarantined("another", after, World.START, 1))
+                    .withMessageContaining("argument 'after'");
+        }
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> actions.listUnfinishedIn("a", null, World.START, 1))
-                .withMessageContaining("argument 'due'");
-        assertThatExceptionOfType(IdempotencyException.InvalidKey.class)
-                .isThrownBy(() -> actions.listUnfinishedIn("a", "", World.START, 1));
+                .isThrownBy(() -> actions.listUnfinished("a", null, World.START, 1))
+                .withMessageContaining("argument 'since'");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> actions.retrieveUnchanged(world.key().id(), "1", "2026-01-01T00:00:00Z"))
                 .withMessageContaining("argument 'creationId'");

@@ -142,8 +142,9 @@ final class Roles {
             world.me().begins(CALLS * (number + 1) + i);
             world.pass();
             quietly(() -> {
-                List<IdempotencyKey> listed =
-                        choices.choose(2) == 0 ? actions.listUnfinished(null, 10) : actions.listQuarantined(null, 10);
+                List<IdempotencyKey> listed = choices.choose(2) == 0
+                        ? actions.listUnfinished(null, null, 10)
+                        : actions.listQuarantined(null, null, 10);
                 if (!listed.isEmpty()) {
                     act(actions, listed.get(choices.choose(listed.size())));
                 }

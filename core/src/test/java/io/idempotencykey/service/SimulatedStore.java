@@ -299,25 +299,34 @@ class SimulatedStore implements KeyStore<List<Effect>> {
         return state instanceof KeyState.Locked locked ? locked.leaseEnds() : Instant.MAX;
     }
 
-    /** No role of the simulation asks for it. */
+    /** The roles of the simulation ask for the first keys of all scopes. */
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        throw new UnsupportedOperationException();
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest(this::dueAt, limit);
+    }
+
+    /** As {@link #findUnfinished}. */
+    @Override
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest(
+                key -> key.key().state() instanceof KeyState.Quarantined quarantined
+                        ? quarantined.since()
+                        : Instant.MAX,
+                limit);
+    }
+
+    private List<StoredKey> oldest(Function<StoredKey, Instant> instant, int limit) {
+        return world.reads(() -> keys.values().stream()
+                .filter(key -> instant.apply(key).isBefore(Instant.MAX))
+                .sorted(Comparator.comparing(instant))
+                .limit(limit)
+                .toList());
     }
 
     /** No role of the simulation asks for it. */
     @Override
     public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
         throw new UnsupportedOperationException();
-    }
-
-    @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        return world.reads(() -> keys.values().stream()
-                .filter(key -> key.key().state() instanceof KeyState.Quarantined)
-                .filter(key -> after == null || BY_SCOPE_AND_VALUE.compare(key.id(), after) > 0)
-                .limit(limit)
-                .toList());
     }
 
     @Override

@@ -198,7 +198,7 @@ class StoreClockTest {
         }
 
         @Override
-        public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+        public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
             throw new UnsupportedOperationException();
         }
 
@@ -208,7 +208,8 @@ class StoreClockTest {
         }
 
         @Override
-        public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+        public List<StoredKey> findQuarantined(
+                @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
             throw new UnsupportedOperationException();
         }
 

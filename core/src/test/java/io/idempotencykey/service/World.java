@@ -153,7 +153,7 @@ final class World {
     }
 
     Optional<StoredKey> put(KeyId id, State state, String operation, RecoveryPoint at) {
-        Instant since = START.minus(State.SINCE);
+        Instant since = now().minus(State.SINCE);
         KeyState content = switch (state) {
             case ABSENT -> null;
             case OPEN -> new KeyState.Open(at, since);

@@ -105,10 +105,10 @@ public final class RowTarget {
         boolean isReadable = id != null && isClientFirst && isReadable(id);
         OperatorActions operator = new OperatorActions(SERVICE);
 
-        assertThat(operator.listUnfinishedIn(WAITING.scope(), null, null, 9))
+        assertThat(operator.listUnfinished(WAITING.scope(), null, null, 9))
                 .extracting(IdempotencyKey::id)
                 .contains(WAITING);
-        assertThat(operator.listQuarantined(null, 9))
+        assertThat(operator.listQuarantined(null, null, 9))
                 .extracting(IdempotencyKey::id)
                 .contains(ASIDE);
         operator.backlog();

@@ -771,7 +771,7 @@ class MongoStageTest {
                 "insert", () -> refusing.insert(stored),
                 "replace", () -> refusing.replace(stored.revision(), stored),
                 "findResumable", () -> refusing.findResumable(Map.of(), null, Instant.EPOCH, 1),
-                "findQuarantined", () -> refusing.findQuarantined(null, 1),
+                "findQuarantined", () -> refusing.findQuarantined(null, null, Instant.EPOCH, 1),
                 "backlog", () -> refusing.backlog(Instant.EPOCH),
                 "deleteExpired", () -> refusing.deleteExpired(Instant.EPOCH, 1));
 

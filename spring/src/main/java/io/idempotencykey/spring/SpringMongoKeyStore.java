@@ -208,15 +208,15 @@ public final class SpringMongoKeyStore implements KeyStore<ClientSession> {
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
+    public List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
         refuseOuterTransaction();
-        return store.findUnfinished(after, due, limit);
+        return store.findUnfinished(scope, after, since, limit);
     }
 
     @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
+    public List<StoredKey> findQuarantined(@Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
         refuseOuterTransaction();
-        return store.findQuarantined(after, limit);
+        return store.findQuarantined(scope, after, since, limit);
     }
 
     @Override

@@ -31,5 +31,5 @@ create table if not exists idempotency_key (
 );
 
 create index if not exists idempotency_key_resumable on idempotency_key (state, scope, due_at);
-create index if not exists idempotency_key_expiring on idempotency_key (state, due_at);
-create index if not exists idempotency_key_quarantined on idempotency_key (state, scope, key_value);
+create index if not exists idempotency_key_expiring on idempotency_key (state, due_at, scope, key_value);
+create index if not exists idempotency_key_quarantined on idempotency_key (state, quarantined_at, scope, key_value);

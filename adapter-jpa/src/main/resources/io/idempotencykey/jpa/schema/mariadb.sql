@@ -32,5 +32,5 @@ create table if not exists idempotency_key (
     primary key (scope, key_value),
     index idempotency_key_resumable (state, scope, due_at),
     index idempotency_key_expiring (state, due_at),
-    index idempotency_key_quarantined (state, scope, key_value)
+    index idempotency_key_quarantined (state, quarantined_at)
 ) engine = InnoDB row_format = dynamic default character set utf8mb4 collate utf8mb4_nopad_bin;

@@ -32,5 +32,9 @@ create table if not exists idempotency_key (
 );
 
 create index if not exists idempotency_key_resumable on idempotency_key (scope, due_at) where state in ('open', 'locked');
+create index if not exists idempotency_key_unfinished on idempotency_key (state, due_at) where state in ('open', 'locked');
 create index if not exists idempotency_key_expiring on idempotency_key (due_at) where state in ('failed', 'finished');
-create index if not exists idempotency_key_quarantined on idempotency_key (scope, key_value) where state = 'quarantined';
+create index if not exists idempotency_key_quarantined on idempotency_key (quarantined_at, scope, key_value)
+    where state = 'quarantined';
+create index if not exists idempotency_key_quarantined_of_scope on idempotency_key (scope, quarantined_at, key_value)
+    where state = 'quarantined';

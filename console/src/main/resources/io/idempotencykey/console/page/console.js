@@ -10,13 +10,13 @@ const INVISIBLE =
 const LISTS = {
   quarantined: {
     title: 'Quarantined keys',
-    means: 'Nobody goes on with these requests until somebody decides. By their scopes and keys.',
+    means: 'Nobody goes on with these requests until somebody decides. The longest quarantined first.',
     empty: 'No key is in quarantine: every request goes on by itself, or has its answer.',
   },
   unfinished: {
     title: 'Unfinished keys',
-    means: 'A worker holds these requests, or they wait for their client or for the completer. Scope by scope, the '
-        + 'longest waiting first.',
+    means: 'These requests wait for their client or for the completer, the longest waiting first. Behind them are those '
+        + 'that rest or that a worker holds.',
     empty: 'No request is under way, and none waits.',
   },
 };
@@ -260,10 +260,12 @@ function card(name, count, means, isAlarm) {
 
 function showBacklog(backlog) {
   storeTime = backlog.at;
-  card('quarantined', backlog.quarantined.toLocaleString(),
-      [backlog.quarantined > 0 ? 'They wait for an operator.' : 'Nothing waits for an operator.'],
+  const counted = (count) => (count < backlog.most ? '' : 'at least ') + count.toLocaleString();
+  card('quarantined', counted(backlog.quarantined),
+      [backlog.quarantined > 0 ? 'They wait for an operator' : 'Nothing waits for an operator',
+        ...(backlog.quarantinedSince ? [', the first since ', time(backlog.quarantinedSince)] : []), '.'],
       backlog.quarantined > 0);
-  card('waiting', backlog.waiting.toLocaleString(),
+  card('waiting', counted(backlog.waiting),
       [backlog.waiting > 0 ? 'Nobody works on them at the moment.' : 'Every unfinished request is being worked on, or rests.'],
       false);
   if (backlog.waitingSince) {
@@ -272,28 +274,30 @@ function showBacklog(backlog) {
   } else {
     card('longest', 'none', ['No request waits.'], false);
   }
-  showOperations(backlog);
+  showOperations(backlog.operations);
+  put('part', Math.max(backlog.quarantined, backlog.waiting) < backlog.most ? ''
+      : `At most the ${backlog.most.toLocaleString()} keys of each kind are counted that have waited longest.`);
 }
 
-function showOperations(backlog) {
-  byId('operations').hidden = backlog.operations.length === 0;
-  const text = JSON.stringify(backlog.operations);
+function showOperations(operations) {
+  byId('operations').hidden = operations.length === 0;
+  const text = JSON.stringify(operations);
   if (text !== shownOperations) {
     shownOperations = text;
-    byId('operations').tBodies[0].replaceChildren(...backlog.operations.map((each) => {
-      const since = cell('Longest wait', ...(each.waitingSince ? [element('span', { className: 'ago' })] : ['nothing waits']));
-      const made = element('tr', { role: 'row' }, cell('Operation', visible(each.operation || 'none')),
-          cell('Quarantined', each.quarantined.toLocaleString()), cell('Waiting', each.waiting.toLocaleString()), since);
-      made.waitingSince = each.waitingSince;
-      return made;
-    }));
+    const counted = (label, count, since) => {
+      // A row that was edited by hand may have no date.
+      return cell(label, count === 0 ? 'none' : count.toLocaleString(),
+          ...(since ? [count === 1 ? ', for ' : ', the first for ',
+            element('time', { className: 'ago', dateTime: since, title: since })] : []));
+    };
+    byId('operations').tBodies[0].replaceChildren(...operations.map((each) => element('tr', { role: 'row' },
+        cell('Operation', visible(each.operation || 'none')),
+        counted('Quarantined', each.quarantined, each.quarantinedSince),
+        counted('Waiting', each.waiting, each.waitingSince))));
   }
-  for (const shown of byId('operations').tBodies[0].rows) {
-    if (shown.waitingSince) {
-      shown.querySelector('.ago').replaceChildren(`${ago(shown.waitingSince)}, since `, time(shown.waitingSince));
-    }
+  for (const shown of byId('operations').querySelectorAll('.ago')) {
+    shown.textContent = ago(shown.dateTime);
   }
-  put('part', backlog.isPart ? 'Of the first 10,000 keys of each kind.' : '');
 }
 
 function cell(label, ...children) {

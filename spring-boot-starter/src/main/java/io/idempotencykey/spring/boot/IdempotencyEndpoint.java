@@ -62,7 +62,7 @@ class IdempotencyEndpoint {
             @Nullable String value,
             @Nullable String afterScope,
             @Nullable String afterValue,
-            @Nullable Instant afterDue,
+            @Nullable Instant afterSince,
             @Nullable Integer limit) {
         boolean withValues = properties.showValues().isShown(security, properties.roles());
         return answered(() -> {
@@ -71,10 +71,12 @@ class IdempotencyEndpoint {
                         keys.retrieve(new KeyId(scope == null ? "" : scope, value)), withValues);
             }
             int most = limit == null ? DEFAULT_LIMIT : limit;
-            checkPage(state == State.UNFINISHED, scope, afterScope, afterValue, afterDue);
+            checkPage(scope, afterScope, afterValue, afterSince);
+            String scopeOfAfter = scope == null ? afterScope : scope;
+            KeyId after = afterValue == null ? null : new KeyId(scopeOfAfter == null ? "" : scopeOfAfter, afterValue);
             List<IdempotencyKey> listed = state == State.UNFINISHED
-                    ? unfinished(scope, afterScope, afterValue, afterDue, most)
-                    : quarantined(scope, afterScope, afterValue, most);
+                    ? actions.listUnfinished(scope, after, afterSince, most)
+                    : actions.listQuarantined(scope, after, afterSince, most);
             Map<String, Object> answer = new LinkedHashMap<>();
             answer.put("backlog", of(actions.backlog()));
             answer.put(
@@ -96,45 +98,20 @@ class IdempotencyEndpoint {
 
     /** What is not acted upon is refused: whoever asks for a further page would get the first one again and again. */
     private static void checkPage(
-            boolean ofUnfinished,
             @Nullable String scope,
             @Nullable String afterScope,
             @Nullable String afterValue,
-            @Nullable Instant afterDue) {
+            @Nullable Instant afterSince) {
         if (scope != null && afterScope != null) {
             throw refused("'afterScope' is of lists of all scopes, and 'scope' names one; leave one of them out");
         }
         if (scope == null && afterScope != null && afterValue == null) {
             throw refused("'afterValue' is missing; 'afterScope' and 'afterValue' name the last key of a page");
         }
-        if ((ofUnfinished && afterValue != null) != (afterDue != null)) {
-            throw refused(
-                    "'afterDue' is of lists of unfinished keys, and names the 'resumableFrom' or 'leaseEnds' of the"
-                            + " key that 'afterValue' names");
+        if ((afterValue != null) != (afterSince != null)) {
+            throw refused("'afterValue' and 'afterSince' belong together: 'afterSince' is the 'quarantinedSince',"
+                    + " 'resumableFrom' or 'leaseEnds' of the key that 'afterValue' names");
         }
-    }
-
-    private List<IdempotencyKey> unfinished(
-            @Nullable String scope,
-            @Nullable String afterScope,
-            @Nullable String afterValue,
-            @Nullable Instant afterDue,
-            int limit) {
-        return scope != null
-                ? actions.listUnfinishedIn(scope, afterValue, afterDue, limit)
-                : actions.listUnfinished(after(afterScope, afterValue), afterDue, limit);
-    }
-
-    private static @Nullable KeyId after(@Nullable String afterScope, @Nullable String afterValue) {
-        return afterValue == null ? null : new KeyId(afterScope == null ? "" : afterScope, afterValue);
-    }
-
-    private List<IdempotencyKey> quarantined(
-            @Nullable String scope, @Nullable String afterScope, @Nullable String afterValue, int limit) {
-        if (scope != null) {
-            return actions.listQuarantinedIn(scope, afterValue, limit);
-        }
-        return actions.listQuarantined(after(afterScope, afterValue), limit);
     }
 
     /**

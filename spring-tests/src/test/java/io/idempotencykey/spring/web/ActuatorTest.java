@@ -138,7 +138,8 @@ class ActuatorTest {
         assertThat(values(get(Map.of("scope", scope)))).containsExactly("a", "b", "c");
         assertThat(values(get(Map.of("scope", scope, "state", "quarantined", "limit", "2"))))
                 .containsExactly("a", "b");
-        assertThat(values(get(Map.of("scope", scope, "afterValue", "b")))).containsExactly("c");
+        Map<String, String> two = Map.of("scope", scope, "limit", "2");
+        assertThat(values(get(after(two, get(two))))).containsExactly("c");
         assertThat(values(get(Map.of("scope", scope, "state", "unfinished")))).containsExactly("open");
         assertThat(values(get(Map.of("scope", scope + "0", "state", "unfinished"))))
                 .isEmpty();
@@ -152,26 +153,33 @@ class ActuatorTest {
 
         assertThat(values(get(Map.of("state", "unfinished")))).contains("1", "2");
         assertThat(values(get(Map.of("state", "unfinished", "limit", "1")))).hasSize(1);
-        assertThat(values(get(Map.of()))).contains("3");
-        assertThat(values(get(Map.of("afterScope", scope, "afterValue", "2")))).contains("3");
-        assertThat(values(get(Map.of("afterScope", scope, "afterValue", "3")))).doesNotContain("3");
+        quarantined("4");
+        Map<String, String> all = Map.of("limit", "1000");
+        assertThat(values(get(all))).containsSubsequence("3", "4");
+        HttpResponse<String> third = get(Map.of("scope", scope, "limit", "1"));
+        assertThat(values(get(after(Map.of("afterScope", scope, "limit", "1000"), third))))
+                .contains("4")
+                .doesNotContain("3");
+        assertThat(values(get(after(Map.of("afterScope", scope), get(Map.of("scope", scope))))))
+                .doesNotContain("3", "4");
     }
 
     @Test
-    void unfinishedKeysComePageAfterPageAlsoWithinAScope() {
-        String last = "~" + scope;
+    void unfinishedKeysComePageAfterPageTheLongestWaitingFirst() {
         for (String each : List.of("a1", "a2", "a3", "b1")) {
-            keys.create(last + each.charAt(0), each, Request.of("POST", "/charges", Map.of()));
+            keys.create(scope + each.charAt(0), each, Request.of("POST", "/charges", Map.of()));
         }
-        Map<String, String> state = Map.of("state", "unfinished", "limit", "2", "scope", last + "a");
+        Map<String, String> state = Map.of("state", "unfinished", "limit", "2", "scope", scope + "a");
 
         HttpResponse<String> first = get(state);
         HttpResponse<String> second = get(after(state, first));
-        Map<String, String> ofAll = Map.of("state", "unfinished", "limit", "2", "afterScope", last + "a");
+        Map<String, String> ofAll = Map.of("state", "unfinished", "limit", "1000", "afterScope", scope + "a");
 
         assertThat(values(first)).containsExactly("a1", "a2");
         assertThat(values(second)).containsExactly("a3");
-        assertThat(values(get(after(ofAll, first)))).containsExactly("a3", "b1");
+        assertThat(values(get(after(ofAll, first))))
+                .containsSubsequence("a3", "b1")
+                .doesNotContain("a1", "a2");
     }
 
     /** The page after this one. */
@@ -180,7 +188,10 @@ class ActuatorTest {
         Map<?, ?> lastKey = (Map<?, ?>) Objects.requireNonNull(listed.get(listed.size() - 1));
         Map<String, String> next = new HashMap<>(asked);
         next.put("afterValue", (String) Objects.requireNonNull(lastKey.get("value")));
-        next.put("afterDue", (String) Objects.requireNonNull(lastKey.get("resumableFrom")));
+        Object since = lastKey.containsKey("quarantinedSince")
+                ? lastKey.get("quarantinedSince")
+                : lastKey.get("resumableFrom");
+        next.put("afterSince", (String) Objects.requireNonNull(since));
         return next;
     }
 
@@ -376,7 +387,9 @@ class ActuatorTest {
                 .isEqualTo(400);
         assertThat(get(Map.of("state", "unfinished", "afterScope", scope)).statusCode())
                 .isEqualTo(400);
-        assertThat(get(Map.of("afterScope", scope, "afterValue", "a", "afterDue", "2026-01-01T00:00:00Z"))
+        assertThat(get(Map.of("afterScope", scope, "afterValue", "a")).statusCode())
+                .isEqualTo(400);
+        assertThat(get(Map.of("scope", scope, "afterSince", "2026-01-01T00:00:00Z"))
                         .statusCode())
                 .isEqualTo(400);
         assertThat(get(Map.of("scope", scope, "afterScope", "a")).statusCode()).isEqualTo(400);

@@ -11,5 +11,5 @@ alter table idempotency_key alter column state set not null;
 alter table idempotency_key add constraint idempotency_key_state
     check (state in ('open', 'locked', 'failed', 'finished', 'quarantined'));
 create index idempotency_key_resumable on idempotency_key (state, scope, due_at);
-create index idempotency_key_expiring on idempotency_key (state, due_at);
-create index idempotency_key_quarantined on idempotency_key (state, scope, key_value);
+create index idempotency_key_expiring on idempotency_key (state, due_at, scope, key_value);
+create index idempotency_key_quarantined on idempotency_key (state, quarantined_at, scope, key_value);

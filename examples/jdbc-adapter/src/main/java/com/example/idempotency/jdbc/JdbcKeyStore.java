@@ -11,6 +11,7 @@ import io.idempotencykey.port.StoreFailure;
 import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
@@ -200,39 +201,37 @@ public final class JdbcKeyStore implements KeyStore<Connection> {
     }
 
     @Override
-    public List<StoredKey> findUnfinished(@Nullable KeyId after, Instant due, int limit) {
-        // Nothing comes before the empty scope, whose keys are legal, so a first page has no bound.
-        String behind = after == null ? "" : " and (scope, due) >= (?, ?) and (scope, due, value) > (?, ?, ?)";
-        List<Object> from = after == null
-                ? List.of()
-                : List.of(after.scope(), Row.time(due), after.scope(), Row.time(due), after.value());
+    public List<StoredKey> findUnfinished(
+            @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest("state in ('open', 'locked')", "due", scope, after, since, limit);
+    }
+
+    @Override
+    public List<StoredKey> findQuarantined(
+            @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        return oldest("state = 'quarantined'", "since", scope, after, since, limit);
+    }
+
+    private List<StoredKey> oldest(
+            String states, String instant, @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+        String order = instant + ", scope, value";
+        List<Object> from = new ArrayList<>();
+        String sql = "select * from idempotency_key where " + states;
+        if (scope != null) {
+            sql += " and scope = ?";
+            from.add(scope);
+        }
+        if (after != null) {
+            sql += " and (" + order + ") > (?, ?, ?)";
+            from.addAll(List.of(Row.time(since), after.scope(), after.value()));
+        }
         for (int most = limit; ; most *= 2) {
-            List<Listed> page = listed(
-                    "select * from idempotency_key where state in ('open', 'locked')" + behind
-                            + " order by scope, due, value limit ?",
-                    Statements.joined(from, List.of(most)));
+            List<Listed> page = listed(sql + " order by " + order + " limit ?", Statements.joined(from, List.of(most)));
             List<StoredKey> readable = readable(page);
             // A page of which nothing can be read is asked for again with more rows.
             if (!readable.isEmpty() || page.size() < most) {
                 return readable.subList(0, Math.min(limit, readable.size()));
             }
-        }
-    }
-
-    @Override
-    public List<StoredKey> findQuarantined(@Nullable KeyId after, int limit) {
-        List<Object> from = after == null ? List.of("", "", limit) : List.of(after.scope(), after.value(), limit);
-        while (true) {
-            List<Listed> page = listed(
-                    "select * from idempotency_key where state = 'quarantined' and (scope, value) > (?, ?)"
-                            + " order by scope, value limit ?",
-                    from);
-            List<StoredKey> readable = readable(page);
-            if (!readable.isEmpty() || page.isEmpty()) {
-                return readable;
-            }
-            Listed last = page.get(page.size() - 1);
-            from = List.of(last.scope, last.value, limit);
         }
     }
 
@@ -265,7 +264,7 @@ public final class JdbcKeyStore implements KeyStore<Connection> {
                         row -> new Backlog(
                                 before,
                                 row.getLong("waiting"),
-                                row.getObject("since") == null ? Optional.empty() : Optional.of(Row.time(row, "since")),
+                                time(row, "since"),
                                 row.getLong("aside")))
                 .get(0);
     }
@@ -273,17 +272,21 @@ public final class JdbcKeyStore implements KeyStore<Connection> {
     @Override
     public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
         return statements.query(
-                "select operation, sum(waiting) as waiting, min(since) as since, sum(aside) as aside from ("
-                        + "(select operation, 1 as waiting, due as since, 0 as aside from idempotency_key where "
-                        + WAITS
-                        + " limit ?) union all (select operation, 0, null, 1 from idempotency_key"
-                        + " where state = 'quarantined' limit ?)) counted group by operation",
+                "select operation, count(due) as waiting, min(due) as due, count(since) as aside, min(since) as since from ("
+                        + "(select operation, due, null::timestamptz as since from idempotency_key where " + WAITS
+                        + " order by due limit ?) union all (select operation, null, since from idempotency_key"
+                        + " where state = 'quarantined' order by since limit ?)) counted group by operation",
                 List.of(Row.time(before), most, most),
                 row -> new Backlog.OfOperation(
                         row.getString("operation"),
                         row.getLong("waiting"),
-                        row.getObject("since") == null ? Optional.empty() : Optional.of(Row.time(row, "since")),
-                        row.getLong("aside")));
+                        time(row, "due"),
+                        row.getLong("aside"),
+                        time(row, "since")));
+    }
+
+    private static Optional<Instant> time(ResultSet row, String column) throws SQLException {
+        return row.getObject(column) == null ? Optional.empty() : Optional.of(Row.time(row, column));
     }
 
     @Override

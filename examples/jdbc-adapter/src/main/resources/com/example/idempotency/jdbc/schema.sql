@@ -32,6 +32,7 @@ create table idempotency_key (
 );
 
 -- These leave out the finished keys, of which there are by far the most, and the last one has nothing else.
-create index idempotency_key_unfinished on idempotency_key (scope, due) where state in ('open', 'locked');
-create index idempotency_key_quarantined on idempotency_key (scope, value) where state = 'quarantined';
+create index idempotency_key_resumable on idempotency_key (scope, due) where state in ('open', 'locked');
+create index idempotency_key_unfinished on idempotency_key (due, scope, value) where state in ('open', 'locked');
+create index idempotency_key_quarantined on idempotency_key (since, scope, value) where state = 'quarantined';
 create index idempotency_key_expiring on idempotency_key (due) where state in ('failed', 'finished');
