@@ -436,8 +436,9 @@ final class KeyTable {
     }
 
     /**
-     * The keys of a state, the oldest first. The order has the state in it, because H2 then sees that it is the index's.
-     * The limit is no parameter, because H2 would answer a union in a subquery as it did with the limit before.
+     * The keys of a state, the oldest first. The order has the state in it, because H2 then sees that it is the
+     * index's. The limit is no parameter, because H2 would answer a union in a subquery as it did with the limit
+     * before.
      */
     private String oldest(String columns, String state, String instant, String more, int limit) {
         return "select " + columns + " from " + dialect.byState(table) + " where state = '" + state + "'" + more

@@ -724,8 +724,9 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     }
 
     /**
-     * Lists keys by an index and in its order. The index is named, so that a missing index is an error and not a slow scan. A document that isn't a
-     * key, for instance because it was edited by hand, is left out, so that the others don't wait for it.
+     * Lists keys by an index and in its order. The index is named, so that a missing one is an error and not a slow
+     * scan. A document that isn't a key, for instance because it was edited by hand, is left out, so that the others
+     * don't wait for it.
      */
     private List<StoredKey> list(Bson filter, Bson index, int limit) {
         List<StoredKey> found = new ArrayList<>();

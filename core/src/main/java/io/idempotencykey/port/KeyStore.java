@@ -163,11 +163,11 @@ public interface KeyStore<T> {
      *
      * @param scope whose keys; {@code null} asks for those of all scopes
      * @param after keys up to this one, which is of that scope, are left out; {@code null} leaves out none
-     * @param since where that key stood: the instant from which it was resumable, or at which its lease ended; without a
-     *     key it means nothing
+     * @param since where that key stood: the instant from which it was resumable, or at which its lease ended; it means
+     *     nothing without a key
      * @param limit the most keys to return, 1 or more
-     * @return by that instant, then by the order of the scopes' characters, and then of the values'; those that can't be
-     *     read are left out, and it is empty only if there are no others
+     * @return by that instant, then by the order of the scopes' characters, and then of the values'; those that can't
+     *     be read are left out, and it is empty only if there are no others
      * @throws StoreFailure if they could not be read
      */
     List<StoredKey> findUnfinished(@Nullable String scope, @Nullable KeyId after, Instant since, int limit);

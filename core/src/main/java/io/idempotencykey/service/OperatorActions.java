@@ -109,8 +109,8 @@ public final class OperatorActions {
      * @param after a quarantined key, up to which the keys are left out; {@code null} leaves out none
      * @param limit the most keys to return, 1 to 10,000
      * @return what is known of them; empty only if there are no more
-     * @throws IllegalArgumentException if the scope is no legal one, the key isn't quarantined or is of another scope, or
-     *     the limit is out of bounds
+     * @throws IllegalArgumentException if the scope is no legal one, the key isn't quarantined or is of another scope,
+     *     or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public List<IdempotencyKey> listQuarantined(@Nullable String scope, @Nullable IdempotencyKey after, int limit) {
@@ -150,8 +150,8 @@ public final class OperatorActions {
      * @param limit the most keys to return, 1 to 10,000
      * @return what is known of them, by the instant from which they are resumable, or at which their lease ends; empty
      *     only if there are no more
-     * @throws IllegalArgumentException if the scope is no legal one, the key isn't unfinished or is of another scope, or
-     *     the limit is out of bounds
+     * @throws IllegalArgumentException if the scope is no legal one, the key isn't unfinished or is of another scope,
+     *     or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public List<IdempotencyKey> listUnfinished(@Nullable String scope, @Nullable IdempotencyKey after, int limit) {

@@ -272,8 +272,9 @@ public final class JdbcKeyStore implements KeyStore<Connection> {
     @Override
     public List<Backlog.OfOperation> countByOperation(Instant before, int most) {
         return statements.query(
-                "select operation, count(due) as waiting, min(due) as due, count(since) as aside, min(since) as since from ("
-                        + "(select operation, due, null::timestamptz as since from idempotency_key where " + WAITS
+                "select operation, count(due) as waiting, min(due) as due, count(since) as aside, min(since) as since"
+                        + " from ((select operation, due, null::timestamptz as since from idempotency_key where "
+                        + WAITS
                         + " order by due limit ?) union all (select operation, null, since from idempotency_key"
                         + " where state = 'quarantined' order by since limit ?)) counted group by operation",
                 List.of(Row.time(before), most, most),
