@@ -278,7 +278,8 @@ public final class KeysCommand {
 
     private void list(Instant begun, Pages pages) {
         List<IdempotencyKey> page = pages.after(null);
-        while (!page.isEmpty()) {
+        // Whoever reads the output may have seen enough, such as head.
+        while (!page.isEmpty() && !output.checkError()) {
             page.forEach(this::print);
             // Each key that is locked meanwhile comes behind all others, so on a busy store there is always one more.
             if (page.size() < PAGE

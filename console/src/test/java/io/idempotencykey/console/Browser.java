@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -18,7 +19,6 @@ import org.jspecify.annotations.Nullable;
 import org.openqa.selenium.By;
 import org.openqa.selenium.Dimension;
 import org.openqa.selenium.Keys;
-import org.openqa.selenium.OutputType;
 import org.openqa.selenium.WebElement;
 import org.openqa.selenium.chrome.ChromeDriver;
 import org.openqa.selenium.chrome.ChromeDriverService;
@@ -244,11 +244,18 @@ final class Browser implements AutoCloseable {
         }
     }
 
-    /** Makes a picture of what is to be seen. */
+    /** Makes a picture of the whole page, or of what is to be seen while a dialog is before it. */
     void picture(Path file) {
+        Map<?, ?> size = (Map<?, ?>) script("""
+                const page = document.documentElement;
+                const height = document.querySelector('dialog[open]') ? innerHeight : page.scrollHeight;
+                return { x: 0, y: 0, width: page.clientWidth, height, scale: 1 };
+                """);
+        Map<String, Object> taken =
+                driver.executeCdpCommand("Page.captureScreenshot", Map.of("captureBeyondViewport", true, "clip", size));
         try {
             Files.createDirectories(Objects.requireNonNull(file.getParent()));
-            Files.write(file, driver.getScreenshotAs(OutputType.BYTES));
+            Files.write(file, Base64.getDecoder().decode((String) taken.get("data")));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -132,7 +132,7 @@ class BrowserTest {
 
         confirm("discard", "order-");
 
-        assertThat(result()).startsWith("Done: the key counts as absent");
+        assertThat(result()).startsWith("Key order-4711 in shop-7: Done: the key counts as absent");
         browser.seesText("#empty", "No key is in quarantine");
         openList("quarantined");
         find(id);
@@ -225,6 +225,42 @@ class BrowserTest {
     }
 
     @Test
+    void aResultSaysOfWhichKeyItIsWhereAnotherPageIsShown() {
+        KeyId id = console.quarantined("shop-7", "order-4711");
+        openKey(id);
+        browser.click("[data-action=retry]");
+        browser.type("#confirm [name=typed]", "order-");
+        console.holdAnswers();
+        browser.click("#do");
+        browser.back();
+        browser.eventually(() -> !browser.element("#confirm").isDisplayed(), "the list in the key's place");
+
+        console.letAnswersGo();
+
+        assertThat(result()).startsWith("Key order-4711 in shop-7: Done: the request goes on");
+    }
+
+    @Test
+    void whatWasTypedStaysWhereTheResponseIsRefused() {
+        KeyId id = console.quarantined("shop-7", "order-4711");
+        openKey(id);
+
+        browser.click("[data-action=finish]");
+        browser.type("#confirm [name=status]", "204");
+        browser.type("#confirm [name=body]", "a long story");
+        browser.type("#confirm [name=typed]", "order-");
+        browser.click("#do");
+
+        browser.seesText("#typed-problem", "Not done: ");
+        assertThat(browser.element("#confirm [name=body]").getDomProperty("value"))
+                .isEqualTo("a long story");
+        assertThat(console.now(id).state()).isInstanceOf(KeyState.Quarantined.class);
+        browser.type("#confirm [name=status]", "200");
+        browser.click("#do");
+        assertThat(result()).startsWith("Done: every retry gets your response");
+    }
+
+    @Test
     void nothingIsDoneToAKeyThatIsNotTheOneAskedFor() {
         openKey(console.quarantined("shop-7", "order-4711"));
         browser.type("#find [name=value]", "order-4712");
@@ -310,6 +346,47 @@ class BrowserTest {
         browser.click("#to-unfinished");
 
         browser.seesText("#empty", "No request is under way, and none waits");
+    }
+
+    @Test
+    void anEmptyListOfAScopeSaysNothingOfOthers() {
+        console.quarantined("shop-7", "order-4711");
+        openList("quarantined");
+
+        browser.type("#find [name=scope]", "shop-8");
+        browser.click("#find [type=submit]");
+
+        browser.seesText("#list-title", "Quarantined keys in shop-8");
+        assertThat(browser.text("#empty")).isEqualTo("No key of this scope is in quarantine.");
+    }
+
+    @Test
+    void theNextPageIsThereAgainAfterARefreshThatFailed() {
+        for (int i = 10; i < 70; i++) {
+            console.quarantined("shop-7", "order-" + i);
+        }
+        openList("quarantined");
+        browser.seesText("#keys tbody", "order-59");
+        console.standInTheWay(503);
+        browser.letTimePass();
+        browser.eventually(() -> !browser.text("#problem").isEmpty(), "a refresh that fails");
+        console.standInTheWay(0);
+        browser.letTimePass();
+        browser.eventually(() -> browser.text("#problem").isEmpty(), "the page that goes on");
+
+        browser.click("#next");
+
+        browser.seesText("#keys tbody", "order-69");
+    }
+
+    @Test
+    void aKeyThatRestsSaysSinceWhenItDoes() {
+        console.resting("shop-7", "order-4711");
+        console.store.moveTime(Duration.ofMinutes(5));
+        openList("unfinished");
+
+        browser.seesText("#keys tbody", "rests for ");
+        assertThat(browser.text("#keys [data-label=Since]")).startsWith("5 min");
     }
 
     @Test
@@ -619,6 +696,11 @@ class BrowserTest {
         look("key-narrow");
         openList("quarantined");
         look("list-narrow");
+        browser.width(1100);
+        browser.openKey("order-4711");
+        confirm("retry", "order-");
+        assertThat(result()).startsWith("Done");
+        look("done");
     }
 
     @Test

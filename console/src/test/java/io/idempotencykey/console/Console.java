@@ -17,6 +17,7 @@ import jakarta.servlet.http.HttpServletRequestWrapper;
 import jakarta.servlet.http.HttpServletResponse;
 import java.net.URI;
 import java.security.Principal;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -167,6 +168,20 @@ final class Console implements AutoCloseable {
                     throw new IllegalStateException(message);
                 })
                 .maxAttempts(1)
+                .build();
+        assertThatExceptionOfType(IllegalStateException.class).isThrownBy(() -> keys.run(failing, id, CHARGE));
+        return id;
+    }
+
+    /** A key whose second stage has failed, and which the completer takes again after a day. */
+    KeyId resting(String scope, String value) {
+        KeyId id = new KeyId(scope, value);
+        Operation<List<String>> failing = keys.operation("charge")
+                .stage(RecoveryPoint.STARTED, stage -> {})
+                .respond(CHARGED, stage -> {
+                    throw new IllegalStateException("the provider says no");
+                })
+                .backoff(Duration.ofDays(1), Duration.ofDays(1))
                 .build();
         assertThatExceptionOfType(IllegalStateException.class).isThrownBy(() -> keys.run(failing, id, CHARGE));
         return id;

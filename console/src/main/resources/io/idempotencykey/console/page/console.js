@@ -11,13 +11,17 @@ const LISTS = {
   quarantined: {
     title: 'Quarantined keys',
     means: 'Nobody goes on with these requests until somebody decides. The longest quarantined first.',
-    empty: 'No key is in quarantine: every request goes on by itself, or has its answer.',
+    empty: 'No key is in quarantine: no request waits for an operator’s decision.',
+    emptyScope: 'No key of this scope is in quarantine.',
+    counted: (backlog) => backlog.quarantined,
   },
   unfinished: {
     title: 'Unfinished keys',
     means: 'These requests wait for their client or for the completer, the longest waiting first. Behind them are those '
         + 'that rest or that a worker holds.',
     empty: 'No request is under way, and none waits.',
+    emptyScope: 'No request of this scope is under way, and none waits.',
+    counted: (backlog) => backlog.waiting,
   },
 };
 
@@ -49,13 +53,15 @@ const REFUSALS = {
   'stale-key': 'Not done: the request has changed since you looked at it. It is shown here as it is now.',
   'already-finished': 'Not done: the request got its response meanwhile.',
   'not-found': 'Not done: the key is gone. It has expired, or somebody discarded it.',
-  'response-too-large': 'Not done: the response is too long.',
   'signed-out': 'Not done: you aren’t signed in any more.',
   'outcome-unknown': 'It isn’t known whether it was done, because the store’s answer was lost. Look at the key again.',
   'store-unavailable': 'Not done: the store doesn’t answer.',
   'may-not-act': 'Not done: you may look, but not act.',
   'other-session': 'Not done: you are signed in as somebody else now, or your session has ended. Load the page again.',
 };
+
+// A response that is refused for what it is can be changed.
+const MENDABLE = new Set(['invalid-request', 'response-too-large']);
 
 const byId = (id) => document.getElementById(id);
 
@@ -180,7 +186,7 @@ function time(instant) {
 function waitingSince(key) {
   switch (key.state) {
     case 'quarantined': return key.quarantinedSince;
-    case 'open': return key.resumableFrom;
+    case 'open': return isOver(key.resumableFrom) ? key.resumableFrom : key.updatedAt;
     case 'locked': return isOver(key.leaseEnds) ? key.leaseEnds : key.lockedAt;
     case 'finished': return key.finishedAt;
     default: return key.updatedAt;
@@ -201,8 +207,8 @@ function stateInWords(key) {
 function situation(key) {
   switch (key.state) {
     case 'quarantined':
-      return `In quarantine for ${ago(key.quarantinedSince)}, because ${visible(key.reason)}. Nobody goes on with it `
-          + 'until you or another operator decides.';
+      return `In quarantine for ${ago(key.quarantinedSince)} (${visible(key.reason)}). Nobody goes on with it until you `
+          + 'or another operator decides.';
     case 'open':
       return isOver(key.resumableFrom)
           ? `Nobody has worked on it for ${ago(key.resumableFrom)}. Its client or the completer takes it next; if it `
@@ -326,12 +332,31 @@ function row(key) {
   return made;
 }
 
-function showList(page) {
+function emptyInWords(page, backlog) {
+  const list = LISTS[view.list];
+  if (page.keys.length > 0) {
+    return '';
+  }
+  if (view.trail.length > 0) {
+    return 'There are no further keys.';
+  }
+  if (view.scope !== null) {
+    return list.emptyScope;
+  }
+  return list.counted(backlog) === 0 ? list.empty
+      : 'The keys that are counted above aren’t listed, because they can’t be read. The server’s log says why.';
+}
+
+function showList(page, backlog) {
   const list = LISTS[view.list];
   const inScope = view.scope === null ? '' : ` in ${visible(view.scope)}`;
   byId('list-title').textContent = list.title + inScope;
   byId('list-means').textContent = list.means;
   document.title = `${list.title}${inScope} · Idempotency keys`;
+  put('empty', emptyInWords(page, backlog));
+  byId('previous').hidden = view.trail.length === 0;
+  byId('next').hidden = !page.next;
+  nextPage = page.next;
   const text = JSON.stringify(page);
   const body = byId('keys').tBodies[0];
   if (text === shownList) {
@@ -349,10 +374,6 @@ function showList(page) {
     [...body.querySelectorAll('button.key')].find((link) => link.dataset.key === focused)?.focus();
   }
   byId('keys').hidden = page.keys.length === 0;
-  put('empty', page.keys.length > 0 ? '' : view.trail.length > 0 ? 'There are no further keys.' : list.empty);
-  byId('previous').hidden = view.trail.length === 0;
-  byId('next').hidden = !page.next;
-  nextPage = page.next;
 }
 
 // What hasn't changed stays as it is, for whoever is reading, selecting or scrolling there.
@@ -463,7 +484,7 @@ async function refresh() {
     if (isKey) {
       showKey(content);
     } else {
-      showList(content);
+      showList(content, backlog);
     }
     put('problem', '');
     byId('refreshed').replaceChildren('As of ', time(backlog.at));
@@ -667,9 +688,15 @@ form.addEventListener('submit', async (event) => {
   } finally {
     setSending(false);
   }
+  if (name === 'finish' && MENDABLE.has(failure?.kind)) {
+    // What was typed stays.
+    put('typed-problem', `Not done: ${visible(failure.message)}`);
+    form.elements.body.focus();
+    return;
+  }
   dialog.close();
-  const isShown = view.key !== null && view.key.scope === key.scope && view.key.value === key.value;
-  if (name === 'discard' && failure === null && isShown) {
+  const isShown = () => view.key !== null && view.key.scope === key.scope && view.key.value === key.value;
+  if (name === 'discard' && failure === null && isShown()) {
     view = { ...view, key: null };
     history.replaceState(view, '', `#${view.list}`);
     await go();
@@ -677,7 +704,9 @@ form.addEventListener('submit', async (event) => {
     await refresh();
   }
   byId('result').classList.toggle('refused', failure !== null);
-  put('result', failure === null ? ACTIONS[name].done : whyRefused(failure));
+  // Another key may be shown by now.
+  const of = isShown() ? '' : `Key ${visible(key.value)}${key.scope === '' ? '' : ` in ${visible(key.scope)}`}: `;
+  put('result', of + (failure === null ? ACTIONS[name].done : whyRefused(failure, isShown() ? current : null)));
 });
 
 function setSending(isSending) {
@@ -685,12 +714,12 @@ function setSending(isSending) {
   byId('cancel').disabled = isSending;
 }
 
-// The key is shown as it is now.
-function whyRefused(failure) {
+// The key is as it is shown now, or null if it isn't shown.
+function whyRefused(failure, key) {
   if (!(failure instanceof Refusal)) {
     return 'It isn’t known whether it was done, because the server doesn’t answer. Look at the key again.';
   }
-  const isHeld = failure.kind === 'stale-key' && current?.state === 'locked' && !isOver(current.leaseEnds);
+  const isHeld = failure.kind === 'stale-key' && key?.state === 'locked' && !isOver(key.leaseEnds);
   return `${REFUSALS[isHeld ? 'locked' : failure.kind] ?? 'Not done.'} (${visible(failure.message)})`;
 }
 
