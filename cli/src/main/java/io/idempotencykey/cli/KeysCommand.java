@@ -278,12 +278,13 @@ public final class KeysCommand {
 
     private void list(Instant begun, Pages pages) {
         List<IdempotencyKey> page = pages.after(null);
-        // Whoever reads the output may have seen enough, such as head.
-        while (!page.isEmpty() && !output.checkError()) {
+        while (!page.isEmpty()) {
             page.forEach(this::print);
             // Each key that is locked meanwhile comes behind all others, so on a busy store there is always one more.
-            if (page.size() < PAGE
-                    && page.stream().allMatch(key -> key.updatedAt().isAfter(begun))) {
+            boolean isEnd = page.size() < PAGE
+                    && page.stream().allMatch(key -> key.updatedAt().isAfter(begun));
+            // Whoever reads the output may have seen enough, such as head.
+            if (isEnd || output.checkError()) {
                 return;
             }
             page = pages.after(page.get(page.size() - 1));

@@ -249,7 +249,7 @@ final class Browser implements AutoCloseable {
         Map<?, ?> size = (Map<?, ?>) script("""
                 const page = document.documentElement;
                 const height = document.querySelector('dialog[open]') ? innerHeight : page.scrollHeight;
-                return { x: 0, y: 0, width: page.clientWidth, height, scale: 1 };
+                return { x: 0, y: 0, width: innerWidth, height, scale: 1 };
                 """);
         Map<String, Object> taken =
                 driver.executeCdpCommand("Page.captureScreenshot", Map.of("captureBeyondViewport", true, "clip", size));

@@ -132,7 +132,7 @@ class BrowserTest {
 
         confirm("discard", "order-");
 
-        assertThat(result()).startsWith("Key order-4711 in shop-7: Done: the key counts as absent");
+        assertThat(result()).startsWith("Key order-4711 in shop-7. Done: the key counts as absent");
         browser.seesText("#empty", "No key is in quarantine");
         openList("quarantined");
         find(id);
@@ -237,7 +237,25 @@ class BrowserTest {
 
         console.letAnswersGo();
 
-        assertThat(result()).startsWith("Key order-4711 in shop-7: Done: the request goes on");
+        assertThat(result()).startsWith("Key order-4711 in shop-7. Done: the request goes on");
+    }
+
+    @Test
+    void aRefusalIsToldWhereItsDialogIsClosedByThen() {
+        KeyId id = console.quarantined("shop-7", "order-4711");
+        openKey(id);
+        browser.click("[data-action=finish]");
+        browser.type("#confirm [name=status]", "204");
+        browser.type("#confirm [name=body]", "a long story");
+        browser.type("#confirm [name=typed]", "order-");
+        console.holdAnswers();
+        browser.click("#do");
+        browser.back();
+        browser.eventually(() -> !browser.element("#confirm").isDisplayed(), "the list in the key's place");
+
+        console.letAnswersGo();
+
+        assertThat(result()).startsWith("Key order-4711 in shop-7. Not done");
     }
 
     @Test
@@ -381,12 +399,20 @@ class BrowserTest {
 
     @Test
     void aKeyThatRestsSaysSinceWhenItDoes() {
-        console.resting("shop-7", "order-4711");
+        KeyId id = console.resting("shop-7", "order-4711");
         console.store.moveTime(Duration.ofMinutes(5));
         openList("unfinished");
 
         browser.seesText("#keys tbody", "rests for ");
         assertThat(browser.text("#keys [data-label=Since]")).startsWith("5 min");
+
+        console.store.moveTime(Duration.ofDays(1));
+        browser.letTimePass();
+
+        browser.seesText("#keys tbody", "waiting at charged");
+        KeyState.Open open = (KeyState.Open) console.now(id).state();
+        assertThat(browser.element("#keys [data-label=Since] time").getDomAttribute("datetime"))
+                .isEqualTo(open.resumableFrom().toString());
     }
 
     @Test

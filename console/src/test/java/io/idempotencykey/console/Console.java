@@ -173,7 +173,7 @@ final class Console implements AutoCloseable {
         return id;
     }
 
-    /** A key whose second stage has failed, and which the completer takes again after a day. */
+    /** A key whose second stage has failed, and which the completer takes again after half a day or more. */
     KeyId resting(String scope, String value) {
         KeyId id = new KeyId(scope, value);
         Operation<List<String>> failing = keys.operation("charge")

@@ -50,7 +50,7 @@ const ACTIONS = {
 // What became of the compare-and-set, by the library's kind of refusal.
 const REFUSALS = {
   'locked': 'Not done: a worker took the request meanwhile and is at it. Look again when it is through.',
-  'stale-key': 'Not done: the request has changed since you looked at it. It is shown here as it is now.',
+  'stale-key': 'Not done: the request has changed since you looked at it.',
   'already-finished': 'Not done: the request got its response meanwhile.',
   'not-found': 'Not done: the key is gone. It has expired, or somebody discarded it.',
   'signed-out': 'Not done: you aren’t signed in any more.',
@@ -60,8 +60,8 @@ const REFUSALS = {
   'other-session': 'Not done: you are signed in as somebody else now, or your session has ended. Load the page again.',
 };
 
-// A response that is refused for what it is can be changed.
-const MENDABLE = new Set(['invalid-request', 'response-too-large']);
+// Refusals after which the operator can change what was typed, or send it again.
+const MENDABLE = new Set(['invalid-request', 'response-too-large', 'too-long', 'store-unavailable']);
 
 const byId = (id) => document.getElementById(id);
 
@@ -344,7 +344,7 @@ function emptyInWords(page, backlog) {
     return list.emptyScope;
   }
   return list.counted(backlog) === 0 ? list.empty
-      : 'The keys that are counted above aren’t listed, because they can’t be read. The server’s log says why.';
+      : 'Keys are counted above, but none can be listed. If this stays, this version of the library can’t read them.';
 }
 
 function showList(page, backlog) {
@@ -362,7 +362,9 @@ function showList(page, backlog) {
   if (text === shownList) {
     // Rows stay as they are, for whoever is reading them.
     for (const shown of body.rows) {
-      shown.querySelector('.ago').textContent = ago(waitingSince(shown.key));
+      const since = waitingSince(shown.key);
+      shown.querySelector('.ago').textContent = ago(since);
+      shown.querySelector('time').replaceWith(time(since));
       shown.querySelector('.state').textContent = stateInWords(shown.key);
     }
     return;
@@ -504,7 +506,6 @@ async function refresh() {
       put('problem', failure instanceof Refusal ? visible(failure.message)
           : 'The server doesn’t answer. What you see may be out of date.');
     }
-    nextPage = null;
   } finally {
     if (mine === generation) {
       schedule();
@@ -641,6 +642,7 @@ for (const button of document.querySelectorAll('[data-action]')) {
     // What is decided on is the key as it is shown now.
     acting = { name, key: current, first: current.value.slice(0, session.confirmedBy) };
     form.reset();
+    setSending(false);
     byId('confirm-title').textContent = ACTIONS[name].title;
     byId('confirm-key').textContent = visible(current.value) + (current.scope === '' ? '' : ` in ${visible(current.scope)}`);
     byId('confirm-means').textContent = ACTIONS[name].means;
@@ -675,7 +677,10 @@ form.addEventListener('submit', async (event) => {
     form.elements.status.focus();
     return;
   }
-  const { key, name } = acting;
+  // By the answer's time this dialog may be closed, and another one open.
+  const mine = acting;
+  const { key, name } = mine;
+  put('typed-problem', '');
   setSending(true);
   let failure = null;
   try {
@@ -685,16 +690,20 @@ form.addEventListener('submit', async (event) => {
     });
   } catch (thrown) {
     failure = thrown;
-  } finally {
+  }
+  const isOpen = dialog.open && acting === mine;
+  if (isOpen) {
     setSending(false);
   }
-  if (name === 'finish' && MENDABLE.has(failure?.kind)) {
+  if (isOpen && name === 'finish' && MENDABLE.has(failure?.kind)) {
     // What was typed stays.
     put('typed-problem', `Not done: ${visible(failure.message)}`);
     form.elements.body.focus();
     return;
   }
-  dialog.close();
+  if (isOpen) {
+    dialog.close();
+  }
   const isShown = () => view.key !== null && view.key.scope === key.scope && view.key.value === key.value;
   if (name === 'discard' && failure === null && isShown()) {
     view = { ...view, key: null };
@@ -705,7 +714,7 @@ form.addEventListener('submit', async (event) => {
   }
   byId('result').classList.toggle('refused', failure !== null);
   // Another key may be shown by now.
-  const of = isShown() ? '' : `Key ${visible(key.value)}${key.scope === '' ? '' : ` in ${visible(key.scope)}`}: `;
+  const of = isShown() ? '' : `Key ${visible(key.value)}${key.scope === '' ? '' : ` in ${visible(key.scope)}`}. `;
   put('result', of + (failure === null ? ACTIONS[name].done : whyRefused(failure, isShown() ? current : null)));
 });
 
@@ -720,7 +729,9 @@ function whyRefused(failure, key) {
     return 'It isn’t known whether it was done, because the server doesn’t answer. Look at the key again.';
   }
   const isHeld = failure.kind === 'stale-key' && key?.state === 'locked' && !isOver(key.leaseEnds);
-  return `${REFUSALS[isHeld ? 'locked' : failure.kind] ?? 'Not done.'} (${visible(failure.message)})`;
+  const isNew = failure.kind === 'stale-key' && key !== null && !isHeld;
+  return `${REFUSALS[isHeld ? 'locked' : failure.kind] ?? 'Not done.'}${isNew ? ' It is shown here as it is now.' : ''} `
+      + `(${visible(failure.message)})`;
 }
 
 view = history.state ?? { ...view, list: location.hash === '#unfinished' ? 'unfinished' : 'quarantined' };
