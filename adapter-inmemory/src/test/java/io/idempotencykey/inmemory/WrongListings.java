@@ -255,97 +255,88 @@ final class WrongListings {
 
     // Quarantined
 
-    static <T> KeyStore<T> staysOnAPage(KeyStore<T> right) {
+    /** What is asked of a store that lists the quarantined or the unfinished keys. */
+    private interface Listing<T> {
+        List<StoredKey> find(
+                KeyStore<T> right, @Nullable String scope, @Nullable KeyId after, Instant since, int limit);
+    }
+
+    private static <T> KeyStore<T> quarantined(KeyStore<T> right, Listing<T> wrong) {
         return new ForwardingStore<>(right) {
             @Override
             public List<StoredKey> findQuarantined(
                     @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                return right.findQuarantined(scope, null, since, limit);
+                return wrong.find(right, scope, after, since, limit);
             }
         };
+    }
+
+    static <T> KeyStore<T> staysOnAPage(KeyStore<T> right) {
+        return quarantined(
+                right, (store, scope, after, since, limit) -> store.findQuarantined(scope, null, since, limit));
     }
 
     static <T> KeyStore<T> listsWithoutLimit(KeyStore<T> right) {
-        return new ForwardingStore<>(right) {
-            @Override
-            public List<StoredKey> findQuarantined(
-                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                return right.findQuarantined(scope, after, since, ALL);
-            }
-        };
+        return quarantined(
+                right, (store, scope, after, since, limit) -> store.findQuarantined(scope, after, since, ALL));
     }
 
     static <T> KeyStore<T> listsByValue(KeyStore<T> right) {
-        return new ForwardingStore<>(right) {
-            @Override
-            public List<StoredKey> findQuarantined(
-                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                return right.findQuarantined(scope, after, since, ALL).stream()
+        return quarantined(
+                right,
+                (store, scope, after, since, limit) -> store.findQuarantined(scope, after, since, ALL).stream()
                         .sorted(Comparator.comparing(key -> key.id().value()))
                         .limit(limit)
-                        .toList();
+                        .toList());
+    }
+
+    // Unfinished
+
+    private static <T> KeyStore<T> unfinished(KeyStore<T> right, Listing<T> wrong) {
+        return new ForwardingStore<>(right) {
+            @Override
+            public List<StoredKey> findUnfinished(
+                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
+                return wrong.find(right, scope, after, since, limit);
             }
         };
     }
 
     static <T> KeyStore<T> listsTheUnfinishedScopeByScope(KeyStore<T> right) {
-        return new ForwardingStore<>(right) {
-            @Override
-            public List<StoredKey> findUnfinished(
-                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                return right.findUnfinished(scope, after, since, ALL).stream()
+        return unfinished(
+                right,
+                (store, scope, after, since, limit) -> store.findUnfinished(scope, after, since, ALL).stream()
                         .sorted(Comparator.comparing(key -> key.id().scope()))
                         .limit(limit)
-                        .toList();
-            }
-        };
+                        .toList());
     }
 
     static <T> KeyStore<T> passesOverTheRestOfAnInstant(KeyStore<T> right) {
-        return new ForwardingStore<>(right) {
-            @Override
-            public List<StoredKey> findUnfinished(
-                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                return right.findUnfinished(scope, after == null ? null : new KeyId(LAST, LAST), since, limit);
-            }
-        };
+        return unfinished(
+                right,
+                (store, scope, after, since, limit) ->
+                        store.findUnfinished(scope, after == null ? null : new KeyId(LAST, LAST), since, limit));
     }
 
     static <T> KeyStore<T> listsOneScopeOfTheUnfinished(KeyStore<T> right) {
-        return new ForwardingStore<>(right) {
-            @Override
-            public List<StoredKey> findUnfinished(
-                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                List<StoredKey> listed = right.findUnfinished(scope, after, since, limit);
-                return after == null
-                        ? listed
-                        : listed.stream()
-                                .filter(key -> key.id().scope().equals(after.scope()))
-                                .toList();
-            }
-        };
+        return unfinished(
+                right,
+                (store, scope, after, since, limit) -> store.findUnfinished(scope, after, since, limit).stream()
+                        .filter(key -> after == null || key.id().scope().equals(after.scope()))
+                        .toList());
     }
 
     static <T> KeyStore<T> listsTheUnfinishedOfEveryScope(KeyStore<T> right) {
-        return new ForwardingStore<>(right) {
-            @Override
-            public List<StoredKey> findUnfinished(
-                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                return right.findUnfinished(null, after, since, limit);
-            }
-        };
+        return unfinished(
+                right, (store, scope, after, since, limit) -> store.findUnfinished(null, after, since, limit));
     }
 
     static <T> KeyStore<T> listsTheOpenAsTheUnfinished(KeyStore<T> right) {
-        return new ForwardingStore<>(right) {
-            @Override
-            public List<StoredKey> findUnfinished(
-                    @Nullable String scope, @Nullable KeyId after, Instant since, int limit) {
-                return right.findUnfinished(scope, after, since, limit).stream()
+        return unfinished(
+                right,
+                (store, scope, after, since, limit) -> store.findUnfinished(scope, after, since, limit).stream()
                         .filter(key -> key.key().state() instanceof KeyState.Open)
-                        .toList();
-            }
-        };
+                        .toList());
     }
 
     // Counted

@@ -81,6 +81,20 @@ class BrowserTest {
         browser.click("#do");
     }
 
+    private void answer(String status, String body) {
+        browser.click("[data-action=finish]");
+        browser.type("#confirm [name=status]", status);
+        browser.type("#confirm [name=body]", body);
+        browser.type("#confirm [name=typed]", "order-");
+        browser.click("#do");
+    }
+
+    /** Goes back to the list while an action is under way. */
+    private void leave() {
+        browser.back();
+        browser.eventually(() -> !browser.element("#confirm").isDisplayed(), "the list in the key's place");
+    }
+
     private String result() {
         browser.eventually(() -> !browser.text("#result").isEmpty(), "a result");
         return browser.text("#result");
@@ -110,11 +124,7 @@ class BrowserTest {
         KeyId id = console.quarantined("shop-7", "order-4711");
         openKey(id);
 
-        browser.click("[data-action=finish]");
-        browser.type("#confirm [name=status]", "201");
-        browser.type("#confirm [name=body]", "{\"order\": \"by hand\"}");
-        browser.type("#confirm [name=typed]", "order-");
-        browser.click("#do");
+        answer("201", "{\"order\": \"by hand\"}");
 
         assertThat(result()).startsWith("Done: every retry gets your response");
         KeyState.Finished finished = (KeyState.Finished) console.now(id).state();
@@ -228,12 +238,9 @@ class BrowserTest {
     void aResultSaysOfWhichKeyItIsWhereAnotherPageIsShown() {
         KeyId id = console.quarantined("shop-7", "order-4711");
         openKey(id);
-        browser.click("[data-action=retry]");
-        browser.type("#confirm [name=typed]", "order-");
         console.holdAnswers();
-        browser.click("#do");
-        browser.back();
-        browser.eventually(() -> !browser.element("#confirm").isDisplayed(), "the list in the key's place");
+        confirm("retry", "order-");
+        leave();
 
         console.letAnswersGo();
 
@@ -244,14 +251,9 @@ class BrowserTest {
     void aRefusalIsToldWhereItsDialogIsClosedByThen() {
         KeyId id = console.quarantined("shop-7", "order-4711");
         openKey(id);
-        browser.click("[data-action=finish]");
-        browser.type("#confirm [name=status]", "204");
-        browser.type("#confirm [name=body]", "a long story");
-        browser.type("#confirm [name=typed]", "order-");
         console.holdAnswers();
-        browser.click("#do");
-        browser.back();
-        browser.eventually(() -> !browser.element("#confirm").isDisplayed(), "the list in the key's place");
+        answer("204", "a long story");
+        leave();
 
         console.letAnswersGo();
 
@@ -263,11 +265,7 @@ class BrowserTest {
         KeyId id = console.quarantined("shop-7", "order-4711");
         openKey(id);
 
-        browser.click("[data-action=finish]");
-        browser.type("#confirm [name=status]", "204");
-        browser.type("#confirm [name=body]", "a long story");
-        browser.type("#confirm [name=typed]", "order-");
-        browser.click("#do");
+        answer("204", "a long story");
 
         browser.seesText("#typed-problem", "Not done: ");
         assertThat(browser.element("#confirm [name=body]").getDomProperty("value"))

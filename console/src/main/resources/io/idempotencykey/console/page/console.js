@@ -290,21 +290,21 @@ function showOperations(operations) {
   const text = JSON.stringify(operations);
   if (text !== shownOperations) {
     shownOperations = text;
-    const counted = (label, count, since) => {
-      // A row that was edited by hand may have no date.
-      return cell(label, count === 0 ? 'none' : count.toLocaleString(),
-          ...(since ? [count === 1 ? ', for ' : ', the first for ',
-            element('time', { className: 'ago', dateTime: since, title: since })] : []));
-    };
+    // A row that was edited by hand may have no date.
+    const waits = (label, count, since) => cell(label, count === 0 ? 'none' : count.toLocaleString(),
+        ...(since ? [count === 1 ? ', for ' : ', the first for ',
+          element('time', { className: 'ago', dateTime: since, title: since })] : []));
     byId('operations').tBodies[0].replaceChildren(...operations.map((each) => element('tr', { role: 'row' },
         cell('Operation', visible(each.operation || 'none')),
-        counted('Quarantined', each.quarantined, each.quarantinedSince),
-        counted('Waiting', each.waiting, each.waitingSince))));
+        waits('Quarantined', each.quarantined, each.quarantinedSince),
+        waits('Waiting', each.waiting, each.waitingSince))));
   }
   for (const shown of byId('operations').querySelectorAll('.ago')) {
     shown.textContent = ago(shown.dateTime);
   }
 }
+
+const named = (key) => visible(key.value) + (key.scope === '' ? '' : ` in ${visible(key.scope)}`);
 
 function cell(label, ...children) {
   const made = element('td', { role: 'cell' }, ...children);
@@ -364,7 +364,10 @@ function showList(page, backlog) {
     for (const shown of body.rows) {
       const since = waitingSince(shown.key);
       shown.querySelector('.ago').textContent = ago(since);
-      shown.querySelector('time').replaceWith(time(since));
+      const exactly = shown.querySelector('time');
+      if (exactly.dateTime !== since) {
+        exactly.replaceWith(time(since));
+      }
       shown.querySelector('.state').textContent = stateInWords(shown.key);
     }
     return;
@@ -644,7 +647,7 @@ for (const button of document.querySelectorAll('[data-action]')) {
     form.reset();
     setSending(false);
     byId('confirm-title').textContent = ACTIONS[name].title;
-    byId('confirm-key').textContent = visible(current.value) + (current.scope === '' ? '' : ` in ${visible(current.scope)}`);
+    byId('confirm-key').textContent = named(current);
     byId('confirm-means').textContent = ACTIONS[name].means;
     byId('response-fields').hidden = name !== 'finish';
     byId('typed-label').replaceChildren('To confirm, type the key’s beginning, ', element('code', {}, acting.first));
@@ -691,17 +694,14 @@ form.addEventListener('submit', async (event) => {
   } catch (thrown) {
     failure = thrown;
   }
-  const isOpen = dialog.open && acting === mine;
-  if (isOpen) {
+  if (dialog.open && acting === mine) {
     setSending(false);
-  }
-  if (isOpen && name === 'finish' && MENDABLE.has(failure?.kind)) {
-    // What was typed stays.
-    put('typed-problem', `Not done: ${visible(failure.message)}`);
-    form.elements.body.focus();
-    return;
-  }
-  if (isOpen) {
+    if (name === 'finish' && MENDABLE.has(failure?.kind)) {
+      // What was typed stays.
+      put('typed-problem', `Not done: ${visible(failure.message)}`);
+      form.elements.body.focus();
+      return;
+    }
     dialog.close();
   }
   const isShown = () => view.key !== null && view.key.scope === key.scope && view.key.value === key.value;
@@ -714,7 +714,7 @@ form.addEventListener('submit', async (event) => {
   }
   byId('result').classList.toggle('refused', failure !== null);
   // Another key may be shown by now.
-  const of = isShown() ? '' : `Key ${visible(key.value)}${key.scope === '' ? '' : ` in ${visible(key.scope)}`}. `;
+  const of = isShown() ? '' : `Key ${named(key)}. `;
   put('result', of + (failure === null ? ACTIONS[name].done : whyRefused(failure, isShown() ? current : null)));
 });
 
@@ -728,10 +728,10 @@ function whyRefused(failure, key) {
   if (!(failure instanceof Refusal)) {
     return 'It isn’t known whether it was done, because the server doesn’t answer. Look at the key again.';
   }
-  const isHeld = failure.kind === 'stale-key' && key?.state === 'locked' && !isOver(key.leaseEnds);
-  const isNew = failure.kind === 'stale-key' && key !== null && !isHeld;
-  return `${REFUSALS[isHeld ? 'locked' : failure.kind] ?? 'Not done.'}${isNew ? ' It is shown here as it is now.' : ''} `
-      + `(${visible(failure.message)})`;
+  const isStale = failure.kind === 'stale-key' && key !== null;
+  const isHeld = isStale && key.state === 'locked' && !isOver(key.leaseEnds);
+  const whatIsSeen = isStale && !isHeld ? ' It is shown here as it is now.' : '';
+  return `${REFUSALS[isHeld ? 'locked' : failure.kind] ?? 'Not done.'}${whatIsSeen} (${visible(failure.message)})`;
 }
 
 view = history.state ?? { ...view, list: location.hash === '#unfinished' ? 'unfinished' : 'quarantined' };
