@@ -154,10 +154,13 @@ enum TestDatabase {
                 Path data = Files.createTempDirectory("postgresql");
                 EmbeddedPostgres server = EmbeddedPostgres.builder()
                         .setDataDirectory(data)
+                        // Hundreds of databases take longer to remove than Maven waits for this process to end.
+                        .setCleanDataDirectory(false)
                         .setServerConfig("fsync", "on")
                         .setServerConfig("synchronous_commit", "on")
                         .setServerConfig("full_page_writes", "on")
                         .setServerConfig("max_connections", "200")
+                        .setServerConfig("deadlock_timeout", "100ms")
                         .start();
                 Process watch = new ProcessBuilder("sh", "-c", whenAllHasEnded, data.toString())
                         .redirectOutput(ProcessBuilder.Redirect.DISCARD)

@@ -36,10 +36,12 @@ import org.bson.Document;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 
 /** How the server runs the commands among 5,000 keys, and among 100,000 in the profile {@code databases}. */
+@Tag("databases")
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class MongoIndexTest {
     private static final int KEYS = Integer.getInteger("test.keys", 5_000);

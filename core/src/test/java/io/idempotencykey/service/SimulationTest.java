@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Execution(ExecutionMode.CONCURRENT)
 class SimulationTest {
     /** As many as asked for. */
-    private static final int SEEDS = Integer.getInteger("simulation.seeds", 100_000);
+    private static final int SEEDS = Integer.getInteger("simulation.seeds", 20_000);
 
     /** How often whatever can happen happens among so many seeds, at least. */
     private static final int ONCE_IN = 5_000;
