@@ -152,19 +152,18 @@ enum TestDatabase {
                     + " while kill -0 $pid && [ $tries -lt 600 ]; do tries=$((tries + 1)); sleep 0.1; done; rm -rf \"$0\"";
             try {
                 Path data = Files.createTempDirectory("postgresql");
+                Process watch = new ProcessBuilder("sh", "-c", whenAllHasEnded, data.toString())
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .redirectError(ProcessBuilder.Redirect.DISCARD)
+                        .start();
                 EmbeddedPostgres server = EmbeddedPostgres.builder()
                         .setDataDirectory(data)
-                        // Hundreds of databases take longer to remove than Maven waits for this process to end.
+                        // The watch does, because it takes longer than Maven waits for this process to end.
                         .setCleanDataDirectory(false)
                         .setServerConfig("fsync", "on")
                         .setServerConfig("synchronous_commit", "on")
                         .setServerConfig("full_page_writes", "on")
                         .setServerConfig("max_connections", "200")
-                        .setServerConfig("deadlock_timeout", "100ms")
-                        .start();
-                Process watch = new ProcessBuilder("sh", "-c", whenAllHasEnded, data.toString())
-                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .redirectError(ProcessBuilder.Redirect.DISCARD)
                         .start();
                 return new Postgres(server, watch);
             } catch (IOException e) {
