@@ -147,7 +147,7 @@ public final class MongoKeyStore implements KeyStore<ClientSession> {
     private static final long LONGEST_WAIT = 600;
 
     /** How many keys one command deletes at most; few enough for a slow server to finish in time. */
-    private static final int DELETES = 100;
+    private static final int DELETES = 25;
 
     private static final WriteConcern CONCERN = WriteConcern.MAJORITY.withJournal(true);
 

@@ -391,7 +391,7 @@ class MongoFailureTest {
             deletes.set(0);
             documents.deleteMany(new BsonDocument());
             documents.insertMany(Stream.generate(() -> KeyDocument.insert(key(FINISHED), null))
-                    .limit(120)
+                    .limit(30)
                     .toList());
             deletes.set(0);
             met = kindOf(() -> expiring.deleteExpired(later, 500));
@@ -399,7 +399,7 @@ class MongoFailureTest {
         } while (deletes.get() < 2 && ++tries < 100);
 
         assertThat(met).isEqualTo(kind);
-        assertThat(documents.countDocuments()).isEqualTo(20);
+        assertThat(documents.countDocuments()).isEqualTo(5);
         for (tries = 1; documents.countDocuments() > 0; tries++) {
             assertThat(tries).isLessThan(20);
             long left = documents.countDocuments();
