@@ -158,7 +158,7 @@ enum TestDatabase {
                         .start();
                 EmbeddedPostgres server = EmbeddedPostgres.builder()
                         .setDataDirectory(data)
-                        // The watch does, because it takes longer than Maven waits for this process to end.
+                        // The watch removes it, which may take longer than Maven waits for this process to end.
                         .setCleanDataDirectory(false)
                         .setServerConfig("fsync", "on")
                         .setServerConfig("synchronous_commit", "on")
