@@ -31,8 +31,8 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * The command {@code keys list|show|retry|finish|discard|stats}, which looks at the keys of a store and mends them.
  *
- * <p>It prints a JSON text per line. Its exit code is 0 if it is done, 1 if it is refused for a reason that is printed,
- * and 2 if the command is wrong. Applications may serve from the store meanwhile.
+ * <p>It prints a JSON text per line. Its exit code is 0 if it is done, 1 if it is refused or its output is lost, for a
+ * reason that is printed, and 2 if the command is wrong. Applications may serve from the store meanwhile.
  */
 @Command(
         name = "keys",
@@ -41,7 +41,7 @@ import tools.jackson.databind.json.JsonMapper;
         versionProvider = KeysCommand.Version.class,
         scope = CommandLine.ScopeType.INHERIT,
         exitCodeListHeading = "%nExit codes:%n",
-        exitCodeList = {"0:done", "1:refused, for the reason that is printed", "2:wrong command"})
+        exitCodeList = {"0:done", "1:refused, or output lost, for the reason that is printed", "2:wrong command"})
 public final class KeysCommand {
     /** What a request sent could reorder a terminal's text, or be an order to it. */
     private static final JsonMapper JSON =
@@ -197,7 +197,13 @@ public final class KeysCommand {
             return CommandLine.ExitCode.USAGE;
         });
         line.setExecutionExceptionHandler((failure, itsLine, parsed) -> failed(failure, errors));
-        return line.execute(arguments);
+        int code = line.execute(arguments);
+        // A writer keeps it to itself that the disk is full, or that its reader has gone.
+        if (code == CommandLine.ExitCode.OK && output.checkError()) {
+            errors.println("it is done, but not everything that it prints could be written");
+            return CommandLine.ExitCode.SOFTWARE;
+        }
+        return code;
     }
 
     /** What is wrong may quote a URL. */

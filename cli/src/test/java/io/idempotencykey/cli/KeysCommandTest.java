@@ -1,8 +1,10 @@
 package io.idempotencykey.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import io.idempotencykey.IdempotencyKey;
 import io.idempotencykey.KeyId;
 import io.idempotencykey.KeyState;
 import io.idempotencykey.RecoveryPoint;
@@ -11,10 +13,12 @@ import io.idempotencykey.jpa.JpaKeyStore;
 import io.idempotencykey.service.IdempotencyKeyService;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -68,7 +72,7 @@ class KeysCommandTest {
         try (Connection connection = DriverManager.getConnection(url);
                 Statement statement = connection.createStatement();
                 InputStream schema = JpaKeyStore.class.getResourceAsStream("schema/h2.sql")) {
-            statement.execute(new String(Objects.requireNonNull(schema).readAllBytes(), StandardCharsets.UTF_8));
+            statement.execute(new String(Objects.requireNonNull(schema).readAllBytes(), UTF_8));
         }
         factory = new HibernatePersistenceConfiguration("application")
                 .property("jakarta.persistence.jdbc.url", url)
@@ -343,6 +347,29 @@ class KeysCommandTest {
 
         assertThat(ended.code()).as(ended.errors()).isEqualTo(1);
         assertThat(ended.errors()).hasLineCount(1).doesNotContain("secret");
+    }
+
+    @Test
+    void whatCouldNotBeWrittenIsToldAndTheActionIsDone() {
+        KeyId id = quarantined("a");
+        IdempotencyKey key = keys.retrieve(id);
+        StringWriter errors = new StringWriter();
+        OutputStream full = new OutputStream() {
+            @Override
+            public void write(int ignored) throws IOException {
+                throw new IOException("No space left on device");
+            }
+        };
+
+        int code = KeysCommand.run(
+                new PrintWriter(new PrintStream(full, true, UTF_8), true, UTF_8),
+                new PrintWriter(errors, true),
+                ("retry a --creation " + key.creationId() + " --updated " + key.updatedAt() + " --url " + url)
+                        .split(" ", -1));
+
+        assertThat(code).isEqualTo(1);
+        assertThat(errors.toString()).hasLineCount(1).contains("is done", "written");
+        assertThat(keys.retrieve(id).state()).isInstanceOf(KeyState.Open.class);
     }
 
     @Test
