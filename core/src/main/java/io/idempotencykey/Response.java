@@ -70,6 +70,9 @@ public final class Response implements Serializable {
     public static Response of(int status, String contentType, String body) {
         Arguments.between(200, 599, status, "status");
         headerValue(contentType, "contentType");
+        if (contentType.isBlank()) {
+            throw Arguments.refused("contentType", contentType, "a media type, such as application/json");
+        }
         if (!Arguments.isWellFormed(Arguments.required(body, "body"))) {
             throw Arguments.refusedSecret("body", body, "text without unpaired surrogates");
         }

@@ -217,6 +217,9 @@ class ResponseTest {
                 .isThrownBy(() -> Response.of(200, "text/plain\n", ""))
                 .withMessage(
                         "argument 'contentType' is 'text/pla…' (11 characters); allowed: visible ASCII characters, spaces and tabs");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Response.of(200, " ", ""))
+                .withMessage("argument 'contentType' is ' '; allowed: a media type, such as application/json");
     }
 
     /** A cookie is one, and a body may hold one. */

@@ -225,6 +225,11 @@ interface ListingCases<T> extends StoreFixture<T> {
         assertThat(listing.find("A", new KeyId("A", "^"), World.START.plusMillis(1), 3))
                 .containsExactly(keys.get(5), keys.get(6), keys.get(12));
         assertThat(listing.find("A", new KeyId("A", "~"), World.START, 1)).containsExactly(keys.get(4));
+        // The first and the last instant that core lets through.
+        assertThat(listing.find(null, new KeyId("~", "~"), Instant.parse("0001-01-01T00:00:00Z"), 1))
+                .containsExactly(keys.get(0));
+        assertThat(listing.find(null, new KeyId("", "a"), Instant.parse("9999-12-31T23:59:59.999Z"), 1))
+                .isEmpty();
     }
 
     private static void checkPages(

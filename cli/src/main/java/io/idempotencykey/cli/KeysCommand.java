@@ -208,7 +208,7 @@ public final class KeysCommand {
 
     /** What is wrong may quote a URL. */
     private static String withoutPasswords(String message) {
-        return message.replaceAll("(?i)(password|pwd)=[^&;\\s]*", "$1=…").replaceAll("//[^/\\s]*@", "//…@");
+        return message.replaceAll("(?i)(password|pwd)=[^&\\s]*", "$1=…").replaceAll("//\\S*@", "//…@");
     }
 
     private static int failed(Exception failure, PrintWriter errors) throws Exception {

@@ -15,7 +15,6 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -33,7 +32,8 @@ final class OpenStore implements AutoCloseable {
 
     private static final String URLS = "allowed: jdbc:postgresql://HOST/DATABASE?user=…&password=…,"
             + " jdbc:mysql:… and jdbc:mariadb:… alike, jdbc:h2:… and"
-            + " mongodb://USER:PASSWORD@HOST:PORT/DATABASE, with special characters in a password as %XX";
+            + " mongodb://HOST:PORT/DATABASE, with USER:PASSWORD@ before the host, and special characters in a password"
+            + " as %XX";
 
     static {
         // Hibernate reads this when its first class is loaded; else it prints what it does.
@@ -88,10 +88,9 @@ final class OpenStore implements AutoCloseable {
 
     private KeyStore<?> relational(String url, String table) {
         HikariConfig config = new HikariConfig();
-        // H2 would make a database that isn't there.
-        boolean makes =
-                url.startsWith("jdbc:h2:") && !url.toUpperCase(Locale.ROOT).contains("IFEXISTS");
-        config.setJdbcUrl(makes ? url + ";IFEXISTS=TRUE" : url);
+        // H2 would make a database that isn't there, and refuses a setting that stands there twice.
+        config.setJdbcUrl(
+                url.startsWith("jdbc:h2:") ? url.replaceAll("(?i);IFEXISTS=[^;]*", "") + ";IFEXISTS=TRUE" : url);
         config.setMaximumPoolSize(CONNECTIONS);
         config.setConnectionTimeout(LONGEST_CONNECT.toMillis());
         if (!url.startsWith("jdbc:h2:") && !url.contains("socketTimeout")) {

@@ -253,6 +253,7 @@ class KeysCommandTest {
                     retry a                               | --creation
                     retry a --creation 1                  | --updated
                     retry a --creation 1 --updated 2      | creationId
+                    retry a --creation 00000000-0000-0000-0000-000000000001 --updated 2 | updatedAt
                     finish a --creation 1 --updated 2     | --body
                     """)
     void aWrongCommandEndsWithTwoAndSaysWhatIsWrong(String line, String wrong) {
@@ -295,11 +296,13 @@ class KeysCommandTest {
         assertThat(ended.errors()).contains("other_key").hasLineCount(1);
     }
 
-    @Test
-    void aDatabaseOfH2ThatIsNotThereIsNotMade(@TempDir Path folder) {
-        Ended ended = run("list", "--url", "jdbc:h2:" + folder.resolve("shpo"));
+    @ParameterizedTest
+    @ValueSource(strings = {"shpo", "ifexists", "shpo;USER=IFEXISTS", "shpo;ifexists=false", "shpo;IfExists=true"})
+    void aDatabaseOfH2ThatIsNotThereIsNotMade(String name, @TempDir Path folder) {
+        Ended ended = run("list", "--url", "jdbc:h2:" + folder.resolve(name));
 
-        assertThat(ended.code()).isEqualTo(1);
+        assertThat(ended.code()).as(ended.errors()).isEqualTo(1);
+        assertThat(ended.errors()).contains("not found");
         assertThat(folder).isEmptyDirectory();
     }
 
@@ -326,11 +329,16 @@ class KeysCommandTest {
     }
 
     @Test
-    void aUrlBeforeTheCommandIsNotShownEither() {
-        Ended ended = run("--url", "jdbc:postgresql://localhost/shop?password=secret", "list");
-
-        assertThat(ended.code()).isEqualTo(2);
-        assertThat(ended.errors()).contains("--url").doesNotContain("secret");
+    void aUrlInTheWrongPlaceIsNotShownEither() {
+        for (String url : List.of(
+                "jdbc:postgresql://localhost/shop?password=secret",
+                "jdbc:mysql://localhost/shop?password=12;secret",
+                "mongodb://scott:12/secret@localhost/shop")) {
+            for (Ended ended : List.of(run("--url", url, "list"), keys("list", url))) {
+                assertThat(ended.code()).isEqualTo(2);
+                assertThat(ended.errors()).contains("--url").doesNotContain("secret");
+            }
+        }
     }
 
     @ParameterizedTest

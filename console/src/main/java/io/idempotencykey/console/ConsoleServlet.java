@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.charset.UnsupportedCharsetException;
 import java.security.Principal;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -193,6 +194,9 @@ public final class ConsoleServlet extends HttpServlet {
             answer(request, response);
         } catch (Refused e) {
             problem(response, e.status, e.kind, e);
+        } catch (IdempotencyException.ResponseTooLarge e) {
+            // Here it is an operator who sent it.
+            problem(response, HttpServletResponse.SC_BAD_REQUEST, e.kind(), e);
         } catch (IdempotencyException e) {
             problem(response, e.httpStatus(), e.kind(), e);
         } catch (IllegalArgumentException e) {
@@ -258,13 +262,22 @@ public final class ConsoleServlet extends HttpServlet {
     private Map<String, Object> session(HttpServletRequest request, HttpServletResponse response, String user) {
         Map<String, Object> session = new LinkedHashMap<>();
         session.put("user", user);
-        session.put("mayAct", mayAct.test(request));
-        session.put("showsValues", maySeeValues.test(request));
+        session.put("mayAct", ofApplication(mayAct::test, request));
+        session.put("showsValues", ofApplication(maySeeValues::test, request));
         session.put("hasHistory", desk.hasHistory());
         session.put("confirmedBy", Desk.TYPED);
         session.put("token", SameSite.token(request, response, user));
-        session.put("headers", sentAlong.apply(request));
+        session.put("headers", ofApplication(sentAlong, request));
         return session;
+    }
+
+    /** What the application's own code throws is no fault of the request, and isn't shown to who sent it. */
+    private static <V> V ofApplication(Function<HttpServletRequest, V> code, HttpServletRequest request) {
+        try {
+            return code.apply(request);
+        } catch (RuntimeException e) {
+            throw new IllegalStateException("what the console was given by the application failed", e);
+        }
     }
 
     private Map<String, Object> posted(HttpServletRequest request, String user, String path) throws IOException {
@@ -273,13 +286,13 @@ public final class ConsoleServlet extends HttpServlet {
         }
         SameSite.check(request, user);
         Parameters asked = body(request);
-        boolean withValues = maySeeValues.test(request);
+        boolean withValues = ofApplication(maySeeValues::test, request);
         return switch (path) {
             case "/api/backlog" -> desk.backlog();
             case "/api/keys" -> desk.list(asked, withValues);
             case "/api/key" -> desk.show(asked, withValues);
             case "/api/retry", "/api/finish", "/api/discard" -> {
-                if (!mayAct.test(request)) {
+                if (!ofApplication(mayAct::test, request)) {
                     throw new Refused(
                             HttpServletResponse.SC_FORBIDDEN, "may-not-act", "'" + user + "' may look, but not act");
                 }
@@ -294,7 +307,12 @@ public final class ConsoleServlet extends HttpServlet {
         if (!type.equals(JSON) && !type.startsWith(JSON + ";")) {
             throw new Refused(415, "no-json", "the body's type is '" + type + "'; it has to be " + JSON);
         }
-        byte[] body = request.getInputStream().readNBytes(MAX_BODY + 1);
+        byte[] body;
+        try {
+            body = request.getInputStream().readNBytes(MAX_BODY + 1);
+        } catch (IOException | UnsupportedCharsetException e) {
+            throw new Refused(HttpServletResponse.SC_BAD_REQUEST, "invalid-request", "the body couldn't be read whole");
+        }
         if (body.length > MAX_BODY) {
             throw new Refused(413, "too-long", "the body is longer than " + MAX_BODY + " bytes");
         }

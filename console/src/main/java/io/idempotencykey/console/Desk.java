@@ -115,7 +115,8 @@ final class Desk {
             case "quarantined" -> true;
             case "unfinished" -> false;
             default ->
-                throw new IllegalArgumentException("'state' is '" + state + "'; allowed: quarantined, unfinished");
+                throw new IllegalArgumentException(
+                        "'state' is '" + cut(state, LONGEST_NAME) + "'; allowed: quarantined, unfinished");
         };
     }
 
@@ -124,7 +125,7 @@ final class Desk {
             return Instant.parse(since);
         } catch (DateTimeParseException e) {
             throw new IllegalArgumentException(
-                    "'since' is '" + since + "'; it has to be an instant, as it was shown", e);
+                    "'since' is '" + cut(since, LONGEST_NAME) + "'; it has to be an instant, as it was shown", e);
         }
     }
 

@@ -8,7 +8,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.util.Base64;
-import java.util.Locale;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -114,8 +114,6 @@ final class SameSite {
         String host = request.getHeader("Host");
         return origin != null
                 && host != null
-                && origin.toLowerCase(Locale.ROOT)
-                        .replaceFirst("^https?://", "")
-                        .equals(host.toLowerCase(Locale.ROOT));
+                && List.of("http://" + host, "https://" + host).stream().anyMatch(origin::equalsIgnoreCase);
     }
 }

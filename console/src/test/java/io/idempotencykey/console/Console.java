@@ -107,7 +107,7 @@ final class Console implements AutoCloseable {
                         @Override
                         public boolean isUserInRole(String role) {
                             if (areRolesUnknown) {
-                                throw new IllegalStateException("the directory of secret-4711 is down");
+                                throw new IllegalArgumentException("the directory of secret-4711 is down");
                             }
                             return roles.contains(role);
                         }

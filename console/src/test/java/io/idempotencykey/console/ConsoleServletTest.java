@@ -10,10 +10,13 @@ import java.io.IOException;
 import java.math.BigDecimal;
 import java.net.CookieManager;
 import java.net.HttpCookie;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -431,6 +434,7 @@ class ConsoleServletTest {
                 Map.of("Origin", "https://evil.example"),
                 Map.of("Origin", "http://" + host + ".evil.example"),
                 Map.of("Origin", "http://127.0.0.1"),
+                Map.of("Origin", host),
                 Map.of("Origin", "null"),
                 Map.<String, String>of())) {
             HttpResponse<String> response = post("api/backlog", Map.of(), request -> {
@@ -589,21 +593,30 @@ class ConsoleServletTest {
         assertRefused(ask("key", Map.of("scope", "")), 400, "invalid-request");
         assertRefused(ask("keys", Map.of("state", "finished")), 400, "invalid-request");
         assertRefused(ask("keys", Map.of("state", "quarantined", "after", "x")), 400, "invalid-request");
-        assertRefused(
-                ask(
-                        "keys",
-                        Map.of("state", "unfinished", "after", Map.of("scope", "", "value", "x", "since", "later"))),
-                400,
-                "invalid-request");
+        for (String since : List.of("later", "+1000000000-12-31T23:59:59Z", "-1000000000-01-01T00:00:00Z")) {
+            assertRefused(
+                    ask(
+                            "keys",
+                            Map.of("state", "unfinished", "after", Map.of("scope", "", "value", "x", "since", since))),
+                    400,
+                    "invalid-request");
+        }
+        assertThat(ask("keys", Map.of("state", "x".repeat(100_000))).body()).hasSizeLessThan(300);
         assertRefused(act("retry", id, Map.of("creationId", "1")), 400, "invalid-request");
         assertRefused(act("retry", id, Map.of("updatedAt", "yesterday")), 400, "invalid-request");
         assertRefused(act("finish", id, Map.of("status", 99, "body", "")), 400, "invalid-request");
         assertRefused(act("finish", id, Map.of("status", 1e30, "body", "")), 400, "invalid-request");
         assertRefused(
                 act("finish", id, Map.of("status", 200, "contentType", "a\nb", "body", "x")), 400, "invalid-request");
-        assertThat(act("finish", id, Map.of("status", 200, "contentType", "text/plain", "body", "x".repeat(1_100_000)))
-                        .statusCode())
-                .isEqualTo(500);
+        assertRefused(
+                act("finish", id, Map.of("status", 200, "contentType", " ", "body", "x")), 400, "invalid-request");
+        for (Map<String, String> tooLong : List.of(
+                Map.of("contentType", "text/plain", "body", "x".repeat(1_100_000)),
+                Map.of("contentType", "x".repeat(20_000), "body", "x"))) {
+            Map<String, Object> response = new HashMap<>(tooLong);
+            response.put("status", 200);
+            assertRefused(act("finish", id, response), 400, "response-too-large");
+        }
         assertThat(console.now(id).state()).isInstanceOf(KeyState.Quarantined.class);
     }
 
@@ -619,6 +632,33 @@ class ConsoleServletTest {
 
         assertRefused(form, 415, "no-json");
         assertRefused(tooLong, 413, "too-long");
+    }
+
+    @Test
+    void aBodyThatCannotBeReadIsRefusedWithTheHeadersOfEveryAnswer() throws Exception {
+        String token = (String) Objects.requireNonNull(session().get("token"));
+        String cookie = cookies.getCookieStore().getCookies().get(0).toString();
+
+        HttpResponse<String> noCharset = post("api/backlog", Map.of(), request -> {
+            page(token).accept(request);
+            request.setHeader("Content-Type", "application/json;charset=bogus");
+        });
+        String cutOff = "";
+        try (Socket socket =
+                new Socket(InetAddress.getLoopbackAddress(), console.url().getPort())) {
+            socket.setSoTimeout(120_000);
+            socket.getOutputStream()
+                    .write(("POST /shop/operator/keys/api/backlog HTTP/1.1\r\nHost: localhost\r\n"
+                                    + "Content-Type: application/json\r\nSec-Fetch-Site: same-origin\r\n"
+                                    + "Idempotency-Console: " + token + "\r\nCookie: " + cookie + "\r\n"
+                                    + "Content-Length: 100\r\n\r\n{\"a\":")
+                            .getBytes(StandardCharsets.ISO_8859_1));
+            socket.shutdownOutput();
+            cutOff = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        }
+
+        assertThat(noCharset.statusCode()).as(noCharset.body()).isEqualTo(400);
+        assertThat(cutOff).startsWith("HTTP/1.1 400 ").contains("X-Frame-Options: DENY", "\"invalid-request\"");
     }
 
     @Test

@@ -7,9 +7,14 @@ import io.idempotencykey.Response;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** What an operator is shown of a key, as JSON. */
 record KeyDescription(boolean showsValues) {
+    /** What operators did before, as it is recorded, up to one whose name has a colon or a semicolon. */
+    private static final Pattern ACTIONS = Pattern.compile("(?:(?:retry|finish|discard) by [^;:]+; before: )*");
+
     Map<String, Object> of(IdempotencyKey key) {
         Map<String, Object> shown = new LinkedHashMap<>();
         shown.put("scope", key.id().scope());
@@ -28,9 +33,10 @@ record KeyDescription(boolean showsValues) {
         return shown;
     }
 
-    /** An exception's message may quote what the client sent; its class, and who acted, stand before it. */
+    /** An exception's message may quote what the client sent; its class, and before that who acted, may be shown. */
     private static String withoutMessage(String error) {
-        int colon = error.indexOf(": ");
+        Matcher actions = ACTIONS.matcher(error);
+        int colon = error.indexOf(": ", actions.lookingAt() ? actions.end() : 0);
         return colon < 0 ? error : error.substring(0, colon);
     }
 

@@ -303,9 +303,10 @@ public sealed interface KeyEvent {
      * @param by who did it
      */
     record Operated(IdempotencyKey key, String action, String by) implements KeyEvent {
+        /** Who discarded a key stands nowhere else, so it is also in logs that have warnings only. */
         @Override
         public Level level() {
-            return Level.INFO;
+            return Level.WARNING;
         }
     }
 

@@ -32,6 +32,11 @@ public final class OperatorActions {
     /** Stands in the place of an instant that isn't looked at, since a first page leaves out no key. */
     private static final Instant UNUSED = Instant.EPOCH;
 
+    /** Every database has the years from 1 to 9999, and some have no others. */
+    private static final Instant EARLIEST = Instant.parse("0001-01-01T00:00:00Z");
+
+    private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59.999Z");
+
     private final Engine<?> engine;
 
     /**
@@ -132,7 +137,7 @@ public final class OperatorActions {
      * @param limit the most keys to return, 1 to 10,000
      * @return as {@link #listQuarantined(String, IdempotencyKey, int)} does
      * @throws IllegalArgumentException if the scope is no legal one, the key is of another scope, only one of the key
-     *     and the instant is given, or the limit is out of bounds
+     *     and the instant is given, the instant isn't of the years 1 to 9999, or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public List<IdempotencyKey> listQuarantined(
@@ -177,7 +182,7 @@ public final class OperatorActions {
      * @param limit the most keys to return, 1 to 10,000
      * @return as {@link #listUnfinished(String, IdempotencyKey, int)} does
      * @throws IllegalArgumentException if the scope is no legal one, the key is of another scope, only one of the key
-     *     and the instant is given, or the limit is out of bounds
+     *     and the instant is given, the instant isn't of the years 1 to 9999, or the limit is out of bounds
      * @throws IdempotencyException.StoreUnavailable if the store could not be read
      */
     public List<IdempotencyKey> listUnfinished(
@@ -203,6 +208,9 @@ public final class OperatorActions {
                     "since", since, "an instant if there is a key to go on after, and none if there isn't");
         }
         Arguments.between(1, 10_000, limit, "limit");
+        if (since != null && (since.isBefore(EARLIEST) || since.isAfter(LATEST))) {
+            throw Arguments.refused("since", since, EARLIEST + " to " + LATEST);
+        }
         return since == null ? UNUSED : since;
     }
 
@@ -269,7 +277,7 @@ public final class OperatorActions {
      * it next, also where it had failed and was left to its client.
      *
      * @param seen the key as it was looked at
-     * @param by who does it: at most 100 characters, none of them a control character
+     * @param by who does it: 1 to 100 characters, not only blanks, none of them a control character
      * @return what is known of the key
      * @throws IllegalArgumentException if {@code by} is illegal
      * @throws IdempotencyException.NotFound if there is no such key
@@ -290,7 +298,7 @@ public final class OperatorActions {
      *
      * @param seen the key as it was looked at
      * @param response what retries get
-     * @param by who does it: at most 100 characters, none of them a control character
+     * @param by who does it: 1 to 100 characters, not only blanks, none of them a control character
      * @return what is known of the key
      * @throws IllegalArgumentException if {@code by} is illegal
      * @throws IdempotencyException.ResponseTooLarge if the body is too long; the key is as it was
@@ -316,7 +324,7 @@ public final class OperatorActions {
      * stages committed stays.
      *
      * @param seen the key as it was looked at
-     * @param by who does it: at most 100 characters, none of them a control character
+     * @param by who does it: 1 to 100 characters, not only blanks, none of them a control character
      * @return what is known of the key
      * @throws IllegalArgumentException if {@code by} is illegal
      * @throws IdempotencyException.NotFound if there is no such key
@@ -336,7 +344,10 @@ public final class OperatorActions {
     }
 
     private static String by(String by) {
-        return Arguments.line(100, by, "by");
+        if (Arguments.line(100, by, "by").isBlank()) {
+            throw Arguments.refused("by", by, "a name, which has more than blanks");
+        }
+        return by;
     }
 
     private static String record(String action, String by, StoredKey stored) {

@@ -12,6 +12,7 @@ import static io.idempotencykey.service.World.TIME_TO_LIVE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.idempotencykey.Backlog;
@@ -80,6 +81,31 @@ class OperatorActionsTest {
         assertThat(key).isEqualTo(world.key());
         assertThat(key.lastError()).startsWith(name + " by alice; before: ").contains("an earlier error");
         assertThat(events).containsExactly(new KeyEvent.Operated(key, name, "alice"));
+        assertThat(events.element().level()).isEqualTo(System.Logger.Level.WARNING);
+    }
+
+    @Test
+    void whoActedAndTheErrorsClassAreShownToThoseWhoMayNotSeeValues() {
+        World world = new World();
+        OperatorActions actions = new OperatorActions(world.service);
+        Operation<List<String>> charge = world.service
+                .operation("charge")
+                .stage(STARTED, stage -> {
+                    throw new IllegalStateException("secret; before: 4711");
+                })
+                .respond(TAXED, stage -> Response.of(200, new byte[0]))
+                .maxAttempts(1)
+                .build();
+        assertThatIllegalStateException().isThrownBy(() -> world.service.run(charge, world.id, REQUEST));
+
+        actions.retry(world.key(), "bob");
+        actions.retry(world.key(), "alice");
+        Object shown = OperatorActions.describe(world.key(), false).get("lastError");
+        actions.retry(world.key(), "a; discard by b");
+        Object afterAnOddName = OperatorActions.describe(world.key(), false).get("lastError");
+
+        assertThat(shown).isEqualTo("retry by alice; before: retry by bob; before: java.lang.IllegalStateException");
+        assertThat(afterAnOddName).isEqualTo("retry by a; discard by b; before");
     }
 
     /** Attempts are fencing tokens towards other systems. */
@@ -462,6 +488,11 @@ class OperatorActionsTest {
 
         assertThatIllegalArgumentException().isThrownBy(() -> actions.retry(world.key(), "a\nb"));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.discard(world.key(), "x".repeat(101)));
+        for (String nobody : List.of("", " ")) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> actions.discard(world.key(), nobody))
+                    .withMessageContaining("argument 'by'");
+        }
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listQuarantined(null, null, 0));
         assertThatIllegalArgumentException().isThrownBy(() -> actions.listUnfinished(null, null, 10_001));
         assertThatIllegalArgumentException()
@@ -482,6 +513,11 @@ class OperatorActionsTest {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> actions.listQuarantined("another", after, World.START, 1))
                     .withMessageContaining("argument 'after'");
+            for (String never : List.of("0000-12-31T23:59:59.999Z", "+10000-01-01T00:00:00Z")) {
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> actions.listUnfinished(null, after, Instant.parse(never), 1))
+                        .withMessageContaining("argument 'since'");
+            }
         }
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> actions.listUnfinished("a", null, World.START, 1))
