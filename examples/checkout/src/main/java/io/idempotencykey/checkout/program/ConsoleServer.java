@@ -10,12 +10,18 @@ import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
 import org.eclipse.jetty.ee10.servlet.security.ConstraintMapping;
 import org.eclipse.jetty.ee10.servlet.security.ConstraintSecurityHandler;
+import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.security.AuthenticationState;
 import org.eclipse.jetty.security.Constraint;
 import org.eclipse.jetty.security.HashLoginService;
+import org.eclipse.jetty.security.ServerAuthException;
 import org.eclipse.jetty.security.UserStore;
 import org.eclipse.jetty.security.authentication.BasicAuthenticator;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.security.Credential;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -63,7 +69,19 @@ final class ConsoleServer implements AutoCloseable {
         everything.setPathSpec("/*");
         everything.setConstraint(Constraint.from(OPERATOR));
         ConstraintSecurityHandler authentication = new ConstraintSecurityHandler();
-        authentication.setAuthenticator(new BasicAuthenticator());
+        authentication.setAuthenticator(new BasicAuthenticator() {
+            @Override
+            public AuthenticationState validateRequest(Request request, Response response, Callback callback)
+                    throws ServerAuthException {
+                try {
+                    return super.validateRequest(request, response, callback);
+                } catch (IllegalArgumentException e) {
+                    // What isn't Base64 would be an error of the server's.
+                    Response.writeError(request, response, callback, HttpStatus.BAD_REQUEST_400);
+                    return AuthenticationState.SEND_FAILURE;
+                }
+            }
+        });
         authentication.setLoginService(login);
         authentication.addConstraintMapping(everything);
         return authentication;

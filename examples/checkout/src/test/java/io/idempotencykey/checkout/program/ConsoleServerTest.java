@@ -22,8 +22,11 @@ class ConsoleServerTest {
 
     private final HttpClient client = HttpClient.newHttpClient();
 
-    private HttpResponse<String> get(URI url, String credentials) throws IOException, InterruptedException {
-        String encoded = Base64.getEncoder().encodeToString(credentials.getBytes(StandardCharsets.UTF_8));
+    private HttpResponse<String> get(URI url, String name, String password) throws IOException, InterruptedException {
+        return get(url, Base64.getEncoder().encodeToString((name + ":" + password).getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private HttpResponse<String> get(URI url, String encoded) throws IOException, InterruptedException {
         return client.send(
                 HttpRequest.newBuilder(url)
                         .header("Authorization", "Basic " + encoded)
@@ -41,13 +44,15 @@ class ConsoleServerTest {
             URI console = URI.create(invitation.group(1));
             String user = invitation.group(2);
 
-            HttpResponse<String> page = get(console, user + ":" + invitation.group(3));
-            HttpResponse<String> session = get(console.resolve("api/session"), user + ":" + invitation.group(3));
-            HttpResponse<String> refused = get(console.resolve("api/session"), user + ":guessed");
+            HttpResponse<String> page = get(console, user, invitation.group(3));
+            HttpResponse<String> session = get(console.resolve("api/session"), user, invitation.group(3));
+            HttpResponse<String> refused = get(console.resolve("api/session"), user, "guessed");
+            HttpResponse<String> garbled = get(console.resolve("api/session"), "!!!");
 
             assertThat(page.body()).contains("Idempotency keys");
             assertThat(session.body()).contains("\"mayAct\":true", "\"user\":\"operator\"", "\"hasHistory\":true");
             assertThat(refused.statusCode()).isEqualTo(401);
+            assertThat(garbled.statusCode()).isEqualTo(400);
         }
     }
 
