@@ -12,6 +12,7 @@ import io.idempotencykey.service.IdempotencyKeyService;
 import io.idempotencykey.service.OperatorActions;
 import io.idempotencykey.service.ServiceBuilder;
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -208,10 +209,10 @@ public final class KeysCommand {
 
     /** What is wrong may quote a URL. */
     private static String withoutPasswords(String message) {
-        return message.replaceAll("(?i)(password|pwd)=[^&\\s]*", "$1=…").replaceAll("//\\S*@", "//…@");
+        return message.replaceAll("(?i)(password|pwd)=\\S*", "$1=…").replaceAll("//\\S*@", "//…@");
     }
 
-    private static int failed(Exception failure, PrintWriter errors) throws Exception {
+    private static int failed(Exception failure, PrintWriter errors) {
         if (failure instanceof IdempotencyException.InvalidKey || failure instanceof IllegalArgumentException) {
             errors.println(reason(failure));
             return CommandLine.ExitCode.USAGE;
@@ -224,7 +225,11 @@ public final class KeysCommand {
             errors.println(reason(failure));
             return CommandLine.ExitCode.SOFTWARE;
         }
-        throw failure;
+        StringWriter trace = new StringWriter();
+        failure.printStackTrace(new PrintWriter(trace));
+        errors.print(withoutPasswords(trace.toString()));
+        errors.flush();
+        return CommandLine.ExitCode.SOFTWARE;
     }
 
     /** What is wrong in one line, with what each cause says beside that. */

@@ -334,11 +334,38 @@ class KeysCommandTest {
                 "jdbc:postgresql://localhost/shop?password=secret",
                 "jdbc:mysql://localhost/shop?password=12;secret",
                 "mongodb://scott:12/secret@localhost/shop")) {
-            for (Ended ended : List.of(run("--url", url, "list"), keys("list", url))) {
-                assertThat(ended.code()).isEqualTo(2);
-                assertThat(ended.errors()).contains("--url").doesNotContain("secret");
-            }
+            Ended before = run("--url", url, "list");
+            Ended besideIt = keys("list", url);
+
+            assertThat(before.code()).isEqualTo(2);
+            assertThat(before.errors())
+                    .startsWith("Missing required option: '--url")
+                    .doesNotContain("secret");
+            assertThat(besideIt.code()).isEqualTo(2);
+            assertThat(besideIt.errors())
+                    .startsWith("Unmatched argument")
+                    .contains("…")
+                    .doesNotContain("secret");
         }
+    }
+
+    @Test
+    void whatNobodyExpectedIsToldWithItsTraceAndWithoutPasswords() {
+        StringWriter errors = new StringWriter();
+        PrintWriter broken = new PrintWriter(new StringWriter(), true) {
+            @Override
+            public void println(String line) {
+                throw new UnsupportedOperationException("jdbc:h2:mem:x;PASSWORD=12;se&cret");
+            }
+        };
+
+        int code = KeysCommand.run(broken, new PrintWriter(errors), "stats", "--url", url);
+
+        assertThat(code).isEqualTo(1);
+        assertThat(errors.toString())
+                .startsWith("java.lang.UnsupportedOperationException: jdbc:h2:mem:x;PASSWORD=…")
+                .contains("\tat io.idempotencykey.cli.")
+                .doesNotContain("cret");
     }
 
     @ParameterizedTest

@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.charset.UnsupportedCharsetException;
 import java.security.Principal;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -226,7 +225,7 @@ public final class ConsoleServlet extends HttpServlet {
     }
 
     private static String user(HttpServletRequest request) {
-        Principal user = request.getUserPrincipal();
+        Principal user = ofApplication(HttpServletRequest::getUserPrincipal, request);
         if (user == null || user.getName() == null || user.getName().isBlank()) {
             throw new Refused(
                     HttpServletResponse.SC_FORBIDDEN,
@@ -256,7 +255,10 @@ public final class ConsoleServlet extends HttpServlet {
     }
 
     private static Refused notFound(String path) {
-        return new Refused(HttpServletResponse.SC_NOT_FOUND, "no-such-page", "the console has no page '" + path + "'");
+        return new Refused(
+                HttpServletResponse.SC_NOT_FOUND,
+                "no-such-page",
+                "the console has no page '" + Desk.quoted(path) + "'");
     }
 
     private Map<String, Object> session(HttpServletRequest request, HttpServletResponse response, String user) {
@@ -272,7 +274,8 @@ public final class ConsoleServlet extends HttpServlet {
     }
 
     /** What the application's own code throws is no fault of the request, and isn't shown to who sent it. */
-    private static <V> V ofApplication(Function<HttpServletRequest, V> code, HttpServletRequest request) {
+    private static <V extends @Nullable Object> V ofApplication(
+            Function<HttpServletRequest, V> code, HttpServletRequest request) {
         try {
             return code.apply(request);
         } catch (RuntimeException e) {
@@ -305,12 +308,12 @@ public final class ConsoleServlet extends HttpServlet {
     private static Parameters body(HttpServletRequest request) throws IOException {
         String type = Objects.requireNonNullElse(request.getContentType(), "");
         if (!type.equals(JSON) && !type.startsWith(JSON + ";")) {
-            throw new Refused(415, "no-json", "the body's type is '" + type + "'; it has to be " + JSON);
+            throw new Refused(415, "no-json", "the body's type is '" + Desk.quoted(type) + "'; it has to be " + JSON);
         }
         byte[] body;
         try {
             body = request.getInputStream().readNBytes(MAX_BODY + 1);
-        } catch (IOException | UnsupportedCharsetException e) {
+        } catch (IOException e) {
             throw new Refused(HttpServletResponse.SC_BAD_REQUEST, "invalid-request", "the body couldn't be read whole");
         }
         if (body.length > MAX_BODY) {

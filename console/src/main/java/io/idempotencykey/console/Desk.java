@@ -35,6 +35,8 @@ final class Desk {
     /** What is recorded of a user's name; that of a certificate may be longer. */
     private static final int LONGEST_NAME = 100;
 
+    private static final int LONGEST_QUOTE = 100;
+
     private final IdempotencyKeyService<?> keys;
     private final OperatorActions actions;
     private final @Nullable KeyHistory history;
@@ -116,7 +118,7 @@ final class Desk {
             case "unfinished" -> false;
             default ->
                 throw new IllegalArgumentException(
-                        "'state' is '" + cut(state, LONGEST_NAME) + "'; allowed: quarantined, unfinished");
+                        "'state' is '" + quoted(state) + "'; allowed: quarantined, unfinished");
         };
     }
 
@@ -125,7 +127,7 @@ final class Desk {
             return Instant.parse(since);
         } catch (DateTimeParseException e) {
             throw new IllegalArgumentException(
-                    "'since' is '" + cut(since, LONGEST_NAME) + "'; it has to be an instant, as it was shown", e);
+                    "'since' is '" + quoted(since) + "'; it has to be an instant, as it was shown", e);
         }
     }
 
@@ -193,6 +195,11 @@ final class Desk {
         }
         int end = most - 1;
         return text.substring(0, Character.isHighSurrogate(text.charAt(end - 1)) ? end - 1 : end) + "…";
+    }
+
+    /** As much of what somebody sent as a message repeats. */
+    static String quoted(String sent) {
+        return cut(sent, LONGEST_QUOTE);
     }
 
     /** Acts on a key as it was shown, if it is confirmed by the key's first characters. */

@@ -8,7 +8,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.util.Base64;
-import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -114,6 +113,6 @@ final class SameSite {
         String host = request.getHeader("Host");
         return origin != null
                 && host != null
-                && List.of("http://" + host, "https://" + host).stream().anyMatch(origin::equalsIgnoreCase);
+                && Stream.of("http://" + host, "https://" + host).anyMatch(origin::equalsIgnoreCase);
     }
 }

@@ -502,14 +502,15 @@ class ConsoleServletTest {
 
     @Test
     void aRuleThatFailsShowsNothingAndLeavesThePageProtected() {
+        String token = (String) Objects.requireNonNull(session().get("token"));
         console.loseRoles();
 
-        HttpResponse<String> response = get("api/session");
-
-        assertRefused(response, 500, "internal-error");
-        assertThat(response.body()).doesNotContain("secret-4711");
-        assertThat(response.headers().firstValue("X-Frame-Options")).hasValue("DENY");
-        assertThat(response.headers().firstValue("Content-Security-Policy")).isPresent();
+        for (HttpResponse<String> response : List.of(get("api/session"), post("api/backlog", Map.of(), page(token)))) {
+            assertRefused(response, 500, "internal-error");
+            assertThat(response.body()).doesNotContain("secret-4711");
+            assertThat(response.headers().firstValue("X-Frame-Options")).hasValue("DENY");
+            assertThat(response.headers().firstValue("Content-Security-Policy")).isPresent();
+        }
     }
 
     @Test
@@ -601,7 +602,17 @@ class ConsoleServletTest {
                     400,
                     "invalid-request");
         }
-        assertThat(ask("keys", Map.of("state", "x".repeat(100_000))).body()).hasSizeLessThan(300);
+        for (Map<String, ?> tooLong : List.of(
+                Map.of("state", "x".repeat(100_000)),
+                Map.of(
+                        "state",
+                        "unfinished",
+                        "after",
+                        Map.of("scope", "", "value", "x", "since", "x".repeat(100_000))))) {
+            HttpResponse<String> response = ask("keys", tooLong);
+            assertRefused(response, 400, "invalid-request");
+            assertThat(response.body()).hasSizeLessThan(300);
+        }
         assertRefused(act("retry", id, Map.of("creationId", "1")), 400, "invalid-request");
         assertRefused(act("retry", id, Map.of("updatedAt", "yesterday")), 400, "invalid-request");
         assertRefused(act("finish", id, Map.of("status", 99, "body", "")), 400, "invalid-request");
@@ -635,15 +646,11 @@ class ConsoleServletTest {
     }
 
     @Test
-    void aBodyThatCannotBeReadIsRefusedWithTheHeadersOfEveryAnswer() throws Exception {
+    void aBodyThatDoesNotArriveWholeIsRefusedWithTheHeadersOfEveryAnswer() throws Exception {
         String token = (String) Objects.requireNonNull(session().get("token"));
         String cookie = cookies.getCookieStore().getCookies().get(0).toString();
 
-        HttpResponse<String> noCharset = post("api/backlog", Map.of(), request -> {
-            page(token).accept(request);
-            request.setHeader("Content-Type", "application/json;charset=bogus");
-        });
-        String cutOff = "";
+        String cutOff;
         try (Socket socket =
                 new Socket(InetAddress.getLoopbackAddress(), console.url().getPort())) {
             socket.setSoTimeout(120_000);
@@ -657,7 +664,6 @@ class ConsoleServletTest {
             cutOff = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         }
 
-        assertThat(noCharset.statusCode()).as(noCharset.body()).isEqualTo(400);
         assertThat(cutOff).startsWith("HTTP/1.1 400 ").contains("X-Frame-Options: DENY", "\"invalid-request\"");
     }
 

@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
 
 /** What an operator is shown of a key, as JSON. */
 record KeyDescription(boolean showsValues) {
-    /** What operators did before, as it is recorded, up to one whose name has a colon or a semicolon. */
-    private static final Pattern ACTIONS = Pattern.compile("(?:(?:retry|finish|discard) by [^;:]+; before: )*");
+    /** What operators did, as it is recorded before an error. */
+    private static final Pattern ACTIONS = Pattern.compile("(?:(?:retry|finish|discard) by .{1,100}?; before: )*");
 
     Map<String, Object> of(IdempotencyKey key) {
         Map<String, Object> shown = new LinkedHashMap<>();

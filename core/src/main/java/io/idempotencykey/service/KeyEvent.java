@@ -303,7 +303,7 @@ public sealed interface KeyEvent {
      * @param by who did it
      */
     record Operated(IdempotencyKey key, String action, String by) implements KeyEvent {
-        /** Who discarded a key stands nowhere else, so it is also in logs that have warnings only. */
+        /** Who discarded a key stands nowhere else for long, so logs that have warnings only have it, too. */
         @Override
         public Level level() {
             return Level.WARNING;

@@ -98,14 +98,15 @@ class OperatorActionsTest {
                 .build();
         assertThatIllegalStateException().isThrownBy(() -> world.service.run(charge, world.id, REQUEST));
 
-        actions.retry(world.key(), "bob");
+        actions.retry(world.key(), "oidc: bob; ops");
         actions.retry(world.key(), "alice");
         Object shown = OperatorActions.describe(world.key(), false).get("lastError");
-        actions.retry(world.key(), "a; discard by b");
+        actions.retry(world.key(), "a; before: b");
         Object afterAnOddName = OperatorActions.describe(world.key(), false).get("lastError");
 
-        assertThat(shown).isEqualTo("retry by alice; before: retry by bob; before: java.lang.IllegalStateException");
-        assertThat(afterAnOddName).isEqualTo("retry by a; discard by b; before");
+        assertThat(shown)
+                .isEqualTo("retry by alice; before: retry by oidc: bob; ops; before: java.lang.IllegalStateException");
+        assertThat(afterAnOddName).isEqualTo("retry by a; before: b; before");
     }
 
     /** Attempts are fencing tokens towards other systems. */
