@@ -88,12 +88,12 @@ final class OpenStore implements AutoCloseable {
 
     private KeyStore<?> relational(String url, String table) {
         HikariConfig config = new HikariConfig();
+        boolean isH2 = url.startsWith("jdbc:h2:");
         // H2 would make a database that isn't there, and refuses a setting that stands there twice.
-        config.setJdbcUrl(
-                url.startsWith("jdbc:h2:") ? url.replaceAll("(?i);IFEXISTS=[^;]*", "") + ";IFEXISTS=TRUE" : url);
+        config.setJdbcUrl(isH2 ? url.replaceAll("(?i);IFEXISTS=[^;]*", "") + ";IFEXISTS=TRUE" : url);
         config.setMaximumPoolSize(CONNECTIONS);
         config.setConnectionTimeout(LONGEST_CONNECT.toMillis());
-        if (!url.startsWith("jdbc:h2:") && !url.contains("socketTimeout")) {
+        if (!isH2 && !url.contains("socketTimeout")) {
             long unit = url.startsWith("jdbc:postgresql:") ? 1_000 : 1;
             config.addDataSourceProperty("socketTimeout", Long.toString(LONGEST_ANSWER.toMillis() / unit));
         }

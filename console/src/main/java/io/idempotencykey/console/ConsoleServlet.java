@@ -57,6 +57,9 @@ public final class ConsoleServlet extends HttpServlet {
             "/console.js", PageFile.of("console.js", "text/javascript"),
             "/icon.svg", PageFile.of("icon.svg", "image/svg+xml"));
 
+    private static final Function<HttpServletRequest, @Nullable Principal> PRINCIPAL =
+            ofApplication(HttpServletRequest::getUserPrincipal);
+
     private final transient Desk desk;
     private final transient Predicate<HttpServletRequest> mayAct;
     private final transient Predicate<HttpServletRequest> maySeeValues;
@@ -64,9 +67,21 @@ public final class ConsoleServlet extends HttpServlet {
 
     private ConsoleServlet(Builder builder) {
         desk = new Desk(builder.keys, builder.history);
-        mayAct = builder.mayAct;
-        maySeeValues = builder.maySeeValues;
-        sentAlong = builder.sentAlong;
+        mayAct = ofApplication(builder.mayAct::test)::apply;
+        maySeeValues = ofApplication(builder.maySeeValues::test)::apply;
+        sentAlong = ofApplication(builder.sentAlong);
+    }
+
+    /** What the application's own code throws is no fault of the request, and isn't shown to who sent it. */
+    private static <V extends @Nullable Object> Function<HttpServletRequest, V> ofApplication(
+            Function<HttpServletRequest, V> code) {
+        return request -> {
+            try {
+                return code.apply(request);
+            } catch (RuntimeException e) {
+                throw new IllegalStateException("what the console was given by the application failed", e);
+            }
+        };
     }
 
     /** A file of the page. */
@@ -225,7 +240,7 @@ public final class ConsoleServlet extends HttpServlet {
     }
 
     private static String user(HttpServletRequest request) {
-        Principal user = ofApplication(HttpServletRequest::getUserPrincipal, request);
+        Principal user = PRINCIPAL.apply(request);
         if (user == null || user.getName() == null || user.getName().isBlank()) {
             throw new Refused(
                     HttpServletResponse.SC_FORBIDDEN,
@@ -264,23 +279,13 @@ public final class ConsoleServlet extends HttpServlet {
     private Map<String, Object> session(HttpServletRequest request, HttpServletResponse response, String user) {
         Map<String, Object> session = new LinkedHashMap<>();
         session.put("user", user);
-        session.put("mayAct", ofApplication(mayAct::test, request));
-        session.put("showsValues", ofApplication(maySeeValues::test, request));
+        session.put("mayAct", mayAct.test(request));
+        session.put("showsValues", maySeeValues.test(request));
         session.put("hasHistory", desk.hasHistory());
         session.put("confirmedBy", Desk.TYPED);
         session.put("token", SameSite.token(request, response, user));
-        session.put("headers", ofApplication(sentAlong, request));
+        session.put("headers", sentAlong.apply(request));
         return session;
-    }
-
-    /** What the application's own code throws is no fault of the request, and isn't shown to who sent it. */
-    private static <V extends @Nullable Object> V ofApplication(
-            Function<HttpServletRequest, V> code, HttpServletRequest request) {
-        try {
-            return code.apply(request);
-        } catch (RuntimeException e) {
-            throw new IllegalStateException("what the console was given by the application failed", e);
-        }
     }
 
     private Map<String, Object> posted(HttpServletRequest request, String user, String path) throws IOException {
@@ -289,13 +294,13 @@ public final class ConsoleServlet extends HttpServlet {
         }
         SameSite.check(request, user);
         Parameters asked = body(request);
-        boolean withValues = ofApplication(maySeeValues::test, request);
+        boolean withValues = maySeeValues.test(request);
         return switch (path) {
             case "/api/backlog" -> desk.backlog();
             case "/api/keys" -> desk.list(asked, withValues);
             case "/api/key" -> desk.show(asked, withValues);
             case "/api/retry", "/api/finish", "/api/discard" -> {
-                if (!ofApplication(mayAct::test, request)) {
+                if (!mayAct.test(request)) {
                     throw new Refused(
                             HttpServletResponse.SC_FORBIDDEN, "may-not-act", "'" + user + "' may look, but not act");
                 }

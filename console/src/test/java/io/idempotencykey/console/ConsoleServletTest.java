@@ -80,6 +80,10 @@ class ConsoleServletTest {
         return json(get("api/session"));
     }
 
+    private String token() {
+        return (String) Objects.requireNonNull(session().get("token"));
+    }
+
     private HttpResponse<String> post(String path, Map<String, ?> body, Consumer<HttpRequest.Builder> headers) {
         return send(path, request -> {
             request.POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)));
@@ -89,7 +93,7 @@ class ConsoleServletTest {
 
     /** As the page asks. */
     private HttpResponse<String> ask(String what, Map<String, ?> body) {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
         return post("api/" + what, body, page(token));
     }
 
@@ -400,7 +404,7 @@ class ConsoleServletTest {
     void whoIsNotSignedInDoesNothing() {
         KeyId id = console.quarantined(scope, "aside");
         Map<?, ?> shown = shown(id);
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
         console.signIn(null, "operator");
 
         HttpResponse<String> response = post(
@@ -424,7 +428,7 @@ class ConsoleServletTest {
 
     @Test
     void aRequestOfAnotherSiteIsRefused() {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
         String host = console.url().getAuthority();
 
         for (Map<String, String> headers : List.of(
@@ -448,7 +452,7 @@ class ConsoleServletTest {
 
     @Test
     void anOwnOriginIsEnoughWhereTheBrowserSaysNoMore() {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
 
         HttpResponse<String> response = post(
                 "api/backlog",
@@ -462,7 +466,7 @@ class ConsoleServletTest {
 
     @Test
     void aTokenIsOfOneBrowserAndOneUser() {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
 
         assertThat(post("api/backlog", Map.of(), page(token)).statusCode()).isEqualTo(200);
         assertRefused(post("api/backlog", Map.of(), page("")), 403, "other-session");
@@ -502,7 +506,7 @@ class ConsoleServletTest {
 
     @Test
     void aRuleThatFailsShowsNothingAndLeavesThePageProtected() {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
         console.loseRoles();
 
         for (HttpResponse<String> response : List.of(get("api/session"), post("api/backlog", Map.of(), page(token)))) {
@@ -570,7 +574,7 @@ class ConsoleServletTest {
 
     @Test
     void parametersInTheUrlAreRefused() {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
 
         HttpResponse<String> response = post("api/key?value=secret", Map.of(), page(token));
 
@@ -580,7 +584,7 @@ class ConsoleServletTest {
 
     @Test
     void rubbishIsRefusedWithWhatIsAllowed() {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
         KeyId id = console.quarantined(scope, "aside");
 
         for (String body : List.of("", "null", "[]", "{", "\"text\"", "{\"scope\":1}", "{\"a\":".repeat(200))) {
@@ -633,7 +637,7 @@ class ConsoleServletTest {
 
     @Test
     void aFormAndABodyOfMegabytesAreRefused() {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
 
         HttpResponse<String> form = post("api/backlog", Map.of(), request -> {
             page(token).accept(request);
@@ -647,7 +651,7 @@ class ConsoleServletTest {
 
     @Test
     void aBodyThatDoesNotArriveWholeIsRefusedWithTheHeadersOfEveryAnswer() throws Exception {
-        String token = (String) Objects.requireNonNull(session().get("token"));
+        String token = token();
         String cookie = cookies.getCookieStore().getCookies().get(0).toString();
 
         String cutOff;

@@ -1,6 +1,5 @@
 package io.idempotencykey.internal;
 
-import java.time.Duration;
 import java.util.List;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
@@ -55,8 +54,8 @@ public final class Arguments {
         return "argument '" + argument + "' is " + shown + "; allowed: " + allowed;
     }
 
-    /** Returns the duration if it lies between the two bounds, both included. */
-    public static Duration between(Duration least, Duration most, Duration value, String argument) {
+    /** Returns the duration or the instant if it lies between the two bounds, both included. */
+    public static <V extends Comparable<V>> V between(V least, V most, V value, String argument) {
         required(value, argument);
         if (value.compareTo(least) < 0 || value.compareTo(most) > 0) {
             throw refused(argument, value, least + " to " + most);

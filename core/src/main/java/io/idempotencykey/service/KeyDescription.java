@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
 /** What an operator is shown of a key, as JSON. */
 record KeyDescription(boolean showsValues) {
     /** What operators did, as it is recorded before an error. */
-    private static final Pattern ACTIONS = Pattern.compile("(?:(?:retry|finish|discard) by .{1,100}?; before: )*");
+    private static final Pattern ACTIONS = Pattern.compile("(?:(?:retry|finish|discard) by .{1,100}?; before: )+");
 
     Map<String, Object> of(IdempotencyKey key) {
         Map<String, Object> shown = new LinkedHashMap<>();

@@ -208,10 +208,7 @@ public final class OperatorActions {
                     "since", since, "an instant if there is a key to go on after, and none if there isn't");
         }
         Arguments.between(1, 10_000, limit, "limit");
-        if (since != null && (since.isBefore(EARLIEST) || since.isAfter(LATEST))) {
-            throw Arguments.refused("since", since, EARLIEST + " to " + LATEST);
-        }
-        return since == null ? UNUSED : since;
+        return since == null ? UNUSED : Arguments.between(EARLIEST, LATEST, since, "since");
     }
 
     /**
