@@ -42,7 +42,7 @@ enum Place {
     abstract House open() throws Exception;
 
     List<Integer> threads() {
-        return this == ADAPTER_INMEMORY ? List.of(1, 2, 8) : List.of(1, 8, 32);
+        return this == ADAPTER_INMEMORY ? List.of(1, 2, 8, 32) : List.of(1, 8, 32);
     }
 
     String shown() {
