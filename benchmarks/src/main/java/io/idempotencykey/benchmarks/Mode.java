@@ -8,7 +8,7 @@ import java.util.Set;
 /** How long is measured: as in the enumeration, unless system properties say otherwise. */
 enum Mode {
     /** For a look, within ten minutes with the build. */
-    QUICK(5, 400, 4_000, 1_000, 8),
+    QUICK(5, 400, 2_000, 600, 8),
     /** For figures that are told to others, within ninety minutes. */
     FULL(11, 1_000, 10_000, 2_500, 86);
 
