@@ -475,7 +475,7 @@ class KnownAnswersTest {
     /** A room of 64 KiB, in which 17 answers of this length have a place. */
     @ParameterizedTest
     @ValueSource(ints = {16, 17})
-    void anAnswerOfAnotherProcessDrivesOutOthersOnceItIsAskedForAgain(int kept) {
+    void anotherProcesssAnswerDrivesOutOthersOnceItIsAskedForAgain(int kept) {
         IdempotencyKeyService<List<String>> small =
                 builder().replayCacheBytes(64 * 1024).build();
         Response half = Response.of(200, new byte[2_000]);
