@@ -372,9 +372,8 @@ final class Engine<T> {
     }
 
     void replayed(IdempotencyKey key) {
-        boolean isAskedAgain = isLikelyFinished(key.id());
         finishedKeys.add(key.id());
-        knownAnswers.keep(key, isAskedAgain, clock::now);
+        knownAnswers.keep(key, clock::now);
         events().emit(new KeyEvent.Replayed(key));
     }
 
@@ -472,7 +471,7 @@ final class Engine<T> {
             IdempotencyKey key = finished.key();
             finishedKeys.add(key.id());
             // The store isn't asked for its time: whatever fails now, the key is finished.
-            knownAnswers.keep(key, true, key::updatedAt);
+            knownAnswers.keep(key, key::updatedAt);
             events().emit(new KeyEvent.Finished(key, Duration.between(key.createdAt(), key.updatedAt())));
         }
         return result;

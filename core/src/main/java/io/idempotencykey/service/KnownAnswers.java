@@ -121,18 +121,13 @@ final class KnownAnswers {
                 : Transitions.inFlight(found.held.key(), now.get());
     }
 
-    /**
-     * Keeps a key's answer for as long as it can be replayed, if it is finished and there is room.
-     *
-     * @param drivesOut whether the oldest answers make room for this one; not if it is asked for the first time, since
-     *     most are asked for once
-     */
-    void keep(IdempotencyKey key, boolean drivesOut, Supplier<Instant> now) {
+    /** Keeps a key's answer for as long as it can be replayed, if it is finished and there is room. */
+    void keep(IdempotencyKey key, Supplier<Instant> now) {
         if (!(key.state() instanceof KeyState.Finished finished)) {
             return;
         }
         long size = size(key.request(), finished.response());
-        if (size > room / PART_FOR_ONE || !(drivesOut || bytes.get() + size <= room)) {
+        if (size > room / PART_FOR_ONE) {
             return;
         }
         Duration left = Duration.between(now.get(), finished.expiresAt()).minus(FORGOTTEN_BEFORE_EXPIRY);
