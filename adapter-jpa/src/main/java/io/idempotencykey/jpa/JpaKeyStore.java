@@ -90,6 +90,9 @@ import org.jspecify.annotations.Nullable;
  * stage's own failure. So is a transaction that has ended before its commit without an error by which the server did
  * that; and, on PostgreSQL, one that the stage has ended before it met an error.
  *
+ * <p>On PostgreSQL a write of a key that is cancelled (57014) is tried again, because the server now and then calls it a
+ * cancellation when it ends a wait for a row that several transactions wait for.
+ *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
  * fails. If it fails after the commit, the stage stays committed, and the error is lost.
  *

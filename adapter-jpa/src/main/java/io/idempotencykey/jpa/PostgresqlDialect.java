@@ -219,11 +219,20 @@ final class PostgresqlDialect extends Dialect {
 
     @Override
     <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
+        try {
+            return reading(connection, work);
+        } catch (SQLException e) {
+            throw waited(e);
+        }
+    }
+
+    @Override
+    <R> R reading(Connection connection, Statements.Work<R> work) throws SQLException {
         if (!connection.getAutoCommit()) {
             // Outside a transaction this sends nothing.
             connection.setAutoCommit(true);
             try {
-                return alone(connection, work);
+                return reading(connection, work);
             } finally {
                 connection.setAutoCommit(false);
             }
@@ -315,9 +324,13 @@ final class PostgresqlDialect extends Dialect {
         }
     }
 
-    /** If the data source bounds each statement, the last one may have been cancelled while it waited for a row. */
+    /**
+     * A write of a key that was cancelled may have waited for a row, and is worth another try. The data source may bound
+     * each statement by less time; and where several transactions wait for one row, the server now and then takes the
+     * end of {@code lock_timeout} for a cancellation.
+     */
     private static SQLException waited(SQLException e) {
-        return CANCELLED.equals(e.getSQLState()) ? new SQLException(e.getMessage(), NOT_IN_TIME, e) : e;
+        return CANCELLED.equals(e.getSQLState()) ? new SQLTransactionRollbackException(e.getMessage(), "40000", e) : e;
     }
 
     @Override
