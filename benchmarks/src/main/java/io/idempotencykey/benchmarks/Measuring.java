@@ -3,8 +3,8 @@ package io.idempotencykey.benchmarks;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -33,25 +33,28 @@ public final class Measuring {
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         List<Measured> measured = new ArrayList<>();
         try (House house = place.open()) {
-            Rounds rounds = plan.mode().rounds(place);
-            for (Cell cell : plan.in(place)) {
-                Instant begun = Instant.now();
-                Measured next = begun.isAfter(deadline)
-                        ? Measured.failed(cell, OVER)
-                        : measured(house, cell, measured.isEmpty() ? rounds.afterColdStart() : rounds);
+            List<Cell> cells = plan.in(place);
+            Shares shares = new Shares(InstantSource.system(), deadline, cells.size());
+            for (Cell cell : cells) {
+                Measured next = shares.isOver() ? Measured.failed(cell, OVER) : measured(house, cell, plan, shares);
                 measured.add(next);
-                out.printf(
-                        "%s, in %d s%n",
-                        Report.figures(next),
-                        Duration.between(begun, Instant.now()).toSeconds());
+                out.printf("%s, in %d s%n", Report.figures(next), shares.end().toSeconds());
                 new Results("", "", "", measured).write(file);
             }
         }
     }
 
-    private static Measured measured(House house, Cell cell, Rounds rounds) {
+    private static Measured measured(House house, Cell cell, Plan plan, Shares shares) {
         try (Contest contest = house.contest(cell)) {
-            return new Measured(cell, rounds.measure(contest.contestants(), house::serverNanos), "");
+            List<Contestant> sides = contest.contestants();
+            Rounds usual = plan.mode().rounds(cell.place());
+            Rounds rounds = shares.of(usual, sides.size());
+            if (rounds.length().compareTo(usual.length()) < 0) {
+                System.out.printf(
+                        "%s: the time gets short; rounds of %d ms%n",
+                        cell, rounds.length().toMillis());
+            }
+            return new Measured(cell, rounds.measure(sides, house::serverNanos), "");
         } catch (Exception e) {
             e.printStackTrace();
             String why = String.valueOf(e.getMessage()).replaceAll("\\R", " ");

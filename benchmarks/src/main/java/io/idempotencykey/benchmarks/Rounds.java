@@ -30,6 +30,12 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
     /** The longest latency that a histogram tells from longer ones. */
     private static final long LONGEST = Duration.ofMinutes(1).toNanos();
 
+    /** How many times as long as it has to be a warm-up takes at most, to reach its number of requests. */
+    private static final int LONGEST_WARM_UP = 3;
+
+    /** By how much rounds are shortened at most, since shorter ones say nothing. */
+    private static final double SHORTEST = 0.25;
+
     /** How long a turn lasts: until the time is over and the requests are done, but not beyond the last time. */
     private record Length(Duration atLeast, long requests, Duration atMost) {}
 
@@ -39,6 +45,24 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
     /** The same with a longer warm-up, for a process in which nothing is compiled yet. */
     Rounds afterColdStart() {
         return new Rounds(count, length, warmUpRequests * 5, warmUp.multipliedBy(5));
+    }
+
+    /** How long so many sides take at most. */
+    Duration longest(int sides) {
+        return warmUp.multipliedBy(LONGEST_WARM_UP)
+                .plus(length.multipliedBy(count))
+                .multipliedBy(sides);
+    }
+
+    /** The same, but shorter where so many sides would take longer than there is time. */
+    Rounds within(Duration time, int sides) {
+        double part = Math.max(
+                SHORTEST, Math.min(1, (double) time.toNanos() / longest(sides).toNanos()));
+        return new Rounds(count, part(length, part), (long) (warmUpRequests * part), part(warmUp, part));
+    }
+
+    private static Duration part(Duration whole, double part) {
+        return Duration.ofNanos((long) (whole.toNanos() * part));
     }
 
     /** Measures sides, whose server tells its time on a processor. */
@@ -52,7 +76,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             Length half = new Length(
                     warmUp.dividedBy(2),
                     warmUpRequests / 2,
-                    warmUp.multipliedBy(3).dividedBy(2));
+                    warmUp.multipliedBy(LONGEST_WARM_UP).dividedBy(2));
             for (int again = 0; again < 2; again++) {
                 for (int i = 0; i < sides.size(); i++) {
                     Turn unused = beside(executor, sides.get(i), numbers, i, half, serverNanos);

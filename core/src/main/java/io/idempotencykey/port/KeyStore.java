@@ -40,6 +40,16 @@ public interface KeyStore<T> {
     Duration timeHolds();
 
     /**
+     * Whether a call costs next to nothing, as of a store in this process's memory. Then a key is looked for before one
+     * is made to be inserted; elsewhere that would be a round trip more.
+     *
+     * @return the same for the life of the store
+     */
+    default boolean isInProcess() {
+        return false;
+    }
+
+    /**
      * The isolations that a stage's transaction can have here.
      *
      * @return at least one; the same for the life of the store

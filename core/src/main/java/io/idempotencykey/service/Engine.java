@@ -124,12 +124,13 @@ final class Engine<T> {
 
     /** The fresh key if it is stored now, be it in place of an expired one; else the key that stands there. */
     StoredKey insertOrFind(StoredKey fresh) {
-        return insertOrFind(fresh, access, new Tries(settings));
+        return insertOrFind(fresh.id(), () -> fresh, access, new Tries(settings));
     }
 
     /** The same for an answer, which is stored also by a thread that is told to stop: it is final. */
     StoredKey settle(StoredKey answer) {
-        return Interruption.without(interruption -> insertOrFind(answer, settling, new Tries(settings, interruption)));
+        return Interruption.without(
+                interruption -> insertOrFind(answer.id(), () -> answer, settling, new Tries(settings, interruption)));
     }
 
     /** A key whose insert's answer was lost is this call's own, also if another worker has gone on from it since. */
@@ -137,35 +138,36 @@ final class Engine<T> {
         return stored.key().creationId().equals(fresh.key().creationId());
     }
 
-    private StoredKey insertOrFind(StoredKey fresh, StoreAccess<T> access, Tries tries) {
-        boolean isLikelyThere = isLikelyFinished(fresh.id());
+    /** The fresh key, always the same, isn't made for one that is found without. */
+    private StoredKey insertOrFind(KeyId id, Supplier<StoredKey> fresh, StoreAccess<T> access, Tries tries) {
+        boolean looks = store.isInProcess() || isLikelyFinished(id);
         while (true) {
-            Optional<StoredKey> found = isLikelyThere ? access.find(fresh.id()) : access.insertOrFind(fresh);
+            Optional<StoredKey> found = looks ? access.find(id) : access.insertOrFind(fresh.get());
             if (found.isPresent()) {
                 StoredKey stored = found.get();
-                if (stored.revision().equals(fresh.revision())) {
-                    return created(fresh);
+                if (!looks && stored.revision().equals(fresh.get().revision())) {
+                    return created(stored);
                 }
                 if (!Transitions.isExpired(stored.key(), clock.now())) {
                     return stored;
                 }
-                if (isOfOneCreation(stored, fresh)) {
+                if (isOfOneCreation(stored, fresh.get())) {
                     // A creation that has ended doesn't begin again.
                     throw new IdempotencyException.OutcomeUnknown(
-                            fresh.id(), new IllegalStateException("the key has ended since this call made it"));
+                            id, new IllegalStateException("the key has ended since this call made it"));
                 }
-                StoreAccess.Write write = access.take(stored.revision(), fresh);
+                StoreAccess.Write write = access.take(stored.revision(), fresh.get());
                 if (write == StoreAccess.Write.DONE) {
-                    return created(fresh);
+                    return created(fresh.get());
                 }
                 if (write == StoreAccess.Write.BUSY) {
-                    throw busy(fresh.id());
+                    throw busy(id);
                 }
             }
-            if (!(isLikelyThere || tries.another())) {
-                throw busy(fresh.id());
+            if (!(looks || tries.another())) {
+                throw busy(id);
             }
-            isLikelyThere = false;
+            looks = false;
         }
     }
 
@@ -181,7 +183,11 @@ final class Engine<T> {
     }
 
     KeyCreation creation(Plan plan, KeyId id, Request request, Fingerprint fingerprint) {
-        return new KeyCreation(id, newUuid(), plan.operation(), plan.toStore(request), fingerprint, clock.now());
+        return creation(plan, id, request, fingerprint, clock.now());
+    }
+
+    private KeyCreation creation(Plan plan, KeyId id, Request request, Fingerprint fingerprint, Instant at) {
+        return new KeyCreation(id, newUuid(), plan.operation(), plan.toStore(request), fingerprint, at);
     }
 
     // Claim and take
@@ -223,13 +229,12 @@ final class Engine<T> {
 
     /** Rule 6: a first request inserts its key already locked; a later one gets the answer, or the key to resume it. */
     private Claim claim(Plan plan, KeyId id, Request request, Fingerprint fingerprint) {
-        KeyCreation creation = creation(plan, id, request, fingerprint);
-        HeldKey fresh = HeldKey.createdBy(creation, plan.leaseAt(RecoveryPoint.STARTED), newRevision());
+        FreshKey fresh = new FreshKey(plan, id, request, fingerprint);
         Tries tries = new Tries(settings);
         while (true) {
-            StoredKey stored = insertOrFind(fresh.stored());
-            if (stored.revision().equals(fresh.revision())) {
-                return new Claim.Claimed(fresh);
+            StoredKey stored = insertOrFind(id, fresh, access, new Tries(settings));
+            if (fresh.isStoredAs(stored)) {
+                return new Claim.Claimed(fresh.held());
             }
             Transitions.checkFingerprint(stored.key(), fingerprint);
             Claim claim = decide(plan, stored);
@@ -240,6 +245,42 @@ final class Engine<T> {
             if (write == StoreAccess.Write.BUSY || !tries.another()) {
                 return new Claim.InFlight(stored.key(), Transitions.SOON);
             }
+        }
+    }
+
+    /** The key of a request that comes now, held from the start; made when it is first asked for. */
+    private final class FreshKey implements Supplier<StoredKey> {
+        private final Plan plan;
+        private final KeyId id;
+        private final Request request;
+        private final Fingerprint fingerprint;
+        private final Instant at = clock.now();
+        private @Nullable HeldKey made;
+
+        FreshKey(Plan plan, KeyId id, Request request, Fingerprint fingerprint) {
+            this.plan = plan;
+            this.id = id;
+            this.request = request;
+            this.fingerprint = fingerprint;
+        }
+
+        HeldKey held() {
+            HeldKey held = made;
+            if (held == null) {
+                KeyCreation creation = creation(plan, id, request, fingerprint, at);
+                held = HeldKey.createdBy(creation, plan.leaseAt(RecoveryPoint.STARTED), newRevision());
+                made = held;
+            }
+            return held;
+        }
+
+        @Override
+        public StoredKey get() {
+            return held().stored();
+        }
+
+        boolean isStoredAs(StoredKey stored) {
+            return made != null && stored.revision().equals(made.revision());
         }
     }
 

@@ -1,0 +1,52 @@
+package io.idempotencykey.benchmarks;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+
+/**
+ * Shares the time that is left among the cells that are left. Where that is short, as beside a load, rounds get shorter,
+ * so that all cells are measured.
+ */
+final class Shares {
+    private final InstantSource clock;
+    private final Instant deadline;
+    private final int cells;
+    private int ended;
+    private Instant begun;
+    private Duration planned = Duration.ZERO;
+
+    /** What the cells took beside their rounds, such as to fill tables; less than nothing if the rounds took less. */
+    private Duration beside = Duration.ZERO;
+
+    Shares(InstantSource clock, Instant deadline, int cells) {
+        this.clock = clock;
+        this.deadline = deadline;
+        this.cells = cells;
+        this.begun = clock.instant();
+    }
+
+    boolean isOver() {
+        return begun.isAfter(deadline);
+    }
+
+    /** The rounds that the cell at hand has time for; the first cell warms up for longer, whatever time there is. */
+    Rounds of(Rounds usual, int sides) {
+        Duration share = Duration.between(begun, deadline).dividedBy(cells - ended);
+        Rounds rounds = ended == 0
+                ? usual.within(share, sides).afterColdStart()
+                : usual.within(share.minus(beside.dividedBy(ended)), sides);
+        planned = rounds.longest(sides);
+        return rounds;
+    }
+
+    /** The cell at hand has ended. Returns how long it took. */
+    Duration end() {
+        Duration took = Duration.between(begun, clock.instant());
+        beside = beside.plus(took).minus(planned);
+        planned = Duration.ZERO;
+        ended++;
+        begun = begun.plus(took);
+        return took;
+    }
+}

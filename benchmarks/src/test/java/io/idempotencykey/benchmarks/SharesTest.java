@@ -1,0 +1,61 @@
+package io.idempotencykey.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import java.time.Instant;
+import org.junit.jupiter.api.Test;
+
+class SharesTest {
+    /** Two sides take 10 seconds at most. */
+    private static final Rounds ROUNDS = new Rounds(4, Duration.ofMillis(500), 2_000, Duration.ofSeconds(1));
+
+    private static final Rounds HALF = new Rounds(4, Duration.ofMillis(250), 1_000, Duration.ofMillis(500));
+
+    private Instant now = Instant.EPOCH;
+
+    /** The first of these cells has begun, and warms up for longer. */
+    private Shares shares(int seconds, int cells) {
+        return new Shares(() -> now, Instant.EPOCH.plusSeconds(seconds), cells);
+    }
+
+    private void take(Shares shares, int seconds) {
+        now = now.plusSeconds(seconds);
+        assertThat(shares.end()).isEqualTo(Duration.ofSeconds(seconds));
+    }
+
+    @Test
+    void roundsAreAsLongAsThereIsTimeForThem() {
+        Shares shares = shares(44, 3);
+
+        assertThat(shares.of(ROUNDS, 2)).isEqualTo(ROUNDS.afterColdStart());
+        take(shares, 34);
+        assertThat(shares.of(ROUNDS, 1)).isEqualTo(ROUNDS);
+        assertThat(shares.of(ROUNDS, 2)).isEqualTo(HALF);
+    }
+
+    @Test
+    void theFirstCellWarmsUpForLongerWhateverTimeThereIs() {
+        assertThat(shares(10, 2).of(ROUNDS, 2)).isEqualTo(HALF.afterColdStart());
+    }
+
+    @Test
+    void whatCellsTakeBesideTheirRoundsIsLeftToThem() {
+        Shares shares = shares(60, 3);
+        Rounds unused = shares.of(ROUNDS, 2);
+        take(shares, 39);
+
+        // 10.5 seconds for each of the others, of which a cell takes 5 beside its rounds.
+        assertThat(shares.of(ROUNDS, 1)).isEqualTo(ROUNDS);
+        assertThat(shares.of(ROUNDS, 2)).isEqualTo(ROUNDS.within(Duration.ofMillis(5_500), 2));
+    }
+
+    @Test
+    void roundsAreNeverShorterThanAQuarter() {
+        Shares shares = shares(-10, 2);
+        take(shares, 0);
+
+        assertThat(shares.isOver()).isTrue();
+        assertThat(shares.of(ROUNDS, 2)).isEqualTo(new Rounds(4, Duration.ofMillis(125), 500, Duration.ofMillis(250)));
+    }
+}
