@@ -13,22 +13,20 @@ import java.util.concurrent.atomic.AtomicInteger;
  * server is that of {@code MYSQL_URL} or {@code MARIADB_URL}, or else that of {@code tools}.
  */
 final class InnodbHouse implements House {
-    /** More than a service knows by itself, so that asking for one after the other is asking the store. */
-    private static final int STORED = 32_768;
-
     private static final String OTHER_COLUMNS = "scope, creation_id, operation, request_method, request_path,"
             + " request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,"
             + " last_error, state, recovery_point, locked_at, finished_at, response_status, response_headers,"
             + " response_body, quarantined_at, quarantine_reason, revision";
     private static final String DIGITS =
             "(select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union"
-                    + " select 7)";
-    /** All numbers of five octal digits. */
+                    + " select 7 union select 8 union select 9 union select 10 union select 11 union select 12 union"
+                    + " select 13 union select 14 union select 15)";
+    /** As many as {@link Workload#STORED}: all numbers of four hexadecimal digits. */
     private static final String COPY = "insert into idempotency_key (key_value, due_at, " + OTHER_COLUMNS
-            + ") select concat('copy-', 1 + a.n + 8 * b.n + 64 * c.n + 512 * d.n + 4096 * e.n), utc_timestamp(3) + interval 1 day, "
+            + ") select concat('copy-', 1 + a.n + 16 * b.n + 256 * c.n + 4096 * d.n), utc_timestamp(3) + interval 1 day, "
             + OTHER_COLUMNS
-            + " from idempotency_key, " + DIGITS + " a, " + DIGITS + " b, " + DIGITS + " c, " + DIGITS + " d, "
-            + DIGITS + " e where key_value = '" + Keys.SAMPLE + "'";
+            + " from idempotency_key, " + DIGITS + " a, " + DIGITS + " b, " + DIGITS + " c, " + DIGITS
+            + " d where key_value = '" + Keys.SAMPLE + "'";
 
     /** One of the two servers. */
     enum Product {
@@ -68,7 +66,7 @@ final class InnodbHouse implements House {
         // Another service than the one that is measured makes the keys.
         Library<EntityManager> filling = application.library();
         fill(pool, workload, filling::stages, filling::hold);
-        contest.add(contestant(cell, Marks.LIBRARY, application.library()));
+        contest.add(contestant(cell, Marks.LIBRARY, application.library().readyFor(workload)));
 
         HikariDataSource other = pool(contest, cell.threads());
         HandWrittenInnodb handWritten = new HandWrittenInnodb(other, BookingRows.statements());
@@ -83,7 +81,7 @@ final class InnodbHouse implements House {
     }
 
     private static Contestant contestant(Cell cell, String name, Requests requests) {
-        return new Contestant(name, Double.NaN, cell.threads(), cell.workload().task(requests, STORED));
+        return new Contestant(name, Double.NaN, cell.threads(), cell.workload().task(requests, Workload.STORED));
     }
 
     private static void fill(HikariDataSource pool, Workload workload, JpaHouse.Making finished, JpaHouse.Making held)

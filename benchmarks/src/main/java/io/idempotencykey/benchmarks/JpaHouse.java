@@ -10,9 +10,6 @@ import java.util.Set;
 
 /** The JPA adapter on PostgreSQL, against hand-written JDBC. */
 final class JpaHouse implements House {
-    /** More than a service knows by itself, so that asking for one after the other is asking the store. */
-    private static final int STORED = 32_768;
-
     private final Server server;
 
     JpaHouse() throws Exception {
@@ -59,7 +56,8 @@ final class JpaHouse implements House {
         // Another service than the one that is measured makes the keys.
         Library<EntityManager> filling = application.library();
         fill(url, workload, filling::stages, filling::hold);
-        return contestant(cell, name, roundTripsOfLibrary(workload), application.library());
+        return contestant(
+                cell, name, roundTripsOfLibrary(workload), application.library().readyFor(workload));
     }
 
     private void addHotKey(Contest contest, int askers) throws Exception {
@@ -121,7 +119,7 @@ final class JpaHouse implements House {
     }
 
     private static Contestant contestant(Cell cell, String name, double roundTrips, Requests requests) {
-        return new Contestant(name, roundTrips, cell.threads(), cell.workload().task(requests, STORED));
+        return new Contestant(name, roundTrips, cell.threads(), cell.workload().task(requests, Workload.STORED));
     }
 
     private String database(Contest contest) throws Exception {
@@ -139,7 +137,7 @@ final class JpaHouse implements House {
     private static void fill(String url, Workload workload, Making finished, Making held) throws Exception {
         if (!workload.makesKeys()) {
             (workload == Workload.REFUSED ? held : finished).make(Keys.SAMPLE);
-            Keys.copySample(url, STORED, "1 day");
+            Keys.copySample(url, Workload.STORED, "1 day");
         }
     }
 

@@ -10,6 +10,7 @@ import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
+import io.idempotencykey.service.ServiceBuilder;
 import io.idempotencykey.service.StageOutcome;
 import io.idempotencykey.service.StageResult;
 import java.time.Duration;
@@ -27,6 +28,13 @@ final class Library<T> implements Requests {
             .mapToObj(number -> RecoveryPoint.named("paid-" + number))
             .toList();
 
+    /** How many of the longest answers a service keeps. */
+    private static final int ANSWERS = 16;
+
+    /** Such an answer, with what else is counted of its key. */
+    private static final Shape LONG_ANSWER =
+            new Shape("", 1, "x".repeat(ServiceBuilder.DEFAULT_REPLAY_CACHE_BYTES / ANSWERS - 4_096));
+
     private final KeyStore<T> store;
     private final Rows<T> rows;
     private final IdempotencyKeyService<T> service;
@@ -42,6 +50,20 @@ final class Library<T> implements Requests {
         this.store = store;
         this.rows = rows;
         this.service = new IdempotencyKeyService<>(store);
+    }
+
+    /**
+     * Fills the room that the service has for answers, if finished keys are to be asked for, lest it keep those.
+     *
+     * @return this
+     */
+    Library<T> readyFor(Workload workload) {
+        if (workload == Workload.REPLAY) {
+            for (int i = 0; i < ANSWERS; i++) {
+                staged(Example.newKey(), LONG_ANSWER);
+            }
+        }
+        return this;
     }
 
     IdempotencyKeyService<T> service() {

@@ -10,9 +10,6 @@ import java.util.function.Supplier;
 
 /** The store in memory against a map; a row of the application's is an entry of another map on either side. */
 final class MemoryHouse implements House {
-    /** More than a service knows by itself, so that asking for one after the other is asking the store. */
-    private static final int STORED = 32_768;
-
     /** So many that no key of a turn is refused for want of room. */
     static final int MOST_KEYS = 100_000_000;
 
@@ -42,7 +39,7 @@ final class MemoryHouse implements House {
             // Another service than the one that is measured makes the keys.
             Library<Map<String, String>> filling = new Library<>(store, Map::put);
             fill(cell.workload(), filling::stages, filling::hold);
-            return new Library<>(store, Map::put);
+            return new Library<>(store, Map::put).readyFor(cell.workload());
         });
     }
 
@@ -56,14 +53,14 @@ final class MemoryHouse implements House {
 
     /** New keys would fill the memory, so they have a new store in each turn. */
     private static Contestant contestant(Cell cell, String name, int threads, Supplier<Requests> making) {
-        Renewed task = new Renewed(() -> cell.workload().task(making.get(), STORED));
+        Renewed task = new Renewed(() -> cell.workload().task(making.get(), Workload.STORED));
         return new Contestant(name, 0, threads, task, cell.workload().makesKeys() ? task::renew : () -> {});
     }
 
     private static void fill(Workload workload, Consumer<String> finish, Consumer<String> hold) {
         if (!workload.makesKeys()) {
-            for (int i = 0; i < STORED; i++) {
-                (workload == Workload.REFUSED ? hold : finish).accept(Example.storedKey(i, STORED));
+            for (int i = 0; i < Workload.STORED; i++) {
+                (workload == Workload.REFUSED ? hold : finish).accept(Example.storedKey(i, Workload.STORED));
             }
         }
     }

@@ -32,6 +32,12 @@ enum Workload {
     /** Requests of one stage against other libraries. */
     RIVALS;
 
+    /**
+     * How many keys are stored to be asked for, one after the other: so many that a service has forgotten that it was
+     * asked for one until it is asked for that again.
+     */
+    static final int STORED = 1 << 16;
+
     /** Whether each request has a new key. */
     boolean makesKeys() {
         return this == STAGES || this == SINGLE || this == SCALING || this == HOTKEY || this == SHAPE || this == RIVALS;

@@ -413,8 +413,9 @@ final class Engine<T> {
     }
 
     void replayed(IdempotencyKey key) {
+        boolean isAskedAgain = isLikelyFinished(key.id());
         finishedKeys.add(key.id());
-        knownAnswers.keep(key, clock::now);
+        knownAnswers.keep(key, isAskedAgain, clock::now);
         events().emit(new KeyEvent.Replayed(key));
     }
 
@@ -512,7 +513,7 @@ final class Engine<T> {
             IdempotencyKey key = finished.key();
             finishedKeys.add(key.id());
             // The store isn't asked for its time: whatever fails now, the key is finished.
-            knownAnswers.keep(key, key::updatedAt);
+            knownAnswers.keep(key, true, key::updatedAt);
             events().emit(new KeyEvent.Finished(key, Duration.between(key.createdAt(), key.updatedAt())));
         }
         return result;

@@ -121,13 +121,20 @@ final class KnownAnswers {
                 : Transitions.inFlight(found.held.key(), now.get());
     }
 
-    /** Keeps a key's answer for as long as it can be replayed, if it is finished and there is room. */
-    void keep(IdempotencyKey key, Supplier<Instant> now) {
-        if (!(key.state() instanceof KeyState.Finished finished)) {
+    /**
+     * Keeps a key's answer for as long as it can be replayed, if it is finished and not too long.
+     *
+     * @param drivesOut whether the oldest answers make room for this one; not if it is asked for the first time, since
+     *     most are asked for once
+     */
+    void keep(IdempotencyKey key, boolean drivesOut, Supplier<Instant> now) {
+        long longest = room / PART_FOR_ONE;
+        // Looked at first, because in memory to make room takes as long as the rest of a replay.
+        if (!(drivesOut || bytes.get() <= room - longest) || !(key.state() instanceof KeyState.Finished finished)) {
             return;
         }
         long size = size(key.request(), finished.response());
-        if (size > room / PART_FOR_ONE) {
+        if (size > longest) {
             return;
         }
         Duration left = Duration.between(now.get(), finished.expiresAt()).minus(FORGOTTEN_BEFORE_EXPIRY);

@@ -26,6 +26,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -469,6 +470,31 @@ class KnownAnswersTest {
             small.once("order", KeyId.of("key-" + i), REQUEST, stage -> half);
             assertThat(store.calls().isEmpty()).as("key-" + i).isEqualTo(i >= 40 - 17);
         }
+    }
+
+    /** A room of 64 KiB, in which 17 answers of this length have a place. */
+    @ParameterizedTest
+    @ValueSource(ints = {16, 17})
+    void anAnswerOfAnotherProcessDrivesOutOthersOnceItIsAskedForAgain(int kept) {
+        IdempotencyKeyService<List<String>> small =
+                builder().replayCacheBytes(64 * 1024).build();
+        Response half = Response.of(200, new byte[2_000]);
+        for (int i = 0; i < kept; i++) {
+            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> half);
+        }
+        another.once("order", ID, REQUEST, stage -> half);
+        Predicate<KeyId> isKnown = id -> {
+            store.forget();
+            assertThat(small.once("order", id, REQUEST, stage -> half).replayed())
+                    .isTrue();
+            return store.calls().isEmpty();
+        };
+
+        assertThat(isKnown.test(ID)).isFalse();
+        assertThat(isKnown.test(KeyId.of("key-0"))).isTrue();
+        assertThat(isKnown.test(ID)).as("known after once").isEqualTo(kept == 16);
+        assertThat(isKnown.test(ID)).isTrue();
+        assertThat(isKnown.test(KeyId.of("key-0"))).isEqualTo(kept == 16);
     }
 
     @ParameterizedTest
