@@ -1,7 +1,6 @@
 package io.idempotencykey.benchmarks;
 
 import java.util.List;
-import java.util.Locale;
 
 /** One thing to be measured: a workload in a place, by so many threads. */
 record Cell(Place place, Workload workload, int threads) {
@@ -9,8 +8,13 @@ record Cell(Place place, Workload workload, int threads) {
         return Marks.of(this);
     }
 
+    /** What is measured, without the place. */
+    String shown() {
+        return workload.shown() + ", " + threads + (threads == 1 ? " thread" : " threads");
+    }
+
     @Override
     public String toString() {
-        return String.format(Locale.ROOT, "%s %s, %d threads", place.shown(), workload.shown(), threads);
+        return place.shown() + " " + shown();
     }
 }

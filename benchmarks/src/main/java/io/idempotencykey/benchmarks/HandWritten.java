@@ -14,7 +14,8 @@ import javax.sql.DataSource;
 
 /**
  * Hand-written JDBC on the same table of PostgreSQL's: for new keys the limit, in as few round trips as the library. A
- * claim that finds its key reads it by a second statement in a round trip of its own, as the marks have it.
+ * claim that finds its key reads it by a second statement: in a round trip of its own, as the marks have it, or in the
+ * same one.
  *
  * <p>A claim inserts the key unless it exists, in READ COMMITTED. A stage writes its row, and then in one round trip
  * updates the key if it has the known revision, and commits; no such row is a division by zero, so that nothing is
@@ -28,13 +29,14 @@ final class HandWritten extends HandWrittenJdbc {
     /** The statements that stand alone aren't to run in the pool's SERIALIZABLE; the library's don't, either. */
     private static final String ALONE = "begin isolation level read committed; %s; commit";
 
-    private static final String INSERT = ALONE.formatted("""
+    private static final String INSERT = """
             insert into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,
                 request_parameters, request_complete, fingerprint, created_at, updated_at, attempts, failed_attempts,
                 last_error, state, recovery_point, locked_at, due_at, revision)
             values (?, ?, ?, '', 'POST', ?, cast(? as json), true, ?, cast(? as timestamptz), cast(? as timestamptz),
                 1, 0, '', 'locked', 'started', cast(? as timestamptz), cast(? as timestamptz), ?)
-            on conflict (scope, key_value) do nothing""");
+            on conflict (scope, key_value) do nothing""";
+    private static final String INSERT_ALONE = ALONE.formatted(INSERT);
     private static final String FENCED = """
             with fenced as (update idempotency_key set %s where scope = ? and key_value = ? and revision = ?
                 returning 1)
@@ -50,14 +52,26 @@ final class HandWritten extends HandWrittenJdbc {
             select fingerprint, state, due_at, response_status, response_headers, response_body from idempotency_key
             where scope = ? and key_value = ?""";
     private static final String FIND_ALONE = ALONE.formatted(FIND);
+    private static final String INSERT_AND_FIND = ALONE.formatted(INSERT + "; " + FIND);
 
     private final DataSource pool;
     private final BookingRows rows;
     private final HandWrittenSingle single;
+    private final boolean findsAlong;
 
     HandWritten(DataSource pool, BookingRows rows) {
+        this(pool, rows, false);
+    }
+
+    /**
+     * A side on a pool.
+     *
+     * @param findsAlong whether a claim of a key that exists takes one round trip
+     */
+    HandWritten(DataSource pool, BookingRows rows, boolean findsAlong) {
         this.pool = pool;
         this.rows = rows;
+        this.findsAlong = findsAlong;
         this.single = new HandWrittenSingle(pool, rows);
     }
 
@@ -123,25 +137,46 @@ final class HandWritten extends HandWrittenJdbc {
 
     @Override
     boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
+        try (Connection connection = pool.getConnection();
+                PreparedStatement insert = connection.prepareStatement(INSERT_ALONE)) {
+            return isInserted(insert, key, fingerprint, revision);
+        }
+    }
+
+    private static boolean isInserted(PreparedStatement insert, String key, String fingerprint, UUID revision)
+            throws SQLException {
         OffsetDateTime now = now();
         String created = now.toString();
+        insert.setString(1, Example.SCOPE);
+        insert.setString(2, key);
+        insert.setObject(3, UUID.randomUUID());
+        insert.setString(4, Example.PATH);
+        insert.setString(5, Example.PARAMETERS_JSON);
+        insert.setString(6, fingerprint);
+        insert.setString(7, created);
+        insert.setString(8, created);
+        insert.setString(9, created);
+        insert.setString(10, now.plusSeconds(30).toString());
+        insert.setObject(11, revision);
+        // The first result is that of "begin".
+        boolean unused = insert.execute();
+        unused = insert.getMoreResults();
+        return insert.getUpdateCount() == 1;
+    }
+
+    @Override
+    Found again(String key, String fingerprint) throws SQLException {
+        if (!findsAlong) {
+            return super.again(key, fingerprint);
+        }
         try (Connection connection = pool.getConnection();
-                PreparedStatement insert = connection.prepareStatement(INSERT)) {
-            insert.setString(1, Example.SCOPE);
-            insert.setString(2, key);
-            insert.setObject(3, UUID.randomUUID());
-            insert.setString(4, Example.PATH);
-            insert.setString(5, Example.PARAMETERS_JSON);
-            insert.setString(6, fingerprint);
-            insert.setString(7, created);
-            insert.setString(8, created);
-            insert.setString(9, created);
-            insert.setString(10, now.plusSeconds(30).toString());
-            insert.setObject(11, revision);
-            // The first result is that of "begin".
-            boolean unused = insert.execute();
-            unused = insert.getMoreResults();
-            return insert.getUpdateCount() == 1;
+                PreparedStatement statement = connection.prepareStatement(INSERT_AND_FIND)) {
+            statement.setString(12, Example.SCOPE);
+            statement.setString(13, key);
+            if (isInserted(statement, key, fingerprint, UUID.randomUUID())) {
+                throw new IllegalStateException("no such key: " + key);
+            }
+            return found(statement, key);
         }
     }
 
@@ -188,14 +223,18 @@ final class HandWritten extends HandWrittenJdbc {
             find.setString(1, Example.SCOPE);
             find.setString(2, key);
             boolean unused = find.execute();
-            unused = find.getMoreResults();
-            try (ResultSet result = find.getResultSet()) {
-                if (!result.next()) {
-                    throw new IllegalStateException("no such key: " + key);
-                }
-                return Found.of(
-                        result, !result.getObject(3, OffsetDateTime.class).isAfter(now()));
+            return found(find, key);
+        }
+    }
+
+    /** What stands in the next result. */
+    private static Found found(PreparedStatement find, String key) throws SQLException {
+        boolean unused = find.getMoreResults();
+        try (ResultSet result = find.getResultSet()) {
+            if (!result.next()) {
+                throw new IllegalStateException("no such key: " + key);
             }
+            return Found.of(result, !result.getObject(3, OffsetDateTime.class).isAfter(now()));
         }
     }
 

@@ -70,14 +70,19 @@ abstract class HandWrittenJdbc implements Requests {
     /** Claims a key that exists. */
     private Found again(String key) throws SQLException {
         String fingerprint = Example.fingerprint();
-        if (claim(key, fingerprint, UUID.randomUUID())) {
-            throw new IllegalStateException("no such key: " + key);
-        }
-        Found found = find(key);
+        Found found = again(key, fingerprint);
         if (!found.fingerprint.equals(fingerprint)) {
             throw new IllegalStateException("another request: " + key);
         }
         return found;
+    }
+
+    /** Claims a key that exists, and reads it. */
+    Found again(String key, String fingerprint) throws SQLException {
+        if (claim(key, fingerprint, UUID.randomUUID())) {
+            throw new IllegalStateException("no such key: " + key);
+        }
+        return find(key);
     }
 
     @Override

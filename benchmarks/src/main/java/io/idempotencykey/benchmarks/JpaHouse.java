@@ -40,6 +40,10 @@ final class JpaHouse implements House {
         HandWritten handWritten = new HandWritten(pool, BookingRows.statements());
         fill(url, workload, handWritten::stages, handWritten::hold);
         contest.add(contestant(cell, Marks.JDBC, roundTrips(workload), handWritten));
+        if (workload == Workload.REPLAY || workload == Workload.REFUSED) {
+            HandWritten inOne = new HandWritten(pool, BookingRows.statements(), true);
+            contest.add(contestant(cell, Marks.JDBC_IN_ONE, 1, inOne));
+        }
 
         if (workload.makesKeys()) {
             pool = contest.closing(Server.pool(database(contest), cell.threads()));

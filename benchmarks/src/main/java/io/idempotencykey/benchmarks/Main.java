@@ -91,14 +91,15 @@ public final class Main {
             if (!left.isNegative()) {
                 // On a busy machine one place isn't to take the time of the others.
                 Instant deadline = Instant.now().plus(left.dividedBy(places.size() - i));
-                why = "not run: the place's process ended with " + measure(file, deadline, place, names);
+                why = "not run: the place's process ended with " + measure(file, deadline, end, place, names);
             }
             List<Measured> found = Files.exists(file) ? Results.read(file).measured() : List.of();
             measured.addAll(complete(plan.in(place), found, why));
         }
         Results results = new Results(
                 begun.truncatedTo(ChronoUnit.SECONDS).toString(),
-                Runtime.getRuntime().availableProcessors() + " processors, Java " + Runtime.version(),
+                "commit " + System.getProperty("commit", "unknown") + ", "
+                        + Runtime.getRuntime().availableProcessors() + " processors, Java " + Runtime.version(),
                 rounds.count() + " rounds of " + rounds.length().toMillis() + " ms, shorter where the time got short",
                 measured);
         results.write(folder.resolve("results.json"));
@@ -119,7 +120,7 @@ public final class Main {
                 .toList();
     }
 
-    private static int measure(Path file, Instant deadline, Place place, List<String> names)
+    private static int measure(Path file, Instant deadline, Instant end, Place place, List<String> names)
             throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -130,6 +131,7 @@ public final class Main {
                 Measuring.class.getName(),
                 file.toString(),
                 deadline.toString(),
+                end.toString(),
                 place.name()));
         command.addAll(names);
         Process process = new ProcessBuilder(command).inheritIO().start();

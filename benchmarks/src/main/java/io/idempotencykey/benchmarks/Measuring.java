@@ -21,20 +21,22 @@ public final class Measuring {
     /**
      * Measures the cells of a place, and writes what it has after each of them. A cell that fails keeps the others.
      *
-     * @param arguments the file, the time when no other cell is begun, the place, and the arguments of the run
+     * @param arguments the file, the time when the place is to be measured, the time when no other cell is begun, the
+     *     place, and the arguments of the run
      * @throws Exception if the place can't be opened
      */
     public static void main(String[] arguments) throws Exception {
         System.setProperty("org.jboss.logging.provider", "slf4j");
         Path file = Path.of(arguments[0]);
         Instant deadline = Instant.parse(arguments[1]);
-        Place place = Place.valueOf(arguments[2]);
-        Plan plan = Plan.of(List.of(arguments).subList(3, arguments.length));
+        Instant end = Instant.parse(arguments[2]);
+        Place place = Place.valueOf(arguments[3]);
+        Plan plan = Plan.of(List.of(arguments).subList(4, arguments.length));
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         List<Measured> measured = new ArrayList<>();
         try (House house = place.open()) {
             List<Cell> cells = plan.in(place);
-            Shares shares = new Shares(InstantSource.system(), deadline, cells.size());
+            Shares shares = new Shares(InstantSource.system(), deadline, end, cells.size());
             for (Cell cell : cells) {
                 Measured next = shares.isOver() ? Measured.failed(cell, OVER) : measured(house, cell, plan, shares);
                 measured.add(next);

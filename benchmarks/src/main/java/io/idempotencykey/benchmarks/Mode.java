@@ -26,12 +26,16 @@ enum Mode {
         this.minutes = minutes;
     }
 
-    /** A place that is slow has longer rounds, so that enough requests are in each. */
     Rounds rounds(Place place) {
         Rounds rounds = rounds();
-        return place == Place.ADAPTER_MONGO
-                ? new Rounds(rounds.count(), rounds.length().multipliedBy(2), rounds.warmUpRequests(), rounds.warmUp())
-                : rounds;
+        return switch (place) {
+            case ADAPTER_INMEMORY -> rounds;
+            // Hibernate takes many requests to be compiled.
+            case ADAPTER_JPA, ADAPTER_JPA_MYSQL, ADAPTER_JPA_MARIADB -> this == QUICK ? rounds.warmingUp(2) : rounds;
+            // It is slow, so that few requests would be in a round.
+            case ADAPTER_MONGO ->
+                new Rounds(rounds.count(), rounds.length().multipliedBy(2), rounds.warmUpRequests(), rounds.warmUp());
+        };
     }
 
     Rounds rounds() {

@@ -12,7 +12,7 @@ import tools.jackson.databind.json.JsonMapper;
  * What a run has measured, as it is written to a file.
  *
  * @param begun when, in UTC
- * @param machine on how many processors, and by which Java
+ * @param machine of which commit, on how many processors, and by which Java
  * @param rounds as they were, since system properties may have changed them
  */
 record Results(String begun, String machine, String rounds, List<Measured> measured) {

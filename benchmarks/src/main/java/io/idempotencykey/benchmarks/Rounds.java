@@ -44,7 +44,12 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
 
     /** The same with a longer warm-up, for a process in which nothing is compiled yet. */
     Rounds afterColdStart() {
-        return new Rounds(count, length, warmUpRequests * 5, warmUp.multipliedBy(5));
+        return warmingUp(5);
+    }
+
+    /** The same with a warm-up that is so many times as long. */
+    Rounds warmingUp(int times) {
+        return new Rounds(count, length, warmUpRequests * times, warmUp.multipliedBy(times));
     }
 
     /** How long so many sides take at most. */

@@ -11,6 +11,7 @@ import java.time.InstantSource;
 final class Shares {
     private final InstantSource clock;
     private final Instant deadline;
+    private final Instant end;
     private final int cells;
     private int ended;
     private Instant begun;
@@ -19,15 +20,22 @@ final class Shares {
     /** What the cells took beside their rounds, such as to fill tables; less than nothing if the rounds took less. */
     private Duration beside = Duration.ZERO;
 
-    Shares(InstantSource clock, Instant deadline, int cells) {
+    /**
+     * Shares for cells of which the first one begins now.
+     *
+     * @param deadline when all are to have ended
+     * @param end when no other is begun
+     */
+    Shares(InstantSource clock, Instant deadline, Instant end, int cells) {
         this.clock = clock;
         this.deadline = deadline;
+        this.end = end;
         this.cells = cells;
         this.begun = clock.instant();
     }
 
     boolean isOver() {
-        return begun.isAfter(deadline);
+        return begun.isAfter(end);
     }
 
     /** The rounds that the cell at hand has time for; the first cell warms up for longer, whatever time there is. */

@@ -10,7 +10,7 @@ class PageTest {
     void aBarEndsAtTheMarkIfItIsMet() {
         String svg = plot(ReportTest.measured(95, 95, 95));
 
-        assertThat(svg).contains("width=\"300.0\"").contains("0.95 (0.95–0.95)");
+        assertThat(svg).contains("width=\"240.0\"").contains("mark ≥ 0.95").contains("0.95 (0.95–0.95)");
     }
 
     @Test
@@ -28,16 +28,19 @@ class PageTest {
     }
 
     @Test
-    void thePageHasAPlotForEachPlaceAndAllFigures() {
+    void thePageHasTwoPlotsForEachPlaceAndAllFigures() {
         String page = Page.of(new Results("now", "here", "5 rounds", List.of(ReportTest.measured(90, 80))));
 
         assertThat(page)
                 .contains("<h2>adapter-jpa</h2>", "<td>library</td><td>85</td>", "<td>JDBC</td><td>100</td>")
                 .contains("<td>–</td><td>2</td></tr>")
-                .containsOnlyOnce("<svg");
+                .contains(">1 ms</text>", ">retrieve, 8 threads: JDBC</text>", ">100</text>");
+        assertThat(page.split("<svg", -1))
+                .as("a plot of ratios, and one of sides")
+                .hasSize(3);
     }
 
     private static String plot(Measured measured) {
-        return Page.plot(Report.of(List.of(measured)).lines());
+        return RatioPlot.of(Report.of(List.of(measured)).lines());
     }
 }

@@ -16,7 +16,7 @@ class SharesTest {
 
     /** The first of these cells has begun, and warms up for longer. */
     private Shares shares(int seconds, int cells) {
-        return new Shares(() -> now, Instant.EPOCH.plusSeconds(seconds), cells);
+        return new Shares(() -> now, Instant.EPOCH.plusSeconds(seconds), Instant.EPOCH.plusSeconds(60), cells);
     }
 
     private void take(Shares shares, int seconds) {
@@ -51,11 +51,13 @@ class SharesTest {
     }
 
     @Test
-    void roundsAreNeverShorterThanAQuarter() {
-        Shares shares = shares(-10, 2);
-        take(shares, 0);
+    void whereTheTimeIsOverRoundsTakeAQuarterUntilNoCellIsBegun() {
+        Shares shares = shares(10, 3);
+        take(shares, 60);
 
-        assertThat(shares.isOver()).isTrue();
+        assertThat(shares.isOver()).isFalse();
         assertThat(shares.of(ROUNDS, 2)).isEqualTo(new Rounds(4, Duration.ofMillis(125), 500, Duration.ofMillis(250)));
+        take(shares, 1);
+        assertThat(shares.isOver()).isTrue();
     }
 }
