@@ -21,7 +21,7 @@ final class InnodbHouse implements House {
             "(select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union"
                     + " select 7 union select 8 union select 9 union select 10 union select 11 union select 12 union"
                     + " select 13 union select 14 union select 15)";
-    /** As many as {@link Workload#STORED}: all numbers of four hexadecimal digits. */
+    /** As many as {@link Workload#MOST_STORED}: all numbers of four hexadecimal digits. */
     private static final String COPY = "insert into idempotency_key (key_value, due_at, " + OTHER_COLUMNS
             + ") select concat('copy-', 1 + a.n + 16 * b.n + 256 * c.n + 4096 * d.n), utc_timestamp(3) + interval 1 day, "
             + OTHER_COLUMNS
@@ -81,7 +81,11 @@ final class InnodbHouse implements House {
     }
 
     private static Contestant contestant(Cell cell, String name, Requests requests) {
-        return new Contestant(name, Double.NaN, cell.threads(), cell.workload().task(requests, Workload.STORED));
+        return new Contestant(
+                name,
+                Double.NaN,
+                cell.threads(),
+                cell.workload().task(requests, cell.workload().stored()));
     }
 
     private static void fill(HikariDataSource pool, Workload workload, JpaHouse.Making finished, JpaHouse.Making held)

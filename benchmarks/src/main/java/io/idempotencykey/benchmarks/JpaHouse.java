@@ -123,7 +123,11 @@ final class JpaHouse implements House {
     }
 
     private static Contestant contestant(Cell cell, String name, double roundTrips, Requests requests) {
-        return new Contestant(name, roundTrips, cell.threads(), cell.workload().task(requests, Workload.STORED));
+        return new Contestant(
+                name,
+                roundTrips,
+                cell.threads(),
+                cell.workload().task(requests, cell.workload().stored()));
     }
 
     private String database(Contest contest) throws Exception {
@@ -141,7 +145,7 @@ final class JpaHouse implements House {
     private static void fill(String url, Workload workload, Making finished, Making held) throws Exception {
         if (!workload.makesKeys()) {
             (workload == Workload.REFUSED ? held : finished).make(Keys.SAMPLE);
-            Keys.copySample(url, Workload.STORED, "1 day");
+            Keys.copySample(url, workload.stored(), "1 day");
         }
     }
 

@@ -53,14 +53,15 @@ final class MemoryHouse implements House {
 
     /** New keys would fill the memory, so they have a new store in each turn. */
     private static Contestant contestant(Cell cell, String name, int threads, Supplier<Requests> making) {
-        Renewed task = new Renewed(() -> cell.workload().task(making.get(), Workload.STORED));
+        Renewed task = new Renewed(
+                () -> cell.workload().task(making.get(), cell.workload().stored()));
         return new Contestant(name, 0, threads, task, cell.workload().makesKeys() ? task::renew : () -> {});
     }
 
     private static void fill(Workload workload, Consumer<String> finish, Consumer<String> hold) {
         if (!workload.makesKeys()) {
-            for (int i = 0; i < Workload.STORED; i++) {
-                (workload == Workload.REFUSED ? hold : finish).accept(Example.storedKey(i, Workload.STORED));
+            for (int i = 0; i < workload.stored(); i++) {
+                (workload == Workload.REFUSED ? hold : finish).accept(Example.storedKey(i, workload.stored()));
             }
         }
     }

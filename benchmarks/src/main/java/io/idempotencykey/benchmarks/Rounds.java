@@ -84,6 +84,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                     warmUp.multipliedBy(LONGEST_WARM_UP).dividedBy(2));
             for (int again = 0; again < 2; again++) {
                 for (int i = 0; i < sides.size(); i++) {
+                    sides.get(i).renew().run();
                     Turn unused = beside(executor, sides.get(i), numbers, i, half, serverNanos);
                 }
             }
@@ -91,6 +92,8 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                 for (int i = 0; i < sides.size(); i++) {
                     int side = round % 2 == 0 ? i : sides.size() - 1 - i;
                     Length whole = new Length(length, 0, length);
+                    sides.get(side).renew().run();
+                    System.gc();
                     turns.get(side).add(beside(executor, sides.get(side), numbers, side, whole, serverNanos));
                 }
             }
@@ -114,8 +117,6 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             Length length,
             DoubleSupplier serverNanos)
             throws Exception {
-        side.renew().run();
-        System.gc();
         Contestant.Ending ending = side.beside().begin();
         Turn turn;
         try {

@@ -17,7 +17,10 @@ final class Shares {
     private Instant begun;
     private Duration planned = Duration.ZERO;
 
-    /** What the cells took beside their rounds, such as to fill tables; less than nothing if the rounds took less. */
+    /**
+     * What the last cell took beside its rounds, such as to fill tables, and what the next one is therefore taken to
+     * need. It is less than nothing if the rounds took less than planned. The first cell, which is slow, doesn't count.
+     */
     private Duration beside = Duration.ZERO;
 
     /**
@@ -41,9 +44,8 @@ final class Shares {
     /** The rounds that the cell at hand has time for; the first cell warms up for longer, whatever time there is. */
     Rounds of(Rounds usual, int sides) {
         Duration share = Duration.between(begun, deadline).dividedBy(cells - ended);
-        Rounds rounds = ended == 0
-                ? usual.within(share, sides).afterColdStart()
-                : usual.within(share.minus(beside.dividedBy(ended)), sides);
+        Rounds rounds =
+                ended == 0 ? usual.within(share, sides).afterColdStart() : usual.within(share.minus(beside), sides);
         planned = rounds.longest(sides);
         return rounds;
     }
@@ -51,7 +53,7 @@ final class Shares {
     /** The cell at hand has ended. Returns how long it took. */
     Duration end() {
         Duration took = Duration.between(begun, clock.instant());
-        beside = beside.plus(took).minus(planned);
+        beside = ended == 0 ? Duration.ZERO : took.minus(planned);
         planned = Duration.ZERO;
         ended++;
         begun = begun.plus(took);

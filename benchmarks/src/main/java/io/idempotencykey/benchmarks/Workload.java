@@ -32,15 +32,20 @@ enum Workload {
     /** Requests of one stage against other libraries. */
     RIVALS;
 
-    /**
-     * How many keys are stored to be asked for, one after the other: so many that a service has forgotten that it was
-     * asked for one until it is asked for that again.
-     */
-    static final int STORED = 1 << 16;
+    /** How many keys are stored, at most. */
+    static final int MOST_STORED = 1 << 16;
 
     /** Whether each request has a new key. */
     boolean makesKeys() {
         return this == STAGES || this == SINGLE || this == SCALING || this == HOTKEY || this == SHAPE || this == RIVALS;
+    }
+
+    /**
+     * How many keys are stored to be asked for, one after the other: for replays so many that a service has forgotten
+     * that it was asked for one until it is asked for that again.
+     */
+    int stored() {
+        return this == REPLAY ? MOST_STORED : MOST_STORED / 4;
     }
 
     /**
