@@ -8,6 +8,11 @@ record Cell(Place place, Workload workload, int threads) {
         return Marks.of(this);
     }
 
+    /** Whether anything is asked of it. */
+    boolean isMarked() {
+        return marks().stream().anyMatch(mark -> !Double.isNaN(mark.limit()));
+    }
+
     /** What is measured, without the place. */
     String shown() {
         return workload.shown() + ", " + threads + (threads == 1 ? " thread" : " threads");

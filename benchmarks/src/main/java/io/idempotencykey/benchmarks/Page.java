@@ -55,7 +55,7 @@ final class Page {
 
     private static String legend() {
         return Stream.of(Mark.Verdict.values())
-                .map(verdict -> "<span style=\"border-left: 1em solid %s\"> %s</span>"
+                .map(verdict -> "<span style=\"border-left: 1em solid %s; padding-left: 4px\">%s</span>"
                         .formatted(RatioPlot.color(verdict), legend(verdict)))
                 .collect(Collectors.joining(", "));
     }

@@ -5,6 +5,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** What is to be measured, in the order in which it is done. */
 record Plan(Mode mode, List<Cell> cells) {
@@ -34,10 +35,14 @@ record Plan(Mode mode, List<Cell> cells) {
                 throw new IllegalArgumentException("'" + argument + "' is neither a place nor a workload");
             }
         }
+        // Unless something is named, a look is at what something is asked of.
+        boolean isLook = mode == Mode.QUICK && places.isEmpty() && workloads.isEmpty();
         List<Cell> cells = new ArrayList<>();
         for (Place place : places.isEmpty() ? mode.places() : places) {
             for (Workload workload : workloads.isEmpty() ? mode.workloads() : workloads) {
-                cells.addAll(cells(mode, place, workload));
+                cells(mode, place, workload)
+                        .filter(cell -> !isLook || cell.isMarked())
+                        .forEach(cells::add);
             }
         }
         if (cells.isEmpty()) {
@@ -47,7 +52,7 @@ record Plan(Mode mode, List<Cell> cells) {
     }
 
     /** The cells that have something to compare. */
-    private static List<Cell> cells(Mode mode, Place place, Workload workload) {
+    private static Stream<Cell> cells(Mode mode, Place place, Workload workload) {
         List<Integer> threads = switch (workload) {
             case SCALING -> List.of(2);
             case HOTKEY -> List.of(64, 256);
@@ -57,8 +62,7 @@ record Plan(Mode mode, List<Cell> cells) {
         };
         return threads.stream()
                 .map(number -> new Cell(place, workload, number))
-                .filter(cell -> !cell.marks().isEmpty())
-                .toList();
+                .filter(cell -> !cell.marks().isEmpty());
     }
 
     List<Cell> in(Place place) {

@@ -5,11 +5,11 @@ import java.util.List;
 
 /** Draws ratios beside their marks: a bar to the median of the rounds' ratios, with the least and the greatest. */
 final class RatioPlot {
-    private static final int LABELS = 430;
+    private static final int LABELS = 400;
     /** Where the mark is, whatever it is: each row has a scale of its own. */
-    private static final int MARK = LABELS + 240;
+    private static final int MARK = LABELS + 220;
 
-    private static final int LONGEST = MARK + 130;
+    private static final int LONGEST = MARK + 120;
 
     private RatioPlot() {}
 

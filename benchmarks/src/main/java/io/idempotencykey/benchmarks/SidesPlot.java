@@ -5,7 +5,7 @@ import java.util.Locale;
 
 /** Draws how fast each side was: a bar for its rate, and a line from the median latency to the slowest hundredth. */
 final class SidesPlot {
-    private static final int LABELS = 430;
+    private static final int LABELS = 400;
     private static final int LONGEST_BAR = 180;
     private static final int LATENCIES = LABELS + LONGEST_BAR + 90;
 

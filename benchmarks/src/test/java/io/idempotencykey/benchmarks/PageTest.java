@@ -10,7 +10,7 @@ class PageTest {
     void aBarEndsAtTheMarkIfItIsMet() {
         String svg = plot(ReportTest.measured(95, 95, 95));
 
-        assertThat(svg).contains("width=\"240.0\"").contains("mark ≥ 0.95").contains("0.95 (0.95–0.95)");
+        assertThat(svg).contains("width=\"220.0\"").contains("mark ≥ 0.95").contains("0.95 (0.95–0.95)");
     }
 
     @Test

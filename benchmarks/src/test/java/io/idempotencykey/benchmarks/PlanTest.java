@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 class PlanTest {
     @Test
-    void withoutNamesAllPlacesAreMeasuredQuickly() {
+    void withoutNamesAllThatSomethingIsAskedOfIsMeasuredQuickly() {
         Plan plan = Plan.of(List.of());
 
         assertThat(plan.mode()).isEqualTo(Mode.QUICK);
@@ -19,8 +19,8 @@ class PlanTest {
         assertThat(plan.in(Place.ADAPTER_MONGO))
                 .contains(
                         new Cell(Place.ADAPTER_MONGO, Workload.STAGES, 1),
-                        new Cell(Place.ADAPTER_MONGO, Workload.OWN, 8))
-                .hasSize(12);
+                        new Cell(Place.ADAPTER_MONGO, Workload.REFUSED, 8))
+                .hasSize(10);
     }
 
     @Test
@@ -30,6 +30,14 @@ class PlanTest {
                         new Cell(Place.ADAPTER_JPA, Workload.STAGES, 1),
                         new Cell(Place.ADAPTER_JPA, Workload.STAGES, 8),
                         new Cell(Place.ADAPTER_JPA, Workload.STAGES, 32));
+    }
+
+    @Test
+    void whatIsNamedIsMeasuredThoughNothingIsAskedOfIt() {
+        assertThat(Plan.of(List.of("quick", "adapter-mongo", "own")).cells())
+                .containsExactly(
+                        new Cell(Place.ADAPTER_MONGO, Workload.OWN, 1), new Cell(Place.ADAPTER_MONGO, Workload.OWN, 8));
+        assertThat(Plan.of(List.of("adapter-jpa-mysql")).cells()).isNotEmpty();
     }
 
     @Test
