@@ -109,16 +109,18 @@ final class MongoHouse implements House {
         return new Contestant(Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), cell.threads(), asking);
     }
 
-    /** A database with the collections and the indexes. */
+    /** A database with the collections and the indexes. The stand-in's go when it ends: it takes seconds to drop one. */
     private MongoDatabase database(Contest contest, MongoClient client) {
         MongoDatabase database = client.getDatabase("benchmark"
                 + ProcessHandle.current().pid() + "_" + System.currentTimeMillis() + "_" + number.incrementAndGet());
-        Open opened = new Open(client, database.getName());
-        open.add(opened);
-        AutoCloseable unused = contest.closing(() -> {
-            database.drop();
-            open.remove(opened);
-        });
+        if (tool.isGiven()) {
+            Open opened = new Open(client, database.getName());
+            open.add(opened);
+            AutoCloseable unused = contest.closing(() -> {
+                database.drop();
+                open.remove(opened);
+            });
+        }
         new MongoKeyStore(client, database.getName(), KEYS).createIndexes();
         database.createCollection(BOOKINGS);
         return database;
