@@ -23,6 +23,7 @@ import io.idempotencykey.port.StoredKey;
 import io.idempotencykey.port.StoredProgress;
 import io.idempotencykey.service.Claim;
 import io.idempotencykey.service.Completer;
+import io.idempotencykey.service.Environment;
 import io.idempotencykey.service.Execution;
 import io.idempotencykey.service.HeldKey;
 import io.idempotencykey.service.IdempotencyKeyService;
@@ -42,6 +43,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -74,6 +76,47 @@ class InMemoryKeyStoreTest {
                     .withMessageContaining("argument 'forward'");
         }
         assertThat(store.time()).isEqualTo(now.plus(Duration.ofDays(3650)));
+    }
+
+    /** A new key has random numbers, which take longer than all else that an answer takes. */
+    @Test
+    void noKeyIsMadeForARequestWhoseKeyIsThere() {
+        finish("finished");
+        HeldKey unused = claim("held");
+        AtomicInteger drawn = new AtomicInteger();
+        IdempotencyKeyService<List<String>> keys = IdempotencyKeyService.builder(store)
+                .replayCacheBytes(0)
+                .environment(counting(drawn))
+                .build();
+
+        assertThat(keys.claim(KeyId.of("finished"), REQUEST)).isInstanceOf(Claim.Replay.class);
+        assertThat(keys.claim(KeyId.of("held"), REQUEST)).isInstanceOf(Claim.InFlight.class);
+        assertThat(drawn).hasValue(0);
+        assertThatExceptionOfType(IdempotencyException.StoreFull.class)
+                .isThrownBy(() -> keys.claim(KeyId.of("new"), REQUEST));
+        assertThat(drawn).hasPositiveValue();
+    }
+
+    /** The machine's own environment, whose random numbers are counted. */
+    private static Environment counting(AtomicInteger drawn) {
+        Environment system = Environment.system();
+        return new Environment() {
+            @Override
+            public RandomGenerator random() {
+                drawn.incrementAndGet();
+                return system.random();
+            }
+
+            @Override
+            public long nanoTime() {
+                return system.nanoTime();
+            }
+
+            @Override
+            public void pause(Duration duration) throws InterruptedException {
+                system.pause(duration);
+            }
+        };
     }
 
     @Test
