@@ -100,6 +100,11 @@ final class DisturbedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public boolean isInProcess() {
+        return store.isInProcess();
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return store.isolations();
     }

@@ -182,6 +182,11 @@ final class RecordedStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public boolean isInProcess() {
+        return store.isInProcess();
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return store.isolations();
     }

@@ -37,6 +37,11 @@ class ForwardingStore<T> implements KeyStore<T> {
     }
 
     @Override
+    public boolean isInProcess() {
+        return right.isInProcess();
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return right.isolations();
     }

@@ -219,6 +219,11 @@ abstract class Dialect {
         return alone(connection, work);
     }
 
+    /** Writes a key by a single statement by itself, on a connection without an open transaction. */
+    <R> R writing(Connection connection, Statements.Work<R> work) throws SQLException {
+        return alone(connection, work);
+    }
+
     /** Executes a write, and bounds its wait for a row by these milliseconds where the statement's text doesn't. */
     int update(Statements statements, PreparedStatement statement, int millis) throws SQLException {
         return statements.update(statement);

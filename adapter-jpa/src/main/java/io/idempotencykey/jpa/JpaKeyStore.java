@@ -90,8 +90,8 @@ import org.jspecify.annotations.Nullable;
  * stage's own failure. So is a transaction that has ended before its commit without an error by which the server did
  * that; and, on PostgreSQL, one that the stage has ended before it met an error.
  *
- * <p>On PostgreSQL a write of a key that is cancelled (57014) is tried again, because the server now and then calls it a
- * cancellation when it ends a wait for a row that several transactions wait for.
+ * <p>On PostgreSQL a write of a key that is cancelled (57014) is tried again, the last write of a stage with its stage:
+ * the server now and then calls it a cancellation when it ends a wait for a row that several transactions wait for.
  *
  * <p>If a callback that the application registered with the transaction fails before the commit is sent, the stage
  * fails. If it fails after the commit, the stage stays committed, and the error is lost.
@@ -351,12 +351,12 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public boolean insert(StoredKey key) {
-        return representable(isEscaped -> alone(statements -> table.insert(statements, key, isEscaped)));
+        return representable(isEscaped -> writing(statements -> table.insert(statements, key, isEscaped)));
     }
 
     @Override
     public boolean replace(Revision expected, StoredKey next) {
-        return representable(isEscaped -> alone(statements -> table.replace(statements, expected, next, isEscaped)));
+        return representable(isEscaped -> writing(statements -> table.replace(statements, expected, next, isEscaped)));
     }
 
     @Override
@@ -365,7 +365,7 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
             return KeyStore.super.insertOrFind(key);
         }
         try {
-            return representable(isEscaped -> alone(statements -> table.insertOrFind(statements, key, isEscaped)));
+            return representable(isEscaped -> writing(statements -> table.insertOrFind(statements, key, isEscaped)));
         } catch (StoreFailure e) {
             // Of a concurrent insert: always on MariaDB, and on PostgreSQL while a unique index is made anew.
             if (dialect.failure(e) == Failure.DUPLICATE) {
@@ -544,12 +544,14 @@ public final class JpaKeyStore implements KeyStore<EntityManager> {
 
     @Override
     public int deleteExpired(Instant at, int limit) {
-        return alone(statements -> table.deleteExpired(statements, at, limit));
+        refuseOuterTransaction();
+        return statement(
+                connection -> dialect.alone(connection, statements -> table.deleteExpired(statements, at, limit)));
     }
 
-    private <R> R alone(Statements.Work<R> work) {
+    private <R> R writing(Statements.Work<R> work) {
         refuseOuterTransaction();
-        return statement(connection -> dialect.alone(connection, work));
+        return statement(connection -> dialect.writing(connection, work));
     }
 
     private <R> R reading(Statements.Work<R> work) {

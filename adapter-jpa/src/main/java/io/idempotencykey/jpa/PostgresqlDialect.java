@@ -218,21 +218,21 @@ final class PostgresqlDialect extends Dialect {
     }
 
     @Override
-    <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
+    <R> R writing(Connection connection, Statements.Work<R> work) throws SQLException {
         try {
-            return reading(connection, work);
+            return alone(connection, work);
         } catch (SQLException e) {
             throw waited(e);
         }
     }
 
     @Override
-    <R> R reading(Connection connection, Statements.Work<R> work) throws SQLException {
+    <R> R alone(Connection connection, Statements.Work<R> work) throws SQLException {
         if (!connection.getAutoCommit()) {
             // Outside a transaction this sends nothing.
             connection.setAutoCommit(true);
             try {
-                return reading(connection, work);
+                return alone(connection, work);
             } finally {
                 connection.setAutoCommit(false);
             }
@@ -325,9 +325,9 @@ final class PostgresqlDialect extends Dialect {
     }
 
     /**
-     * A write of a key that was cancelled may have waited for a row, and is worth another try. The data source may bound
-     * each statement by less time; and where several transactions wait for one row, the server now and then takes the
-     * end of {@code lock_timeout} for a cancellation.
+     * A write of a key that was cancelled may have waited for a row, and is worth another try. The data source may
+     * bound each statement by less time; and where several transactions wait for one row, the server now and then takes
+     * the end of {@code lock_timeout} for a cancellation.
      */
     private static SQLException waited(SQLException e) {
         return CANCELLED.equals(e.getSQLState()) ? new SQLTransactionRollbackException(e.getMessage(), "40000", e) : e;

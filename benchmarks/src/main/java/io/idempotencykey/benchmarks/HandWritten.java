@@ -21,8 +21,8 @@ import javax.sql.DataSource;
  * updates the key if it has the known revision, and commits; no such row is a division by zero, so that nothing is
  * committed. What fails to serialize is run again. What is the same for every key stands in the statements' texts.
  *
- * <p>It leaves the bound on waits for a row to the pool's settings, looks up no lost commit, and doesn't make sure that the transaction has the settings
- * that it counts on; it never takes a key over, and replaces none that has expired.
+ * <p>It leaves the bound on waits for a row to the pool's settings, looks up no lost commit, and doesn't make sure that
+ * the transaction has the settings that it counts on; it never takes a key over, and replaces none that has expired.
  */
 final class HandWritten extends HandWrittenJdbc {
     private static final String SERIALIZATION_FAILURE = "40001";

@@ -5,7 +5,7 @@ import java.util.List;
 
 /** Draws ratios beside their marks: a bar to the median of the rounds' ratios, with the least and the greatest. */
 final class RatioPlot {
-    private static final int LABELS = 400;
+    private static final int LABELS = 550;
     /** Where the mark is, whatever it is: each row has a scale of its own. */
     private static final int MARK = LABELS + 220;
 

@@ -53,7 +53,8 @@ final class Shares {
     /** The cell at hand has ended. Returns how long it took. */
     Duration end() {
         Duration took = Duration.between(begun, clock.instant());
-        beside = ended == 0 ? Duration.ZERO : took.minus(planned);
+        // What has failed says nothing about the next one.
+        beside = ended == 0 || planned.isZero() ? Duration.ZERO : took.minus(planned);
         planned = Duration.ZERO;
         ended++;
         begun = begun.plus(took);

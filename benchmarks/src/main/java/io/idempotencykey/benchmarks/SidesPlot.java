@@ -28,6 +28,7 @@ final class SidesPlot {
         for (Measured each : measured) {
             double fastest = each.sides().stream()
                     .mapToDouble(side -> side.median(Turn::rate))
+                    .filter(rate -> !Double.isNaN(rate))
                     .max()
                     .orElse(1);
             for (SideTurns side : each.sides()) {

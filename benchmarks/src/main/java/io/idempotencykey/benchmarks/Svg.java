@@ -5,7 +5,7 @@ import java.util.Locale;
 /** A drawing of rows. */
 final class Svg {
     static final int ROW = 22;
-    static final int WIDTH = 1000;
+    static final int WIDTH = 1150;
 
     private final StringBuilder elements = new StringBuilder();
 

@@ -138,7 +138,10 @@ final class Engine<T> {
         return stored.key().creationId().equals(fresh.key().creationId());
     }
 
-    /** The fresh key, always the same, isn't made for one that is found without. */
+    /**
+     * The key that stands, which is the fresh one if none did that is alive. It is asked for only if it is needed, and
+     * has to be the same each time.
+     */
     private StoredKey insertOrFind(KeyId id, Supplier<StoredKey> fresh, StoreAccess<T> access, Tries tries) {
         boolean looks = store.isInProcess() || isLikelyFinished(id);
         while (true) {

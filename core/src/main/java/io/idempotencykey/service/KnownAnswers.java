@@ -124,13 +124,13 @@ final class KnownAnswers {
     /**
      * Keeps a key's answer for as long as it can be replayed, if it is finished and not too long.
      *
-     * @param drivesOut whether the oldest answers make room for this one; not if it is asked for the first time, since
-     *     most are asked for once
+     * @param drivesOut whether the oldest answers make room for this one, though they can still be replayed; not if it
+     *     is asked for the first time, since most are asked for once
      */
     void keep(IdempotencyKey key, boolean drivesOut, Supplier<Instant> now) {
         long longest = room / PART_FOR_ONE;
-        // Looked at first, because in memory to make room takes as long as the rest of a replay.
-        if (!(drivesOut || bytes.get() <= room - longest) || !(key.state() instanceof KeyState.Finished finished)) {
+        // Checked first, because making room costs as much as the rest of a replay in memory.
+        if (!(drivesOut || hasRoom(longest)) || !(key.state() instanceof KeyState.Finished finished)) {
             return;
         }
         long size = size(key.request(), finished.response());
@@ -157,6 +157,14 @@ final class KnownAnswers {
             kept.remove(oldest.key().id(), oldest);
             taken = bytes.addAndGet(-oldest.bytes);
         }
+    }
+
+    private boolean hasRoom(long size) {
+        if (bytes.get() <= room - size) {
+            return true;
+        }
+        Kept oldest = oldestFirst.peek();
+        return oldest != null && isPast(oldest.until);
     }
 
     private static long size(Request request, Response response) {

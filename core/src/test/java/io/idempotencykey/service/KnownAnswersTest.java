@@ -497,6 +497,23 @@ class KnownAnswersTest {
         assertThat(isKnown.test(KeyId.of("key-0"))).isEqualTo(kept == 16);
     }
 
+    @Test
+    void anAnswerOfAnotherProcessTakesThePlaceOfOneThatHasExpired() {
+        IdempotencyKeyService<List<String>> small =
+                builder().replayCacheBytes(64 * 1024).build();
+        Response half = Response.of(200, new byte[2_000]);
+        for (int i = 0; i < 17; i++) {
+            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> half);
+        }
+        pass(TIME_TO_LIVE);
+        another.once("order", ID, REQUEST, stage -> half);
+
+        assertThat(small.once("order", ID, REQUEST, stage -> half).replayed()).isTrue();
+        store.forget();
+        assertThat(small.once("order", ID, REQUEST, stage -> half).replayed()).isTrue();
+        assertThat(store.calls()).isEmpty();
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"body", "headers", "path", "parameters"})
     void anAnswerThatWouldDriveOutMostOthersIsNotKept(String large) {

@@ -21,6 +21,7 @@ import java.util.List;
  * @param slow whether each stage takes much longer than its lease
  * @param restless one time in so many calls another worker may go on
  * @param knowing whether servers answer what they know without asking the store
+ * @param inProcess whether servers look for a key before they make one
  * @param small whether every run is to be gone through, so that nothing varies that needn't
  */
 record Plot(
@@ -36,6 +37,7 @@ record Plot(
         boolean slow,
         int restless,
         boolean knowing,
+        boolean inProcess,
         boolean small) {
     static final Duration LEASE = Duration.ofSeconds(10);
     static final Duration TIME_TO_LIVE = Duration.ofHours(24);
@@ -104,6 +106,7 @@ record Plot(
                 false,
                 1 << choices.choose(3),
                 choices.choose(2) == 1,
+                choices.chooseRarely(2, 2) == 1,
                 false);
     }
 
@@ -113,7 +116,7 @@ record Plot(
         for (int i = 0; i < workers; i++) {
             clients.add(new Client(Order.of(KEYS.get(i % keys), cart), attempts, Duration.ZERO));
         }
-        return new Plot(versions, clients, 0, 0, 0, faults, 8, false, true, false, 1, false, true);
+        return new Plot(versions, clients, 0, 0, 0, faults, 8, false, true, false, 1, false, false, true);
     }
 
     /** Requests under one key whose stages take three and a half leases each. */
@@ -122,6 +125,7 @@ record Plot(
         for (int i = 0; i < workers; i++) {
             clients.add(new Client(Order.of(KEYS.get(0), "usual"), 300, Duration.ZERO));
         }
-        return new Plot(List.of(Version.TWO_STAGES), clients, 0, 0, 0, faults, 8, false, true, true, 1, false, false);
+        return new Plot(
+                List.of(Version.TWO_STAGES), clients, 0, 0, 0, faults, 8, false, true, true, 1, false, false, false);
     }
 }

@@ -70,6 +70,11 @@ class SimulatedStore implements KeyStore<List<Effect>> {
     }
 
     @Override
+    public boolean isInProcess() {
+        return world.isInProcess();
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return Set.of(Isolation.SERIALIZABLE);
     }

@@ -321,6 +321,10 @@ final class SimulatedWorld {
         return plot.small() ? Duration.ZERO : Duration.ofMinutes(1);
     }
 
+    boolean isInProcess() {
+        return plot.inProcess();
+    }
+
     /** Whether servers answer what they know. In small worlds all that a server remembers would be a state, too. */
     boolean knowsAnswers() {
         return plot.knowing();

@@ -131,6 +131,11 @@ public final class SpringMongoKeyStore implements KeyStore<ClientSession> {
     }
 
     @Override
+    public boolean isInProcess() {
+        return store.isInProcess();
+    }
+
+    @Override
     public Set<Isolation> isolations() {
         return store.isolations();
     }
