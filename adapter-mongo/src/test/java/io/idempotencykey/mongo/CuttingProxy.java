@@ -53,6 +53,7 @@ final class CuttingProxy implements AutoCloseable {
     private final AtomicInteger left = new AtomicInteger();
     private final Queue<Connection> held = new ConcurrentLinkedQueue<>();
     private final Queue<Socket> open = new ConcurrentLinkedQueue<>();
+    private volatile boolean isClosed;
     private volatile Cut cut = Cut.ANSWER;
     private volatile byte[] command = new byte[0];
 
@@ -98,6 +99,12 @@ final class CuttingProxy implements AutoCloseable {
             Connection connection = new Connection(socket.accept(), new Socket(target.getHost(), target.getPort()));
             open.add(connection.client);
             open.add(connection.server);
+            if (isClosed) {
+                // The connections that there were may be closed already.
+                connection.client.close();
+                connection.server.close();
+                return;
+            }
             start(() -> forward(connection));
             start(() -> answer(connection));
         }
@@ -192,6 +199,7 @@ final class CuttingProxy implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
+        isClosed = true;
         socket.close();
         for (Socket each : open) {
             each.close();

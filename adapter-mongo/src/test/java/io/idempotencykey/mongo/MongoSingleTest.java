@@ -675,11 +675,12 @@ class MongoSingleTest {
 
     // Crashes: a worker's connections are cut
 
-    private static MongoClient through(CuttingProxy proxy, RecordedCommands sent) {
+    /** Each cut makes the driver look for the server anew, for as long as it is told to. */
+    private static MongoClient through(CuttingProxy proxy, RecordedCommands sent, int seconds) {
         return TestServer.client(
                 proxy.url(),
                 settings -> settings.addCommandListener(sent)
-                        .applyToClusterSettings(cluster -> cluster.serverSelectionTimeout(2, TimeUnit.SECONDS)));
+                        .applyToClusterSettings(cluster -> cluster.serverSelectionTimeout(seconds, TimeUnit.SECONDS)));
     }
 
     @ParameterizedTest
@@ -700,7 +701,7 @@ class MongoSingleTest {
         KeyId id = newId();
         AtomicInteger runs = new AtomicInteger();
         try (CuttingProxy proxy = CuttingProxy.toThePrimaryOf(steady);
-                MongoClient worker = through(proxy, new RecordedCommands())) {
+                MongoClient worker = through(proxy, new RecordedCommands(), 30)) {
             MongoCollection<Document> itsRows =
                     worker.getDatabase(database.getName()).getCollection("rows");
             IdempotencyKeyService<ClientSession> its =
@@ -734,7 +735,7 @@ class MongoSingleTest {
         StoredKey finished = next(taken, FINISHED);
         RecordedCommands sent = new RecordedCommands();
         try (CuttingProxy proxy = CuttingProxy.toThePrimaryOf(steady);
-                MongoClient worker = through(proxy, sent)) {
+                MongoClient worker = through(proxy, sent, 30)) {
             MongoKeyStore itsStore = new MongoKeyStore(worker, database.getName(), "keys");
             proxy.cut(CuttingProxy.Cut.COMMAND, "commitTransaction", EVERY_COMMIT);
             Function<StoredKey, StageCommit> run = next ->
@@ -760,7 +761,7 @@ class MongoSingleTest {
         AtomicReference<Object> session = new AtomicReference<>();
         RecordedCommands sent = new RecordedCommands();
         try (CuttingProxy proxy = CuttingProxy.toThePrimaryOf(steady);
-                MongoClient worker = through(proxy, sent)) {
+                MongoClient worker = through(proxy, sent, 2)) {
             MongoCollection<Document> itsRows =
                     worker.getDatabase(database.getName()).getCollection("rows");
             IdempotencyKeyService<ClientSession> its =

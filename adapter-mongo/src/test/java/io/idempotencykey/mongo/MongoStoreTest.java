@@ -244,6 +244,17 @@ class MongoStoreTest {
     @ParameterizedTest
     @MethodSource("weakClients")
     void aClientsSettingsDoNotWeakenTheStore(Consumer<MongoClientSettings.Builder> settings) {
+        int answeredLate = 0;
+        while (!keepsItsConcerns(settings)) {
+            answeredLate++;
+            assertThat(answeredLate)
+                    .as("times that a busy machine answered late")
+                    .isLessThan(20);
+        }
+    }
+
+    /** Whether no write was answered so late that its document was taken to be held, which takes other commands. */
+    private boolean keepsItsConcerns(Consumer<MongoClientSettings.Builder> settings) {
         RecordedCommands sent = new RecordedCommands();
         try (MongoClient weak = TestServer.client(builder -> {
             settings.accept(builder);
@@ -255,9 +266,16 @@ class MongoStoreTest {
             assertThat(weakStore.time()).isAfter(Instant.EPOCH);
             sent.forget();
 
-            HeldKey held = held(service.claim(id, REQUEST));
-            service.workStage(service.renew(held), stage -> StageOutcome.respond(RESPONSE));
-            service.once("pay", KeyId.of(UUID.randomUUID().toString()), REQUEST, stage -> RESPONSE);
+            try {
+                HeldKey held = held(service.claim(id, REQUEST));
+                service.workStage(service.renew(held), stage -> StageOutcome.respond(RESPONSE));
+                service.once("pay", KeyId.of(UUID.randomUUID().toString()), REQUEST, stage -> RESPONSE);
+            } catch (IdempotencyException.Locked e) {
+                return false;
+            }
+            if (sent.names().contains("killSessions")) {
+                return false;
+            }
             assertThat(service.retrieve(id).recoveryPoint()).isEqualTo(RecoveryPoint.FINISHED);
             assertThat(store.find(id)).isEqualTo(weakStore.find(id)).isPresent();
 
@@ -288,6 +306,7 @@ class MongoStoreTest {
                 }
             }
             assertThat(begun).isEqualTo(2);
+            return true;
         }
     }
 
