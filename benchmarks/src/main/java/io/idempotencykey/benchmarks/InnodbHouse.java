@@ -21,12 +21,12 @@ final class InnodbHouse implements House {
             "(select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union"
                     + " select 7 union select 8 union select 9 union select 10 union select 11 union select 12 union"
                     + " select 13 union select 14 union select 15)";
-    /** As many as {@link Workload#MOST_STORED}: all numbers of four hexadecimal digits. */
+    /** Numbers of four hexadecimal digits, as many as {@link Workload#MOST_STORED}; as many of them as are wanted. */
     private static final String COPY = "insert into idempotency_key (key_value, due_at, " + OTHER_COLUMNS
             + ") select concat('copy-', 1 + a.n + 16 * b.n + 256 * c.n + 4096 * d.n), utc_timestamp(3) + interval 1 day, "
             + OTHER_COLUMNS
             + " from idempotency_key, " + DIGITS + " a, " + DIGITS + " b, " + DIGITS + " c, " + DIGITS
-            + " d where key_value = '" + Keys.SAMPLE + "'";
+            + " d where key_value = '" + Keys.SAMPLE + "' and a.n + 16 * b.n + 256 * c.n + 4096 * d.n < ";
 
     /** One of the two servers. */
     enum Product {
@@ -92,7 +92,7 @@ final class InnodbHouse implements House {
             throws Exception {
         if (!workload.makesKeys()) {
             (workload == Workload.REFUSED ? held : finished).make(Keys.SAMPLE);
-            Server.execute(pool.getJdbcUrl(), COPY);
+            Server.execute(pool.getJdbcUrl(), COPY + workload.stored());
             Server.execute(pool.getJdbcUrl(), "analyze table idempotency_key");
         }
     }
