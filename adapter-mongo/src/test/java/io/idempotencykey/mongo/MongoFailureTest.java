@@ -19,6 +19,7 @@ import static io.idempotencykey.mongo.Keys.key;
 import static io.idempotencykey.mongo.Keys.kindOf;
 import static io.idempotencykey.mongo.Keys.nameOf;
 import static io.idempotencykey.mongo.Keys.next;
+import static io.idempotencykey.mongo.Keys.untilAnsweredInTime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
@@ -337,13 +338,7 @@ class MongoFailureTest {
     @ParameterizedTest
     @CsvSource({"true, made", "false, BUSY"})
     void aWaitForAConnectionIsNoWaitForADocument(boolean current, String expected) {
-        int answeredLate = 0;
-        while (!waitsForAConnection(current, expected)) {
-            answeredLate++;
-            assertThat(answeredLate)
-                    .as("times that a busy machine answered late")
-                    .isLessThan(20);
-        }
+        untilAnsweredInTime(() -> waitsForAConnection(current, expected));
     }
 
     /** Whether the machine wasn't so busy that the write itself was answered late, which means that it's not known. */

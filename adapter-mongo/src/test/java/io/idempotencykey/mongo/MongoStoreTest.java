@@ -20,6 +20,7 @@ import static io.idempotencykey.mongo.Keys.key;
 import static io.idempotencykey.mongo.Keys.kindOf;
 import static io.idempotencykey.mongo.Keys.nameOf;
 import static io.idempotencykey.mongo.Keys.next;
+import static io.idempotencykey.mongo.Keys.untilAnsweredInTime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -244,13 +245,7 @@ class MongoStoreTest {
     @ParameterizedTest
     @MethodSource("weakClients")
     void aClientsSettingsDoNotWeakenTheStore(Consumer<MongoClientSettings.Builder> settings) {
-        int answeredLate = 0;
-        while (!keepsItsConcerns(settings)) {
-            answeredLate++;
-            assertThat(answeredLate)
-                    .as("times that a busy machine answered late")
-                    .isLessThan(20);
-        }
+        untilAnsweredInTime(() -> keepsItsConcerns(settings));
     }
 
     /** Whether no write was answered so late that its document was taken to be held, which takes other commands. */

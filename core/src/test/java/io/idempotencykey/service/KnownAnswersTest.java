@@ -38,6 +38,7 @@ class KnownAnswersTest {
     private static final Request REQUEST = Request.of("POST", "/orders", Map.of("cart", 42));
     private static final Request OTHER_REQUEST = Request.of("POST", "/orders", Map.of("cart", 43));
     private static final Response DONE = Response.of(201, "text/plain", "done");
+    private static final Response LONG = Response.of(200, new byte[2_000]);
     private static final Duration LEASE = Duration.ofMinutes(10);
     private static final Duration TIME_TO_LIVE = Duration.ofHours(1);
     private static final Duration READ_ANEW = Duration.ofSeconds(61);
@@ -457,35 +458,34 @@ class KnownAnswersTest {
         assertThat(store.calls()).isNotEmpty();
     }
 
-    @Test
-    void theOldestAnswersGoWhenThereIsNoRoom() {
+    /** A service whose room has a place for 17 long answers, and that has given so many of them. */
+    private IdempotencyKeyService<List<String>> small(int answers) {
         IdempotencyKeyService<List<String>> small =
                 builder().replayCacheBytes(64 * 1024).build();
-        Response half = Response.of(200, new byte[2_000]);
-        for (int i = 0; i < 40; i++) {
-            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> half);
+        for (int i = 0; i < answers; i++) {
+            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> LONG);
         }
+        return small;
+    }
+
+    @Test
+    void theOldestAnswersGoWhenThereIsNoRoom() {
+        IdempotencyKeyService<List<String>> small = small(40);
         for (int i = 39; i >= 0; i--) {
             store.forget();
-            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> half);
+            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> LONG);
             assertThat(store.calls().isEmpty()).as("key-" + i).isEqualTo(i >= 40 - 17);
         }
     }
 
-    /** A room of 64 KiB, in which 17 answers of this length have a place. */
     @ParameterizedTest
     @ValueSource(ints = {16, 17})
     void anAnswerOfAnotherProcessDrivesOutOthersOnceItIsAskedForAgain(int kept) {
-        IdempotencyKeyService<List<String>> small =
-                builder().replayCacheBytes(64 * 1024).build();
-        Response half = Response.of(200, new byte[2_000]);
-        for (int i = 0; i < kept; i++) {
-            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> half);
-        }
-        another.once("order", ID, REQUEST, stage -> half);
+        IdempotencyKeyService<List<String>> small = small(kept);
+        another.once("order", ID, REQUEST, stage -> LONG);
         Predicate<KeyId> isKnown = id -> {
             store.forget();
-            assertThat(small.once("order", id, REQUEST, stage -> half).replayed())
+            assertThat(small.once("order", id, REQUEST, stage -> LONG).replayed())
                     .isTrue();
             return store.calls().isEmpty();
         };
@@ -499,26 +499,20 @@ class KnownAnswersTest {
 
     @Test
     void anAnswerOfAnotherProcessTakesThePlaceOfOneThatHasExpired() {
-        IdempotencyKeyService<List<String>> small =
-                builder().replayCacheBytes(64 * 1024).build();
-        Response half = Response.of(200, new byte[2_000]);
-        for (int i = 0; i < 17; i++) {
-            small.once("order", KeyId.of("key-" + i), REQUEST, stage -> half);
-        }
+        IdempotencyKeyService<List<String>> small = small(17);
         pass(TIME_TO_LIVE);
-        another.once("order", ID, REQUEST, stage -> half);
+        another.once("order", ID, REQUEST, stage -> LONG);
 
-        assertThat(small.once("order", ID, REQUEST, stage -> half).replayed()).isTrue();
+        assertThat(small.once("order", ID, REQUEST, stage -> LONG).replayed()).isTrue();
         store.forget();
-        assertThat(small.once("order", ID, REQUEST, stage -> half).replayed()).isTrue();
+        assertThat(small.once("order", ID, REQUEST, stage -> LONG).replayed()).isTrue();
         assertThat(store.calls()).isEmpty();
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"body", "headers", "path", "parameters"})
     void anAnswerThatWouldDriveOutMostOthersIsNotKept(String large) {
-        IdempotencyKeyService<List<String>> small =
-                builder().replayCacheBytes(64 * 1024).build();
+        IdempotencyKeyService<List<String>> small = small(0);
         Request request = switch (large) {
             case "path" -> Request.of("POST", "/" + "x".repeat(2_000), Map.of());
             case "parameters" -> Request.of("POST", "/", Map.of("text", "x".repeat(160)));
