@@ -40,15 +40,17 @@ final class Askers implements Contestant.Ending {
 
     /** Ends them; fails as the first of them that has failed. */
     @Override
-    public void end() throws Exception {
+    public long end() throws Exception {
         end.countDown();
         executor.shutdown();
+        long answers = 0;
         for (Future<Long> each : asking) {
             try {
-                long unused = each.get();
+                answers += each.get();
             } catch (ExecutionException e) {
                 throw e.getCause() instanceof Exception cause ? cause : e;
             }
         }
+        return answers;
     }
 }

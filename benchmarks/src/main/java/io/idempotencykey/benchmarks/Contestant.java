@@ -21,15 +21,15 @@ record Contestant(String name, double roundTrips, int threads, Task task, Runnab
         Ending begin() throws Exception;
     }
 
-    /** Ends it after the turn. */
+    /** Ends it after the turn, and says how many answers it got. */
     @FunctionalInterface
     interface Ending {
-        void end() throws Exception;
+        long end() throws Exception;
 
         /** Ends it after something else has failed, to which its own failure is added. */
         default void endAfter(Throwable failure) {
             try {
-                end();
+                long unused = end();
             } catch (Exception e) {
                 failure.addSuppressed(e);
             }
@@ -37,7 +37,7 @@ record Contestant(String name, double roundTrips, int threads, Task task, Runnab
     }
 
     Contestant(String name, double roundTrips, int threads, Task task, Runnable renew) {
-        this(name, roundTrips, threads, task, renew, () -> () -> {});
+        this(name, roundTrips, threads, task, renew, () -> () -> 0);
     }
 
     Contestant(String name, double roundTrips, int threads, Task task) {

@@ -204,7 +204,7 @@ final class HandWritten extends HandWrittenJdbc {
     }
 
     /** Whether a transaction is to be run again, as one of an error's causes says. */
-    static boolean failedToSerialize(Throwable e) {
+    private static boolean failedToSerialize(Throwable e) {
         return Stream.iterate(e, Objects::nonNull, Throwable::getCause)
                 .anyMatch(each -> each instanceof SQLException sql && SERIALIZATION_FAILURE.equals(sql.getSQLState()));
     }

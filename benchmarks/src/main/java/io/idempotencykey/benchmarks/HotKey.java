@@ -31,13 +31,14 @@ final class HotKey {
             Running running = new Running(library, key);
             Askers asking = new Askers(askers, pause, () -> library.refused(key));
             return () -> {
+                long answers;
                 try {
-                    asking.end();
+                    answers = asking.end();
                 } catch (Throwable e) {
                     running.endAfter(e);
                     throw e;
                 }
-                running.end();
+                return answers + running.end();
             };
         });
     }
@@ -58,7 +59,7 @@ final class HotKey {
 
     private static List<Contestant> sides(String name, Requests requests, Asking asking) {
         return List.of(
-                side(name, requests, () -> () -> {}),
+                side(name, requests, () -> () -> 0),
                 side(name + Marks.ASKED_WITH_PAUSES, requests, () -> asking.begin(PAUSE)),
                 side(name + Marks.ASKED, requests, () -> asking.begin(Duration.ZERO)));
     }
@@ -90,10 +91,12 @@ final class HotKey {
             }
         }
 
+        /** It asks for nothing. */
         @Override
-        public void end() throws Exception {
+        public long end() throws Exception {
             end.countDown();
             StageResult unused = stage.get(1, TimeUnit.MINUTES);
+            return 0;
         }
     }
 }

@@ -79,7 +79,7 @@ final class JpaHouse implements House {
                         contest, new Cell(cell.place(), rival.closest(), cell.threads()), Marks.libraryFor(rival)));
             }
             String url = database(contest);
-            HikariDataSource pool = contest.closing(Server.pool(url, cell.threads()));
+            HikariDataSource pool = contest.closing(Server.usualPool(url, cell.threads()));
             contest.add(
                     new Contestant(rival.title(), rival.roundTrips(), cell.threads(), rival.open(url, pool, contest)));
         }

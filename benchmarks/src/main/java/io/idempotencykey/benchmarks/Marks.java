@@ -32,8 +32,8 @@ final class Marks {
 
     private static List<Mark> inMemory(Workload workload) {
         return switch (workload) {
-            case STAGES, RETRIEVE, REFUSED -> List.of(Mark.atLeast(0.6, LIBRARY, MAP));
-            case REPLAY -> List.of(Mark.atLeast(0.6, LIBRARY, MAP), Mark.none(LIBRARY, MAP_READ_FIRST));
+            case STAGES, RETRIEVE -> List.of(Mark.atLeast(0.6, LIBRARY, MAP));
+            case REPLAY, REFUSED -> List.of(Mark.atLeast(0.6, LIBRARY, MAP), Mark.none(LIBRARY, MAP_READ_FIRST));
             case SINGLE, OWN -> List.of(Mark.none(LIBRARY, MAP));
             case SCALING ->
                 List.of(

@@ -5,11 +5,12 @@ import java.util.List;
 /**
  * What was measured of a cell.
  *
+ * @param roundMillis how long each round was; 0 if there was none
  * @param failure why there is nothing, or not all; empty if all went well
  */
-record Measured(Cell cell, List<SideTurns> sides, String failure) {
+record Measured(Cell cell, long roundMillis, List<SideTurns> sides, String failure) {
     static Measured failed(Cell cell, String failure) {
-        return new Measured(cell, List.of(), failure);
+        return new Measured(cell, 0, List.of(), failure);
     }
 
     /** Ratios of a mark's two sides, one for each round; none if one of them is missing. */

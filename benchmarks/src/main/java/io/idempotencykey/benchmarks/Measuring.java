@@ -50,13 +50,13 @@ public final class Measuring {
         try (Contest contest = house.contest(cell)) {
             List<Contestant> sides = contest.contestants();
             Rounds usual = plan.mode().rounds(cell.place());
-            Rounds rounds = shares.of(usual, sides.size());
+            Rounds rounds = shares.of(usual, sides.size(), cell.workload());
             if (rounds.length().compareTo(usual.length()) < 0) {
                 System.out.printf(
                         "%s: the time gets short; rounds of %d ms%n",
                         cell, rounds.length().toMillis());
             }
-            return new Measured(cell, rounds.measure(sides, house::serverNanos), "");
+            return new Measured(cell, rounds.length().toMillis(), rounds.measure(sides, house::serverNanos), "");
         } catch (Exception e) {
             e.printStackTrace();
             String why = String.valueOf(e.getMessage()).replaceAll("\\R", " ");

@@ -25,7 +25,7 @@ final class MemoryHouse implements House {
         }
         contest.add(library(cell, Marks.LIBRARY, cell.threads()));
         contest.add(map(cell, Marks.MAP, cell.threads(), false));
-        if (cell.workload() == Workload.REPLAY) {
+        if (cell.workload() == Workload.REPLAY || cell.workload() == Workload.REFUSED) {
             contest.add(map(cell, Marks.MAP_READ_FIRST, cell.threads(), true));
         }
         return contest;

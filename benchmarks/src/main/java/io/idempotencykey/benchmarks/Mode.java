@@ -31,10 +31,11 @@ enum Mode {
         return switch (place) {
             case ADAPTER_INMEMORY -> rounds;
             // Hibernate takes many requests to be compiled.
-            case ADAPTER_JPA, ADAPTER_JPA_MYSQL, ADAPTER_JPA_MARIADB -> this == QUICK ? rounds.warmingUp(2) : rounds;
+            case ADAPTER_JPA -> this == QUICK ? rounds.warmingUp(2) : rounds;
+            // Nothing is asked there, so a full measurement is to leave its time to others.
+            case ADAPTER_JPA_MYSQL, ADAPTER_JPA_MARIADB -> this == QUICK ? rounds.warmingUp(2) : rounds.lasting(0.5);
             // It is slow, so that few requests would be in a round.
-            case ADAPTER_MONGO ->
-                new Rounds(rounds.count(), rounds.length().multipliedBy(2), rounds.warmUpRequests(), rounds.warmUp());
+            case ADAPTER_MONGO -> rounds.lasting(2);
         };
     }
 

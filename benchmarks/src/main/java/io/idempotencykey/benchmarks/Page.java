@@ -67,16 +67,17 @@ final class Page {
 
     private static String table(List<Measured> measured) {
         StringBuilder html = new StringBuilder(
-                "<table><tr><th>cell</th><th>side</th><th>requests/s</th><th>p50, µs</th>"
+                "<table><tr><th>cell</th><th>side</th><th>round, ms</th><th>requests/s</th><th>p50, µs</th>"
                         + "<th>p99, µs</th><th>bytes</th><th>client, µs</th><th>server, µs</th><th>round trips</th></tr>\n");
         for (Measured each : measured) {
             for (SideTurns side : each.sides()) {
                 html.append(String.format(
                         Locale.ROOT,
-                        "<tr><td>%s</td><td>%s</td><td>%,.0f</td><td>%,.1f</td><td>%,.1f</td><td>%,.0f</td>"
+                        "<tr><td>%s</td><td>%s</td><td>%d</td><td>%,.0f</td><td>%,.1f</td><td>%,.1f</td><td>%,.0f</td>"
                                 + "<td>%,.1f</td><td>%s</td><td>%s</td></tr>%n",
                         Svg.escaped(each.cell().toString()),
                         Svg.escaped(side.name()),
+                        each.roundMillis(),
                         side.median(Turn::rate),
                         side.median(Turn::p50Micros),
                         side.median(Turn::p99Micros),

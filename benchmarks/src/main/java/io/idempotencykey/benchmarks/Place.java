@@ -5,18 +5,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** Where keys are kept. */
+/** Where keys are kept; in the order of measurement, whose last one has all the time that is left. */
 enum Place {
     ADAPTER_INMEMORY {
         @Override
         House open() {
             return new MemoryHouse();
-        }
-    },
-    ADAPTER_JPA {
-        @Override
-        House open() throws Exception {
-            return new JpaHouse();
         }
     },
     ADAPTER_JPA_MYSQL {
@@ -35,6 +29,12 @@ enum Place {
         @Override
         House open() throws Exception {
             return new MongoHouse();
+        }
+    },
+    ADAPTER_JPA {
+        @Override
+        House open() throws Exception {
+            return new JpaHouse();
         }
     };
 

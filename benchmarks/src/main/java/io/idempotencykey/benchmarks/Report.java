@@ -65,7 +65,7 @@ record Report(List<Line> lines) {
             text.append(String.format(
                     Locale.ROOT,
                     "%n    %-33s %,11.0f/s  p50 %,9.1f µs  p99 %,9.1f µs  %,9.0f bytes  client %,8.1f µs"
-                            + "  server %8s µs  %s round trips",
+                            + "  server %8s µs  %s round trips%s",
                     side.name(),
                     side.median(Turn::rate),
                     side.median(Turn::p50Micros),
@@ -73,7 +73,10 @@ record Report(List<Line> lines) {
                     side.median(Turn::bytes),
                     side.median(Turn::clientMicros),
                     shown("%,.1f", side.median(Turn::serverMicros)),
-                    shown("%.0f", side.roundTrips())));
+                    shown("%.0f", side.roundTrips()),
+                    side.median(Turn::askers) == 0
+                            ? ""
+                            : String.format(Locale.ROOT, "  %,.0f/s to askers", side.median(Turn::askers))));
         }
         return measured.failure().isEmpty() ? text.toString() : text + "\n    " + measured.failure();
     }

@@ -24,6 +24,10 @@ interface Rival {
         return Workload.SINGLE;
     }
 
-    /** Prepares requests, in a database that has the application's table. */
+    /**
+     * Prepares requests, in a database that has the application's table.
+     *
+     * @param pool with the database's own settings, as none of the rivals asks for others
+     */
     Contestant.Task open(String url, HikariDataSource pool, Contest contest) throws Exception;
 }

@@ -52,6 +52,11 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
         return new Rounds(count, length, warmUpRequests * times, warmUp.multipliedBy(times));
     }
 
+    /** The same with rounds that are so many times as long. */
+    Rounds lasting(double times) {
+        return new Rounds(count, part(length, times), warmUpRequests, warmUp);
+    }
+
     /** How long so many sides take at most. */
     Duration longest(int sides) {
         return warmUp.multipliedBy(LONGEST_WARM_UP)
@@ -117,6 +122,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             Length length,
             DoubleSupplier serverNanos)
             throws Exception {
+        long begin = System.nanoTime();
         Contestant.Ending ending = side.beside().begin();
         Turn turn;
         try {
@@ -125,8 +131,8 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             ending.endAfter(e);
             throw e;
         }
-        ending.end();
-        return turn;
+        long answered = ending.end();
+        return turn.beside(answered * 1e9 / (System.nanoTime() - begin));
     }
 
     private static Turn turn(
@@ -168,7 +174,8 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                 latencies.getValueAtPercentile(99) / 1e3,
                 (double) bytes / done,
                 client / done / 1e3,
-                server / done / 1e3);
+                server / done / 1e3,
+                0);
     }
 
     /** What a thread did, or what it failed with. */

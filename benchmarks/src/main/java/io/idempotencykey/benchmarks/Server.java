@@ -108,11 +108,17 @@ final class Server implements AutoCloseable {
 
     /** The same for another database, whose time-outs a statement sets. */
     static HikariDataSource pool(String url, int size, String timeouts) {
+        HikariDataSource pool = usualPool(url, size);
+        pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
+        pool.setConnectionInitSql(timeouts);
+        return pool;
+    }
+
+    /** A pool that leaves all settings as the database has them. */
+    static HikariDataSource usualPool(String url, int size) {
         HikariDataSource pool = new HikariDataSource();
         pool.setJdbcUrl(url);
         pool.setMaximumPoolSize(size);
-        pool.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
-        pool.setConnectionInitSql(timeouts);
         return pool;
     }
 

@@ -3,6 +3,7 @@ package io.idempotencykey.benchmarks;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Shares the time that is left among the cells that are left. Where that is short, as beside a load, rounds get shorter,
@@ -19,9 +20,12 @@ final class Shares {
 
     /**
      * What the last cell took beside its rounds, such as to fill tables, and what the next one is therefore taken to
-     * need. It is less than nothing if the rounds took less than planned. The first cell, which is slow, doesn't count.
+     * need if it has the same workload. It is less than nothing if the rounds took less than planned. The first cell,
+     * which is slow, doesn't count.
      */
     private Duration beside = Duration.ZERO;
+
+    private @Nullable Workload last;
 
     /**
      * Shares for cells of which the first one begins now.
@@ -42,8 +46,12 @@ final class Shares {
     }
 
     /** The rounds that the cell at hand has time for; the first cell warms up for longer, whatever time there is. */
-    Rounds of(Rounds usual, int sides) {
+    Rounds of(Rounds usual, int sides, Workload workload) {
         Duration share = Duration.between(begun, deadline).dividedBy(cells - ended);
+        if (workload != last) {
+            beside = Duration.ZERO;
+        }
+        last = workload;
         Rounds rounds =
                 ended == 0 ? usual.within(share, sides).afterColdStart() : usual.within(share.minus(beside), sides);
         planned = rounds.longest(sides);

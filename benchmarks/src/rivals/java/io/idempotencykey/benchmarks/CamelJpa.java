@@ -42,7 +42,7 @@ public final class CamelJpa implements Rival {
         AutoCloseable unused = contest.closing(repository::stop);
         return number -> {
             String key = Example.newKey();
-            SpringWork.transaction(transactions, () -> {
+            transactions.executeWithoutResult(status -> {
                 if (!repository.add(key)) {
                     throw new IllegalStateException("the key is stored: " + key);
                 }

@@ -45,9 +45,7 @@ public final class Outbox implements Rival {
     public Contestant.Task open(String url, HikariDataSource pool, Contest contest) {
         int workers = pool.getMaximumPoolSize();
         // A request hands its task over before it gives its connection back, so the tasks need a pool of their own.
-        HikariDataSource others = contest.closing(Server.pool(url, workers));
-        // Enough for a task, which is locked. What fails to serialize there isn't run again before a flush.
-        others.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
+        HikariDataSource others = contest.closing(Server.usualPool(url, workers));
         ExecutorService executor = executor(workers);
         AutoCloseable unused = contest.closing(() -> stop(executor));
         ThreadLocalContextTransactionManager requests = TransactionManager.fromDataSource(pool);
@@ -63,22 +61,10 @@ public final class Outbox implements Rival {
 
     private static void request(TransactionManager transactions, TransactionOutbox outbox, BookingRows rows, String key)
             throws SQLException {
-        while (true) {
-            try {
-                transactions.<SQLException>inTransactionThrows(transaction -> {
-                    outbox.with()
-                            .uniqueRequestId(key)
-                            .schedule(Notice.class)
-                            .placed(key);
-                    rows.book(transaction.connection(), key, "placed");
-                });
-                return;
-            } catch (SQLException | RuntimeException e) {
-                if (!HandWritten.failedToSerialize(e)) {
-                    throw e;
-                }
-            }
-        }
+        transactions.<SQLException>inTransactionThrows(transaction -> {
+            outbox.with().uniqueRequestId(key).schedule(Notice.class).placed(key);
+            rows.book(transaction.connection(), key, "placed");
+        });
     }
 
     private static ExecutorService executor(int workers) {

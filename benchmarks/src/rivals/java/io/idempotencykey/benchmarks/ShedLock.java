@@ -4,6 +4,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.concurrent.atomic.AtomicBoolean;
 import net.javacrumbs.shedlock.core.DefaultLockingTaskExecutor;
 import net.javacrumbs.shedlock.core.LockConfiguration;
 import net.javacrumbs.shedlock.core.LockingTaskExecutor;
@@ -41,23 +42,19 @@ public final class ShedLock implements Rival {
                 .usingDbTime()
                 .build());
         LockingTaskExecutor executor = new DefaultLockingTaskExecutor(provider);
-        return number -> request(work, provider, executor, Example.newKey());
+        return number -> request(work, executor, Example.newKey());
     }
 
-    private static void request(
-            SpringWork work, JdbcTemplateLockProvider provider, LockingTaskExecutor executor, String key) {
-        boolean[] isDone = new boolean[1];
+    private static void request(SpringWork work, LockingTaskExecutor executor, String key) {
+        AtomicBoolean isDone = new AtomicBoolean();
         Runnable task = () -> {
             work.transaction(() -> work.book(key));
-            isDone[0] = true;
+            isDone.set(true);
         };
-        while (!isDone[0]) {
-            executor.executeWithLock(
-                    task, new LockConfiguration(Instant.now(), key, Duration.ofSeconds(30), Duration.ZERO));
-            if (!isDone[0]) {
-                // Nobody else asks for this lock: it failed to serialize, and is remembered as one that exists.
-                provider.clearCache();
-            }
+        executor.executeWithLock(
+                task, new LockConfiguration(Instant.now(), key, Duration.ofSeconds(30), Duration.ZERO));
+        if (!isDone.get()) {
+            throw new IllegalStateException("the lock is held: " + key);
         }
     }
 }

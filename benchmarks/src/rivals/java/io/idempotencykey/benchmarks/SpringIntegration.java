@@ -14,7 +14,6 @@ import org.springframework.integration.jdbc.metadata.JdbcMetadataStore;
  *
  * <p>It guarantees that of all requests with a key one commits, with its work. It stores no answer, so that a retry
  * only learns that it is one; it doesn't compare requests, and a second request waits for the first one's transaction.
- * A transaction that fails to serialize may tell only that it is aborted, because the store goes on in it.
  */
 public final class SpringIntegration implements Rival {
     /** For {@link java.util.ServiceLoader}. */

@@ -31,21 +31,7 @@ final class SpringWork {
     }
 
     void transaction(Runnable statements) {
-        transaction(transactions, statements);
-    }
-
-    /** Runs a transaction, and runs it again if it failed to serialize. */
-    static void transaction(TransactionTemplate transactions, Runnable statements) {
-        while (true) {
-            try {
-                transactions.executeWithoutResult(status -> statements.run());
-                return;
-            } catch (RuntimeException e) {
-                if (!HandWritten.failedToSerialize(e)) {
-                    throw e;
-                }
-            }
-        }
+        transactions.executeWithoutResult(status -> statements.run());
     }
 
     void book(String key) {

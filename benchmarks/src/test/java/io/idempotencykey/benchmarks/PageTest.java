@@ -32,7 +32,10 @@ class PageTest {
         String page = Page.of(new Results("now", "here", "5 rounds", List.of(ReportTest.measured(90, 80))));
 
         assertThat(page)
-                .contains("<h2>adapter-jpa</h2>", "<td>library</td><td>85</td>", "<td>JDBC</td><td>100</td>")
+                .contains(
+                        "<h2>adapter-jpa</h2>",
+                        "<td>library</td><td>400</td><td>85</td>",
+                        "<td>JDBC</td><td>400</td><td>100</td>")
                 .contains("<td>–</td><td>2</td></tr>")
                 .contains(">1 ms</text>", ">retrieve, 8 threads: JDBC</text>", ">100</text>");
         assertThat(page.split("<svg", -1))

@@ -15,7 +15,7 @@ class PlanTest {
         Plan plan = Plan.of(List.of());
 
         assertThat(plan.mode()).isEqualTo(Mode.QUICK);
-        assertThat(plan.places()).containsExactly(Place.ADAPTER_INMEMORY, Place.ADAPTER_JPA, Place.ADAPTER_MONGO);
+        assertThat(plan.places()).containsExactly(Place.ADAPTER_INMEMORY, Place.ADAPTER_MONGO, Place.ADAPTER_JPA);
         assertThat(plan.in(Place.ADAPTER_MONGO))
                 .contains(
                         new Cell(Place.ADAPTER_MONGO, Workload.STAGES, 1),

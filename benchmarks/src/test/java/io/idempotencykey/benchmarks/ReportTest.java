@@ -14,7 +14,8 @@ class ReportTest {
 
     /** The library at these rates, and JDBC at 100 requests per second. */
     static Measured measured(double... rates) {
-        return new Measured(CELL, List.of(side(Marks.LIBRARY, rates), side(Marks.JDBC, hundreds(rates.length))), "");
+        return new Measured(
+                CELL, 400, List.of(side(Marks.LIBRARY, rates), side(Marks.JDBC, hundreds(rates.length))), "");
     }
 
     private static double[] hundreds(int count) {
@@ -28,7 +29,7 @@ class ReportTest {
                 name,
                 2,
                 Arrays.stream(rates)
-                        .mapToObj(rate -> new Turn(rate, 10, 20, 1_000, 5, Double.NaN))
+                        .mapToObj(rate -> new Turn(rate, 10, 20, 1_000, 5, Double.NaN, 0))
                         .toList());
     }
 
@@ -65,6 +66,7 @@ class ReportTest {
         Cell cell = new Cell(Place.ADAPTER_JPA, Workload.HOTKEY, 64);
         Measured measured = new Measured(
                 cell,
+                400,
                 List.of(
                         side(Marks.LIBRARY, 100),
                         side(Marks.LIBRARY + Marks.ASKED, 60),

@@ -47,4 +47,15 @@ class RoundsTest {
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessage("no row");
     }
+
+    @Test
+    void whatIsAnsweredBesideATurnIsTold() throws Exception {
+        Contestant asked = new Contestant("asked", 0, 1, number -> {}, () -> {}, () -> () -> 1_000);
+        Contestant alone = new Contestant("alone", 0, 1, number -> {});
+
+        List<SideTurns> sides = TWO.measure(List.of(asked, alone), () -> 0);
+
+        assertThat(sides.get(0).turns()).allMatch(turn -> turn.askers() > 0);
+        assertThat(sides.get(1).turns()).allMatch(turn -> turn.askers() == 0);
+    }
 }

@@ -28,27 +28,38 @@ class SharesTest {
     void roundsAreAsLongAsThereIsTimeForThem() {
         Shares shares = shares(44, 3);
 
-        assertThat(shares.of(ROUNDS, 2)).isEqualTo(ROUNDS.afterColdStart());
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS.afterColdStart());
         take(shares, 34);
-        assertThat(shares.of(ROUNDS, 1)).isEqualTo(ROUNDS);
-        assertThat(shares.of(ROUNDS, 2)).isEqualTo(HALF);
+        assertThat(shares.of(ROUNDS, 1, Workload.REPLAY)).isEqualTo(ROUNDS);
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(HALF);
     }
 
     @Test
     void theFirstCellWarmsUpForLongerWhateverTimeThereIs() {
-        assertThat(shares(10, 2).of(ROUNDS, 2)).isEqualTo(HALF.afterColdStart());
+        assertThat(shares(10, 2).of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(HALF.afterColdStart());
     }
 
     @Test
     void whatTheLastCellTookBesideItsRoundsIsLeftToTheNextOne() {
         Shares shares = shares(60, 4);
         take(shares, 30);
-        Rounds unused = shares.of(ROUNDS, 1);
+        Rounds unused = shares.of(ROUNDS, 1, Workload.REPLAY);
         take(shares, 8);
 
         // 11 seconds for each of the others, of which the last one took 3 beside its rounds.
-        assertThat(shares.of(ROUNDS, 1)).isEqualTo(ROUNDS);
-        assertThat(shares.of(ROUNDS, 2)).isEqualTo(ROUNDS.within(Duration.ofSeconds(8), 2));
+        assertThat(shares.of(ROUNDS, 1, Workload.REPLAY)).isEqualTo(ROUNDS);
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS.within(Duration.ofSeconds(8), 2));
+    }
+
+    @Test
+    void whatOneWorkloadTookBesideItsRoundsSaysNothingOfAnother() {
+        Shares shares = shares(60, 4);
+        take(shares, 30);
+        Rounds unused = shares.of(ROUNDS, 1, Workload.GROWTH_TO_5_MILLION);
+        take(shares, 10);
+
+        // 10 seconds for each of the others.
+        assertThat(shares.of(ROUNDS, 2, Workload.SHAPE)).isEqualTo(ROUNDS);
     }
 
     @Test
@@ -57,7 +68,8 @@ class SharesTest {
         take(shares, 60);
 
         assertThat(shares.isOver()).isFalse();
-        assertThat(shares.of(ROUNDS, 2)).isEqualTo(new Rounds(4, Duration.ofMillis(125), 500, Duration.ofMillis(250)));
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY))
+                .isEqualTo(new Rounds(4, Duration.ofMillis(125), 500, Duration.ofMillis(250)));
         take(shares, 1);
         assertThat(shares.isOver()).isTrue();
     }
