@@ -58,6 +58,9 @@ final class Json {
             if (value instanceof String text) {
                 return wellFormed(text, argument);
             }
+            if (value instanceof Number number) {
+                return number(number, argument);
+            }
             if (value instanceof Map<?, ?> map) {
                 return map(map, deeper(depth));
             }
@@ -70,7 +73,7 @@ final class Json {
                 }
                 return Collections.unmodifiableList(copy);
             }
-            return number(value, argument);
+            throw Arguments.refused(argument, typeOf(value), ALLOWED);
         }
 
         Map<String, @Nullable Object> map(Map<?, ?> map, int depth) {
@@ -114,7 +117,7 @@ final class Json {
         return text;
     }
 
-    private static BigDecimal number(Object value, String argument) {
+    private static BigDecimal number(Number value, String argument) {
         if (value instanceof BigDecimal decimal) {
             return normalizeNumber(decimal, argument);
         }
@@ -122,10 +125,11 @@ final class Json {
             return normalizeNumber(new BigDecimal(integer), argument);
         }
         if (value instanceof Long || value instanceof Integer || value instanceof Short || value instanceof Byte) {
-            return normalizeNumber(BigDecimal.valueOf(((Number) value).longValue()), argument);
+            // Within all bounds.
+            return BigDecimal.valueOf(value.longValue()).stripTrailingZeros();
         }
         if (value instanceof Double || value instanceof Float) {
-            if (!Double.isFinite(((Number) value).doubleValue())) {
+            if (!Double.isFinite(value.doubleValue())) {
                 throw Arguments.refused(argument, value, ALLOWED);
             }
             // The shortest decimal that stands for the value, not the binary fraction's fifty digits.
@@ -166,7 +170,7 @@ final class Json {
 
     /** Writes normalized values. */
     static String write(Map<String, ? extends @Nullable Object> normalized, String argument) {
-        StringBuilder json = new StringBuilder();
+        StringBuilder json = new StringBuilder(128);
         write(normalized, json, MAX_LENGTH);
         if (json.length() > MAX_LENGTH) {
             throw tooLong(argument, json);
@@ -176,7 +180,12 @@ final class Json {
 
     /** Leaves off once there are more characters than are enough. */
     private static void write(@Nullable Object value, StringBuilder json, int enough) {
-        if (value instanceof Map<?, ?> map) {
+        // Classes first: to find that one doesn't implement an interface takes as long as to write it.
+        if (value instanceof String text) {
+            write(text, json, enough);
+        } else if (value instanceof BigDecimal number) {
+            json.append(spell(number));
+        } else if (value instanceof Map<?, ?> map) {
             char separator = '{';
             for (Map.Entry<?, ?> entry : map.entrySet()) {
                 if (json.length() > enough) {
@@ -200,10 +209,6 @@ final class Json {
                 write(element, json, enough);
             }
             json.append(list.isEmpty() ? "[]" : "]");
-        } else if (value instanceof String text) {
-            write(text, json, enough);
-        } else if (value instanceof BigDecimal number) {
-            json.append(spell(number));
         } else {
             json.append(value);
         }

@@ -101,7 +101,7 @@ public final class Arguments {
     }
 
     /** Says whether all characters are allowed. Every request's are checked, so this is a loop and not a stream. */
-    public static boolean all(CharSequence text, IntPredicate allowed) {
+    public static boolean all(String text, IntPredicate allowed) {
         for (int i = 0; i < text.length(); i++) {
             if (!allowed.test(text.charAt(i))) {
                 return false;
@@ -111,7 +111,7 @@ public final class Arguments {
     }
 
     /** Says whether every surrogate in the text has its partner. */
-    public static boolean isWellFormed(CharSequence text) {
+    public static boolean isWellFormed(String text) {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             if (Character.isHighSurrogate(c) && i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))) {
