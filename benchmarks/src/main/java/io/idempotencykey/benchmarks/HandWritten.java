@@ -24,10 +24,10 @@ import javax.sql.DataSource;
  * <p>It leaves the bound on waits for a row to the pool's settings, looks up no lost commit, and doesn't make sure that
  * the transaction has the settings that it counts on; it never takes a key over, and replaces none that has expired.
  */
-final class HandWritten extends HandWrittenJdbc {
+class HandWritten extends HandWrittenJdbc {
     private static final String SERIALIZATION_FAILURE = "40001";
     /** The statements that stand alone aren't to run in the pool's SERIALIZABLE; the library's don't, either. */
-    private static final String ALONE = "begin isolation level read committed; %s; commit";
+    static final String ALONE = "begin isolation level read committed; %s; commit";
 
     private static final String INSERT = """
             insert into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,
@@ -218,8 +218,12 @@ final class HandWritten extends HandWrittenJdbc {
 
     @Override
     Found find(String key) throws SQLException {
+        return find(FIND_ALONE, key);
+    }
+
+    final Found find(String sql, String key) throws SQLException {
         try (Connection connection = pool.getConnection();
-                PreparedStatement find = connection.prepareStatement(FIND_ALONE)) {
+                PreparedStatement find = connection.prepareStatement(sql)) {
             find.setString(1, Example.SCOPE);
             find.setString(2, key);
             boolean unused = find.execute();
@@ -228,14 +232,19 @@ final class HandWritten extends HandWrittenJdbc {
     }
 
     /** What stands in the next result. */
-    private static Found found(PreparedStatement find, String key) throws SQLException {
+    private Found found(PreparedStatement find, String key) throws SQLException {
         boolean unused = find.getMoreResults();
         try (ResultSet result = find.getResultSet()) {
             if (!result.next()) {
                 throw new IllegalStateException("no such key: " + key);
             }
-            return Found.of(result, !result.getObject(3, OffsetDateTime.class).isAfter(now()));
+            return found(result);
         }
+    }
+
+    /** What the row at hand says. */
+    Found found(ResultSet result) throws SQLException {
+        return Found.of(result, !result.getObject(3, OffsetDateTime.class).isAfter(now()));
     }
 
     /** Its text is bound, and cast by the statement: of all ways that costs the driver and the server least. */

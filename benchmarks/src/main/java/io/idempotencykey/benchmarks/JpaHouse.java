@@ -44,6 +44,10 @@ final class JpaHouse implements House {
             HandWritten inOne = new HandWritten(pool, BookingRows.statements(), true);
             contest.add(contestant(cell, Marks.JDBC_IN_ONE, 1, inOne));
         }
+        if (workload == Workload.RETRIEVE) {
+            HandWritten whole = new HandWrittenWhole(pool, BookingRows.statements());
+            contest.add(contestant(cell, Marks.JDBC_WHOLE, 1, whole));
+        }
 
         if (workload.makesKeys()) {
             pool = contest.closing(Server.pool(database(contest), cell.threads()));

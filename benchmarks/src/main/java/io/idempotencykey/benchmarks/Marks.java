@@ -7,6 +7,7 @@ final class Marks {
     static final String LIBRARY = "library";
     static final String JDBC = "JDBC";
     static final String JDBC_IN_ONE = "JDBC in one round trip";
+    static final String JDBC_WHOLE = "JDBC that reads whole keys";
     static final String ENTITIES = "JDBC with entities";
     static final String DRIVER = "driver";
     static final String MAP = "map";
@@ -52,7 +53,7 @@ final class Marks {
                         new Mark(LIBRARY, ENTITIES, Measure.BYTES, Mark.Bound.AT_MOST, 1.5));
             case SINGLE -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, ENTITIES));
             case REPLAY -> List.of(Mark.atLeast(1.0, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_IN_ONE));
-            case RETRIEVE -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC));
+            case RETRIEVE -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_WHOLE));
             case REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_IN_ONE));
             case OWN -> List.of(Mark.atLeast(20, LIBRARY, JDBC));
             case SCALING -> List.of();
