@@ -10,12 +10,13 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ReportTest {
-    static final Cell CELL = new Cell(Place.ADAPTER_JPA, Workload.RETRIEVE, 8);
+    /** A cell with one mark. */
+    static final Cell CELL = new Cell(Place.ADAPTER_MONGO, Workload.RETRIEVE, 8);
 
-    /** The library at these rates, and JDBC at 100 requests per second. */
+    /** The library at these rates, and the driver at 100 requests per second. */
     static Measured measured(double... rates) {
         return new Measured(
-                CELL, 400, List.of(side(Marks.LIBRARY, rates), side(Marks.JDBC, hundreds(rates.length))), "");
+                CELL, 400, List.of(side(Marks.LIBRARY, rates), side(Marks.DRIVER, hundreds(rates.length))), "");
     }
 
     private static double[] hundreds(int count) {
@@ -89,6 +90,6 @@ class ReportTest {
         assertThat(bytes.toString(StandardCharsets.UTF_8).lines().skip(1))
                 .singleElement()
                 .asString()
-                .matches("adapter-jpa +retrieve +8 +library / JDBC +0.90 \\(0.80–1.00\\) +≥ 0.95 +missed");
+                .matches("adapter-mongo +retrieve +8 +library / driver +0.90 \\(0.80–1.00\\) +≥ 0.95 +missed");
     }
 }
