@@ -2,6 +2,7 @@ package io.idempotencykey.benchmarks;
 
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Objects;
@@ -49,9 +50,9 @@ final class HandWrittenWhole extends HandWritten {
         for (String unused : IDS) {
             Objects.requireNonNull(result.getObject(column++, UUID.class));
         }
-        for (String unused : TIMES) {
-            Objects.requireNonNull(result.getObject(column++, OffsetDateTime.class))
-                    .toInstant();
+        for (String time : TIMES) {
+            OffsetDateTime read = Objects.requireNonNull(result.getObject(column++, OffsetDateTime.class), time);
+            Instant unused = read.toInstant();
         }
         long unusedAttempts = result.getLong(column++) + result.getInt(column++);
         boolean unusedComplete = result.getBoolean(column);
