@@ -24,7 +24,7 @@ final class HandWrittenWhole extends HandWritten {
     private static final List<String> TIMES = List.of("created_at", "updated_at", "finished_at");
     /** The columns of other states come along unread. */
     private static final String REST =
-            "attempts, failed_attempts, request_complete, locked_at, quarantined_at," + " quarantine_reason";
+            "attempts, failed_attempts, request_complete, locked_at, quarantined_at, quarantine_reason";
 
     private static final int FIRST = 7;
     private static final String FIND = ALONE.formatted(HandWritten.FIND.replace(

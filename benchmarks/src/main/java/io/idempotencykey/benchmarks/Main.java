@@ -100,7 +100,8 @@ public final class Main {
                 begun.truncatedTo(ChronoUnit.SECONDS).toString(),
                 "commit " + System.getProperty("commit", "unknown") + ", "
                         + Runtime.getRuntime().availableProcessors() + " processors, Java " + Runtime.version(),
-                rounds.count() + " rounds of " + rounds.length().toMillis() + " ms, shorter where the time got short",
+                rounds.count() + " rounds of " + rounds.length().toMillis()
+                        + " ms, shorter where the time got short, more where a mark was missed by far",
                 measured);
         results.write(folder.resolve("results.json"));
         Files.writeString(folder.resolve("index.html"), Page.of(results));

@@ -13,6 +13,12 @@ record Measured(Cell cell, long roundMillis, List<SideTurns> sides, String failu
         return new Measured(cell, 0, List.of(), failure);
     }
 
+    /** Whether a mark is missed by far, or something failed. */
+    boolean isBad() {
+        return !failure.isEmpty()
+                || cell.marks().stream().anyMatch(mark -> mark.verdict(ratios(mark)) == Mark.Verdict.FAR);
+    }
+
     /** Ratios of a mark's two sides, one for each round; none if one of them is missing. */
     List<Double> ratios(Mark mark) {
         if (mark.measure() == Measure.KEPT) {

@@ -29,7 +29,8 @@ enum Mode {
     Rounds rounds(Place place) {
         Rounds rounds = rounds();
         return switch (place) {
-            case ADAPTER_INMEMORY -> rounds;
+            // Its requests are short, and the compiler needs many, all the more beside a load.
+            case ADAPTER_INMEMORY -> rounds.warmingUpMore(50);
             // Hibernate takes many requests to be compiled.
             case ADAPTER_JPA -> this == QUICK ? rounds.warmingUp(2) : rounds;
             // Nothing is asked there, so a full measurement is to leave its time to others.

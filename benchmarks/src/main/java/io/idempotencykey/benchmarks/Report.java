@@ -30,9 +30,7 @@ record Report(List<Line> lines) {
 
     /** Whether a mark is missed by far, or something failed. */
     boolean isBad() {
-        return lines.stream()
-                .anyMatch(line -> line.verdict() == Mark.Verdict.FAR
-                        || !line.measured().failure().isEmpty());
+        return lines.stream().anyMatch(line -> line.measured().isBad());
     }
 
     void print(PrintStream out) {

@@ -13,6 +13,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.DoubleSupplier;
+import java.util.function.Predicate;
 import org.HdrHistogram.Histogram;
 
 /**
@@ -33,6 +34,9 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
     /** How many times as long as it has to be a warm-up takes at most, to reach its number of requests. */
     private static final int LONGEST_WARM_UP = 3;
 
+    /** How many times as many rounds there are at most, where they don't do. */
+    private static final int MOST = 4;
+
     /** By how much rounds are shortened at most, since shorter ones say nothing. */
     private static final double SHORTEST = 0.25;
 
@@ -50,6 +54,11 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
     /** The same with a warm-up that is so many times as long. */
     Rounds warmingUp(int times) {
         return new Rounds(count, length, warmUpRequests * times, warmUp.multipliedBy(times));
+    }
+
+    /** The same with so many times as many requests in the warm-up, which lasts no longer at most than it did. */
+    Rounds warmingUpMore(int times) {
+        return new Rounds(count, length, warmUpRequests * times, warmUp);
     }
 
     /** The same with rounds that are so many times as long. */
@@ -75,8 +84,14 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
         return Duration.ofNanos((long) (whole.toNanos() * part));
     }
 
-    /** Measures sides, whose server tells its time on a processor. */
-    List<SideTurns> measure(List<Contestant> sides, DoubleSupplier serverNanos) throws Exception {
+    /**
+     * Measures sides, whose server tells its time on a processor.
+     *
+     * @param enough whether what was measured will do; otherwise as many rounds follow, up to four times as many in all,
+     *     and all of them count
+     */
+    List<SideTurns> measure(List<Contestant> sides, DoubleSupplier serverNanos, Predicate<List<SideTurns>> enough)
+            throws Exception {
         List<List<Turn>> turns = new ArrayList<>();
         sides.forEach(side -> turns.add(new ArrayList<>()));
         long[] numbers = new long[sides.size()];
@@ -93,7 +108,8 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                     Turn unused = beside(executor, sides.get(i), numbers, i, half, serverNanos);
                 }
             }
-            for (int round = 0; round < count; round++) {
+            int round = 0;
+            do {
                 for (int i = 0; i < sides.size(); i++) {
                     int side = round % 2 == 0 ? i : sides.size() - 1 - i;
                     Length whole = new Length(length, 0, length);
@@ -101,15 +117,20 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                     System.gc();
                     turns.get(side).add(beside(executor, sides.get(side), numbers, side, whole, serverNanos));
                 }
-            }
+                round++;
+            } while (round % count != 0 || (round < MOST * count && !enough.test(measured(sides, turns))));
         } finally {
             executor.shutdownNow();
             // What the threads use is closed next.
             boolean unused = executor.awaitTermination(1, TimeUnit.MINUTES);
         }
+        return measured(sides, turns);
+    }
+
+    private static List<SideTurns> measured(List<Contestant> sides, List<List<Turn>> turns) {
         List<SideTurns> measured = new ArrayList<>();
         for (int i = 0; i < sides.size(); i++) {
-            measured.add(new SideTurns(sides.get(i).name(), sides.get(i).roundTrips(), turns.get(i)));
+            measured.add(new SideTurns(sides.get(i).name(), sides.get(i).roundTrips(), List.copyOf(turns.get(i))));
         }
         return measured;
     }

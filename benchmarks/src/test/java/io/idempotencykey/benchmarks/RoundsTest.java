@@ -19,10 +19,22 @@ class RoundsTest {
         Contestant first = new Contestant("first", 0, 1, number -> {}, () -> turns.add("first"));
         Contestant second = new Contestant("second", 0, 1, number -> {}, () -> turns.add("second"));
 
-        List<SideTurns> measured = TWO.measure(List.of(first, second), () -> 0);
+        List<SideTurns> measured = TWO.measure(List.of(first, second), () -> 0, all -> true);
 
         assertThat(turns).containsExactly("first", "second", "first", "second", "first", "second", "second", "first");
         assertThat(measured).extracting(side -> side.turns().size()).containsExactly(2, 2);
+    }
+
+    @Test
+    void roundsGoOnWhereTheyDontDoAndAllCount() throws Exception {
+        Contestant side = new Contestant("side", 0, 1, number -> {});
+
+        List<SideTurns> twice = TWO.measure(
+                List.of(side), () -> 0, measured -> measured.get(0).turns().size() == 4);
+        List<SideTurns> never = TWO.measure(List.of(side), () -> 0, measured -> false);
+
+        assertThat(twice.get(0).turns()).hasSize(4);
+        assertThat(never.get(0).turns()).hasSize(8);
     }
 
     @Test
@@ -32,7 +44,8 @@ class RoundsTest {
         List<SideTurns> measured = TWO.measure(
                 List.of(new Contestant(
                         "side", 0, 3, number -> assertThat(numbers.add(number)).isTrue())),
-                () -> 0);
+                () -> 0,
+                all -> true);
 
         assertThat(measured.get(0).median(Turn::rate)).isPositive();
     }
@@ -43,7 +56,7 @@ class RoundsTest {
             throw new IllegalStateException("no row");
         });
 
-        assertThatThrownBy(() -> TWO.measure(List.of(failing), () -> 0))
+        assertThatThrownBy(() -> TWO.measure(List.of(failing), () -> 0, all -> true))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessage("no row");
     }
@@ -53,7 +66,7 @@ class RoundsTest {
         Contestant asked = new Contestant("asked", 0, 1, number -> {}, () -> {}, () -> () -> 1_000);
         Contestant alone = new Contestant("alone", 0, 1, number -> {});
 
-        List<SideTurns> sides = TWO.measure(List.of(asked, alone), () -> 0);
+        List<SideTurns> sides = TWO.measure(List.of(asked, alone), () -> 0, all -> true);
 
         assertThat(sides.get(0).turns()).allMatch(turn -> turn.askers() > 0);
         assertThat(sides.get(1).turns()).allMatch(turn -> turn.askers() == 0);
