@@ -81,6 +81,7 @@ public final class Main {
         Rounds rounds = plan.mode().rounds();
         List<Measured> measured = new ArrayList<>();
         Instant end = begun.plus(plan.mode().deadline());
+        boolean ended = true;
         List<Place> places = plan.places();
         for (int i = 0; i < places.size(); i++) {
             Place place = places.get(i);
@@ -91,7 +92,12 @@ public final class Main {
             if (!left.isNegative()) {
                 // On a busy machine one place isn't to take the time of the others.
                 Instant deadline = Instant.now().plus(left.dividedBy(places.size() - i));
-                why = "not run: the place's process ended with " + measure(file, deadline, end, place, names);
+                int status = measure(file, deadline, end, place, names);
+                why = "not run: the place's process ended with " + status;
+                if (status != 0) {
+                    out.printf("%s: the process ended with %d%n", place.shown(), status);
+                    ended = false;
+                }
             }
             List<Measured> found = Files.exists(file) ? Results.read(file).measured() : List.of();
             measured.addAll(complete(plan.in(place), found, why));
@@ -110,7 +116,7 @@ public final class Main {
                 "%n%s; %s; medians of ratios, with least and greatest. Plots: %s%n%n",
                 results.machine(), results.rounds(), folder.resolve("index.html"));
         report.print(out);
-        return !report.isBad();
+        return ended && !report.isBad();
     }
 
     /** The cells as planned, with a reason for those that are missing. */

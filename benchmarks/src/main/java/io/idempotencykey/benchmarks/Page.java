@@ -37,7 +37,8 @@ final class Page {
                 <p>The first plot of each place has ratios: a bar is the median of the rounds' ratios, with the least and
                 the greatest. The dashed line is the row's mark, or 1 where nothing is asked; each row has its own scale.
                 A mark with ≥ is met by what ends at the line or beyond it, one with ≤ by what ends at it or before it.
-                Colours: %s.</p>
+                What is more than half as far again as the line is drawn there, and its number stands beside it. Colours:
+                %s.</p>
                 <p>The second plot has the sides' rates as bars, which are longest for the fastest side of each cell, and
                 on the right the latencies, from the median to what one request of a hundred passes. All figures are
                 below.</p>
