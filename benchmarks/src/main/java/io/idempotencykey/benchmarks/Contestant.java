@@ -5,14 +5,20 @@ package io.idempotencykey.benchmarks;
  *
  * @param roundTrips to the server, for each request, by documentation; NaN where nobody says
  * @param threads by how many threads it is asked
- * @param renew makes the side's data anew before each turn, where they would grow beyond their bounds
+ * @param renewal makes the side's data anew before each turn, where they would grow beyond their bounds
  * @param beside what goes on meanwhile, and isn't measured
  */
-record Contestant(String name, double roundTrips, int threads, Task task, Runnable renew, Beside beside) {
+record Contestant(String name, double roundTrips, int threads, Task task, Renewal renewal, Beside beside) {
     /** A request; {@code number} counts all requests of the side. */
     @FunctionalInterface
     interface Task {
         void run(long number) throws Exception;
+    }
+
+    /** What is done before each turn, and isn't measured. */
+    @FunctionalInterface
+    interface Renewal {
+        void renew() throws Exception;
     }
 
     /** Something that begins before a turn. */
@@ -36,8 +42,8 @@ record Contestant(String name, double roundTrips, int threads, Task task, Runnab
         }
     }
 
-    Contestant(String name, double roundTrips, int threads, Task task, Runnable renew) {
-        this(name, roundTrips, threads, task, renew, () -> () -> 0);
+    Contestant(String name, double roundTrips, int threads, Task task, Renewal renewal) {
+        this(name, roundTrips, threads, task, renewal, () -> () -> 0);
     }
 
     Contestant(String name, double roundTrips, int threads, Task task) {

@@ -72,7 +72,7 @@ class HandWritten extends HandWrittenJdbc {
         this.pool = pool;
         this.rows = rows;
         this.findsAlong = findsAlong;
-        this.single = new HandWrittenSingle(pool, rows);
+        this.single = new HandWrittenSingle(pool, rows, true);
     }
 
     @FunctionalInterface

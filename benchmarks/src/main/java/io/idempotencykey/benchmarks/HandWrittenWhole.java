@@ -22,7 +22,7 @@ final class HandWrittenWhole extends HandWritten {
             "recovery_point");
     private static final List<String> IDS = List.of("creation_id", "revision");
     private static final List<String> TIMES = List.of("created_at", "updated_at", "finished_at");
-    /** The columns of other states come along unread. */
+    /** Of these the last three, which only other states have, come along unread. */
     private static final String REST =
             "attempts, failed_attempts, request_complete, locked_at, quarantined_at, quarantine_reason";
 

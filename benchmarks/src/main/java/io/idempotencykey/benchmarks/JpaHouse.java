@@ -49,6 +49,12 @@ final class JpaHouse implements House {
             contest.add(contestant(cell, Marks.JDBC_WHOLE, 1, whole));
         }
 
+        if (workload == Workload.SINGLE) {
+            HandWrittenSingle unlocked = new HandWrittenSingle(pool, BookingRows.statements(), false);
+            contest.add(new Contestant(
+                    Marks.JDBC_UNLOCKED, 2, cell.threads(), number -> unlocked.request(Example.newKey())));
+        }
+
         if (workload.makesKeys()) {
             pool = contest.closing(Server.pool(database(contest), cell.threads()));
             EntityManagerFactory factory = contest.closing(JpaApplication.factory(pool));
@@ -121,8 +127,10 @@ final class JpaHouse implements House {
                 // No replay, which goes another way for the keys that the service has seen lately: it knows a part of
                 // the few, and hardly any of the many. A prime, lest neighbours in time be neighbours in the table.
                 number -> library.retrieve(Example.storedKey(number * 7_919, stored)));
+        // Claims would make many more of the few; among the many they can't be seen.
+        Contestant.Renewal renewal = among.equals(Marks.SMALL) ? () -> Keys.removeOthers(url) : () -> {};
         for (int i = 0; i < tasks.size(); i++) {
-            contest.add(new Contestant(Marks.GROWING.get(i) + among, Double.NaN, threads, tasks.get(i)));
+            contest.add(new Contestant(Marks.GROWING.get(i) + among, Double.NaN, threads, tasks.get(i), renewal));
         }
     }
 

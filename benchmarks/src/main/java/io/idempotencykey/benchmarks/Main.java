@@ -69,6 +69,7 @@ public final class Main {
                         Stream.of("quick", "full"),
                         Stream.of(Place.values()).map(Place::shown),
                         Stream.of(Workload.values()).map(Workload::shown),
+                        Stream.of(Plan.THROUGHPUT),
                         PRINTING.keySet().stream())
                 .flatMap(each -> each)
                 .toList();

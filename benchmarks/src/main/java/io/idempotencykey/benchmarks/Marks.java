@@ -7,6 +7,7 @@ final class Marks {
     static final String LIBRARY = "library";
     static final String JDBC = "JDBC";
     static final String JDBC_IN_ONE = "JDBC in one round trip";
+    static final String JDBC_UNLOCKED = "JDBC without a lock";
     static final String JDBC_WHOLE = "JDBC that reads whole keys";
     static final String ENTITIES = "JDBC with entities";
     static final String DRIVER = "driver";
@@ -50,8 +51,13 @@ final class Marks {
                 List.of(
                         Mark.atLeast(0.93, LIBRARY, JDBC),
                         Mark.atLeast(0.97, LIBRARY, ENTITIES),
-                        new Mark(LIBRARY, ENTITIES, Measure.BYTES, Mark.Bound.AT_MOST, 1.5));
-            case SINGLE -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, ENTITIES));
+                        new Mark(LIBRARY, ENTITIES, Measure.BYTES, Mark.Bound.AT_MOST, 1.5),
+                        new Mark(LIBRARY, JDBC, Measure.BYTES, Mark.Bound.AT_MOST, Double.NaN));
+            case SINGLE ->
+                List.of(
+                        Mark.atLeast(0.95, LIBRARY, JDBC),
+                        Mark.none(LIBRARY, JDBC_UNLOCKED),
+                        Mark.none(LIBRARY, ENTITIES));
             case REPLAY -> List.of(Mark.atLeast(1.0, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_IN_ONE));
             case RETRIEVE -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_WHOLE));
             case REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_IN_ONE));

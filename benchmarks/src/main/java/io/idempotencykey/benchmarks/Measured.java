@@ -13,6 +13,11 @@ record Measured(Cell cell, long roundMillis, List<SideTurns> sides, String failu
         return new Measured(cell, 0, List.of(), failure);
     }
 
+    /** How many rounds there were. */
+    int rounds() {
+        return sides.stream().mapToInt(side -> side.turns().size()).max().orElse(0);
+    }
+
     /** Whether a mark is missed by far, or something failed. */
     boolean isBad() {
         return !failure.isEmpty()

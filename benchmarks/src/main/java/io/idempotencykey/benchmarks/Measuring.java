@@ -7,7 +7,6 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Function;
 
 /** Measures one place in a process of its own, lest the compiler's knowledge of one place slow another one down. */
 public final class Measuring {
@@ -41,13 +40,17 @@ public final class Measuring {
             for (Cell cell : cells) {
                 Measured next = shares.isOver() ? Measured.failed(cell, OVER) : measured(house, cell, plan, shares);
                 measured.add(next);
-                out.printf("%s, in %d s%n", Report.figures(next), shares.end().toSeconds());
+                out.printf(
+                        "%s, in %d s%n",
+                        Report.figures(next), shares.end(next.rounds()).toSeconds());
                 new Results("", "", "", measured).write(file);
             }
         }
     }
 
     private static Measured measured(House house, Cell cell, Plan plan, Shares shares) {
+        long millis = 0;
+        List<SideTurns> turns = List.of();
         try (Contest contest = house.contest(cell)) {
             List<Contestant> sides = contest.contestants();
             Rounds usual = plan.mode().rounds(cell.place());
@@ -57,15 +60,19 @@ public final class Measuring {
                         "%s: the time gets short; rounds of %d ms%n",
                         cell, rounds.length().toMillis());
             }
-            Function<List<SideTurns>, Measured> measured =
-                    turns -> new Measured(cell, rounds.length().toMillis(), turns, "");
+            millis = rounds.length().toMillis();
             // If a mark is missed by far, what else the machine does may be to blame.
-            return measured.apply(rounds.measure(
-                    sides, house::serverNanos, turns -> !measured.apply(turns).isBad()));
+            turns = rounds.measure(
+                    sides,
+                    house::serverNanos,
+                    seen -> !new Measured(cell, rounds.length().toMillis(), seen, "").isBad());
+            return new Measured(cell, millis, turns, "");
         } catch (Exception e) {
             e.printStackTrace();
             String why = String.valueOf(e.getMessage()).replaceAll("\\R", " ");
-            return Measured.failed(cell, "failed: " + why.substring(0, Math.min(why.length(), LONGEST_FAILURE)));
+            // There are turns if only closing failed.
+            return new Measured(
+                    cell, millis, turns, "failed: " + why.substring(0, Math.min(why.length(), LONGEST_FAILURE)));
         }
     }
 }

@@ -32,7 +32,7 @@ enum Mode {
             // Its requests are short, and the compiler needs many, all the more beside a load.
             case ADAPTER_INMEMORY -> rounds.warmingUpMore(50);
             // Hibernate takes many requests to be compiled.
-            case ADAPTER_JPA -> this == QUICK ? rounds.warmingUp(2) : rounds;
+            case ADAPTER_JPA -> rounds.warmingUp(2);
             // Nothing is asked there, so a full measurement is to leave its time to others.
             case ADAPTER_JPA_MYSQL, ADAPTER_JPA_MARIADB -> this == QUICK ? rounds.warmingUp(2) : rounds.lasting(0.5);
             // It is slow, so that few requests would be in a round.

@@ -18,6 +18,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.bson.BsonBinary;
 import org.bson.BsonDocument;
 import org.bson.BsonString;
@@ -59,14 +60,15 @@ final class MongoHouse implements House {
             MongoClient client = contest.closing(client());
             MongoDatabase database = database(contest, client);
             // Another service than the one that is measured makes the keys.
-            Library<ClientSession> filling = library(client, database);
+            MongoKeyStore store = new MongoKeyStore(client, database.getName(), KEYS);
+            Library<ClientSession> filling = library(store, database);
             fill(database, workload, filling::stages, filling::hold);
-            contest.add(measured(cell, client, database));
+            contest.add(measured(cell, () -> library(store, database)));
 
-            client = contest.closing(client());
-            database = database(contest, client);
-            HandWrittenDriver driver = new HandWrittenDriver(client, database);
-            fill(database, workload, driver::stages, driver::hold);
+            MongoClient clientByHand = contest.closing(client());
+            MongoDatabase databaseByHand = database(contest, clientByHand);
+            HandWrittenDriver driver = new HandWrittenDriver(clientByHand, databaseByHand);
+            fill(databaseByHand, workload, driver::stages, driver::hold);
             contest.add(
                     new Contestant(Marks.DRIVER, roundTrips(workload), cell.threads(), workload.task(driver, stored)));
         });
@@ -80,11 +82,9 @@ final class MongoHouse implements House {
                 .build());
     }
 
-    private static Library<ClientSession> library(MongoClient client, MongoDatabase database) {
+    private static Library<ClientSession> library(MongoKeyStore store, MongoDatabase database) {
         MongoCollection<Document> bookings = database.getCollection(BOOKINGS);
-        return new Library<>(
-                new MongoKeyStore(client, database.getName(), KEYS),
-                (session, id, content) -> book(bookings, session, id, content));
+        return new Library<>(store, (session, id, content) -> book(bookings, session, id, content));
     }
 
     /** Writes a row of the application's, on either side. */
@@ -92,10 +92,10 @@ final class MongoHouse implements House {
         InsertOneResult unused = bookings.insertOne(session, new Document("_id", id).append("content", content));
     }
 
-    private Contestant measured(Cell cell, MongoClient client, MongoDatabase database) {
+    private Contestant measured(Cell cell, Supplier<Requests> making) {
         Workload workload = cell.workload();
         boolean isOwn = workload == Workload.OWN;
-        Renewed task = new Renewed(() -> workload.task(library(client, database), stored));
+        Renewed task = new Renewed(() -> workload.task(making.get(), stored));
         AtomicLong asked = new AtomicLong();
         // A service is asked for half of the keys only, lest it know a key that it is asked for.
         Contestant.Task asking = workload != Workload.REPLAY

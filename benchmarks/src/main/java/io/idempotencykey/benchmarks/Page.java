@@ -69,13 +69,14 @@ final class Page {
     private static String table(List<Measured> measured) {
         StringBuilder html = new StringBuilder(
                 "<table><tr><th>cell</th><th>side</th><th>round, ms</th><th>requests/s</th><th>p50, µs</th>"
-                        + "<th>p99, µs</th><th>bytes</th><th>client, µs</th><th>server, µs</th><th>round trips</th></tr>\n");
+                        + "<th>p99, µs</th><th>bytes</th><th>client, µs</th><th>server, µs</th><th>round trips</th>"
+                        + "<th>askers, answers/s</th></tr>\n");
         for (Measured each : measured) {
             for (SideTurns side : each.sides()) {
                 html.append(String.format(
                         Locale.ROOT,
                         "<tr><td>%s</td><td>%s</td><td>%d</td><td>%,.0f</td><td>%,.1f</td><td>%,.1f</td><td>%,.0f</td>"
-                                + "<td>%,.1f</td><td>%s</td><td>%s</td></tr>%n",
+                                + "<td>%,.1f</td><td>%s</td><td>%s</td><td>%s</td></tr>%n",
                         Svg.escaped(each.cell().toString()),
                         Svg.escaped(side.name()),
                         each.roundMillis(),
@@ -85,7 +86,10 @@ final class Page {
                         side.median(Turn::bytes),
                         side.median(Turn::clientMicros),
                         Report.shown("%,.1f", side.median(Turn::serverMicros)),
-                        Report.shown("%.0f", side.roundTrips())));
+                        Report.shown("%.0f", side.roundTrips()),
+                        side.median(Turn::askers) == 0
+                                ? ""
+                                : String.format(Locale.ROOT, "%,.0f", side.median(Turn::askers))));
             }
         }
         return html.append("</table>").toString();

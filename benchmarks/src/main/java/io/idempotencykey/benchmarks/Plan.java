@@ -9,9 +9,11 @@ import java.util.stream.Stream;
 
 /** What is to be measured, in the order in which it is done. */
 record Plan(Mode mode, List<Cell> cells) {
+    static final String THROUGHPUT = "throughput";
+
     /**
      * Reads arguments: {@code quick} or {@code full}, and names of places and workloads; all of them where none is
-     * named.
+     * named. {@code throughput} names the workloads of a quick look.
      *
      * @throws IllegalArgumentException if a name means nothing, or the names together mean no cell or two modes
      */
@@ -29,6 +31,8 @@ record Plan(Mode mode, List<Cell> cells) {
                 mode = argument.equals("full") ? Mode.FULL : Mode.QUICK;
             } else if (place.isPresent()) {
                 places.add(place.get());
+            } else if (argument.equals(THROUGHPUT)) {
+                workloads.addAll(Mode.QUICK.workloads());
             } else if (workload.isPresent()) {
                 workloads.add(workload.get());
             } else {

@@ -66,10 +66,15 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
         return new Rounds(count, part(length, times), warmUpRequests, warmUp);
     }
 
-    /** How long so many sides take at most. */
+    /** How long so many sides take at most, unless more rounds follow. */
     Duration longest(int sides) {
+        return longest(sides, count);
+    }
+
+    /** How long so many sides take at most with so many rounds. */
+    Duration longest(int sides, int rounds) {
         return warmUp.multipliedBy(LONGEST_WARM_UP)
-                .plus(length.multipliedBy(count))
+                .plus(length.multipliedBy(rounds))
                 .multipliedBy(sides);
     }
 
@@ -104,7 +109,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                     warmUp.multipliedBy(LONGEST_WARM_UP).dividedBy(2));
             for (int again = 0; again < 2; again++) {
                 for (int i = 0; i < sides.size(); i++) {
-                    sides.get(i).renew().run();
+                    sides.get(i).renewal().renew();
                     Turn unused = beside(executor, sides.get(i), numbers, i, half, serverNanos);
                 }
             }
@@ -113,7 +118,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
                 for (int i = 0; i < sides.size(); i++) {
                     int side = round % 2 == 0 ? i : sides.size() - 1 - i;
                     Length whole = new Length(length, 0, length);
-                    sides.get(side).renew().run();
+                    sides.get(side).renewal().renew();
                     System.gc();
                     turns.get(side).add(beside(executor, sides.get(side), numbers, side, whole, serverNanos));
                 }

@@ -16,7 +16,8 @@ final class Shares {
     private final int cells;
     private int ended;
     private Instant begun;
-    private Duration planned = Duration.ZERO;
+    private @Nullable Rounds planned;
+    private int sides;
 
     /**
      * What the last cell took beside its rounds, such as to fill tables, and what the next one is therefore taken to
@@ -54,16 +55,19 @@ final class Shares {
         last = workload;
         Rounds rounds =
                 ended == 0 ? usual.within(share, sides).afterColdStart() : usual.within(share.minus(beside), sides);
-        planned = rounds.longest(sides);
+        this.planned = rounds;
+        this.sides = sides;
         return rounds;
     }
 
-    /** The cell at hand has ended. Returns how long it took. */
-    Duration end() {
+    /** The cell at hand has ended, after so many rounds, or none if it failed. Returns how long it took. */
+    Duration end(int rounds) {
         Duration took = Duration.between(begun, clock.instant());
         // What has failed says nothing about the next one.
-        beside = ended == 0 || planned.isZero() ? Duration.ZERO : took.minus(planned);
-        planned = Duration.ZERO;
+        beside = ended == 0 || planned == null || rounds == 0
+                ? Duration.ZERO
+                : took.minus(planned.longest(sides, rounds));
+        planned = null;
         ended++;
         begun = begun.plus(took);
         return took;

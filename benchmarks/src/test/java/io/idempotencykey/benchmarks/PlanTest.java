@@ -33,6 +33,15 @@ class PlanTest {
     }
 
     @Test
+    void throughputNamesTheWorkloadsOfAQuickLook() {
+        assertThat(Plan.of(List.of("full", "adapter-jpa", "throughput")).cells())
+                .contains(
+                        new Cell(Place.ADAPTER_JPA, Workload.STAGES, 32), new Cell(Place.ADAPTER_JPA, Workload.OWN, 32))
+                .extracting(Cell::workload)
+                .doesNotContain(Workload.SHAPE, Workload.RIVALS);
+    }
+
+    @Test
     void whatIsNamedIsMeasuredThoughNothingIsAskedOfIt() {
         assertThat(Plan.of(List.of("quick", "adapter-mongo", "own")).cells())
                 .containsExactly(

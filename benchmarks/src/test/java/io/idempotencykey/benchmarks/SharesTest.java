@@ -20,8 +20,12 @@ class SharesTest {
     }
 
     private void take(Shares shares, int seconds) {
+        take(shares, seconds, ROUNDS.count());
+    }
+
+    private void take(Shares shares, int seconds, int rounds) {
         now = now.plusSeconds(seconds);
-        assertThat(shares.end()).isEqualTo(Duration.ofSeconds(seconds));
+        assertThat(shares.end(rounds)).isEqualTo(Duration.ofSeconds(seconds));
     }
 
     @Test
@@ -49,6 +53,28 @@ class SharesTest {
         // 11 seconds for each of the others, of which the last one took 3 beside its rounds.
         assertThat(shares.of(ROUNDS, 1, Workload.REPLAY)).isEqualTo(ROUNDS);
         assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS.within(Duration.ofSeconds(8), 2));
+    }
+
+    @Test
+    void roundsThatFollowWhereAMarkIsMissedByFarLeaveTheNextCellItsTime() {
+        Shares shares = shares(60, 4);
+        take(shares, 30);
+        Rounds unused = shares.of(ROUNDS, 1, Workload.REPLAY);
+        // Five seconds with four rounds, and six more with sixteen.
+        take(shares, 11, 16);
+
+        // 9.5 seconds for each of the others.
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS.within(Duration.ofMillis(9_500), 2));
+    }
+
+    @Test
+    void whatFailsSaysNothingOfTheNextCell() {
+        Shares shares = shares(60, 4);
+        take(shares, 30);
+        Rounds unused = shares.of(ROUNDS, 1, Workload.REPLAY);
+        take(shares, 10, 0);
+
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS);
     }
 
     @Test
