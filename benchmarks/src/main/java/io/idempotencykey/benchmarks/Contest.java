@@ -55,7 +55,8 @@ final class Contest implements AutoCloseable {
             }
         }
         if (!failures.isEmpty()) {
-            IllegalStateException failure = new IllegalStateException("a side can't be closed", failures.get(0));
+            IllegalStateException failure = new IllegalStateException(
+                    "a side can't be closed: " + failures.get(0).getMessage(), failures.get(0));
             failures.stream().skip(1).forEach(failure::addSuppressed);
             throw failure;
         }

@@ -33,6 +33,11 @@ final class Example {
         return "copy-" + (Math.floorMod(number, stored) + 1);
     }
 
+    /** A new key that an index has somewhere among those. */
+    static String keyAmong(int stored) {
+        return storedKey(ThreadLocalRandom.current().nextInt(stored), stored) + "-" + newKey();
+    }
+
     /** As in code written by hand: the digest of what the request says. */
     static String fingerprint() {
         MessageDigest digest = sha256();

@@ -1,9 +1,11 @@
 package io.idempotencykey.benchmarks;
 
+import com.zaxxer.hikari.HikariDataSource;
 import io.idempotencykey.Request;
 import io.idempotencykey.inmemory.InMemoryKeyStore;
 import io.idempotencykey.jpa.JpaKeyStore;
 import io.idempotencykey.mongo.MongoKeyStore;
+import jakarta.persistence.EntityManagerFactory;
 import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
 import java.lang.ref.Reference;
@@ -30,9 +32,10 @@ final class Footprint {
         }
         out.printf(Locale.ROOT, "%,9.0f bytes  of the heap for each finished key in memory%n", bytesOfKey());
         List<Double> millis = new ArrayList<>();
-        try (JpaApplication application = new JpaApplication(server.database(), 2)) {
+        try (HikariDataSource pool = Server.pool(server.database(), 2);
+                EntityManagerFactory factory = JpaApplication.factory(pool)) {
             for (int i = 0; i < STORES; i++) {
-                millis.add(millisForStore(application));
+                millis.add(millisForStore(factory));
             }
         }
         out.printf(
@@ -75,9 +78,9 @@ final class Footprint {
     }
 
     /** A store is made for each application, with its pool and its factory there already. */
-    private static double millisForStore(JpaApplication application) {
+    private static double millisForStore(EntityManagerFactory factory) {
         long begun = System.nanoTime();
-        JpaKeyStore unused = new JpaKeyStore(application.factory());
+        JpaKeyStore unused = new JpaKeyStore(factory);
         return (System.nanoTime() - begun) / 1e6;
     }
 }

@@ -34,10 +34,6 @@ final class JpaApplication implements AutoCloseable {
                 .property("hibernate.connection.datasource", pool);
     }
 
-    EntityManagerFactory factory() {
-        return factory;
-    }
-
     JpaKeyStore store() {
         return store;
     }

@@ -4,6 +4,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import jakarta.persistence.EntityManager;
 import jakarta.persistence.EntityManagerFactory;
 import java.io.IOException;
+import java.sql.SQLException;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -50,6 +51,7 @@ final class JpaHouse implements House {
         }
 
         if (workload == Workload.SINGLE) {
+            pool = contest.closing(Server.pool(database(contest), cell.threads()));
             HandWrittenSingle unlocked = new HandWrittenSingle(pool, BookingRows.statements(), false);
             contest.add(new Contestant(
                     Marks.JDBC_UNLOCKED, 2, cell.threads(), number -> unlocked.request(Example.newKey())));
@@ -111,26 +113,31 @@ final class JpaHouse implements House {
     }
 
     private void addGrowth(Contest contest, int threads, int many) throws Exception {
-        addGrown(contest, threads, 10_000, Marks.SMALL);
-        addGrown(contest, threads, many, Marks.LARGE);
+        addGrown(contest, threads, 10_000, Marks.SMALL, Keys::removeClaimed);
+        addGrown(contest, threads, many, Marks.LARGE, url -> {});
     }
 
-    private void addGrown(Contest contest, int threads, int stored, String among) throws Exception {
+    /** How a database is made as it was before a turn; among many keys those that are claimed can't be seen. */
+    @FunctionalInterface
+    interface Renewing {
+        void renew(String url) throws SQLException;
+    }
+
+    private void addGrown(Contest contest, int threads, int stored, String among, Renewing renewing) throws Exception {
         String url = database(contest);
         Library<EntityManager> library =
                 contest.closing(new JpaApplication(url, threads)).library();
         library.stages(Keys.SAMPLE);
         Keys.copySample(url, stored, "1 day");
         List<Contestant.Task> tasks = List.of(
-                number -> library.claim(Example.newKey()),
-                number -> library.advance(library.claim(Example.newKey())),
+                number -> library.claim(Example.keyAmong(stored)),
+                number -> library.advance(library.claim(Example.keyAmong(stored))),
                 // No replay, which goes another way for the keys that the service has seen lately: it knows a part of
                 // the few, and hardly any of the many. A prime, lest neighbours in time be neighbours in the table.
                 number -> library.retrieve(Example.storedKey(number * 7_919, stored)));
-        // Claims would make many more of the few; among the many they can't be seen.
-        Contestant.Renewal renewal = among.equals(Marks.SMALL) ? () -> Keys.removeOthers(url) : () -> {};
         for (int i = 0; i < tasks.size(); i++) {
-            contest.add(new Contestant(Marks.GROWING.get(i) + among, Double.NaN, threads, tasks.get(i), renewal));
+            contest.add(new Contestant(
+                    Marks.GROWING.get(i) + among, Double.NaN, threads, tasks.get(i), () -> renewing.renew(url)));
         }
     }
 

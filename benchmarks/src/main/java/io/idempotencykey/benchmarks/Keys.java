@@ -25,21 +25,16 @@ final class Keys {
         Server.execute(url, "delete from idempotency_key where key_value = 'sample'");
         Server.execute(url, "vacuum analyze idempotency_key");
         Server.execute(url, "checkpoint");
-        read(url);
-    }
-
-    /** Leaves the copies alone in the table. */
-    static void removeOthers(String url) throws SQLException {
-        Server.execute(url, "delete from idempotency_key where key_value not like 'copy-%'");
-        Server.execute(url, "vacuum analyze idempotency_key");
-        read(url);
-    }
-
-    private static void read(String url) throws SQLException {
         // Reading through the index brings as much of the table into the server's memory as that has room for.
         Server.execute(
                 url,
                 "set enable_seqscan = off; set enable_bitmapscan = off; "
                         + "select max(revision::text) from idempotency_key where scope = 'shop'");
+    }
+
+    /** Removes keys that {@link Example#keyAmong} named. */
+    static void removeClaimed(String url) throws SQLException {
+        Server.execute(url, "delete from idempotency_key where key_value like 'copy-%-%'");
+        Server.execute(url, "vacuum idempotency_key");
     }
 }

@@ -42,7 +42,8 @@ public final class Measuring {
                 measured.add(next);
                 out.printf(
                         "%s, in %d s%n",
-                        Report.figures(next), shares.end(next.rounds()).toSeconds());
+                        Report.figures(next),
+                        shares.end(next.failure().isEmpty() ? next.rounds() : 0).toSeconds());
                 new Results("", "", "", measured).write(file);
             }
         }
@@ -60,12 +61,12 @@ public final class Measuring {
                         "%s: the time gets short; rounds of %d ms%n",
                         cell, rounds.length().toMillis());
             }
-            millis = rounds.length().toMillis();
             // If a mark is missed by far, what else the machine does may be to blame.
             turns = rounds.measure(
                     sides,
                     house::serverNanos,
                     seen -> !new Measured(cell, rounds.length().toMillis(), seen, "").isBad());
+            millis = rounds.length().toMillis();
             return new Measured(cell, millis, turns, "");
         } catch (Exception e) {
             e.printStackTrace();

@@ -92,21 +92,27 @@ final class MongoHouse implements House {
         InsertOneResult unused = bookings.insertOne(session, new Document("_id", id).append("content", content));
     }
 
-    private Contestant measured(Cell cell, Supplier<Requests> making) {
+    private Contestant measured(Cell cell, Supplier<Library<ClientSession>> making) {
         Workload workload = cell.workload();
         boolean isOwn = workload == Workload.OWN;
-        Renewed task = new Renewed(() -> workload.task(making.get(), stored));
-        AtomicLong asked = new AtomicLong();
-        // A service is asked for half of the keys only, lest it know a key that it is asked for.
-        Contestant.Task asking = workload != Workload.REPLAY
-                ? task
-                : number -> {
-                    if (asked.incrementAndGet() % (stored / 2) == 0) {
-                        task.renew();
-                    }
-                    task.run(number);
-                };
-        return new Contestant(Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), cell.threads(), asking);
+        Contestant.Task task = workload == Workload.REPLAY ? replaying(making) : workload.task(making.get(), stored);
+        return new Contestant(Marks.LIBRARY, isOwn ? 0 : roundTrips(workload), cell.threads(), task);
+    }
+
+    /** A service is asked for half of the keys only, lest it know a key that it is asked for. */
+    private Contestant.Task replaying(Supplier<Library<ClientSession>> making) {
+        Renewed replay = new Renewed(() -> {
+            Library<ClientSession> service = making.get();
+            return number -> service.replay(Example.storedKey(number, stored));
+        });
+        AtomicLong next = new AtomicLong();
+        return unused -> {
+            long asked = next.getAndIncrement();
+            if (asked % (stored / 2) == 0) {
+                replay.renew();
+            }
+            replay.run(asked);
+        };
     }
 
     /** A database with the collections and the indexes. The stand-in's go when it ends: it takes seconds to drop one. */

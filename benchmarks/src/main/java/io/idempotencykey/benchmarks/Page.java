@@ -87,9 +87,7 @@ final class Page {
                         side.median(Turn::clientMicros),
                         Report.shown("%,.1f", side.median(Turn::serverMicros)),
                         Report.shown("%.0f", side.roundTrips()),
-                        side.median(Turn::askers) == 0
-                                ? ""
-                                : String.format(Locale.ROOT, "%,.0f", side.median(Turn::askers))));
+                        side.askers()));
             }
         }
         return html.append("</table>").toString();

@@ -13,7 +13,7 @@ record Plan(Mode mode, List<Cell> cells) {
 
     /**
      * Reads arguments: {@code quick} or {@code full}, and names of places and workloads; all of them where none is
-     * named. {@code throughput} names the workloads of a quick look.
+     * named. {@code throughput} names the workloads from {@code stages} to {@code scaling}.
      *
      * @throws IllegalArgumentException if a name means nothing, or the names together mean no cell or two modes
      */

@@ -26,9 +26,11 @@ final class RatioPlot {
         Cell cell = line.measured().cell();
         svg.text(0, top, cell.shown() + ": " + line.mark().shownSides());
         double median = Ratios.median(line.ratios());
+        String failure = line.measured().failure().isEmpty()
+                ? ""
+                : ": " + line.measured().failure();
         if (Double.isNaN(median)) {
-            String failure = line.measured().failure();
-            svg.text(LABELS, top, "not measured" + (failure.isEmpty() ? "" : ": " + failure));
+            svg.text(LABELS, top, "not measured" + failure);
             return;
         }
         double limit = Double.isNaN(line.mark().limit()) ? 1 : line.mark().limit();
@@ -36,7 +38,7 @@ final class RatioPlot {
         svg.span(x(Collections.min(line.ratios()), limit), x(Collections.max(line.ratios()), limit), top);
         String mark =
                 Double.isNaN(line.mark().limit()) ? "" : ", mark " + line.mark().shownLimit();
-        svg.text(LONGEST + 10, top, Ratios.shown(line.ratios()) + mark);
+        svg.text(LONGEST + 10, top, Ratios.shown(line.ratios()) + mark + failure);
     }
 
     static String color(Mark.Verdict verdict) {

@@ -72,9 +72,7 @@ record Report(List<Line> lines) {
                     side.median(Turn::clientMicros),
                     shown("%,.1f", side.median(Turn::serverMicros)),
                     shown("%.0f", side.roundTrips()),
-                    side.median(Turn::askers) == 0
-                            ? ""
-                            : String.format(Locale.ROOT, "  %,.0f/s to askers", side.median(Turn::askers))));
+                    side.askers().isEmpty() ? "" : "  " + side.askers() + "/s to askers"));
         }
         return measured.failure().isEmpty() ? text.toString() : text + "\n    " + measured.failure();
     }

@@ -116,7 +116,9 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             int round = 0;
             do {
                 for (int i = 0; i < sides.size(); i++) {
-                    int side = round % 2 == 0 ? i : sides.size() - 1 - i;
+                    int place = round % 2 == 0 ? i : sides.size() - 1 - i;
+                    // Each side comes first, last and after each other one as often, but for a remainder.
+                    int side = (place + round / 2) % sides.size();
                     Length whole = new Length(length, 0, length);
                     sides.get(side).renewal().renew();
                     System.gc();

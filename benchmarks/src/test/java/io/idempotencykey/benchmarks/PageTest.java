@@ -28,6 +28,16 @@ class PageTest {
     }
 
     @Test
+    void whatFailsAfterItsRoundsIsShownWithThem() {
+        Measured measured = ReportTest.measured(95);
+
+        String svg = plot(new Measured(
+                measured.cell(), measured.roundMillis(), measured.sides(), "failed: a side can't be closed"));
+
+        assertThat(svg).contains("0.95 (0.95–0.95)", ": failed: a side can");
+    }
+
+    @Test
     void thePageHasTwoPlotsForEachPlaceAndAllFigures() {
         String page = Page.of(new Results("now", "here", "5 rounds", List.of(ReportTest.measured(90, 80))));
 

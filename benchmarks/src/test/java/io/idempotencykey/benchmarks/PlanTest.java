@@ -33,7 +33,7 @@ class PlanTest {
     }
 
     @Test
-    void throughputNamesTheWorkloadsOfAQuickLook() {
+    void throughputNamesTheWorkloadsFromStagesToScaling() {
         assertThat(Plan.of(List.of("full", "adapter-jpa", "throughput")).cells())
                 .contains(
                         new Cell(Place.ADAPTER_JPA, Workload.STAGES, 32), new Cell(Place.ADAPTER_JPA, Workload.OWN, 32))

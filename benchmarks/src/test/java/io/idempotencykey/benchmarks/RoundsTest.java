@@ -8,21 +8,24 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class RoundsTest {
     private static final Rounds TWO = new Rounds(2, Duration.ofMillis(1), 2, Duration.ofMillis(1));
 
     @Test
-    void sidesTakeTurnsAndEverySecondRoundGoesBack() throws Exception {
+    void sidesTakeTurnsInAllOrders() throws Exception {
         List<String> turns = new ArrayList<>();
-        Contestant first = new Contestant("first", 0, 1, number -> {}, () -> turns.add("first"));
-        Contestant second = new Contestant("second", 0, 1, number -> {}, () -> turns.add("second"));
+        List<Contestant> sides = Stream.of("a", "b", "c")
+                .map(name -> new Contestant(name, 0, 1, number -> {}, () -> turns.add(name)))
+                .toList();
 
-        List<SideTurns> measured = TWO.measure(List.of(first, second), () -> 0, all -> true);
+        List<SideTurns> measured =
+                new Rounds(6, Duration.ofMillis(1), 2, Duration.ofMillis(1)).measure(sides, () -> 0, all -> true);
 
-        assertThat(turns).containsExactly("first", "second", "first", "second", "first", "second", "second", "first");
-        assertThat(measured).extracting(side -> side.turns().size()).containsExactly(2, 2);
+        assertThat(String.join("", turns)).isEqualTo("abcabc" + "abc" + "cba" + "bca" + "acb" + "cab" + "bac");
+        assertThat(measured).extracting(side -> side.turns().size()).containsExactly(6, 6, 6);
     }
 
     @Test
