@@ -18,7 +18,7 @@ import org.HdrHistogram.Histogram;
 
 /**
  * Runs sides in turn in short rounds, and compares each round with its neighbours. A disturbance of the machine that
- * lasts longer than a round affects all sides. Every second round goes back.
+ * lasts longer than a round affects all sides. The order changes from round to round.
  *
  * @param warmUpRequests that each side does before it is measured, for at least {@code warmUp} and at most three times
  *     that
