@@ -110,17 +110,17 @@ public final class Arguments {
         return true;
     }
 
-    /** Says whether every surrogate in the text has its partner. */
+    /** Says whether every surrogate in the text has its partner: a low one follows each high one, and nothing else. */
     public static boolean isWellFormed(String text) {
+        boolean isHigh = false;
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            if (Character.isHighSurrogate(c) && i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))) {
-                i++;
-            } else if (Character.isSurrogate(c)) {
+            if (Character.isLowSurrogate(c) != isHigh) {
                 return false;
             }
+            isHigh = Character.isHighSurrogate(c);
         }
-        return true;
+        return !isHigh;
     }
 
     /** A value that may be a secret as a message may show it: cut to eight characters, and on one line. */
