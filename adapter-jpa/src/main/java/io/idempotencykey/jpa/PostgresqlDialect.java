@@ -145,11 +145,6 @@ final class PostgresqlDialect extends Dialect {
         return "(select set_config('lock_timeout', " + millis + ", true)) is not null";
     }
 
-    /** Zero, or an error if the connection has another value of a setting. */
-    private static String root(String setting, String value) {
-        return "sqrt(case current_setting('" + setting + "') when '" + value + "' then 0 else -1 end)";
-    }
-
     /** By the primary key, because a row's {@code ctid} is unique within its partition only. */
     @Override
     String deleteExpired(String table) {
@@ -415,7 +410,10 @@ final class PostgresqlDialect extends Dialect {
         return stage.ownsConnection() ? statements : new Statements(statements.connection(), released);
     }
 
-    /** It fails if no row is written, or in another isolation, and then nothing is committed. */
+    /**
+     * It fails if no row is written, in another isolation, or with another bound on waits than connections came with,
+     * and then nothing is committed.
+     */
     @Override
     String fence(LastWrite write, Stage stage, boolean commits) {
         // The same text as before, so that the driver finds its prepared statement at once.
@@ -426,23 +424,26 @@ final class PostgresqlDialect extends Dialect {
     }
 
     private String fence(FenceText text) {
-        String waiting;
-        if (!text.comparesLock) {
-            waiting = waiting("'" + PATIENT_MILLIS + "ms'");
-        } else if (comesPatient) {
-            waiting = root(LOCK_TIMEOUT, lockTimeout) + " = 0";
-        } else {
-            // Read before it is set, as the argument of the call that sets it.
-            waiting = waiting("(" + PATIENT_MILLIS + " + " + root(LOCK_TIMEOUT, lockTimeout) + ") || 'ms'");
+        String settings = "current_setting('transaction_isolation')";
+        String expected = name(text.isolation);
+        if (text.comparesLock) {
+            // One text, because each comparison takes the server time.
+            settings += " || ' ' || current_setting('" + LOCK_TIMEOUT + "')";
+            expected += " " + lockTimeout;
         }
+        // Zero, or an error.
+        String root = "sqrt(case " + settings + " when '" + expected + "' then 0 else -1 end)";
+        // The time-out is read before it is set, as the argument of the call that sets it.
+        String waiting = text.comparesLock && comesPatient
+                ? root + " = 0"
+                : waiting("(" + PATIENT_MILLIS + " + " + root + ") || 'ms'");
         LastWrite write = text.write;
         return "with fenced as ("
                 + (write.columns().isEmpty()
                         ? update(write.table(), write.values(), waiting)
                         : insert(write.table(), write.columns(), write.values(), waiting))
                 + " returning 1)"
-                + " select " + root("transaction_isolation", name(text.isolation))
-                + ", width_bucket(0, 0, 1, count(*)::int), "
+                + " select width_bucket(0, 0, 1, count(*)::int), "
                 + (text.comparesIdle ? asBefore(IDLE_TIMEOUT, idleTimeout) : "true")
                 + " from fenced" + (text.commits ? "; commit" : "");
     }
@@ -453,7 +454,7 @@ final class PostgresqlDialect extends Dialect {
             if (!result.next()) {
                 throw new SQLException("the fence gave no row");
             }
-            if (!result.getBoolean(3)) {
+            if (!result.getBoolean(2)) {
                 isSteady = false;
             }
             return Fence.MATCHED;

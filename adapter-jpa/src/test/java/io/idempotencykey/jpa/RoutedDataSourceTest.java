@@ -123,28 +123,56 @@ class RoutedDataSourceTest {
     void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByStages(JpaStoreFixture.Way way, String bound)
             throws SQLException {
         String url = TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL;
-        List<String> ends = new ArrayList<>();
-        List<String> seen = new ArrayList<>();
-        try (HikariDataSource first = TestDatabase.pool(url + "%20-c%20lock_timeout=" + bound, 3);
-                HikariDataSource second = TestDatabase.pool(url, 3)) {
+        Seen seen = seenAfterSwitching(way, url + "%20-c%20lock_timeout=" + bound, url, "lock_timeout");
+        assertThat(seen.ends).containsExactly("transiently rolled back", "committed", "committed");
+        // A single stage's settings are compared before its work.
+        assertThat(seen.settings)
+                .isEqualTo(way == JpaStoreFixture.Way.SINGLE ? List.of(bound, bound) : List.of("0", bound, bound));
+    }
+
+    /** The fence compares it, with the bound on waits or alone. */
+    @ParameterizedTest
+    @ValueSource(strings = {"0", "2s", "1s"})
+    void anIsolationThatTheDataSourceNoLongerGivesIsSetByStages(String bound) throws SQLException {
+        String url = TestDatabase.POSTGRESQL.create();
+        String options = "&options=-c%20lock_timeout=" + bound;
+        Seen seen = seenAfterSwitching(
+                JpaStoreFixture.Way.STAGED,
+                url + options + "%20-c%20default_transaction_isolation=serializable",
+                url + options,
+                "transaction_isolation");
+        assertThat(seen.ends).containsExactly("transiently rolled back", "committed", "committed");
+        assertThat(seen.settings).containsExactly("read committed", "serializable", "serializable");
+        assertThat(TestApplication.ask(url, "select name from contract_row order by name"))
+                .containsExactly("row-1", "row-2");
+    }
+
+    /** What three stages came to, and what they saw of a setting. */
+    private record Seen(List<String> ends, List<String> settings) {}
+
+    /** Runs serializable stages on a data source that goes over to another pool when the store has been made. */
+    private static Seen seenAfterSwitching(JpaStoreFixture.Way way, String firstUrl, String secondUrl, String setting)
+            throws SQLException {
+        Seen seen = new Seen(new ArrayList<>(), new ArrayList<>());
+        try (HikariDataSource first = TestDatabase.pool(firstUrl, 3);
+                HikariDataSource second = TestDatabase.pool(secondUrl, 3)) {
             DelegatingDataSource routed = new DelegatingDataSource(first);
             try (EntityManagerFactory factory = TestDatabase.factory(routed)) {
                 JpaKeyStore store = new JpaKeyStore(factory);
                 routed.setTargetDataSource(second);
                 for (int i = 0; i < 3; i++) {
                     StoredKey key = way.key(store);
+                    String row = "row-" + i;
                     StageCommit end = way.commit(store, key, Isolation.SERIALIZABLE, em -> {
-                        seen.add(TestApplication.ask(em, "select current_setting('lock_timeout')"));
+                        seen.settings.add(TestApplication.ask(em, "select current_setting('" + setting + "')"));
+                        em.persist(new ContractRow(row, "1"));
                         return JpaStoreFixture.next(key).progress();
                     });
-                    ends.add(JpaStoreFixture.nameOf(end));
+                    seen.ends.add(JpaStoreFixture.nameOf(end));
                 }
             }
         }
-        assertThat(ends).containsExactly("transiently rolled back", "committed", "committed");
-        // A single stage's settings are compared before its work.
-        assertThat(seen)
-                .isEqualTo(way == JpaStoreFixture.Way.SINGLE ? List.of(bound, bound) : List.of("0", bound, bound));
+        return seen;
     }
 
     /** A longer one doesn't, so that it is set for the last write, which is to wait for a second at most. */
