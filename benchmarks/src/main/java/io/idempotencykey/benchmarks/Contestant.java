@@ -1,5 +1,7 @@
 package io.idempotencykey.benchmarks;
 
+import java.util.concurrent.atomic.AtomicLong;
+
 /**
  * One side of a cell.
  *
@@ -13,6 +15,12 @@ record Contestant(String name, double roundTrips, int threads, Task task, Renewa
     @FunctionalInterface
     interface Task {
         void run(long number) throws Exception;
+
+        /** The same with the requests of all threads counted together, and not by the threads' own numbers. */
+        static Task inTurn(Task task) {
+            AtomicLong next = new AtomicLong();
+            return number -> task.run(next.getAndIncrement());
+        }
     }
 
     /** What is done before each turn, and isn't measured. */

@@ -51,10 +51,11 @@ final class HandWrittenSingle {
 
     void request(String key) throws SQLException {
         String fingerprint = Example.fingerprint();
+        long lock = locks ? digest(key) : 0;
         HandWritten.transaction(pool, connection -> {
             if (locks) {
                 connection.setAutoCommit(true);
-                take(connection, key);
+                take(connection, key, lock);
                 connection.setAutoCommit(false);
             }
             rows.book(connection, key, "placed");
@@ -62,11 +63,11 @@ final class HandWrittenSingle {
         });
     }
 
-    private static void take(Connection connection, String key) throws SQLException {
+    private static void take(Connection connection, String key, long lock) throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(TAKE)) {
             statement.setString(1, Example.SCOPE);
             statement.setString(2, key);
-            statement.setLong(3, digest(key));
+            statement.setLong(3, lock);
             boolean isRows = statement.execute();
             while (!isRows) {
                 isRows = statement.getMoreResults();

@@ -98,18 +98,37 @@ final class JpaHouse implements House {
     }
 
     private void addShapes(Contest contest, int threads) throws Exception {
+        int stored = Workload.SHAPE.stored();
         for (Shape shape : Shape.ALL) {
-            Library<EntityManager> library = contest.closing(new JpaApplication(database(contest), threads))
-                    .library();
-            HikariDataSource pool = contest.closing(Server.pool(database(contest), threads));
+            String url = database(contest);
+            Library<EntityManager> library =
+                    contest.closing(new JpaApplication(url, threads)).library();
+            String urlByHand = database(contest);
+            HikariDataSource pool = contest.closing(Server.pool(urlByHand, threads));
             HandWritten handWritten = new HandWritten(pool, BookingRows.statements());
+            fill(url, stored, library::stages);
+            fill(urlByHand, stored, handWritten::stages);
             // A claim; and for each stage its row, and its fence with the commit.
             double roundTrips = 1 + 2.0 * shape.stages();
             contest.add(new Contestant(
-                    shape.of(Marks.LIBRARY), roundTrips, threads, number -> library.staged(Example.newKey(), shape)));
+                    shape.of(Marks.LIBRARY),
+                    roundTrips,
+                    threads,
+                    number -> library.staged(Example.keyAmong(stored), shape),
+                    () -> removeClaimed(url)));
             contest.add(new Contestant(
-                    shape.of(Marks.JDBC), roundTrips, threads, number -> handWritten.staged(Example.newKey(), shape)));
+                    shape.of(Marks.JDBC),
+                    roundTrips,
+                    threads,
+                    number -> handWritten.staged(Example.keyAmong(stored), shape),
+                    () -> removeClaimed(urlByHand)));
         }
+    }
+
+    /** Otherwise long responses would fill the disk, and after a few turns a checkpoint would fall into one of them. */
+    private void removeClaimed(String url) throws SQLException {
+        Keys.removeClaimed(url);
+        server.checkpoint();
     }
 
     private void addGrowth(Contest contest, int threads, int many) throws Exception {
@@ -127,8 +146,7 @@ final class JpaHouse implements House {
         String url = database(contest);
         Library<EntityManager> library =
                 contest.closing(new JpaApplication(url, threads)).library();
-        library.stages(Keys.SAMPLE);
-        Keys.copySample(url, stored, "1 day");
+        fill(url, stored, library::stages);
         List<Contestant.Task> tasks = List.of(
                 number -> library.claim(Example.keyAmong(stored)),
                 number -> library.advance(library.claim(Example.keyAmong(stored))),
@@ -163,9 +181,13 @@ final class JpaHouse implements House {
 
     private static void fill(String url, Workload workload, Making finished, Making held) throws Exception {
         if (!workload.makesKeys()) {
-            (workload == Workload.REFUSED ? held : finished).make(Keys.SAMPLE);
-            Keys.copySample(url, workload.stored(), "1 day");
+            fill(url, workload.stored(), workload == Workload.REFUSED ? held : finished);
         }
+    }
+
+    private static void fill(String url, int stored, Making making) throws Exception {
+        making.make(Keys.SAMPLE);
+        Keys.copySample(url, stored, "1 day");
     }
 
     /** As docs/PROTOCOL.md says. */

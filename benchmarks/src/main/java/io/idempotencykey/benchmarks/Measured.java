@@ -13,6 +13,10 @@ record Measured(Cell cell, long roundMillis, List<SideTurns> sides, String failu
         return new Measured(cell, 0, List.of(), failure);
     }
 
+    Measured withFailure(String why) {
+        return new Measured(cell, roundMillis, sides, why);
+    }
+
     /** How many rounds there were. */
     int rounds() {
         return sides.stream().mapToInt(side -> side.turns().size()).max().orElse(0);

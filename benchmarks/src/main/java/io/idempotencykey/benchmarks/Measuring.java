@@ -7,6 +7,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 
 /** Measures one place in a process of its own, lest the compiler's knowledge of one place slow another one down. */
 public final class Measuring {
@@ -50,8 +51,7 @@ public final class Measuring {
     }
 
     private static Measured measured(House house, Cell cell, Plan plan, Shares shares) {
-        long millis = 0;
-        List<SideTurns> turns = List.of();
+        Measured measured = new Measured(cell, 0, List.of(), "");
         try (Contest contest = house.contest(cell)) {
             List<Contestant> sides = contest.contestants();
             Rounds usual = plan.mode().rounds(cell.place());
@@ -61,19 +61,17 @@ public final class Measuring {
                         "%s: the time gets short; rounds of %d ms%n",
                         cell, rounds.length().toMillis());
             }
+            Function<List<SideTurns>, Measured> asMeasured =
+                    turns -> new Measured(cell, rounds.length().toMillis(), turns, "");
             // If a mark is missed by far, what else the machine does may be to blame.
-            turns = rounds.measure(
-                    sides,
-                    house::serverNanos,
-                    seen -> !new Measured(cell, rounds.length().toMillis(), seen, "").isBad());
-            millis = rounds.length().toMillis();
-            return new Measured(cell, millis, turns, "");
+            measured = asMeasured.apply(rounds.measure(
+                    sides, house::serverNanos, turns -> !asMeasured.apply(turns).isBad()));
         } catch (Exception e) {
             e.printStackTrace();
             String why = String.valueOf(e.getMessage()).replaceAll("\\R", " ");
             // There are turns if only closing failed.
-            return new Measured(
-                    cell, millis, turns, "failed: " + why.substring(0, Math.min(why.length(), LONGEST_FAILURE)));
+            return measured.withFailure("failed: " + why.substring(0, Math.min(why.length(), LONGEST_FAILURE)));
         }
+        return measured;
     }
 }

@@ -16,7 +16,6 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.bson.BsonBinary;
@@ -105,14 +104,12 @@ final class MongoHouse implements House {
             Library<ClientSession> service = making.get();
             return number -> service.replay(Example.storedKey(number, stored));
         });
-        AtomicLong next = new AtomicLong();
-        return unused -> {
-            long asked = next.getAndIncrement();
-            if (asked % (stored / 2) == 0) {
+        return Contestant.Task.inTurn(number -> {
+            replay.run(number);
+            if ((number + 1) % (stored / 2) == 0) {
                 replay.renew();
             }
-            replay.run(asked);
-        };
+        });
     }
 
     /** A database with the collections and the indexes. The stand-in's go when it ends: it takes seconds to drop one. */

@@ -16,13 +16,15 @@ final class Shares {
     private final int cells;
     private int ended;
     private Instant begun;
+    private Instant prepared;
     private @Nullable Rounds planned;
     private int sides;
 
     /**
-     * What the last cell took beside its rounds, such as to fill tables, and what the next one is therefore taken to
-     * need if it has the same workload. It is less than nothing if the rounds took less than planned. The first cell,
-     * which is slow, doesn't count.
+     * What the last cell took beside its rounds and after it was prepared, such as to renew tables, and what the next
+     * one is therefore taken to need if it has the same workload. It is less than nothing if the rounds took less than
+     * planned. The first cell, which is slow, doesn't count. What a workload's first cell takes so is taken from those
+     * that follow.
      */
     private Duration beside = Duration.ZERO;
 
@@ -40,15 +42,21 @@ final class Shares {
         this.end = end;
         this.cells = cells;
         this.begun = clock.instant();
+        this.prepared = begun;
     }
 
     boolean isOver() {
         return begun.isAfter(end);
     }
 
-    /** The rounds that the cell at hand has time for; the first cell warms up for longer, whatever time there is. */
+    /**
+     * The rounds that the cell at hand, which is prepared now, has time for. The first cell warms up for longer,
+     * whatever time there is.
+     */
     Rounds of(Rounds usual, int sides, Workload workload) {
-        Duration share = Duration.between(begun, deadline).dividedBy(cells - ended);
+        prepared = clock.instant();
+        Duration share =
+                Duration.between(begun, deadline).dividedBy(cells - ended).minus(Duration.between(begun, prepared));
         if (workload != last) {
             beside = Duration.ZERO;
         }
@@ -62,14 +70,15 @@ final class Shares {
 
     /** The cell at hand has ended, after so many rounds, or none if it failed. Returns how long it took. */
     Duration end(int rounds) {
-        Duration took = Duration.between(begun, clock.instant());
+        Instant now = clock.instant();
+        Duration took = Duration.between(begun, now);
         // What has failed says nothing about the next one.
         beside = ended == 0 || planned == null || rounds == 0
                 ? Duration.ZERO
-                : took.minus(planned.longest(sides, rounds));
+                : Duration.between(prepared, now).minus(planned.longest(sides, rounds));
         planned = null;
         ended++;
-        begun = begun.plus(took);
+        begun = now;
         return took;
     }
 }

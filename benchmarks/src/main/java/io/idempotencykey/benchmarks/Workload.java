@@ -3,7 +3,6 @@ package io.idempotencykey.benchmarks;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicLong;
 
 /** What is asked for again and again. */
 enum Workload {
@@ -57,11 +56,8 @@ enum Workload {
         return switch (this) {
             case STAGES, SCALING, HOTKEY, SHAPE -> number -> requests.stages(Example.newKey());
             case SINGLE, RIVALS -> number -> requests.single(Example.newKey());
-            case REPLAY -> {
-                // By their own numbers, many threads would come back to a few keys each, which the service still knows.
-                AtomicLong next = new AtomicLong();
-                yield number -> requests.replay(Example.storedKey(next.getAndIncrement(), stored));
-            }
+            // By their own numbers, many threads would come back to a few keys each, which the service still knows.
+            case REPLAY -> Contestant.Task.inTurn(number -> requests.replay(Example.storedKey(number, stored)));
             case RETRIEVE, GROWTH, GROWTH_TO_5_MILLION ->
                 number -> requests.retrieve(Example.storedKey(number, stored));
             case REFUSED -> number -> requests.refused(Example.storedKey(number, stored));

@@ -19,6 +19,14 @@ class SharesTest {
         return new Shares(() -> now, Instant.EPOCH.plusSeconds(seconds), Instant.EPOCH.plusSeconds(60), cells);
     }
 
+    /** Of four cells in a minute the first one took half, and the rounds of the second one begin. */
+    private Shares inTheSecondCell(Workload workload) {
+        Shares shares = shares(60, 4);
+        take(shares, 30);
+        Rounds unused = shares.of(ROUNDS, 1, workload);
+        return shares;
+    }
+
     private void take(Shares shares, int seconds) {
         take(shares, seconds, ROUNDS.count());
     }
@@ -45,9 +53,7 @@ class SharesTest {
 
     @Test
     void whatTheLastCellTookBesideItsRoundsIsLeftToTheNextOne() {
-        Shares shares = shares(60, 4);
-        take(shares, 30);
-        Rounds unused = shares.of(ROUNDS, 1, Workload.REPLAY);
+        Shares shares = inTheSecondCell(Workload.REPLAY);
         take(shares, 8);
 
         // 11 seconds for each of the others, of which the last one took 3 beside its rounds.
@@ -56,10 +62,26 @@ class SharesTest {
     }
 
     @Test
-    void roundsThatFollowWhereAMarkIsMissedByFarLeaveTheNextCellItsTime() {
+    void roundsHaveTheTimeThatPreparingTheirCellLeaves() {
         Shares shares = shares(60, 4);
         take(shares, 30);
-        Rounds unused = shares.of(ROUNDS, 1, Workload.REPLAY);
+        // 10 seconds for each of the others.
+        now = now.plusSeconds(5);
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(HALF);
+        now = now.plusSeconds(5);
+        assertThat(shares.end(ROUNDS.count())).isEqualTo(Duration.ofSeconds(10));
+
+        // The last one took no longer than it was planned to.
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS);
+        now = now.plusSeconds(10);
+        assertThat(shares.end(ROUNDS.count())).isEqualTo(Duration.ofSeconds(10));
+        now = now.plusSeconds(20);
+        assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS.within(Duration.ZERO, 2));
+    }
+
+    @Test
+    void roundsThatFollowWhereAMarkIsMissedByFarLeaveTheNextCellItsTime() {
+        Shares shares = inTheSecondCell(Workload.REPLAY);
         // Five seconds with four rounds, and six more with sixteen.
         take(shares, 11, 16);
 
@@ -69,9 +91,7 @@ class SharesTest {
 
     @Test
     void whatFailsSaysNothingOfTheNextCell() {
-        Shares shares = shares(60, 4);
-        take(shares, 30);
-        Rounds unused = shares.of(ROUNDS, 1, Workload.REPLAY);
+        Shares shares = inTheSecondCell(Workload.REPLAY);
         take(shares, 10, 0);
 
         assertThat(shares.of(ROUNDS, 2, Workload.REPLAY)).isEqualTo(ROUNDS);
@@ -79,9 +99,7 @@ class SharesTest {
 
     @Test
     void whatOneWorkloadTookBesideItsRoundsSaysNothingOfAnother() {
-        Shares shares = shares(60, 4);
-        take(shares, 30);
-        Rounds unused = shares.of(ROUNDS, 1, Workload.GROWTH_TO_5_MILLION);
+        Shares shares = inTheSecondCell(Workload.GROWTH_TO_5_MILLION);
         take(shares, 10);
 
         // 10 seconds for each of the others.
