@@ -94,6 +94,8 @@ class MongoFailureTest {
 
     private static final Duration HURRY = Duration.ofSeconds(3);
 
+    private static final int LIFE_OF_A_CONNECTION_MILLIS = 1;
+
     private static final String RETRYABLE = "RetryableWriteError";
 
     private static final List<Integer> REFUSED = List.of(2, 9, 13, 14, 18, 20, 59, 66, 72, 73, 85, 86, 166, 10334);
@@ -607,7 +609,7 @@ class MongoFailureTest {
         }
     }
 
-    /** Each command needs a connection of its own, and a deleted user gets none. */
+    /** A command that follows the last one needs a connection of its own, and a deleted user gets none. */
     @ParameterizedTest
     @CsvSource({"insert, transiently rolled back", "update, unknown"})
     void aUserWhoIsGoneAfterACommandSendsNoOther(String last, String expected) {
@@ -620,7 +622,8 @@ class MongoFailureTest {
         RecordedCommands sent = new RecordedCommands();
         try (MongoClient itsClient = TestServer.client(settings -> settings.addCommandListener(sent)
                 .credential(MongoCredential.createCredential(user, "admin", "a password".toCharArray()))
-                .applyToConnectionPoolSettings(pool -> pool.maxConnectionLifeTime(1, TimeUnit.MILLISECONDS)))) {
+                .applyToConnectionPoolSettings(
+                        pool -> pool.maxConnectionLifeTime(LIFE_OF_A_CONNECTION_MILLIS, TimeUnit.MILLISECONDS)))) {
             MongoKeyStore itsStore = new MongoKeyStore(itsClient, database.getName(), "keys");
             MongoCollection<Document> itsRows =
                     itsClient.getDatabase(database.getName()).getCollection("rows");
@@ -629,6 +632,7 @@ class MongoFailureTest {
             sent.before(command -> {
                 if (command.equals(last)) {
                     assertThat(admin.runCommand(new Document("dropUser", user))).containsEntry("ok", 1.0);
+                    awaitEndOfConnections();
                 }
             });
 
@@ -642,6 +646,14 @@ class MongoFailureTest {
             assertThat(sent.names()).doesNotContain("commitTransaction");
             assertThat(kindOf(() -> itsStore.find(held.id()))).isEqualTo(StoreFailure.Kind.UNAVAILABLE);
             assertThat(store.find(held.id())).contains(held);
+        }
+    }
+
+    /** The pool compares the wall clock's milliseconds, and a quick server answers several commands in one. */
+    private static void awaitEndOfConnections() {
+        long now = System.currentTimeMillis();
+        while (System.currentTimeMillis() <= now + LIFE_OF_A_CONNECTION_MILLIS) {
+            Thread.onSpinWait();
         }
     }
 
