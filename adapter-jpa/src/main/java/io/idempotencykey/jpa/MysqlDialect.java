@@ -104,9 +104,13 @@ final class MysqlDialect extends InnodbDialect {
         }
     }
 
-    /** The bound on a wait for a row is a variable of the session, in whole seconds. */
+    /** The bound on a wait for a row is a variable of the session, in whole seconds; the shortest may be given. */
     @Override
     void insertWaiting(Statements statements, PreparedStatement statement) throws SQLException {
+        if (givesBriefWaits()) {
+            int unused = statements.update(statement);
+            return;
+        }
         Connection connection = statements.connection();
         execute(
                 connection,
