@@ -38,11 +38,13 @@ final class Askers implements Contestant.Ending {
         }
     }
 
-    /** Ends them; fails as the first of them that has failed. */
+    /** Ends them all; fails as the first of them that has failed. */
     @Override
     public long end() throws Exception {
         end.countDown();
         executor.shutdown();
+        // What they use is closed next.
+        boolean unused = executor.awaitTermination(1, TimeUnit.MINUTES);
         long answers = 0;
         for (Future<Long> each : asking) {
             try {

@@ -6,7 +6,6 @@ import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import org.hibernate.Session;
 import org.hibernate.SessionFactory;
-import org.hibernate.Transaction;
 
 /** How hand-written code writes a row of the application's on a transaction's connection. */
 @FunctionalInterface
@@ -26,12 +25,11 @@ interface BookingRows {
         };
     }
 
-    /** As an entity in a session of Hibernate's, which is the way on the library's side. */
+    /** As an entity in a session of Hibernate's, which is the way on the library's side, within the transaction. */
     static BookingRows entities(EntityManagerFactory factory) {
         SessionFactory sessions = factory.unwrap(SessionFactory.class);
         return (connection, id, content) -> {
             try (Session session = sessions.withOptions().connection(connection).openSession()) {
-                Transaction unused = session.beginTransaction();
                 session.persist(new Booking(id, content));
                 session.flush();
             }

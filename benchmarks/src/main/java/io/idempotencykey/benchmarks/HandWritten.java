@@ -24,10 +24,10 @@ import javax.sql.DataSource;
  * <p>It leaves the bound on waits for a row to the pool's settings, looks up no lost commit, and doesn't make sure that
  * the transaction has the settings that it counts on; it never takes a key over, and replaces none that has expired.
  */
-class HandWritten extends HandWrittenJdbc {
+final class HandWritten extends HandWrittenJdbc {
     private static final String SERIALIZATION_FAILURE = "40001";
     /** The statements that stand alone aren't to run in the pool's SERIALIZABLE; the library's don't, either. */
-    static final String ALONE = "begin isolation level read committed; %s; commit";
+    private static final String ALONE = "begin isolation level read committed; %s; commit";
 
     private static final String INSERT = """
             insert into idempotency_key (scope, key_value, creation_id, operation, request_method, request_path,
@@ -48,30 +48,32 @@ class HandWritten extends HandWrittenJdbc {
             updated_at = cast(? as timestamptz), state = 'finished', recovery_point = 'finished', locked_at = null,
                 due_at = cast(? as timestamptz), finished_at = cast(? as timestamptz), response_status = 201,
                 response_headers = cast(? as json), response_body = ?, revision = ?""");
-    static final String FIND = """
-            select fingerprint, state, due_at, response_status, response_headers, response_body from idempotency_key
-            where scope = ? and key_value = ?""";
-    private static final String FIND_ALONE = ALONE.formatted(FIND);
-    private static final String INSERT_AND_FIND = ALONE.formatted(INSERT + "; " + FIND);
 
     private final DataSource pool;
     private final BookingRows rows;
     private final HandWrittenSingle single;
     private final boolean findsAlong;
+    private final Columns columns;
+    private final String find;
+    private final String insertAndFind;
 
     HandWritten(DataSource pool, BookingRows rows) {
-        this(pool, rows, false);
+        this(pool, rows, false, Columns.NEEDED);
     }
 
     /**
      * A side on a pool.
      *
      * @param findsAlong whether a claim of a key that exists takes one round trip
+     * @param columns what it reads of a stored key
      */
-    HandWritten(DataSource pool, BookingRows rows, boolean findsAlong) {
+    HandWritten(DataSource pool, BookingRows rows, boolean findsAlong, Columns columns) {
         this.pool = pool;
         this.rows = rows;
         this.findsAlong = findsAlong;
+        this.columns = columns;
+        this.find = ALONE.formatted(columns.find());
+        this.insertAndFind = ALONE.formatted(INSERT + "; " + columns.find());
         this.single = new HandWrittenSingle(pool, rows, true);
     }
 
@@ -170,7 +172,7 @@ class HandWritten extends HandWrittenJdbc {
             return super.again(key, fingerprint);
         }
         try (Connection connection = pool.getConnection();
-                PreparedStatement statement = connection.prepareStatement(INSERT_AND_FIND)) {
+                PreparedStatement statement = connection.prepareStatement(insertAndFind)) {
             statement.setString(12, Example.SCOPE);
             statement.setString(13, key);
             if (isInserted(statement, key, fingerprint, UUID.randomUUID())) {
@@ -218,16 +220,12 @@ class HandWritten extends HandWrittenJdbc {
 
     @Override
     Found find(String key) throws SQLException {
-        return find(FIND_ALONE, key);
-    }
-
-    final Found find(String sql, String key) throws SQLException {
         try (Connection connection = pool.getConnection();
-                PreparedStatement find = connection.prepareStatement(sql)) {
-            find.setString(1, Example.SCOPE);
-            find.setString(2, key);
-            boolean unused = find.execute();
-            return found(find, key);
+                PreparedStatement statement = connection.prepareStatement(find)) {
+            statement.setString(1, Example.SCOPE);
+            statement.setString(2, key);
+            boolean unused = statement.execute();
+            return found(statement, key);
         }
     }
 
@@ -238,13 +236,9 @@ class HandWritten extends HandWrittenJdbc {
             if (!result.next()) {
                 throw new IllegalStateException("no such key: " + key);
             }
-            return found(result);
+            columns.readOthers(result, UUID.class, OffsetDateTime.class);
+            return Found.of(result, !result.getObject(3, OffsetDateTime.class).isAfter(now()));
         }
-    }
-
-    /** What the row at hand says. */
-    Found found(ResultSet result) throws SQLException {
-        return Found.of(result, !result.getObject(3, OffsetDateTime.class).isAfter(now()));
     }
 
     /** Its text is bound, and cast by the statement: of all ways that costs the driver and the server least. */

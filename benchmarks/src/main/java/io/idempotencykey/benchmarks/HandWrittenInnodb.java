@@ -36,16 +36,21 @@ final class HandWrittenInnodb extends HandWrittenJdbc {
                 locked_at = null, due_at = ?, finished_at = ?, response_status = 201, response_headers = ?,
                 response_body = ?, revision = ?
             where scope = ? and key_value = ? and revision = ?""";
-    private static final String FIND = """
-            select fingerprint, state, due_at, response_status, response_headers, response_body from idempotency_key
-            where scope = ? and key_value = ?""";
-
     private final DataSource pool;
     private final BookingRows rows;
+    private final Columns columns;
+    private final String find;
 
-    HandWrittenInnodb(DataSource pool, BookingRows rows) {
+    /**
+     * A side on a pool.
+     *
+     * @param columns what it reads of a stored key
+     */
+    HandWrittenInnodb(DataSource pool, BookingRows rows, Columns columns) {
         this.pool = pool;
         this.rows = rows;
+        this.columns = columns;
+        this.find = columns.find();
     }
 
     @Override
@@ -136,13 +141,14 @@ final class HandWrittenInnodb extends HandWrittenJdbc {
     @Override
     Found find(String key) throws SQLException {
         try (Connection connection = pool.getConnection();
-                PreparedStatement find = connection.prepareStatement(FIND)) {
-            find.setString(1, Example.SCOPE);
-            find.setString(2, key);
-            try (ResultSet result = find.executeQuery()) {
+                PreparedStatement statement = connection.prepareStatement(find)) {
+            statement.setString(1, Example.SCOPE);
+            statement.setString(2, key);
+            try (ResultSet result = statement.executeQuery()) {
                 if (!result.next()) {
                     throw new IllegalStateException("no such key: " + key);
                 }
+                columns.readOthers(result, byte[].class, LocalDateTime.class);
                 return Found.of(
                         result, !result.getObject(3, LocalDateTime.class).isAfter(now()));
             }

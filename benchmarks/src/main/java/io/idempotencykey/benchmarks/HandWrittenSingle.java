@@ -26,7 +26,7 @@ import javax.sql.DataSource;
  */
 final class HandWrittenSingle {
     /** In autocommit, so that the driver adds no "begin". */
-    private static final String TAKE = "begin isolation level read committed; " + HandWritten.FIND
+    private static final String TAKE = "begin isolation level read committed; " + Columns.NEEDED.find()
             + "; commit; begin isolation level serializable; select pg_try_advisory_xact_lock(?)";
 
     private static final String FINISH = """

@@ -30,14 +30,22 @@ final class InnodbHouse implements House {
 
     /** One of the two servers. */
     enum Product {
-        MYSQL("wait_timeout"),
-        MARIADB("idle_transaction_timeout");
+        MYSQL("wait_timeout", 16, 8, 3),
+        MARIADB("idle_transaction_timeout", 11, 6, 1);
 
         /** The setting that bounds how long a transaction may be idle. */
         private final String idleTimeout;
+        /** The library's round trips, as the server counts them ({@code Questions}). */
+        private final int stages;
 
-        Product(String idleTimeout) {
+        private final int single;
+        private final int secondClaim;
+
+        Product(String idleTimeout, int stages, int single, int secondClaim) {
             this.idleTimeout = idleTimeout;
+            this.stages = stages;
+            this.single = single;
+            this.secondClaim = secondClaim;
         }
 
         private String shown() {
@@ -69,23 +77,50 @@ final class InnodbHouse implements House {
         contest.add(contestant(cell, Marks.LIBRARY, application.library().readyFor(workload)));
 
         HikariDataSource other = pool(contest, cell.threads());
-        HandWrittenInnodb handWritten = new HandWrittenInnodb(other, BookingRows.statements());
+        HandWrittenInnodb handWritten = new HandWrittenInnodb(other, BookingRows.statements(), Columns.NEEDED);
         fill(other, workload, handWritten::stages, handWritten::hold);
         contest.add(contestant(cell, Marks.JDBC, handWritten));
 
         if (workload.makesKeys()) {
             HikariDataSource third = pool(contest, cell.threads());
-            EntityManagerFactory factory = contest.closing(JpaApplication.factory(third));
-            contest.add(contestant(cell, Marks.ENTITIES, new HandWrittenInnodb(third, BookingRows.entities(factory))));
+            EntityManagerFactory factory = contest.closing(JpaApplication.factoryWithinTransactions(third));
+            contest.add(contestant(
+                    cell, Marks.ENTITIES, new HandWrittenInnodb(third, BookingRows.entities(factory), Columns.NEEDED)));
+        } else {
+            HandWrittenInnodb whole = new HandWrittenInnodb(other, BookingRows.statements(), Columns.WHOLE);
+            contest.add(contestant(cell, Marks.JDBC_WHOLE, whole));
         }
     }
 
-    private static Contestant contestant(Cell cell, String name, Requests requests) {
+    private Contestant contestant(Cell cell, String name, Requests requests) {
+        Workload workload = cell.workload();
         return new Contestant(
                 name,
-                Double.NaN,
+                name.equals(Marks.LIBRARY) ? roundTripsOfLibrary(workload) : roundTrips(workload),
                 cell.threads(),
-                cell.workload().task(requests, cell.workload().stored()));
+                workload.task(requests, workload.stored()));
+    }
+
+    private double roundTripsOfLibrary(Workload workload) {
+        return switch (workload) {
+            case STAGES, SCALING -> product.stages;
+            case SINGLE -> product.single;
+            case REPLAY, REFUSED -> product.secondClaim;
+            case RETRIEVE -> 1;
+            case OWN -> 0;
+            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> Double.NaN;
+        };
+    }
+
+    /** By hand. */
+    private static double roundTrips(Workload workload) {
+        return switch (workload) {
+            case STAGES, SCALING -> 11;
+            case SINGLE -> 6;
+            case REPLAY, REFUSED, OWN -> 2;
+            case RETRIEVE -> 1;
+            case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> Double.NaN;
+        };
     }
 
     private static void fill(HikariDataSource pool, Workload workload, JpaHouse.Making finished, JpaHouse.Making held)
@@ -97,14 +132,14 @@ final class InnodbHouse implements House {
         }
     }
 
-    /** A pool on a new database, which gives all that a stage needs: isolation, and time-outs as long as the lease. */
+    /** A pool on a new database, which gives all that a stage needs, and a bound of a second on waits for rows. */
     private HikariDataSource pool(Contest contest, int size) throws SQLException, IOException {
         String name = "benchmark" + number.incrementAndGet();
         Server.execute(tool.url(), "create database " + name);
         AutoCloseable unused = contest.closing(() -> Server.execute(tool.url(), "drop database " + name));
         String url = tool.url().replaceFirst("(//[^/?]*)/?[^?]*", "$1/" + name);
         Server.createTables(url, product.shown() + ".sql");
-        String timeouts = "set session " + product.idleTimeout + " = 30, innodb_lock_wait_timeout = 30";
+        String timeouts = "set session " + product.idleTimeout + " = 30, innodb_lock_wait_timeout = 1";
         return contest.closing(Server.pool(url, size, timeouts));
     }
 

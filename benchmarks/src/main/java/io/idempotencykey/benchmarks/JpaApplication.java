@@ -28,6 +28,13 @@ final class JpaApplication implements AutoCloseable {
         return configuration(pool).createEntityManagerFactory();
     }
 
+    /** For sessions on connections that are in a transaction already, which Hibernate would begin once more. */
+    static EntityManagerFactory factoryWithinTransactions(HikariDataSource pool) {
+        return configuration(pool)
+                .property("hibernate.allow_update_outside_transaction", true)
+                .createEntityManagerFactory();
+    }
+
     static PersistenceConfiguration configuration(HikariDataSource pool) {
         return new HibernatePersistenceConfiguration("benchmark")
                 .managedClass(Booking.class)

@@ -41,12 +41,13 @@ final class JpaHouse implements House {
         HandWritten handWritten = new HandWritten(pool, BookingRows.statements());
         fill(url, workload, handWritten::stages, handWritten::hold);
         contest.add(contestant(cell, Marks.JDBC, roundTrips(workload), handWritten));
-        if (workload == Workload.REPLAY || workload == Workload.REFUSED) {
-            HandWritten inOne = new HandWritten(pool, BookingRows.statements(), true);
+        boolean claimsAgain = workload == Workload.REPLAY || workload == Workload.REFUSED;
+        if (claimsAgain) {
+            HandWritten inOne = new HandWritten(pool, BookingRows.statements(), true, Columns.NEEDED);
             contest.add(contestant(cell, Marks.JDBC_IN_ONE, 1, inOne));
         }
-        if (workload == Workload.RETRIEVE) {
-            HandWritten whole = new HandWrittenWhole(pool, BookingRows.statements());
+        if (claimsAgain || workload == Workload.RETRIEVE) {
+            HandWritten whole = new HandWritten(pool, BookingRows.statements(), true, Columns.WHOLE);
             contest.add(contestant(cell, Marks.JDBC_WHOLE, 1, whole));
         }
 
@@ -59,7 +60,7 @@ final class JpaHouse implements House {
 
         if (workload.makesKeys()) {
             pool = contest.closing(Server.pool(database(contest), cell.threads()));
-            EntityManagerFactory factory = contest.closing(JpaApplication.factory(pool));
+            EntityManagerFactory factory = contest.closing(JpaApplication.factoryWithinTransactions(pool));
             HandWritten entities = new HandWritten(pool, BookingRows.entities(factory));
             contest.add(contestant(cell, Marks.ENTITIES, roundTrips(workload), entities));
         }

@@ -46,18 +46,19 @@ public final class Main {
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         List<String> names = List.of(arguments);
         Benchmark printing = names.size() == 1 ? PRINTING.get(names.get(0)) : null;
+        Plan plan;
+        try {
+            Mode.checkOptions();
+            plan = Plan.of(printing == null ? names : List.of());
+        } catch (IllegalArgumentException e) {
+            System.err.println(e.getMessage() + "; see run --help");
+            System.exit(2);
+            return;
+        }
         if (printing != null) {
             try (Server server = Server.start()) {
                 printing.run(server, Mode.FULL.rounds(), out);
             }
-            return;
-        }
-        Plan plan;
-        try {
-            plan = Plan.of(names);
-        } catch (IllegalArgumentException e) {
-            System.err.println(e.getMessage() + "; see run --help");
-            System.exit(2);
             return;
         }
         System.exit(run(plan, names, out) ? 0 : 1);

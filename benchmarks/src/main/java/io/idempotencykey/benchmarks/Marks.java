@@ -13,6 +13,7 @@ final class Marks {
     static final String DRIVER = "driver";
     static final String MAP = "map";
     static final String MAP_READ_FIRST = "map, read first";
+    static final String DIGESTS = "digests alone";
     static final String ASKED = ", asked";
     static final String ASKED_WITH_PAUSES = ", asked with pauses";
     static final String SMALL = " among 10 thousand";
@@ -40,7 +41,8 @@ final class Marks {
             case SCALING ->
                 List.of(
                         Mark.atLeast(1.7, LIBRARY + TWO_THREADS, LIBRARY + ONE_THREAD),
-                        Mark.none(MAP + TWO_THREADS, MAP + ONE_THREAD));
+                        Mark.none(MAP + TWO_THREADS, MAP + ONE_THREAD),
+                        Mark.none(DIGESTS + TWO_THREADS, DIGESTS + ONE_THREAD));
             case HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> List.of();
         };
     }
@@ -58,9 +60,17 @@ final class Marks {
                         Mark.atLeast(0.95, LIBRARY, JDBC),
                         Mark.none(LIBRARY, JDBC_UNLOCKED),
                         Mark.none(LIBRARY, ENTITIES));
-            case REPLAY -> List.of(Mark.atLeast(1.0, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_IN_ONE));
+            case REPLAY ->
+                List.of(
+                        Mark.atLeast(1.0, LIBRARY, JDBC),
+                        Mark.none(LIBRARY, JDBC_IN_ONE),
+                        Mark.none(LIBRARY, JDBC_WHOLE));
             case RETRIEVE -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_WHOLE));
-            case REFUSED -> List.of(Mark.atLeast(0.95, LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_IN_ONE));
+            case REFUSED ->
+                List.of(
+                        Mark.atLeast(0.95, LIBRARY, JDBC_IN_ONE),
+                        Mark.none(LIBRARY, JDBC),
+                        Mark.none(LIBRARY, JDBC_WHOLE));
             case OWN -> List.of(Mark.atLeast(20, LIBRARY, JDBC));
             case SCALING -> List.of();
             case SHAPE ->
@@ -105,7 +115,7 @@ final class Marks {
     private static List<Mark> onInnodb(Workload workload) {
         return switch (workload) {
             case STAGES, SINGLE -> List.of(Mark.none(LIBRARY, JDBC), Mark.none(LIBRARY, ENTITIES));
-            case REPLAY, RETRIEVE, REFUSED -> List.of(Mark.none(LIBRARY, JDBC));
+            case REPLAY, RETRIEVE, REFUSED -> List.of(Mark.none(LIBRARY, JDBC), Mark.none(LIBRARY, JDBC_WHOLE));
             case OWN, SCALING, HOTKEY, GROWTH, GROWTH_TO_5_MILLION, SHAPE, RIVALS -> List.of();
         };
     }

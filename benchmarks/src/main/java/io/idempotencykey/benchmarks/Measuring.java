@@ -65,7 +65,9 @@ public final class Measuring {
                     turns -> new Measured(cell, rounds.length().toMillis(), turns, "");
             // If a mark is missed by far, what else the machine does may be to blame.
             measured = asMeasured.apply(rounds.measure(
-                    sides, house::serverNanos, turns -> !asMeasured.apply(turns).isBad()));
+                    sides,
+                    house::serverNanos,
+                    turns -> shares.isOver() || !asMeasured.apply(turns).isBad()));
         } catch (Exception e) {
             e.printStackTrace();
             String why = String.valueOf(e.getMessage()).replaceAll("\\R", " ");

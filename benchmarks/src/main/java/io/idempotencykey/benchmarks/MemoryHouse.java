@@ -21,6 +21,8 @@ final class MemoryHouse implements House {
             contest.add(library(cell, Marks.LIBRARY + Marks.ONE_THREAD, 1));
             contest.add(map(cell, Marks.MAP + Marks.TWO_THREADS, 2, false));
             contest.add(map(cell, Marks.MAP + Marks.ONE_THREAD, 1, false));
+            contest.add(digests(Marks.DIGESTS + Marks.TWO_THREADS, 2));
+            contest.add(digests(Marks.DIGESTS + Marks.ONE_THREAD, 1));
             return contest;
         }
         contest.add(library(cell, Marks.LIBRARY, cell.threads()));
@@ -48,6 +50,16 @@ final class MemoryHouse implements House {
             HandWrittenMap map = new HandWrittenMap(readsFirst);
             fill(cell.workload(), map::stages, map::hold);
             return map;
+        });
+    }
+
+    /** What the machine's processors make of threads that share nothing, and leave nothing in memory. */
+    private static Contestant digests(String name, int threads) {
+        byte[] text = new byte[4_096];
+        return new Contestant(name, 0, threads, number -> {
+            if (Example.sha256().digest(text).length != 32) {
+                throw new IllegalStateException("a digest has 32 bytes");
+            }
         });
     }
 

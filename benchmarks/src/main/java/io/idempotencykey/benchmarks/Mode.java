@@ -42,10 +42,10 @@ enum Mode {
 
     Rounds rounds() {
         return new Rounds(
-                Integer.getInteger("rounds", rounds),
-                Duration.ofMillis(Integer.getInteger("millis", millis)),
-                Integer.getInteger("warmup.requests", warmUpRequests),
-                Duration.ofMillis(Integer.getInteger("warmup.millis", warmUpMillis)));
+                option("rounds", rounds),
+                Duration.ofMillis(option("millis", millis)),
+                option("warmup.requests", warmUpRequests),
+                Duration.ofMillis(option("warmup.millis", warmUpMillis)));
     }
 
     /** What is measured unless it is named; what takes long only by {@link #FULL}. */
@@ -62,15 +62,41 @@ enum Mode {
 
     /** When no other cell is begun. */
     Duration deadline() {
-        return Duration.ofMinutes(Integer.getInteger("minutes", minutes));
+        return Duration.ofMinutes(option("minutes", minutes));
     }
 
     /** By how many threads a place is asked. */
     List<Integer> threads(Place place) {
-        Integer given = Integer.getInteger("threads");
-        if (given != null) {
-            return List.of(given);
+        if (System.getProperty("threads") != null) {
+            return List.of(option("threads", 1));
         }
         return this == QUICK ? List.of(1, 8) : place.threads();
+    }
+
+    /**
+     * Refuses options that nothing can be measured with.
+     *
+     * @throws IllegalArgumentException if one of them isn't a whole number of 1 or more
+     */
+    static void checkOptions() {
+        for (String name : List.of("rounds", "millis", "warmup.requests", "warmup.millis", "minutes", "threads")) {
+            int unused = option(name, 1);
+        }
+    }
+
+    private static int option(String name, int usual) {
+        String given = System.getProperty(name);
+        if (given == null) {
+            return usual;
+        }
+        try {
+            int value = Integer.parseInt(given);
+            if (value >= 1) {
+                return value;
+            }
+        } catch (NumberFormatException e) {
+            // Refused below, as a number that is too small.
+        }
+        throw new IllegalArgumentException("-D" + name + " is '" + given + "'; allowed: a whole number of 1 or more");
     }
 }

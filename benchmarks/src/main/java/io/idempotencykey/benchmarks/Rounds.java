@@ -116,9 +116,7 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             int round = 0;
             do {
                 for (int i = 0; i < sides.size(); i++) {
-                    int place = round % 2 == 0 ? i : sides.size() - 1 - i;
-                    // Each side comes first, last and after each other one as often, but for a remainder.
-                    int side = (place + round / 2) % sides.size();
+                    int side = side(round, i, sides.size());
                     Length whole = new Length(length, 0, length);
                     sides.get(side).renewal().renew();
                     System.gc();
@@ -132,6 +130,17 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
             boolean unused = executor.awaitTermination(1, TimeUnit.MINUTES);
         }
         return measured(sides, turns);
+    }
+
+    /**
+     * Which side has a place in a round: in twice as many rounds as there are sides each comes twice first, last, and
+     * after each other one. That is E. J. Williams' design for experiments in which one treatment may bear on the next
+     * (1949): 0, 1, n-1, 2, n-2 and so on, each time from another side on, and backwards.
+     */
+    private static int side(int round, int place, int sides) {
+        int forward = round % 2 == 0 ? place : sides - 1 - place;
+        int step = forward % 2 == 1 ? (forward + 1) / 2 : sides - forward / 2;
+        return (step + round / 2) % sides;
     }
 
     private static List<SideTurns> measured(List<Contestant> sides, List<List<Turn>> turns) {

@@ -45,8 +45,9 @@ final class Shares {
         this.prepared = begun;
     }
 
+    /** Whether no other cell is begun, and no cell gets more rounds. */
     boolean isOver() {
-        return begun.isAfter(end);
+        return clock.instant().isAfter(end);
     }
 
     /**

@@ -1,6 +1,7 @@
 package io.idempotencykey.benchmarks;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
@@ -8,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class PlanTest {
     @Test
@@ -21,6 +24,19 @@ class PlanTest {
                         new Cell(Place.ADAPTER_MONGO, Workload.STAGES, 1),
                         new Cell(Place.ADAPTER_MONGO, Workload.REFUSED, 8))
                 .hasSize(10);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"rounds, 0", "threads, -1", "minutes, ''", "millis, 1.5", "warmup.millis, soon"})
+    void optionsThatNothingCanBeMeasuredWithAreRefused(String name, String value) {
+        System.setProperty(name, value);
+        try {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(Mode::checkOptions)
+                    .withMessage("-D" + name + " is '" + value + "'; allowed: a whole number of 1 or more");
+        } finally {
+            System.clearProperty(name);
+        }
     }
 
     @Test

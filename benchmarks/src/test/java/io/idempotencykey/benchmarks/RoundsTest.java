@@ -6,10 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class RoundsTest {
     private static final Rounds TWO = new Rounds(2, Duration.ofMillis(1), 2, Duration.ofMillis(1));
@@ -26,6 +31,28 @@ class RoundsTest {
 
         assertThat(String.join("", turns)).isEqualTo("abcabc" + "abc" + "cba" + "bca" + "acb" + "cab" + "bac");
         assertThat(measured).extracting(side -> side.turns().size()).containsExactly(6, 6, 6);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {2, 3, 4, 5, 10})
+    void eachSideComesTwiceAfterEachOtherOneAndFirstInTwiceAsManyRounds(int count) throws Exception {
+        List<Integer> turns = new ArrayList<>();
+        List<Contestant> sides = IntStream.range(0, count)
+                .mapToObj(side -> new Contestant("side", 0, 1, number -> {}, () -> turns.add(side)))
+                .toList();
+
+        List<SideTurns> unused =
+                new Rounds(2 * count, Duration.ofNanos(1), 2, Duration.ofNanos(1)).measure(sides, () -> 0, all -> true);
+
+        Map<String, Integer> pairs = new TreeMap<>();
+        // After those of the warm-up.
+        for (int i = 2 * count; i < turns.size(); i++) {
+            String before = i % count == 0 ? "nothing" : turns.get(i - 1).toString();
+            pairs.merge(before + ", " + turns.get(i), 1, Integer::sum);
+        }
+        assertThat(pairs)
+                .hasSize(count * count)
+                .allSatisfy((pair, times) -> assertThat(times).isEqualTo(2));
     }
 
     @Test
