@@ -269,6 +269,11 @@ abstract class Dialect {
         return false;
     }
 
+    /** Whether the data source bounds a stage's waits for rows by a second, so that an insert needs no bound. */
+    boolean givesBriefWaits(Stage stage) {
+        return false;
+    }
+
     /** An insert that waits at most a second for another of the same row, where a statement can say so. */
     String insertWaiting(String insert) {
         return insert;

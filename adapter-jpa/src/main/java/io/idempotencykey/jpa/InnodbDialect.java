@@ -83,11 +83,6 @@ abstract class InnodbDialect extends Dialect {
         return isSteady && idleSeconds > 0 && idleSeconds <= stage.seconds() && lockSeconds <= stage.seconds();
     }
 
-    /** Whether the data source bounds a wait for a row by a second. */
-    boolean givesBriefWaits() {
-        return isSteady && lockSeconds <= 1;
-    }
-
     @Override
     String time() {
         return "select utc_timestamp(6)";

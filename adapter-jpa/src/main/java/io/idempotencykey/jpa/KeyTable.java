@@ -123,13 +123,21 @@ final class KeyTable {
         }
     }
 
-    /** Inserts whatever is there, which a primary key refuses. Waits for a transaction that has done so, too. */
-    void insertBlindly(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
+    /**
+     * Inserts whatever is there, which a primary key refuses. Waits for a transaction that has done so, too.
+     *
+     * @param isBounded whether the transaction's waits are bounded by a second already
+     */
+    void insertBlindly(Statements statements, StoredKey key, boolean isEscaped, boolean isBounded) throws SQLException {
         try (PreparedStatement statement =
                 statements.prepare(text(insertBlindly, key.key().progress()))) {
             KeyRow row = new KeyRow(dialect, statement, isEscaped);
             row.key(key);
-            dialect.insertWaiting(statements, statement);
+            if (isBounded) {
+                int unused = statements.update(statement);
+            } else {
+                dialect.insertWaiting(statements, statement);
+            }
         }
     }
 
@@ -200,13 +208,14 @@ final class KeyTable {
      * @param replaced the revision of the one that has expired, if there is one
      * @param isEscaped whether JSON and messages are written in ASCII
      */
-    StageKey.Taking take(Statements statements, StoredKey taken, @Nullable Revision replaced, boolean isEscaped)
+    StageKey.Taking take(
+            Statements statements, Dialect.Stage stage, StoredKey taken, @Nullable Revision replaced, boolean isEscaped)
             throws SQLException {
         try {
             if (replaced != null) {
                 return replace(statements, replaced, taken, isEscaped) ? StageKey.Taking.TAKEN : StageKey.Taking.STORED;
             }
-            insertBlindly(statements, taken, isEscaped);
+            insertBlindly(statements, taken, isEscaped, dialect.givesBriefWaits(stage));
             return StageKey.Taking.TAKEN;
         } catch (SQLException e) {
             return switch (dialect.failure(e)) {

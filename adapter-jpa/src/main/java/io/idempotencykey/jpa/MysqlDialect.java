@@ -104,13 +104,15 @@ final class MysqlDialect extends InnodbDialect {
         }
     }
 
-    /** The bound on a wait for a row is a variable of the session, in whole seconds; the shortest may be given. */
+    /** The fence compares it with the other settings, where they are given, too. */
+    @Override
+    boolean givesBriefWaits(Stage stage) {
+        return givesTimeouts(stage) && lockSeconds <= 1;
+    }
+
+    /** The bound on a wait for a row is a variable of the session, in whole seconds. */
     @Override
     void insertWaiting(Statements statements, PreparedStatement statement) throws SQLException {
-        if (givesBriefWaits()) {
-            int unused = statements.update(statement);
-            return;
-        }
         Connection connection = statements.connection();
         execute(
                 connection,

@@ -295,7 +295,7 @@ final class StageAttempt implements Transactions.Work {
     private void take(StageConnection on) {
         StageKey.Taking taking;
         try {
-            taking = took(key.take(on));
+            taking = took(key.take(on, promised(on)));
         } catch (SQLException | RuntimeException e) {
             throw notTaken(e);
         }

@@ -27,7 +27,7 @@ interface StageKey {
     }
 
     /** Takes the key at the beginning of a transaction, unless {@link #open} has. */
-    Taking take(StageConnection on) throws SQLException;
+    Taking take(StageConnection on, Dialect.Stage promised) throws SQLException;
 
     /**
      * Writes the key, as the transaction's last statement.
@@ -49,7 +49,7 @@ interface StageKey {
     /** A key that is held since an earlier transaction. */
     record Held(KeyTable table, StoredKey held) implements StageKey {
         @Override
-        public Taking take(StageConnection on) {
+        public Taking take(StageConnection on, Dialect.Stage promised) {
             return Taking.TAKEN;
         }
 
@@ -69,9 +69,9 @@ interface StageKey {
     record Written(
             KeyTable table, StoredKey taken, @Nullable StoredKey replaced, boolean isEscaped) implements StageKey {
         @Override
-        public Taking take(StageConnection on) throws SQLException {
+        public Taking take(StageConnection on, Dialect.Stage promised) throws SQLException {
             return on.first(statements ->
-                    table.take(statements, taken, replaced == null ? null : replaced.revision(), isEscaped));
+                    table.take(statements, promised, taken, replaced == null ? null : replaced.revision(), isEscaped));
         }
 
         @Override
@@ -147,7 +147,7 @@ interface StageKey {
         }
 
         @Override
-        public Taking take(StageConnection on) throws SQLException {
+        public Taking take(StageConnection on, Dialect.Stage promised) throws SQLException {
             return opens || on.first(statements -> table.lock(statements, taken.id())) ? Taking.TAKEN : Taking.HELD;
         }
 

@@ -160,7 +160,7 @@ final class StoreCheck {
     /** Whether the database itself refuses a second row with the same identity. */
     private boolean isKeptApart(Statements statements, StoredKey key, boolean isEscaped) throws SQLException {
         try {
-            table.insertBlindly(statements, key, isEscaped);
+            table.insertBlindly(statements, key, isEscaped, false);
             return false;
         } catch (SQLException e) {
             if (dialect.failure(e) == Failure.DUPLICATE) {

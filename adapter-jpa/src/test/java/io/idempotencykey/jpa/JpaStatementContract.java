@@ -239,7 +239,7 @@ abstract class JpaStatementContract {
         });
     }
 
-    private static Execution place(World world) {
+    static Execution place(World world) {
         return place(world, ID);
     }
 
@@ -291,13 +291,13 @@ abstract class JpaStatementContract {
         return ((Claim.Claimed) world.keys.claim(ID, REQUEST)).key();
     }
 
-    private record World(RecordingDataSource source, JpaKeyStore store, IdempotencyKeyService<EntityManager> keys) {}
+    record World(RecordingDataSource source, JpaKeyStore store, IdempotencyKeyService<EntityManager> keys) {}
 
     private void with(Consumer<World> test) {
         with("", test);
     }
 
-    private void with(String settings, Consumer<World> test) {
+    final void with(String settings, Consumer<World> test) {
         with(settings, Map.of(), test);
     }
 

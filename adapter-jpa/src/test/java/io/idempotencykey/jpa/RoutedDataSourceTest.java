@@ -123,7 +123,7 @@ class RoutedDataSourceTest {
     void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByStages(JpaStoreFixture.Way way, String bound)
             throws SQLException {
         String url = TestDatabase.POSTGRESQL.create() + SERIALIZABLE_AND_BOUNDED_ON_POSTGRESQL;
-        Seen seen = seenAfterSwitching(way, url + "%20-c%20lock_timeout=" + bound, url, "lock_timeout");
+        Seen seen = seenAfterSwitching(way, url + "%20-c%20lock_timeout=" + bound, url, setting("lock_timeout"));
         assertThat(seen.ends).containsExactly("transiently rolled back", "committed", "committed");
         // A single stage's settings are compared before its work.
         assertThat(seen.settings)
@@ -140,18 +140,29 @@ class RoutedDataSourceTest {
                 JpaStoreFixture.Way.STAGED,
                 url + options + "%20-c%20default_transaction_isolation=serializable",
                 url + options,
-                "transaction_isolation");
+                setting("transaction_isolation"));
         assertThat(seen.ends).containsExactly("transiently rolled back", "committed", "committed");
         assertThat(seen.settings).containsExactly("read committed", "serializable", "serializable");
         assertThat(TestApplication.ask(url, "select name from contract_row order by name"))
                 .containsExactly("row-1", "row-2");
     }
 
+    /** The insert leaves its wait to the data source until a fence has seen that this gives another bound. */
+    @Tag("databases")
+    @Test
+    void aBoundOnWaitsThatTheDataSourceNoLongerGivesIsSetByRequestsOnMysql() throws SQLException {
+        String url = TestDatabase.MYSQL.create() + "&sessionVariables=wait_timeout=10,innodb_lock_wait_timeout=";
+        Seen seen = seenAfterSwitching(
+                JpaStoreFixture.Way.SINGLE, url + 1, url + 50, "select @@session.innodb_lock_wait_timeout");
+        assertThat(seen.ends).containsExactly("transiently rolled back", "committed", "committed");
+        assertThat(seen.settings).containsExactly("50", "30", "30");
+    }
+
     /** What three stages came to, and what they saw of a setting. */
     private record Seen(List<String> ends, List<String> settings) {}
 
     /** Runs serializable stages on a data source that goes over to another pool when the store has been made. */
-    private static Seen seenAfterSwitching(JpaStoreFixture.Way way, String firstUrl, String secondUrl, String setting)
+    private static Seen seenAfterSwitching(JpaStoreFixture.Way way, String firstUrl, String secondUrl, String question)
             throws SQLException {
         Seen seen = new Seen(new ArrayList<>(), new ArrayList<>());
         try (HikariDataSource first = TestDatabase.pool(firstUrl, 3);
@@ -164,7 +175,7 @@ class RoutedDataSourceTest {
                     StoredKey key = way.key(store);
                     String row = "row-" + i;
                     StageCommit end = way.commit(store, key, Isolation.SERIALIZABLE, em -> {
-                        seen.settings.add(TestApplication.ask(em, "select current_setting('" + setting + "')"));
+                        seen.settings.add(TestApplication.ask(em, question));
                         em.persist(new ContractRow(row, "1"));
                         return JpaStoreFixture.next(key).progress();
                     });
@@ -173,6 +184,10 @@ class RoutedDataSourceTest {
             }
         }
         return seen;
+    }
+
+    private static String setting(String name) {
+        return "select current_setting('" + name + "')";
     }
 
     /** A longer one doesn't, so that it is set for the last write, which is to wait for a second at most. */
