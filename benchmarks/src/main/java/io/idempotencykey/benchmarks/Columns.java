@@ -10,28 +10,9 @@ import java.util.stream.Stream;
 /** Which columns of a stored key hand-written JDBC reads. */
 enum Columns {
     /** The six that a retry needs. */
-    NEEDED {
-        @Override
-        void readOthers(ResultSet result, Class<?> id, Class<?> time) {}
-    },
-    /** All 24, which the library reads and hands out. */
-    WHOLE {
-        @Override
-        void readOthers(ResultSet result, Class<?> id, Class<?> time) throws SQLException {
-            int column = FIRST_OTHER;
-            for (String unused : TEXTS) {
-                Objects.requireNonNull(result.getString(column++));
-            }
-            for (String unused : IDS) {
-                Objects.requireNonNull(result.getObject(column++, id));
-            }
-            for (String unused : TIMES) {
-                Object unusedTime = result.getObject(column++, time);
-            }
-            long unusedAttempts = result.getLong(column++) + result.getInt(column++);
-            boolean unusedComplete = result.getBoolean(column);
-        }
-    };
+    NEEDED,
+    /** All 25, which the library reads and hands out. */
+    WHOLE;
 
     private static final String NEEDED_ONES =
             "fingerprint, state, due_at, response_status, response_headers, response_body";
@@ -54,11 +35,9 @@ enum Columns {
 
     /** The statement that finds a key by its scope and its value. */
     String find() {
-        String others = switch (this) {
-            case NEEDED -> "";
-            case WHOLE ->
-                Stream.of(TEXTS, IDS, TIMES, REST).flatMap(List::stream).collect(Collectors.joining(", ", ", ", ""));
-        };
+        String others = this == NEEDED
+                ? ""
+                : Stream.of(TEXTS, IDS, TIMES, REST).flatMap(List::stream).collect(Collectors.joining(", ", ", ", ""));
         return "select " + NEEDED_ONES + others + " from idempotency_key where scope = ? and key_value = ?";
     }
 
@@ -68,5 +47,21 @@ enum Columns {
      * @param id what the driver makes of an identifier
      * @param time what it makes of a time
      */
-    abstract void readOthers(ResultSet result, Class<?> id, Class<?> time) throws SQLException;
+    void readOthers(ResultSet result, Class<?> id, Class<?> time) throws SQLException {
+        if (this == NEEDED) {
+            return;
+        }
+        int column = FIRST_OTHER;
+        for (String unused : TEXTS) {
+            Objects.requireNonNull(result.getString(column++));
+        }
+        for (String unused : IDS) {
+            Objects.requireNonNull(result.getObject(column++, id));
+        }
+        for (String unused : TIMES) {
+            Object unusedTime = result.getObject(column++, time);
+        }
+        long unusedAttempts = result.getLong(column++) + result.getInt(column++);
+        boolean unusedComplete = result.getBoolean(column);
+    }
 }

@@ -14,8 +14,7 @@ import javax.sql.DataSource;
 
 /**
  * Hand-written JDBC on the same table of PostgreSQL's: for new keys the limit, in as few round trips as the library. A
- * claim that finds its key reads it by a second statement: in a round trip of its own, as the marks have it, or in the
- * same one.
+ * claim that finds its key reads it by a second statement, in a round trip of its own or in the same one.
  *
  * <p>A claim inserts the key unless it exists, in READ COMMITTED. A stage writes its row, and then in one round trip
  * updates the key if it has the known revision, and commits; no such row is a division by zero, so that nothing is
@@ -49,7 +48,6 @@ final class HandWritten extends HandWrittenJdbc {
                 due_at = cast(? as timestamptz), finished_at = cast(? as timestamptz), response_status = 201,
                 response_headers = cast(? as json), response_body = ?, revision = ?""");
 
-    private final DataSource pool;
     private final BookingRows rows;
     private final HandWrittenSingle single;
     private final boolean findsAlong;
@@ -68,7 +66,7 @@ final class HandWritten extends HandWrittenJdbc {
      * @param columns what it reads of a stored key
      */
     HandWritten(DataSource pool, BookingRows rows, boolean findsAlong, Columns columns) {
-        this.pool = pool;
+        super(pool);
         this.rows = rows;
         this.findsAlong = findsAlong;
         this.columns = columns;
@@ -138,9 +136,8 @@ final class HandWritten extends HandWrittenJdbc {
     }
 
     @Override
-    boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
-        try (Connection connection = pool.getConnection();
-                PreparedStatement insert = connection.prepareStatement(INSERT_ALONE)) {
+    boolean claim(Connection connection, String key, String fingerprint, UUID revision) throws SQLException {
+        try (PreparedStatement insert = connection.prepareStatement(INSERT_ALONE)) {
             return isInserted(insert, key, fingerprint, revision);
         }
     }
@@ -167,12 +164,11 @@ final class HandWritten extends HandWrittenJdbc {
     }
 
     @Override
-    Found again(String key, String fingerprint) throws SQLException {
+    Found again(Connection connection, String key, String fingerprint) throws SQLException {
         if (!findsAlong) {
-            return super.again(key, fingerprint);
+            return super.again(connection, key, fingerprint);
         }
-        try (Connection connection = pool.getConnection();
-                PreparedStatement statement = connection.prepareStatement(insertAndFind)) {
+        try (PreparedStatement statement = connection.prepareStatement(insertAndFind)) {
             statement.setString(12, Example.SCOPE);
             statement.setString(13, key);
             if (isInserted(statement, key, fingerprint, UUID.randomUUID())) {
@@ -191,8 +187,10 @@ final class HandWritten extends HandWrittenJdbc {
                     work.on(connection);
                     connection.commit();
                     return;
-                } catch (SQLException e) {
-                    connection.rollback();
+                } catch (SQLException | RuntimeException e) {
+                    if (!connection.getAutoCommit()) {
+                        connection.rollback();
+                    }
                     throw e;
                 } finally {
                     connection.setAutoCommit(true);
@@ -219,9 +217,8 @@ final class HandWritten extends HandWrittenJdbc {
     }
 
     @Override
-    Found find(String key) throws SQLException {
-        try (Connection connection = pool.getConnection();
-                PreparedStatement statement = connection.prepareStatement(find)) {
+    Found find(Connection connection, String key) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(find)) {
             statement.setString(1, Example.SCOPE);
             statement.setString(2, key);
             boolean unused = statement.execute();

@@ -36,7 +36,7 @@ final class HandWrittenInnodb extends HandWrittenJdbc {
                 locked_at = null, due_at = ?, finished_at = ?, response_status = 201, response_headers = ?,
                 response_body = ?, revision = ?
             where scope = ? and key_value = ? and revision = ?""";
-    private final DataSource pool;
+
     private final BookingRows rows;
     private final Columns columns;
     private final String find;
@@ -47,7 +47,7 @@ final class HandWrittenInnodb extends HandWrittenJdbc {
      * @param columns what it reads of a stored key
      */
     HandWrittenInnodb(DataSource pool, BookingRows rows, Columns columns) {
-        this.pool = pool;
+        super(pool);
         this.rows = rows;
         this.columns = columns;
         this.find = columns.find();
@@ -89,10 +89,8 @@ final class HandWrittenInnodb extends HandWrittenJdbc {
     }
 
     @Override
-    boolean claim(String key, String fingerprint, UUID revision) throws SQLException {
-        try (Connection connection = pool.getConnection()) {
-            return insert(connection, key, "", fingerprint, revision);
-        }
+    boolean claim(Connection connection, String key, String fingerprint, UUID revision) throws SQLException {
+        return insert(connection, key, "", fingerprint, revision);
     }
 
     private static boolean insert(
@@ -139,9 +137,8 @@ final class HandWrittenInnodb extends HandWrittenJdbc {
     }
 
     @Override
-    Found find(String key) throws SQLException {
-        try (Connection connection = pool.getConnection();
-                PreparedStatement statement = connection.prepareStatement(find)) {
+    Found find(Connection connection, String key) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(find)) {
             statement.setString(1, Example.SCOPE);
             statement.setString(2, key);
             try (ResultSet result = statement.executeQuery()) {

@@ -1,8 +1,10 @@
 package io.idempotencykey.benchmarks;
 
+import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.UUID;
+import javax.sql.DataSource;
 
 /** What hand-written JDBC makes of a key that it has claimed or found, whatever the database. */
 abstract class HandWrittenJdbc implements Requests {
@@ -34,11 +36,17 @@ abstract class HandWrittenJdbc implements Requests {
         }
     }
 
+    final DataSource pool;
+
+    HandWrittenJdbc(DataSource pool) {
+        this.pool = pool;
+    }
+
     /** Inserts a locked key unless it exists. */
-    abstract boolean claim(String key, String fingerprint, UUID revision) throws SQLException;
+    abstract boolean claim(Connection connection, String key, String fingerprint, UUID revision) throws SQLException;
 
     /** Reads a key that exists. */
-    abstract Found find(String key) throws SQLException;
+    abstract Found find(Connection connection, String key) throws SQLException;
 
     /** Claims a new key, and leaves it. */
     void hold(String key) throws SQLException {
@@ -47,8 +55,11 @@ abstract class HandWrittenJdbc implements Requests {
 
     /** Claims a new key. */
     void hold(String key, UUID revision) throws SQLException {
-        if (!claim(key, Example.fingerprint(), revision)) {
-            throw new IllegalStateException("the key is in another state: " + key);
+        String fingerprint = Example.fingerprint();
+        try (Connection connection = pool.getConnection()) {
+            if (!claim(connection, key, fingerprint, revision)) {
+                throw new IllegalStateException("the key is in another state: " + key);
+            }
         }
     }
 
@@ -70,25 +81,29 @@ abstract class HandWrittenJdbc implements Requests {
     /** Claims a key that exists. */
     private Found again(String key) throws SQLException {
         String fingerprint = Example.fingerprint();
-        Found found = again(key, fingerprint);
-        if (!found.fingerprint.equals(fingerprint)) {
-            throw new IllegalStateException("another request: " + key);
+        try (Connection connection = pool.getConnection()) {
+            Found found = again(connection, key, fingerprint);
+            if (!found.fingerprint.equals(fingerprint)) {
+                throw new IllegalStateException("another request: " + key);
+            }
+            return found;
         }
-        return found;
     }
 
     /** Claims a key that exists, and reads it. */
-    Found again(String key, String fingerprint) throws SQLException {
-        if (claim(key, fingerprint, UUID.randomUUID())) {
+    Found again(Connection connection, String key, String fingerprint) throws SQLException {
+        if (claim(connection, key, fingerprint, UUID.randomUUID())) {
             throw new IllegalStateException("no such key: " + key);
         }
-        return find(key);
+        return find(connection, key);
     }
 
     @Override
     public void retrieve(String key) throws SQLException {
-        if (!find(key).isResponse()) {
-            throw new IllegalStateException("another response: " + key);
+        try (Connection connection = pool.getConnection()) {
+            if (!find(connection, key).isResponse()) {
+                throw new IllegalStateException("another response: " + key);
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ final class HotKey {
     }
 
     static List<Contestant> handWritten(HikariDataSource pool, int askers) {
-        HandWritten handWritten = new HandWritten(pool, BookingRows.statements());
+        HandWritten handWritten = new HandWritten(pool, BookingRows.statements(), true, Columns.NEEDED);
         return sides(Marks.JDBC, handWritten, pause -> {
             String key = Example.newKey();
             handWritten.hold(key);

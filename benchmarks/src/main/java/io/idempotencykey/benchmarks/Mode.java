@@ -74,14 +74,14 @@ enum Mode {
     }
 
     /**
-     * Refuses options that nothing can be measured with.
+     * Reads all options, whose names are those of system properties.
      *
      * @throws IllegalArgumentException if one of them isn't a whole number of 1 or more
      */
     static void checkOptions() {
-        for (String name : List.of("rounds", "millis", "warmup.requests", "warmup.millis", "minutes", "threads")) {
-            int unused = option(name, 1);
-        }
+        Rounds unusedRounds = FULL.rounds();
+        Duration unusedDeadline = FULL.deadline();
+        List<Integer> unusedThreads = FULL.threads(Place.ADAPTER_JPA);
     }
 
     private static int option(String name, int usual) {
@@ -97,6 +97,7 @@ enum Mode {
         } catch (NumberFormatException e) {
             // Refused below, as a number that is too small.
         }
-        throw new IllegalArgumentException("-D" + name + " is '" + given + "'; allowed: a whole number of 1 or more");
+        throw new IllegalArgumentException(
+                "-D" + name + " is '" + given + "'; allowed: a whole number from 1 to " + Integer.MAX_VALUE);
     }
 }

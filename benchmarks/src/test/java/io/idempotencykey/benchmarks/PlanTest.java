@@ -27,15 +27,27 @@ class PlanTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"rounds, 0", "threads, -1", "minutes, ''", "millis, 1.5", "warmup.millis, soon"})
-    void optionsThatNothingCanBeMeasuredWithAreRefused(String name, String value) {
+    @CsvSource({"rounds, 0", "threads, -1", "minutes, ''", "millis, 1.5", "warmup.millis, soon", "warmup.requests, 1e9"
+    })
+    void optionsThatAreNoNumbersAreRefused(String name, String value) {
         System.setProperty(name, value);
         try {
             assertThatIllegalArgumentException()
                     .isThrownBy(Mode::checkOptions)
-                    .withMessage("-D" + name + " is '" + value + "'; allowed: a whole number of 1 or more");
+                    .withMessage("-D" + name + " is '" + value + "'; allowed: a whole number from 1 to 2147483647");
         } finally {
             System.clearProperty(name);
+        }
+    }
+
+    @Test
+    void theLeastOptionIsOne() {
+        System.setProperty("rounds", "1");
+        try {
+            Mode.checkOptions();
+            assertThat(Mode.FULL.rounds().count()).isEqualTo(1);
+        } finally {
+            System.clearProperty("rounds");
         }
     }
 
