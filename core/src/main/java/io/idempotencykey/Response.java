@@ -74,9 +74,8 @@ public final class Response implements Serializable {
             throw Arguments.refused("contentType", contentType, "a media type, such as application/json");
         }
         byte[] bytes = Arguments.required(body, "body").getBytes(StandardCharsets.UTF_8);
-        // What reads the same in Latin-1 is ASCII. That is found quickly whatever the compiler has inlined, while a
-        // look at
-        // each character of a megabyte may take a millisecond.
+        // What reads the same in Latin-1 is ASCII. To compare takes little time, whatever the compiler has inlined; to
+        // look at each character of a megabyte may take a millisecond.
         if (!body.equals(new String(bytes, StandardCharsets.ISO_8859_1)) && !Arguments.isWellFormed(body)) {
             throw Arguments.refusedSecret("body", body, "text without unpaired surrogates");
         }
