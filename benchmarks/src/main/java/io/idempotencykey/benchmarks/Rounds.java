@@ -134,8 +134,9 @@ record Rounds(int count, Duration length, long warmUpRequests, Duration warmUp) 
 
     /**
      * Which side has a place in a round: in twice as many rounds as there are sides each comes twice first, twice last,
-     * and within a round twice after each other one. That is E. J. Williams' design for experiments in which one treatment may bear on the next
-     * (1949): 0, 1, n-1, 2, n-2 and so on, each time from another side on, and backwards.
+     * and within a round twice after each other one. That is E. J. Williams' design for experiments in which one
+     * treatment may bear on the next (1949): 0, 1, n-1, 2, n-2 and so on, each time from another side on, and
+     * backwards.
      */
     private static int side(int round, int place, int sides) {
         int forward = round % 2 == 0 ? place : sides - 1 - place;
